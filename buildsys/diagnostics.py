@@ -1,0 +1,114 @@
+"""Where a value was written (`Spot`) and what is wrong with it (`Diagnostic`).
+
+The bottom of the house: every other room may import this one, it imports nothing of ours.
+A user's mistake is always one or more Diagnostics, collected by phase and raised together
+as `Refused`; a traceback always means a bug of buildsys.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Spot:
+    """A place in a file a person wrote: path as given, line and column counted from 1."""
+
+    file: str
+    line: int = 1
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+NOWHERE = Spot("<buildsys>", 0, 0)
+"""The Spot of a value no file holds: a command line option or a built-in default."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Diagnostic:
+    """One mistake: a Spot, a stable code (`unknown-key`), a sentence, and optionally a hint.
+
+    `related` holds further places that belong to the same mistake, each with a few words:
+    the other recipe of the same name, each edge of a cycle.
+    """
+
+    spot: Spot
+    code: str
+    message: str
+    hint: str = ""
+    related: tuple[tuple[Spot, str], ...] = field(default=())
+
+    def text(self) -> str:
+        """The diagnostic as a person reads it: position, sentence, source line, caret, hint."""
+        where = "" if self.spot == NOWHERE else f"{self.spot}: "
+        parts = [f"{where}error: {self.message} [{self.code}]", *_excerpt(self.spot)]
+        for spot, words in self.related:
+            parts += [f"  {spot}: {words}", *_excerpt(spot)]
+        if self.hint:
+            parts += [f"  hint: {self.hint}"]
+        return "\n".join(parts)
+
+    def data(self) -> dict[str, object]:
+        """The diagnostic as JSON-able data, for editors and CI."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "file": self.spot.file,
+            "line": self.spot.line,
+            "column": self.spot.column,
+            "related": [{"at": str(spot), "message": words} for spot, words in self.related],
+        }
+
+
+class Refused(Exception):  # noqa: N818 - reads as what happened: the input was refused
+    """The input of a phase was refused; carries every Diagnostic of that phase, sorted, without repeats."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(sorted(set(diagnostics)))
+        super().__init__(self.text())
+
+    def text(self) -> str:
+        """All diagnostics as a person reads them, a blank line between two."""
+        return "\n\n".join(item.text() for item in self.diagnostics)
+
+    def json(self) -> str:
+        """All diagnostics as one JSON document."""
+        return json.dumps([item.data() for item in self.diagnostics], indent=1)
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """A hint naming the known words nearest to `word`, or an empty string when none is near."""
+    near = difflib.get_close_matches(word, sorted(known), n=3, cutoff=0.6)
+    return f"did you mean {_or(near)}?" if near else ""
+
+
+def _or(words: Sequence[str]) -> str:
+    quoted = [f"'{word}'" for word in words]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+def _excerpt(spot: Spot) -> list[str]:
+    lines = _lines(spot.file)
+    if not 1 <= spot.line <= len(lines):
+        return []
+    line = lines[spot.line - 1]
+    # Tabs are kept in the margin so that the caret stands under its column in any terminal.
+    margin = "".join("\t" if char == "\t" else " " for char in line[: spot.column - 1])
+    number = str(spot.line)
+    return [f"  {number} | {line}", f"  {' ' * len(number)} | {margin}^"]
+
+
+@cache
+def _lines(file: str) -> list[str]:
+    try:
+        return Path(file).read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
