@@ -1,0 +1,103 @@
+# The front door: sets a clone up, builds image sets, runs checks and tests. `make help` lists the targets.
+# What builds the images is another Makefile, the plan's: `buildsys plan` writes it to build/SET/Makefile.
+
+ifneq ($(filter 3.% 4.0 4.1,$(MAKE_VERSION)),)
+$(error buildsys needs GNU make 4.2 or newer; this is $(MAKE_VERSION))
+endif
+
+SHELL         := bash
+.SHELLFLAGS   := -euo pipefail -c
+MAKEFLAGS     += --no-builtin-rules
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# What is set here on the command line is meant for this Makefile, not for the plan's.
+MAKEOVERRIDES :=
+unexport SITE JOBS ONLY OVERLAY
+
+BIN      := .venv/bin
+BUILDSYS := $(BIN)/buildsys
+SETS     := $(patsubst recipes/%/set.yaml,%,$(wildcard recipes/*/set.yaml))
+
+.PHONY: help
+help: ## what can be made, in one line each
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@$(if $(SETS),printf '  %-19s the image set of that name\n' $(SETS))
+	@$(if $(SETS),printf '  %-19s its plan in build/, and no image\n' $(SETS:%=plan-%))
+	@echo '  An image set takes SITE=rdo JOBS=4 ONLY="nova-api '\''neutron-*'\''" OVERLAY=file.yaml'
+
+# ── set-up: once; afterwards make compares times and starts no process ──────────────────────────────────────────
+
+MARKERS        := .venv/set-up-for-build .venv/set-up-for-test
+READY_TO_BUILD := $(word 1,$(MARKERS))
+READY_TO_TEST  := $(word 2,$(MARKERS))
+
+.PHONY: setup
+setup: $(READY_TO_TEST) ## the packages and the virtual environment that building and testing need
+
+$(MARKERS): .venv/set-up-for-%: requirements.lock pyproject.toml tools/setup.sh
+	@tools/setup.sh $*
+
+# A marker names the folder it was made in: a clone that was moved, or whose Python is gone, is set up again.
+is_whole = $(and $(realpath $(BIN)/python),$(findstring |$(CURDIR)|,|$(file <$(1))|))
+$(foreach marker,$(MARKERS),$(if $(call is_whole,$(marker)),,$(eval $(marker): again)))
+.PHONY: again
+again:
+
+# ── image sets: each folder of recipes/ with a set.yaml is a target ─────────────────────────────────────────────
+
+CHOICES = $(if $(SITE),--site '$(SITE)') $(if $(OVERLAY),--overlay '$(OVERLAY)')
+
+# `+` hands make's job server on. `set -f` leaves globs in ONLY to buildsys; quotes work as in a shell.
+BUILD = +@set -f; $(BUILDSYS) build $@ $(CHOICES) $(if $(JOBS),--jobs '$(JOBS)') $(ONLY)
+
+.PHONY: $(SETS) $(SETS:%=plan-%)
+$(SETS): $(READY_TO_BUILD)
+	$(BUILD)
+
+$(SETS:%=plan-%): plan-%: $(READY_TO_BUILD)
+	@$(BUILDSYS) plan $* -o build/$* $(CHOICES)
+
+# A stable set that does not exist: buildsys says which ones do.
+stable-%: $(READY_TO_BUILD)
+	$(BUILD)
+
+# ── checks and tests ────────────────────────────────────────────────────────────────────────────────────────────
+
+.PHONY: check check-python check-shell check-spelling
+check: check-python check-shell check-spelling ## lint, format, types, layers, shell and spelling
+
+check-python: $(READY_TO_TEST)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+check-shell: $(READY_TO_TEST) $(SETS:%=check-steps-of-%)
+	shellcheck .ci/run tools/*.sh $(wildcard buildsys/plan/runtime/*.sh)
+
+# The steps of a plan are generated, and are read by shellcheck like everything else that runs.
+.PHONY: $(SETS:%=check-steps-of-%)
+$(SETS:%=check-steps-of-%): check-steps-of-%: $(READY_TO_TEST)
+	$(BUILDSYS) plan $* -o build/check/$*
+	shellcheck build/check/$*/steps/*.sh build/check/$*/lib/*.sh
+
+check-spelling: $(READY_TO_TEST)
+	$(BIN)/codespell
+
+.PHONY: test
+test: check ## the checks, then every test
+	$(BIN)/pytest
+
+.PHONY: bench
+bench: $(READY_TO_TEST) ## measure, and write docs/benchmarks.md
+	$(BIN)/python -m tests.bench
+
+.PHONY: acceptance
+acceptance: $(READY_TO_TEST) ## build stable-pike whole in a store of its own, and compare it with the facts
+	$(BIN)/python -m tests.acceptance
+
+.PHONY: clean
+clean: ## remove build/ and the caches; images and .venv stay
+	rm -rf build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
