@@ -164,7 +164,7 @@ make_environment() {
     "$python" -m venv --clear .venv
     cp requirements.lock .venv/requirements.lock
   fi
-  pip_install hatchling
+  pip_install flit-core
   if [[ $1 == test ]]; then
     pip_install --editable '.[dev]'
   else
