@@ -80,7 +80,8 @@ missing_packages() {
 
 apt_install() {
   export DEBIAN_FRONTEND=noninteractive
-  local install=(apt-get install --yes --no-install-recommends)
+  local install=(apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300)
+  dpkg --configure --pending # what an earlier, interrupted run left
   # A fresh machine holds no package lists, and old lists name packages that are gone: both are worth one update.
   if ! "${install[@]}" --simulate "$@" >/dev/null 2>&1; then
     apt-get update
@@ -92,6 +93,9 @@ apt_install() {
   "${install[@]}" "$@"
 }
 
+dnf_install() { dnf --assumeyes install "$@"; }
+
+# install_packages SCOPE
 install_packages() {
   local manager command list
   if has_command apt-get; then
@@ -113,15 +117,12 @@ install_packages() {
     say "    sudo $command $list"
     exit "$MISSING"
   fi
-  say "installing packages: $list"
+  say "installing packages: $list (what the package manager says: build/set-up.log)"
   local packages
   read -ra packages <<<"$list"
-  if [[ $manager == apt ]]; then
-    apt_install "${packages[@]}" >&2
-  else
-    dnf --assumeyes install "${packages[@]}" >&2
-  fi || {
-    say "installing failed; what the package manager says stands above. By hand: $command $list"
+  "${manager}_install" "${packages[@]}" >build/set-up.log 2>&1 || {
+    tail --lines 20 build/set-up.log >&2
+    say "installing failed; more in build/set-up.log. By hand: $command $list"
     exit "$MISSING"
   }
   # Debian starts what it installs; the tests start a registry of their own, on a port of their own.
