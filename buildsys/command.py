@@ -49,3 +49,36 @@ def words(values: Iterable[str]) -> str:
 def assignment(name: str, value: str) -> str:
     """A shell assignment `name=value` with the value quoted."""
     return f"{name}={word(value)}"
+
+
+def call(verb: str, items: Iterable[tuple[str, str]]) -> list[str]:
+    """Lines of bash that call `verb` with many words, each on a line of its own with a remark behind it."""
+    rows = [(word(item), remark) for item, remark in items]
+    width = max((len(text) for text, _ in rows), default=0)
+    return ["words=(", *(f"    {text:<{width}} # {remark}" for text, remark in rows), ")", f'{verb} "${{words[@]}}"']
+
+
+def heredoc(verb: str, lines: Iterable[str]) -> list[str]:
+    """Lines of shell that feed `lines`, as they are, to `verb`; the end mark is one no line holds."""
+    body = list(lines)
+    taken = {part for line in body for part in line.splitlines()}
+    mark = "END"
+    while mark in taken:
+        mark += "_"
+    return [f"{verb} <<'{mark}'", *body, mark]
+
+
+def fragment(name: str, lines: Iterable[str], indent: str = "    ") -> list[str]:
+    """A shell function of these lines. Nothing inside a here-document is indented: it is data."""
+    text: list[str] = [f"{name}() {{"]
+    end = ""
+    for line in lines:
+        text.append(line if end or not line else indent + line)
+        if end:
+            end = "" if line == end else end
+        elif (opened := _HEREDOC.search(line)) is not None:
+            end = opened[1]
+    return [*text, "}"]
+
+
+_HEREDOC = re.compile(r"<<'(END_*)'$")

@@ -20,15 +20,21 @@ NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True)
 class ImageReference:
-    """`registry/namespace/name:tag`, as in the OCI distribution specification."""
+    """`registry/namespace/prefixname:tag`, as in the OCI distribution specification."""
 
     registry: str
     namespace: str
+    prefix: str
     name: str
     tag: str
 
+    @property
+    def stem(self) -> str:
+        """What stands before the image's name: equal for all images of a set."""
+        return f"{self.registry}/{self.namespace}/{self.prefix}"
+
     def __str__(self) -> str:
-        return f"{self.registry}/{self.namespace}/{self.name}:{self.tag}"
+        return f"{self.stem}{self.name}:{self.tag}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,31 @@
+"""Package managers: what each instruction about packages is as a command of the runtime.
+
+One file a manager, one table line here; `plan/runtime/NAME.sh` holds what the commands do.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from buildsys.command import Command
+from buildsys.image import Bootstrap, ImportKey, Install, Uninstall, UpdateAll
+from buildsys.packages import dnf, yum
+
+PackageInstruction = Bootstrap | Install | Uninstall | UpdateAll | ImportKey
+
+
+class PackageManager(Protocol):
+    """What a package manager gives: the runtime verb of each instruction, and the tools a plan needs for it."""
+
+    TOOLS: tuple[str, ...]
+    """Programs of the host."""
+
+    def command(self, step: PackageInstruction) -> Command:
+        """The runtime's command for one instruction; its words after the verb are package names."""
+        ...
+
+
+MANAGERS: dict[str, PackageManager] = {
+    "dnf": dnf.Dnf(),
+    "yum": yum.Yum(),
+}

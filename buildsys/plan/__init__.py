@@ -1,0 +1,1 @@
+"""What will run: an `ImageSet` compiled into a directory of make and shell that needs none of our Python."""

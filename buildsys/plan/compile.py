@@ -1,0 +1,217 @@
+"""`ImageSet` -> `Plan`: every file of the plan directory, as text or as a link to a file it carries.
+
+Pure: reads the set's context and the site's local files, nothing else; no clock, network, environment or store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from buildsys import __version__
+from buildsys.graph import ImageGraph
+from buildsys.image import (
+    CopyContext,
+    ImageSet,
+    InstallGems,
+    ParentImage,
+)
+from buildsys.packages import MANAGERS
+from buildsys.plan import makefile
+from buildsys.plan.script import Carried, ContextFile, Step, compile_step
+
+RUNTIME = Path(__file__).parent / "runtime"
+CONTENT_CHANGING = ("commit.sh", "enter.sh", "inside.sh", "namespace.sh", "packages.sh", "sources.sh")
+"""Runtime files whose change may change an image's bytes; the installer's own file is added."""
+TOOLS = ("bash", "make", "buildah", "skopeo", "awk", "sed", "find", "tar", "flock", "unshare", "sha256sum")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled plan: `texts` by path (executable when under steps/), `links` by path to carried files."""
+
+    texts: dict[str, str]
+    links: dict[str, Path]
+
+
+def compile_plan(image_set: ImageSet) -> Plan:
+    """Compile a resolved set. Raises nothing of its own: what can be wrong was refused by resolve."""
+    site = image_set.site
+    links = dict(_pool(image_set))
+    context = {source: tuple(_context(image_set, source)) for source in _sources(image_set)}
+    for source, files in context.items():
+        root = Path(image_set.directory) / "files" / source
+        links |= {f"context/{item.hash}": root / item.path if item.path else root for item in files}
+    downloads = {url: file_hash(path) for url, path in sorted(site.downloads.items())}
+    links |= {f"pool/downloads/{downloads[url]}": Path(path) for url, path in site.downloads.items()}
+    gems = _gems(image_set)
+    links |= {f"pool/gems/{Path(path).name}": Path(path) for path in gems.values()}
+    carried = Carried(context, downloads, {gem: Path(path).name for gem, path in gems.items()})
+
+    runtime = {path.name: path.read_text("utf-8") for path in sorted(RUNTIME.glob("*.sh"))}
+    changing = hashlib.sha256()
+    for name in (*CONTENT_CHANGING, f"{site.installer}.sh"):
+        changing.update(runtime[name].encode())
+    graph = ImageGraph(image_set.images)
+    steps = [
+        compile_step(image_set.images[name], image_set, carried, changing.hexdigest()) for name in graph.order()
+    ]
+    texts = {f"lib/{name}": text for name, text in runtime.items()}
+    texts |= {f"steps/{step.image.name}.sh": step.script for step in steps}
+    texts |= {f"keys/{step.image.name}": step.key for step in steps}
+    texts["Makefile"] = makefile.front(image_set)
+    texts["images.mk"] = makefile.rules(steps, graph.by_remaining(_weights(image_set)))
+    texts["graph"] = makefile.graph(steps)
+    texts["plan.env"] = makefile.environment(_environment(image_set))
+    texts["notes"] = "".join(f"{note}\n" for note in site.notes)
+    texts["plan.json"] = _summary(image_set, steps)
+    if site.repositories:
+        texts["pool/repositories.conf"] = _repositories(image_set)
+    return Plan(texts, links)
+
+
+def _environment(image_set: ImageSet) -> dict[str, str]:
+    first = next(iter(image_set.images.values())).reference
+    return {
+        "SET": image_set.name,
+        "SITE": image_set.site.name,
+        "PREFIX": first.stem,
+        "TAG": first.tag,
+        "FORMAT": image_set.format,
+        "EPOCH": str(image_set.epoch),
+        "CREATED": datetime.fromtimestamp(image_set.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "INSTALLER": image_set.site.installer,
+        "NETWORK": "1" if _needs_network(image_set) else "",
+        "TOOLS": " ".join(_tools(image_set)),
+    }
+
+
+def _needs_network(image_set: ImageSet) -> bool:
+    site = image_set.site
+    return site.host_repositories or any(item.url for item in site.repositories)
+
+
+def _tools(image_set: ImageSet) -> tuple[str, ...]:
+    return TOOLS + MANAGERS[image_set.site.installer].TOOLS
+
+
+def _weights(image_set: ImageSet) -> dict[str, float]:
+    """What an image costs, roughly: without a clock or a history, the number of its instructions and packages."""
+    return {
+        name: 1.0 + sum(1 + len(getattr(step, "packages", ())) / 10 for step in image.instructions)
+        for name, image in image_set.images.items()
+    }
+
+
+def _summary(image_set: ImageSet, steps: list[Step]) -> str:
+    images = {}
+    for step in steps:
+        image = step.image
+        parent = image.parent.name if isinstance(image.parent, ParentImage) else None
+        images[image.name] = {
+            "parent": parent,
+            "reads": [name for name in image.dependencies() if name != parent],
+            "reference": str(image.reference),
+            "step": f"steps/{image.name}.sh",
+            "recipe": str(image.spot),
+        }
+    data = {
+        "version": 1,
+        "buildsys": __version__,
+        "set": image_set.name,
+        "site": image_set.site.name,
+        "stand_ins": image_set.site.stand_ins,
+        "format": image_set.format,
+        "epoch": image_set.epoch,
+        "tools": list(_tools(image_set)),
+        "images": images,
+    }
+    return json.dumps(data, indent=1) + "\n"
+
+
+def _sources(image_set: ImageSet) -> list[str]:
+    found = {
+        step.source
+        for image in image_set.images.values()
+        for step in image.instructions
+        if isinstance(step, CopyContext)
+    }
+    return sorted(found)
+
+
+def _context(image_set: ImageSet, source: str) -> Iterator[ContextFile]:
+    root = Path(image_set.directory) / "files" / source
+    if not root.is_dir():
+        yield _context_file(root, "")
+        return
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        for name in sorted(files):
+            path = Path(folder, name)
+            yield _context_file(path, path.relative_to(root).as_posix())
+
+
+def _context_file(path: Path, relative: str) -> ContextFile:
+    # Only the executable bit survives a checkout on any host, so only that bit counts.
+    mode = "755" if os.access(path, os.X_OK) else "644"
+    return ContextFile(relative, file_hash(str(path)), mode)
+
+
+def _gems(image_set: ImageSet) -> dict[str, str]:
+    """Each gem a recipe names -> the site's file for it; `name:constraint` finds the file by its name."""
+    wanted = {
+        gem
+        for image in image_set.images.values()
+        for step in image.instructions
+        if isinstance(step, InstallGems)
+        for gem in step.gems
+    }
+    files = {Path(path).name.rsplit("-", 1)[0]: path for path in image_set.site.gems}
+    return {gem: files[gem.split(":", 1)[0]] for gem in sorted(wanted)}
+
+
+def _pool(image_set: ImageSet) -> Iterator[tuple[str, Path]]:
+    for repository in image_set.site.repositories:
+        if repository.directory:
+            root = Path(repository.directory)
+            for folder, _, files in os.walk(root):
+                for name in files:
+                    path = Path(folder, name)
+                    yield f"pool/repos/{repository.id}/{path.relative_to(root).as_posix()}", path
+        if repository.key:
+            yield f"pool/keys/{repository.id}", Path(repository.key)
+
+
+def _repositories(image_set: ImageSet) -> str:
+    """The installer's whole configuration: these repositories, nothing of the host's. `@PLAN@` is the directory."""
+    lines = [
+        "[main]",
+        "gpgcheck=1",
+        "localpkg_gpgcheck=1",
+        "best=1",
+        "skip_if_unavailable=0",
+        "install_weak_deps=0",
+        "installonly_limit=0",
+        "plugins=0",
+        "reposdir=/dev/null",
+        "varsdir=/dev/null",
+        "color=never",
+    ]
+    for item in image_set.site.repositories:
+        where = f"file://@PLAN@/pool/repos/{item.id}" if item.directory else item.url
+        lines += ["", f"[{item.id}]", f"name={item.id}", f"baseurl={where}"]
+        lines += [f"gpgkey=file://@PLAN@/pool/keys/{item.id}"] if item.key else ["gpgcheck=0"]
+    return "\n".join(lines) + "\n"
+
+
+@cache
+def file_hash(path: str) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,101 @@
+"""Writes a `Plan` to a directory: only what changed, never into a directory that is not ours.
+
+What a run leaves there (state/, results/, logs/, events.jsonl) is not touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.plan.compile import Plan
+
+MARK = ".buildsys-plan"
+"""Says that a directory is ours to rewrite, and which layout it has."""
+LAYOUT = "1\n"
+OURS = ("steps", "keys", "lib", "context", "pool")
+"""Folders in which a file the plan no longer names is removed."""
+
+
+def write_plan(plan: Plan, directory: Path) -> int:
+    """Make `directory` hold exactly this plan; returns how many files changed.
+
+    Files are replaced by rename: a run that reads them meanwhile sees the old or the new one, whole.
+
+    Raises:
+        Refused: the directory holds something that is no plan (`plan-directory-taken`), or its
+            layout is of another version of buildsys (`plan-directory-version`).
+    """
+    claim(directory)
+    changed = sum(_write(directory / name, text, name.startswith("steps/")) for name, text in plan.texts.items())
+    changed += sum(_link(directory / name, source) for name, source in plan.links.items())
+    return changed + _sweep(directory, plan)
+
+
+def claim(directory: Path) -> None:
+    """Make sure the directory is a plan directory or becomes one."""
+    mark = directory / MARK
+    if mark.is_file():
+        if mark.read_text() != LAYOUT:
+            message = f"{directory} was written by another version of buildsys"
+            hint = "write the plan into another directory, or remove this one"
+            raise Refused([Diagnostic(NOWHERE, "plan-directory-version", message, hint)])
+        return
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        message = f"{directory} is not empty and not a plan: nothing was written"
+        hint = "give -o a directory that is empty, missing or holds a plan"
+        raise Refused([Diagnostic(NOWHERE, "plan-directory-taken", message, hint)])
+    directory.mkdir(parents=True, exist_ok=True)
+    mark.write_text(LAYOUT)
+
+
+def _write(path: Path, text: str, executable: bool) -> int:
+    data = text.encode()
+    try:
+        if path.read_bytes() == data:
+            return 0
+    except OSError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.new")
+    aside.write_bytes(data)
+    if executable:
+        aside.chmod(0o755)
+    aside.replace(path)
+    return 1
+
+
+def _link(path: Path, source: Path) -> int:
+    """A hard link where the file systems allow it, else a copy; content-addressed names never change bytes."""
+    here = source.stat()
+    with contextlib.suppress(OSError):
+        there = path.stat()
+        if (there.st_ino, there.st_dev) == (here.st_ino, here.st_dev):
+            return 0
+        if there.st_size == here.st_size and path.read_bytes() == source.read_bytes():
+            return 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.new")
+    aside.unlink(missing_ok=True)
+    try:
+        os.link(source, aside)
+    except OSError:
+        shutil.copyfile(source, aside)
+    aside.replace(path)
+    return 1
+
+
+def _sweep(directory: Path, plan: Plan) -> int:
+    known = plan.texts.keys() | plan.links.keys()
+    removed = 0
+    for folder in OURS:
+        root = directory / folder
+        for where, _, names in os.walk(root):
+            base = Path(where).relative_to(directory).as_posix()
+            for name in names:
+                if f"{base}/{name}" not in known:
+                    Path(where, name).unlink()
+                    removed += 1
+    return removed

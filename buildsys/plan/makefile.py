@@ -1,0 +1,74 @@
+"""The make and data files of a plan that order its steps. A change of Makefile text is a change here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from buildsys.command import assignment
+from buildsys.image import ImageSet
+from buildsys.plan.script import Step
+
+FRONT = """\
+# {set}: {count} images. Compiled by `buildsys plan {set}`; nothing here is meant to be edited.
+#
+#   make -j4              build what is stale, parents first, independent images side by side
+#   make nova-api …       these images and what they are made from
+#   make help             this text
+#
+# LAUNCH   a launcher each step is handed to (srun, …)       BS_STORE   options choosing the container store
+# JOBS     images at once when make is not told by -j        BS_FORCE=1 build even what is fresh
+GOALS := $(or $(filter-out help,$(MAKECMDGOALS)),all)
+.PHONY: run help $(GOALS)
+$(GOALS): run ; @:
+run: ; +@MAKE='$(MAKE)' bash lib/run.sh $(GOALS)
+help: ; @sed -n 's/^#  \\{{0,1\\}}//p' Makefile
+"""
+
+
+def stamp(step: Step) -> str:
+    """The part of a stamp's name that carries the step's static inputs: mtimes alone are no evidence."""
+    return hashlib.sha256(step.key.encode()).hexdigest()[:16]
+
+
+def front(image_set: ImageSet) -> str:
+    """`Makefile`: the front door; hands the goals to lib/run.sh, which runs `images.mk`."""
+    return FRONT.format(set=image_set.name, count=len(image_set.images))
+
+
+def rules(steps: Sequence[Step], order: Sequence[str]) -> str:
+    """`images.mk`: two stamps an image. `order` is by remaining critical path, longest first.
+
+    NAME.STAMP.checked is touched whenever the image was looked at; NAME.id moves only when the image's
+    id does, and children depend on it: a parent rebuilt to equal content leaves them alone.
+    """
+    lines = [
+        "# Rules of the images; run by lib/run.sh, which knows the store. `all` lists the longest chains first.",
+        "MAKEFLAGS += --no-builtin-rules",
+        ".SUFFIXES:",
+        ".PHONY: all " + " ".join(order),
+        "all: " + " ".join(f"state/{name}.id" for name in order),
+        "",
+    ]
+    for step in steps:
+        name = step.image.name
+        checked = f"state/{name}.{stamp(step)}.checked"
+        needs = "".join(f" state/{parent}.id" for parent in step.image.dependencies())
+        lines += [
+            f"{checked}:{needs} ; @$(LAUNCH) steps/{name}.sh",
+            f"state/{name}.id: {checked} ;",
+            f"{name}: state/{name}.id",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def graph(steps: Sequence[Step]) -> str:
+    """`graph`: a line an image, parents before children: its stamp, its name, what it is made from."""
+    return "".join(
+        " ".join((stamp(step), step.image.name, *step.image.dependencies())) + "\n" for step in steps
+    )
+
+
+def environment(values: Mapping[str, str]) -> str:
+    """`plan.env`: what all steps and lib/run.sh share, as assignments."""
+    return "".join(assignment(name, value) + "\n" for name, value in values.items())

@@ -1,0 +1,49 @@
+# From working container to image: nothing volatile in it, the same bytes whenever and wherever it is built.
+
+# configure OPTIONS…: of `buildah config`
+configure() { command buildah "${STORE[@]}" config "$@" "$CONTAINER"; }
+
+# commit: sets ID. The image gets its names last: first the key, then the reference.
+commit() {
+    local intermediate
+    tidy
+    intermediate=$(command buildah "${STORE[@]}" commit --quiet --format "$BS_FORMAT" --omit-history \
+        --identity-label=false --rm "$CONTAINER")
+    rm -f "$STATE/working.$IMAGE"
+    printf '%s\n' "$intermediate" >>"$STATE/intermediate"
+    normalise "$intermediate"
+    buildah tag "$KEY_NAME" "$REFERENCE"
+}
+
+# tidy: logs, caches and locks leave; what this step wrote is as old as the set.
+tidy() {
+    find -P "$UPPER" \( \
+        -path "$UPPER/var/log/dnf*.log*" -o -path "$UPPER/var/log/hawkey.log*" -o -path "$UPPER/var/log/yum.log*" \
+        -o -path "$UPPER/var/cache/dnf/*" -o -path "$UPPER/var/cache/yum/*" -o -path "$UPPER/var/lib/dnf/*" \
+        -o -path "$UPPER/var/lib/yum/*" -o -path "$UPPER/var/cache/ldconfig/aux-cache" \
+        -o -path "$UPPER/var/lib/rpm/rpmdb.sqlite-*" -o -path "$UPPER/var/lib/rpm/.rpm.lock" \
+        -o -path "$UPPER/var/lib/rpm/__db*" -o -path "$UPPER/usr/lib/sysimage/rpm/rpmdb.sqlite-*" \
+        -o -path "$UPPER/usr/lib/sysimage/rpm/.rpm.lock" -o -path "$UPPER/run/buildsys" \) -delete
+    find -P "$UPPER" -newer "$SCRATCH/epoch" -exec touch -h -d @"$BS_EPOCH" {} +
+}
+
+# normalise IMAGE-ID: a config without time, container id and tool version, over the same layers.
+# Sets ID and gives the image its key name.
+normalise() {
+    local manifest config old new size work=$SCRATCH/normal
+    mkdir "$work"
+    manifest=$(command skopeo inspect --raw "$(in_store "@$1")")
+    config=$(command skopeo inspect --raw --config "$(in_store "@$1")")
+    config=$(sed -E -e 's/"created":"[^"]*"/"created":"'"$CREATED"'"/g' -e 's/"container":"[^"]*",?//' <<<"$config")
+    printf '%s' "$config" >"$work/config"
+    read -r new _ < <(sha256sum "$work/config")
+    size=$(stat -c %s "$work/config")
+    old=$(sed -E 's/.*"config":\{[^}]*"digest":"sha256:([0-9a-f]+)".*/\1/' <<<"$manifest")
+    sed -E -e 's/("config":\{[^}]*"size":)[0-9]+/\1'"$size"'/' -e "s/$old/$new/" \
+        -e 's/"org\.opencontainers\.image\.base\.[a-z]+":"[^"]*",?//g' \
+        -e 's/,?"annotations":\{\}//' <<<"$manifest" | tr -d '\n' >"$work/manifest.json"
+    mv "$work/config" "$work/$new"
+    printf 'Directory Transport Version: 1.1\n' >"$work/version"
+    command skopeo --insecure-policy copy --quiet "dir:$work" "$(in_store "$KEY_NAME")"
+    ID=$new
+}

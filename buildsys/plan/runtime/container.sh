@@ -1,0 +1,36 @@
+# The working container of one build: begun from the parent, mounted, gone at the end whatever happens.
+
+container_begin() {
+    local parent=scratch
+    CONTAINER=buildsys-$(plan_id)-$IMAGE
+    # The marker lets the next run find what a kill -9 left behind.
+    : >"$STATE/working.$IMAGE"
+    if [[ -n ${BASE-} ]]; then
+        parent=$BASE
+    elif [[ -n $FROM ]]; then
+        parent=${BS_PARENT:-$(read_image_id "$FROM")}
+    fi
+    CONTAINER=$(buildah from --pull-never --name "$CONTAINER" "$parent")
+    ROOT=$(buildah mount "$CONTAINER")
+    # With overlay, what this step changes lies in a directory of its own beside the merged root.
+    UPPER=$ROOT
+    if [[ $DRIVER == overlay && -d ${ROOT%/merged}/diff ]]; then UPPER=${ROOT%/merged}/diff; fi
+    SCRATCH=$(mktemp -d "$STATE/scratch.$IMAGE.XXXXXX")
+    touch -d @"$BS_EPOCH" "$SCRATCH/epoch"
+}
+
+container_end() {
+    [[ -n ${CONTAINER-} ]] || return 0
+    sources_close
+    if [[ -e $STATE/working.$IMAGE ]]; then
+        command buildah "${STORE[@]}" rm "$CONTAINER" >/dev/null 2>&1 || return 0
+        rm -f "$STATE/working.$IMAGE"
+    fi
+    if [[ -n ${SCRATCH-} ]]; then rm -rf "$SCRATCH"; fi
+}
+
+# plan_id: a few letters that keep two plans in one store apart.
+plan_id() {
+    [[ -s $STATE/id ]] || (set -C && od -An -N4 -tx4 /dev/urandom | tr -d ' ' >"$STATE/id") 2>/dev/null || :
+    cat "$STATE/id"
+}

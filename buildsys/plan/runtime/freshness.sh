@@ -1,0 +1,94 @@
+# What decides that an image is stale: this file and nothing else.
+#
+# keys/NAME holds the static part of the build key, one input a line, written by the compiler.
+# The dynamic part is the ids of all images the step reads, the storage driver and the platform.
+# KEY is the hash of both. An image is fresh when the store knows it by its key; the key is a second
+# name, localhost/buildsys-key/SET/NAME:KEY, never inside the image: a label on a parent would rebuild
+# every child.
+
+# decide: sets KEY, DECISION (fresh | stale), REASON in words, and ID when fresh.
+decide() {
+    local read_id name
+    INPUTS=$(<"$PLAN/keys/$IMAGE")
+    INPUTS+=$'\n'"platform $PLATFORM"$'\n'"driver $DRIVER"
+    for name in "${READS[@]}"; do
+        read_id=$(read_image_id "$name")
+        INPUTS+=$'\n'"image $name $read_id"
+    done
+    KEY=$(printf '%s\n' "$INPUTS" | sha256sum)
+    KEY=${KEY%% *}
+    KEY_NAME=localhost/buildsys-key/$SET/$IMAGE:$KEY
+    DECISION=stale ID=''
+    if [[ $BS_FORCE == 1 ]]; then
+        REASON=forced
+        return
+    fi
+    ID=$(image_id "$KEY_NAME")
+    if [[ -z $ID ]]; then
+        REASON=$(why_stale)
+        return
+    fi
+    DECISION=fresh REASON='nothing changed'
+    if [[ $(image_id "$REFERENCE") != "$ID" ]]; then
+        buildah tag "$ID" "$REFERENCE"
+        REASON='its name was given back: the image was there, under its key'
+    fi
+    remember "$ID"
+}
+
+# read_image_id NAME: id of an image this step reads; of the set, or a base image by its reference.
+read_image_id() {
+    local name=$1 id=''
+    if [[ $name == "${FROM-}" && -n ${BASE-} ]]; then
+        id=$(base_image_id)
+    elif [[ -s $STATE/$name.id ]]; then
+        read -r id <"$STATE/$name.id"
+    fi
+    [[ -n $id ]] || id=$(image_id "$PREFIX$name:$TAG")
+    if [[ -z $id ]]; then
+        printf '%s: %s is not built; build it first\n' "$IMAGE" "$name" >&2
+        return 1
+    fi
+    printf '%s' "$id"
+}
+
+# why_stale: the inputs of now beside those of the last build, in words.
+why_stale() {
+    local last=$STATE/$IMAGE.inputs changed first
+    if [[ ! -s $last ]]; then
+        printf 'never built here'
+        return
+    fi
+    changed=$(diff --changed-group-format='%<%>' --unchanged-group-format='' \
+        "$last" <(printf '%s\n' "$INPUTS")) || :
+    read -r first _ <<<"$changed"
+    case $first in
+        '') printf 'image missing from the store' ;;
+        image)
+            first=${changed#image }
+            first=${first%% *}
+            if [[ $first == "${READS[0]-}" ]]; then
+                printf 'parent changed: %s' "$first"
+            else
+                printf 'copied-from image changed: %s' "$first"
+            fi ;;
+        repository) printf 'repository changed (unlocked: any repository change rebuilds)' ;;
+        context) printf 'file changed: %s' "$(cut -d' ' -f3- <<<"${changed%%$'\n'*}")" ;;
+        runtime) printf 'buildsys runtime changed' ;;
+        platform | driver | format | epoch) printf '%s changed' "$first" ;;
+        *) printf 'recipe changed' ;;
+    esac
+}
+
+# remember ID: the stamps make sees. NAME.id moves only when the id moves, so children of an
+# image rebuilt to equal content are left alone.
+remember() {
+    printf '%s\n' "$INPUTS" >"$STATE/$IMAGE.inputs.$$"
+    mv -f "$STATE/$IMAGE.inputs.$$" "$STATE/$IMAGE.inputs"
+    if [[ ! -e $STATE/$IMAGE.id || $(<"$STATE/$IMAGE.id") != "$1" ]]; then
+        printf '%s\n' "$1" >"$STATE/$IMAGE.id.$$"
+        mv -f "$STATE/$IMAGE.id.$$" "$STATE/$IMAGE.id"
+    fi
+    { printf '%s %s\n' "$1" "$REFERENCE" && grep '^image ' <<<"$INPUTS" || :; } >"$STATE/$IMAGE.checked.$$"
+    mv -f "$STATE/$IMAGE.checked.$$" "$STATE/$IMAGE.$STAMP.checked"
+}

@@ -1,0 +1,44 @@
+# What a run leaves for people and programs: status lines, result files, events.
+
+# json VALUE: a JSON string. Values here are references, hashes, Spots and sentences of ours.
+json() {
+    local text=${1//\\/\\\\}
+    text=${text//\"/\\\"}
+    text=${text//$'\n'/\\n}
+    text=${text//$'\t'/\\t}
+    printf '"%s"' "$text"
+}
+
+# seconds SINCE: time passed since an EPOCHREALTIME, with one decimal.
+seconds() {
+    local now=${EPOCHREALTIME/[^0-9]/} since=${1/[^0-9]/}
+    printf '%d.%d' $(((now - since) / 1000000)) $(((now - since) / 100000 % 10))
+}
+
+# log_result ID STATUS REASON BEGAN [SPOT]: results/NAME.json by rename, and one line of events.jsonl.
+log_result() {
+    local line
+    line="{\"image\": $(json "$IMAGE"), \"status\": $(json "$2"), \"image_id\": $(json "$1")"
+    line+=", \"reference\": $(json "$REFERENCE"), \"key\": $(json "${KEY-}"), \"reason\": $(json "$3")"
+    line+=", \"seconds\": $(seconds "$4"), \"at\": $(json "${5-}")}"
+    printf '%s\n' "$line" >"$BS_RESULT.$$" && mv -f "$BS_RESULT.$$" "$BS_RESULT"
+    printf '%s\n' "$line" >>"$PLAN/events.jsonl"
+}
+
+# log_status STATUS BEGAN: one line for the person who waits, numbered in the order images end.
+log_status() {
+    local number note=''
+    [[ $1 == built ]] || note="  $1"
+    printf x >>"$STATE/progress"
+    number=$(stat -c %s "$STATE/progress")
+    printf '[%d/%d] %s %s s%s\n' "$number" "${BS_TOTAL:-1}" "$IMAGE" "$(seconds "$2")" "$note"
+}
+
+# infrastructure LOG: does the log end in a failure that is not the recipe's, and may pass by itself?
+infrastructure() {
+    tail -n 40 "$1" 2>/dev/null | grep -Eqi \
+        -e 'no space left on device' -e 'disk quota exceeded' \
+        -e 'connection (refused|reset|timed out)' -e 'temporary failure in name resolution' \
+        -e 'i/o timeout|TLS handshake timeout' -e 'curl error \((5|6|7|18|28|35|52|56)\)' \
+        -e 'toomanyrequests|429 Too Many Requests|50[234] (Bad Gateway|Service Unavailable|Gateway)'
+}

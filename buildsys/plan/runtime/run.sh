@@ -1,0 +1,185 @@
+#!/bin/bash
+# Run a plan: make calls this once with the goals; it readies the ground, hands over to make, and sums up.
+set -euo pipefail
+PLAN=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
+LIB=$PLAN/lib
+STATE=$PLAN/state
+export LC_ALL=C TZ=UTC
+if ((EUID != 0)) && [[ -z ${BS_USERNS-} ]] && command -v buildah >/dev/null; then
+    # Mounting a root as an ordinary user needs buildah's user namespace, once for the whole run.
+    BS_USERNS=1 exec buildah unshare -- "$BASH" "$0" "$@"
+fi
+# shellcheck source=/dev/null
+. "$PLAN/plan.env"
+# shellcheck source=/dev/null
+. "$LIB/store.sh"
+: "${BS_STORE=}" "${MAKE:=make}"
+export BS_STORE BS_STORE_IS BS_LISTING BS_TOTAL
+
+main() {
+    check_tools
+    mkdir -p "$STATE" "$PLAN/results" "$PLAN/logs"
+    take_turn "$@"
+    store_open
+    check_space
+    # Shared by all builds of this store; whoever gets it alone may delete images.
+    exec 5>>"$RUNROOT/buildsys.lock"
+    flock -s 5
+    clear_leftovers
+    BS_LISTING=$STATE/listing
+    list_store >"$BS_LISTING"
+    local goals fresh status=0 rest=()
+    goals=$STATE/goals
+    closure "$@" >"$goals"
+    judge_stamps "$goals" >"$STATE/judged"
+    sed -n 's/^fresh //p' "$STATE/judged" >"$STATE/fresh"
+    sed -n 's/^drop //p' "$STATE/judged" | xargs -r -d '\n' rm -f
+    fresh=$(wc -l <"$STATE/fresh")
+    BS_TOTAL=$(wc -l <"$goals")
+    head -c "$fresh" /dev/zero | tr '\0' x >"$STATE/progress"
+    : >"$PLAN/events.jsonl"
+    rm -f "$STATE/isolation"
+    if ((fresh < BS_TOTAL)); then
+        [[ ${MAKEFLAGS-} == *jobserver* || ${MAKEFLAGS-} =~ (^|\ )-j ]] || rest=(-j "${JOBS:-$(default_jobs)}")
+        trap 'interrupted=130' INT
+        $MAKE --no-print-directory -k -C "$PLAN" -f images.mk "${rest[@]}" "$@" || status=$?
+        ((status == 0)) || status=${interrupted:-1}
+        trap - INT
+        drop_intermediates
+    fi
+    summary "$goals" "$fresh" "$status"
+    return "$status"
+}
+
+check_tools() {
+    local tool missing=()
+    for tool in $TOOLS; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+    ((${#missing[@]})) || return 0
+    printf 'error: this plan needs %s, which this machine lacks\n' "${missing[*]}" >&2
+    exit 3
+}
+
+# One run a plan directory. The lock lives as long as any step of the run does, so that a step that
+# outlived a killed make is waited for too.
+take_turn() {
+    exec 9<>"$STATE/lock"
+    if ! flock -n 9; then
+        printf '%s: waiting for %s\n' "$SET" "$(<"$STATE/lock")" >&2
+        flock 9
+    fi
+    printf 'process %d of %s, building %s since %s\n' "$$" "$(id -un)" "${*:-all}" "$(date +%H:%M:%S)" >"$STATE/lock"
+}
+
+check_space() {
+    local need=${BS_SPACE_MIB:-1024} free place
+    for place in "$GRAPHROOT" "$PLAN"; do
+        [[ -d $place ]] || place=${place%/*}
+        free=$(df --output=avail -m "$place" | tail -n 1)
+        if ((free < need)); then
+            printf 'error: %d MiB free at %s, %d MiB are needed to begin\n' "$free" "$place" "$need" >&2
+            printf '  hint: free some space, or set BS_SPACE_MIB to what you know is enough\n' >&2
+            exit 1
+        fi
+    done
+}
+
+# What a kill -9 left: working containers that have a marker, scratch directories.
+clear_leftovers() {
+    local id name
+    for name in "$STATE"/working.*; do
+        [[ -e $name ]] || continue
+        id=$(<"$STATE/id")
+        buildah containers --noheading --format '{{.ContainerName}}' | sed 's/ *$//' |
+            grep "^buildsys-$id-" | xargs -r -n 1 buildah "${STORE[@]}" rm >/dev/null || :
+        rm -f "$STATE"/working.*
+        break
+    done
+    rm -rf "$STATE"/scratch.*
+}
+
+# closure GOAL…: the goals and all they are made from, in the order of the graph file.
+closure() {
+    awk -v goals="$*" '
+        BEGIN { n = split(goals, g, " "); for (i = 1; i <= n; i++) want[g[i]] = 1 }
+        { line[NR] = $0 }
+        END {
+            for (i = NR; i > 0; i--) {
+                n = split(line[i], w, " ")
+                if (!(w[2] in want) && !("all" in want)) continue
+                for (j = 3; j <= n; j++) want[w[j]] = 1
+                keep[i] = 1
+            }
+            for (i = 1; i <= NR; i++) if (keep[i]) print line[i]
+        }' "$PLAN/graph"
+}
+
+# judge_stamps GOALS: a stamp counts only while the store still gives the image's name that id, and while
+# the images it was made from still have the ids it was made from. Prints `fresh NAME` and `drop FILE`.
+judge_stamps() {
+    awk -v state="$STATE" -v prefix="$PREFIX" -v tag="$TAG" '
+        FILENAME == ARGV[1] { id[$2] = $1; next }
+        {
+            name = $2
+            reference = prefix name ":" tag
+            stamp = state "/" name "." $1 ".checked"
+            good = found = (getline line < stamp) > 0
+            if (found) {
+                split(line, word, " ")
+                good = (id[reference] == word[1])
+                while (good && (getline line < stamp) > 0) {
+                    split(line, word, " ")
+                    if (word[2] in now) good = (now[word[2]] == word[3])
+                    else if (word[2] in seen) good = 0
+                    else if (word[2] in id) good = (id[word[2]] == word[3])
+                }
+                close(stamp)
+            }
+            seen[name] = 1
+            if (good) { now[name] = id[reference]; print "fresh " name }
+            else if (found) print "drop " stamp
+        }' "$BS_LISTING" "$1"
+}
+
+default_jobs() {
+    local jobs=$(($(nproc) * 2)) memory
+    memory=$(awk '/^MemAvailable/ { print int($2 / 524288) }' /proc/meminfo)
+    ((memory < jobs)) && jobs=$memory
+    printf '%d' "$((jobs > 0 ? jobs : 1))"
+}
+
+# The images before normalisation: removed together, and only while nobody else builds in this store.
+drop_intermediates() {
+    local ids
+    [[ -s $STATE/intermediate ]] || return 0
+    flock -n -x 5 || return 0
+    mapfile -t ids <"$STATE/intermediate"
+    buildah rmi "${ids[@]}" >/dev/null 2>&1 || :
+    rm -f "$STATE/intermediate"
+}
+
+summary() {
+    local total built=0 failed=0 kept name blocked=()
+    total=$(wc -l <"$1")
+    built=$(grep -c '"status": "built"' "$PLAN/events.jsonl") || :
+    failed=$(grep -c '"status": "failed"' "$PLAN/events.jsonl") || :
+    kept=$(($2 + $(grep -c '"status": "fresh"' "$PLAN/events.jsonl" || :)))
+    while read -r _ name _; do
+        grep -Fqx "$name" "$STATE/fresh" || grep -Fq "{\"image\": \"$name\"," "$PLAN/events.jsonl" || blocked+=("$name")
+    done <"$1"
+    if ((failed)); then
+        while IFS= read -r name; do
+            printf '\n%s failed at %s\n' "$name" "$(sed -nE 's/.*"at": "([^"]*)".*/\1/p' "$PLAN/results/$name.json")"
+            tail -n 20 "$PLAN/logs/$name.log" | sed 's/^/    /'
+            printf '    (all of it: %s)\n' "$PLAN/logs/$name.log"
+        done < <(sed -nE 's/^\{"image": "([^"]+)", "status": "failed".*/\1/p' "$PLAN/events.jsonl")
+        ((${#blocked[@]})) && printf '\nblocked by these: %s\n' "${blocked[*]}"
+        printf '\n'
+    fi
+    printf '%s: %d images: %d built, %d fresh' "$SET" "$total" "$built" "$kept"
+    ((failed)) && printf ', %d failed' "$failed"
+    ((${#blocked[@]})) && printf ', %d %s' "${#blocked[@]}" "$( ((failed)) && printf blocked || printf 'not reached')"
+    printf '\n'
+    [[ ! -s $PLAN/notes ]] || sed 's/^/note: /' "$PLAN/notes"
+} >&2
+
+main "$@"

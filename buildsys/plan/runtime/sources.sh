@@ -1,0 +1,39 @@
+# What a step copies from besides its own root: other images and the payload of packages.
+
+SOURCES=() BORROWED=()
+
+# from_image NAME: mount another image of the set, read-only, for the verb `other`.
+from_image() {
+    local borrowed
+    : >"$STATE/working.$IMAGE.$1"
+    borrowed=$(buildah from --pull-never --name "buildsys-$(plan_id)-$IMAGE-reads-$1" "$(read_image_id "$1")")
+    BORROWED+=("$1=$borrowed")
+    SOURCES+=("image/$1=$(buildah mount "$borrowed")")
+}
+
+# from_payload PACKAGE: the package's files, unpacked once a plan, for the verb `payload`.
+from_payload() {
+    local package=$1 file unpacked
+    file=$("${INSTALLER}_fetch" "$package")
+    unpacked=$STATE/payload/$(basename "$file" .rpm)
+    exec 7>>"$STATE/payload.lock"
+    flock 7
+    if [[ ! -d $unpacked ]]; then
+        mkdir -p "$STATE/payload"
+        rm -rf "$unpacked.part"
+        mkdir "$unpacked.part"
+        rpm2archive - <"$file" | tar -xz -C "$unpacked.part" --no-same-owner
+        mv "$unpacked.part" "$unpacked"
+    fi
+    exec 7>&-
+    SOURCES+=("payload/$package=$unpacked")
+}
+
+sources_close() {
+    local borrowed
+    for borrowed in "${BORROWED[@]}"; do
+        command buildah "${STORE[@]}" rm "${borrowed#*=}" >/dev/null 2>&1 || continue
+        rm -f "$STATE/working.$IMAGE.${borrowed%%=*}"
+    done
+    BORROWED=()
+}

@@ -1,0 +1,76 @@
+# One image, from decision to name: the last line of every steps/NAME.sh sources this file.
+#
+# The step contract, the same on one machine and on many. In, by environment:
+#   BS_STORE      options of buildah that choose the container store ("--root DIR --runroot DIR")
+#   BS_PARENT     reference of the parent to start from, when it is not the one of this set
+#   BS_FORMAT     docker | oci          BS_EPOCH    seconds; no file of the layer is newer
+#   BS_ISOLATION  isolation of `buildah run`, else probed      BS_FORCE  1: build even when fresh
+#   BS_ATTEMPT    which attempt this is, from 1                BS_RESULT the result file to write
+# Out: one result file, written by rename. Exit 0: done; 75: infrastructure, may be retried;
+# anything else: the recipe failed.
+set -Eeuo pipefail
+
+PLAN=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
+LIB=$PLAN/lib
+STATE=$PLAN/state
+REFERENCE=$PREFIX$IMAGE:$TAG
+: "${BS_STORE=}" "${BS_FORMAT:=$FORMAT}" "${BS_EPOCH:=$EPOCH}" "${BS_FORCE:=}" "${BS_ATTEMPT:=1}"
+: "${BS_RESULT:=$PLAN/results/$IMAGE.json}"
+export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH=$BS_EPOCH BUILDAH_FORMAT=$BS_FORMAT
+umask 022
+
+for room in log store freshness container enter sources packages commit; do
+    # shellcheck source=/dev/null
+    . "$LIB/$room.sh"
+done
+
+main() {
+    exec 3>&1 4>&2
+    mkdir -p "$STATE" "$PLAN/results" "$PLAN/logs"
+    store_open
+    trap 'finish $?' EXIT
+    trap 'exit 130' INT TERM HUP
+    decide
+    if [[ $DECISION == fresh ]]; then
+        log_result "$ID" fresh "$REASON" "$BEGAN"
+        log_status fresh "$BEGAN"
+        return
+    fi
+    exec >"$PLAN/logs/$IMAGE.log" 2>&1
+    printf '%s: building: %s\n' "$IMAGE" "$REASON"
+    trap 'failed_at=$SPOT failed_command=$BASH_COMMAND' ERR
+    container_begin
+    build
+    commit
+    container_end
+    exec 1>&3 2>&4
+    remember "$ID"
+    log_result "$ID" built "$REASON" "$BEGAN"
+    log_status built "$BEGAN"
+}
+
+# The one way out: whatever happened, no working container stays and the failure has a place.
+finish() {
+    local status=$1
+    trap - EXIT ERR
+    trap '' INT TERM HUP
+    ((status)) || return 0
+    if [[ -n ${failed_at-} ]]; then
+        printf '\n%s: failed at %s\n' "$IMAGE" "$failed_at"
+        printf '    %s\n' "${failed_command-}"
+    fi
+    container_end || :
+    exec 1>&3 2>&4
+    if ((status != 130)); then
+        infrastructure "$PLAN/logs/$IMAGE.log" && status=75
+        log_result '' failed "$REASON" "$BEGAN" "${failed_at:-$RECIPE}"
+        log_status FAILED "$BEGAN"
+    fi
+    exit "$status"
+}
+
+# Where the next command comes from: the Spot of its instruction.
+at() { SPOT=$1; }
+
+BEGAN=$EPOCHREALTIME SPOT=$RECIPE REASON=''
+main

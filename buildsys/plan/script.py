@@ -1,0 +1,318 @@
+"""One image as its step: the script that builds it, and the key that says when it is stale.
+
+Every word of a command comes from data and is quoted by `buildsys.command`; this module decides
+which verb of `plan/runtime` says an instruction, and in which order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from buildsys.command import Command, assignment, call, fragment, heredoc, word
+from buildsys.image import (
+    Account,
+    AppendFile,
+    AppendLines,
+    BaseImage,
+    Bootstrap,
+    ChangeAccount,
+    ChangeMode,
+    ChangeOwner,
+    CommentLines,
+    CopyContext,
+    CopyImage,
+    CopyInside,
+    CopyPayload,
+    DeclareAccounts,
+    DisableRepository,
+    Download,
+    EmptyRoot,
+    Image,
+    ImageSet,
+    ImportKey,
+    Install,
+    InstallGems,
+    Instruction,
+    MakeDirectory,
+    MovePath,
+    OciConfig,
+    ParentImage,
+    RemovePath,
+    ReplaceLines,
+    Require,
+    Run,
+    Symlink,
+    Touch,
+    Uninstall,
+    UpdateAll,
+    WriteRepository,
+)
+from buildsys.packages import MANAGERS
+
+
+@dataclass(frozen=True, slots=True)
+class ContextFile:
+    """A file of the set's context as the plan carries it: `path` below the copied source, content hash, mode."""
+
+    path: str
+    hash: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What the plan directory holds for the steps, known by content: context files and the pool."""
+
+    context: Mapping[str, tuple[ContextFile, ...]]
+    """Source path of a `CopyContext` -> its files; a single file has an empty `path`."""
+    downloads: Mapping[str, str]
+    """URL -> SHA-256 of the pooled file."""
+    gems: Mapping[str, str]
+    """Gem as a recipe names it -> file name in the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A compiled image: script, key, and what the Makefile needs to order it."""
+
+    image: Image
+    script: str
+    key: str
+    """The static inputs of the build key, a line each; see plan/runtime/freshness.sh."""
+    uses_run: bool
+
+
+def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: str) -> Step:
+    """Compile one image. `runtime` is the hash of the runtime's content-changing files."""
+    writer = _Writer(image_set, carried)
+    body = list(writer.body(image))
+    reads = list(image.dependencies())
+    base = image.parent.reference if isinstance(image.parent, BaseImage) else ""
+    head = [
+        "#!/bin/bash",
+        f"# {image.name}: compiled from {image.spot.file}",
+        f"# by `buildsys plan {image_set.name}`: edit the recipe, not this file.",
+        assignment("IMAGE", image.name),
+        assignment("RECIPE", str(image.spot)),
+        assignment("FROM", image.parent.name if isinstance(image.parent, ParentImage) else ""),
+        *([assignment("BASE", base)] if base else []),
+        f"READS=({' '.join(word(name) for name in ([base] if base else []) + reads)})",
+    ]
+    tail = ["", '. "${0%/*}/../plan.env"', '. "${0%/*}/../lib/step.sh"', ""]
+    script = "\n".join([*head, "", *fragment("build", body), *tail])
+    return Step(image, script, writer.key(image, base, runtime), writer.uses_run)
+
+
+class _Writer:
+    """Walks the instructions of one image once; keeps the commands for the key."""
+
+    def __init__(self, image_set: ImageSet, carried: Carried) -> None:
+        self.set = image_set
+        self.carried = carried
+        self.manager = MANAGERS[image_set.site.installer]
+        self.commands: list[Command] = []
+        self.uses_packages = False
+        self.uses_run = False
+
+    def body(self, image: Image) -> Iterator[str]:
+        """Lines of `build()`: stretches of data instructions share one entry into the root."""
+        data: list[Command] = []
+        opened: set[tuple[str, str]] = set()
+        for step in image.instructions:
+            match step:
+                case Bootstrap() | Install() | Uninstall() | UpdateAll() | ImportKey():
+                    yield from self._flush(data)
+                    yield from self._packages(step)
+                case Run():
+                    yield from self._flush(data)
+                    yield from self._run(step)
+                case _:
+                    if (source := _source(step)) and source not in opened:
+                        opened.add(source)
+                        yield from self._flush(data)
+                        yield from self._outside(Command(source, step.spot))
+                    data.extend(self._data(step))
+        yield from self._flush(data)
+        options = configure(image.config)
+        if options:
+            yield from self._configure(options)
+
+    def key(self, image: Image, base: str, runtime: str) -> str:
+        """The static inputs: commands without Spots, repositories where packages are used, format, epoch, runtime."""
+        lines = [f"do {command.text()}" for command in self.commands]
+        if self.uses_packages:
+            site = self.set.site
+            lines.append(f"installer {site.installer}")
+            lines += [f"repository {item.id} {item.checksum or item.url}" for item in site.repositories]
+            if site.host_repositories:
+                lines.append("repository host")
+        lines += [f"base {base}"] if base else []
+        lines += [f"empty {image.name}"] if isinstance(image.parent, EmptyRoot) else []
+        lines += [f"format {self.set.format}", f"epoch {self.set.epoch}", f"runtime {runtime}"]
+        return "\n".join(lines) + "\n"
+
+    def _flush(self, data: list[Command]) -> Iterator[str]:
+        if not data:
+            return
+        lines: list[str] = []
+        last = ""
+        for command in data:
+            if str(command.spot) != last:
+                last = str(command.spot)
+                lines.append(Command(("at", last)).text())
+            lines.append(command.text())
+        self.commands += data
+        data.clear()
+        yield from heredoc("inside", lines)
+
+    def _outside(self, command: Command) -> Iterator[str]:
+        self.commands.append(command)
+        yield Command(("at", str(command.spot))).text()
+        yield command.text()
+
+    def _packages(self, step: Bootstrap | Install | Uninstall | UpdateAll | ImportKey) -> Iterator[str]:
+        self.uses_packages = True
+        command = self.manager.command(step)
+        if isinstance(step, Bootstrap | Install):
+            self.commands.append(command)
+            yield Command(("at", str(step.spot))).text()
+            yield from call(command.argv[0], ((item.name, str(item.spot)) for item in step.packages))
+        else:
+            yield from self._outside(Command(command.argv, step.spot))
+
+    def _run(self, step: Run) -> Iterator[str]:
+        self.uses_run = True
+        limit = ("--open-files", str(step.open_files)) if step.open_files else ()
+        yield from self._outside(Command(("run", *limit, *step.argv), step.spot))
+
+    def _configure(self, options: list[tuple[str, str]]) -> Iterator[str]:
+        self.commands += [Command(("configure", *option)) for option in options]
+        yield "configure \\"
+        for index, (flag, value) in enumerate(options):
+            yield f"    {flag} {word(value)}" + (" \\" if index < len(options) - 1 else "")
+
+    def _data(self, step: Instruction) -> Iterator[Command]:
+        """One data instruction as verbs of plan/runtime/inside.sh."""
+        optional = ("optional",) if getattr(step, "optional", False) else ()
+        for argv in self._verbs(step):
+            yield Command((*optional, *argv), step.spot)
+
+    def _verbs(self, step: Instruction) -> Iterator[tuple[str, ...]]:
+        match step:
+            case MakeDirectory():
+                yield ("directory", step.mode, step.owner, *step.paths)
+            case ChangeMode():
+                yield ("mode", step.mode, *_recursive(step.recursive), *step.paths)
+            case ChangeOwner():
+                yield ("owner", step.owner, *_recursive(step.recursive), *step.paths)
+            case Symlink():
+                yield ("link", step.target, step.link, *(("force",) if step.force else ()))
+            case Touch():
+                yield ("file", step.mode, *step.paths)
+            case RemovePath():
+                yield ("remove", *_recursive(step.recursive), *step.paths)
+            case MovePath():
+                yield ("move", step.source, step.to)
+            case CopyInside():
+                yield ("duplicate", step.source, step.to, *(("preserve",) if step.preserve else ()))
+            case CopyPayload():
+                yield ("payload", step.mode, step.owner, step.package.name, step.source, step.to)
+            case CopyImage():
+                yield ("other", step.mode, step.owner, step.image, step.source, step.to)
+            case CopyContext():
+                yield from self._context(step)
+            case Download():
+                yield ("pooled", step.mode or "644", step.sha256 or self.carried.downloads[step.url], step.to)
+            case InstallGems():
+                files = (self.carried.gems[gem] for gem in step.gems)
+                yield ("gems", str(step.open_files), " ".join(step.flags), *files)
+            case CommentLines():
+                yield ("comment", step.pattern, step.file)
+            case ReplaceLines():
+                yield ("replace", step.pattern, step.replacement, step.file)
+            case AppendLines():
+                yield ("append", step.file, *step.lines)
+            case AppendFile():
+                yield ("append_file", step.source, step.file)
+            case Require():
+                yield ("require", step.pattern, step.file)
+            case WriteRepository():
+                options = (part for option in step.options for part in option)
+                yield ("repository", step.file, step.id, *options)
+            case DisableRepository():
+                yield ("disable_repository", step.id)
+            case DeclareAccounts():
+                yield from (_account(item) for item in step.accounts)
+            case ChangeAccount():
+                yield ("change_account", step.name, step.home, step.shell, *step.groups)
+            case Bootstrap() | Install() | Uninstall() | UpdateAll() | ImportKey() | Run():
+                raise AssertionError(f"{step} is no data instruction")
+            case _:
+                assert_never(step)
+
+    def _context(self, step: CopyContext) -> Iterator[tuple[str, ...]]:
+        name = step.source.rstrip("/").rsplit("/", 1)[-1]
+        for item in self.carried.context[step.source]:
+            to = step.to + name if step.to.endswith("/") else step.to
+            to = f"{step.to.rstrip('/')}/{item.path}" if item.path else to
+            yield ("context", step.mode or item.mode, step.owner, item.hash, to)
+
+
+def _source(step: Instruction) -> tuple[str, str] | None:
+    """What must be opened before a data instruction can copy from it."""
+    match step:
+        case CopyImage(image=image):
+            return ("from_image", image)
+        case CopyPayload(package=package):
+            return ("from_payload", package.name)
+        case _:
+            return None
+
+
+def _recursive(yes: bool) -> tuple[str, ...]:
+    return ("-R",) if yes else ()
+
+
+def _account(item: Account) -> tuple[str, ...]:
+    return ("account", item.name, str(item.uid), str(item.gid), item.home, item.shell, *item.groups)
+
+
+def configure(config: OciConfig) -> list[tuple[str, str]]:
+    """The options of `buildah config` that say this configuration; lists as JSON, which buildah takes for argv."""
+    options: list[tuple[str, str]] = []
+    if config.user is not None:
+        options.append(("--user", config.user))
+    if config.entrypoint is not None:
+        options.append(("--entrypoint", json.dumps(list(config.entrypoint))))
+    if config.cmd is not None:
+        options.append(("--cmd", json.dumps(list(config.cmd))))
+    if config.workdir is not None:
+        options.append(("--workingdir", config.workdir))
+    if config.stop_signal is not None:
+        options.append(("--stop-signal", config.stop_signal))
+    if config.healthcheck is not None:
+        check = config.healthcheck
+        options.append(("--healthcheck", _test(check.command)))
+        for flag, value in (
+            ("--healthcheck-interval", check.interval),
+            ("--healthcheck-timeout", check.timeout),
+            ("--healthcheck-start-period", check.start_period),
+        ):
+            if value:
+                options.append((flag, f"{value:g}s"))
+        if check.retries:
+            options.append(("--healthcheck-retries", str(check.retries)))
+    options += [("--env", f"{name}={value}") for name, value in sorted(config.env.items())]
+    options += [("--label", f"{name}={value}") for name, value in sorted(config.labels.items())]
+    options += [("--annotation", f"{name}={value}") for name, value in sorted(config.annotations.items())]
+    options += [("--volume", path) for path in config.volumes]
+    options += [("--port", port) for port in config.ports]
+    return options
+
+
+def _test(command: tuple[str, ...]) -> str:
+    kind, *rest = command
+    return f"{kind} {rest[0]}" if kind == "CMD-SHELL" else f"{kind} {' '.join(word(item) for item in rest)}"
