@@ -212,7 +212,10 @@ def test_a_whole_environment_is_kept(complete: Machine) -> None:
     assert complete.diary() == ["pip flit-core", "pip ."]
 
 
-def test_an_environment_that_was_not_finished_is_made_anew(complete: Machine) -> None:
+@pytest.mark.parametrize("earlier", [False, True])
+def test_an_environment_that_was_not_finished_is_made_anew(complete: Machine, *, earlier: bool) -> None:
+    if earlier:
+        assert complete.set_up("test", user=AS_ROOT).returncode == 0
     (complete.clone / "offline").touch()
     answer = complete.set_up("build", user=AS_ROOT)
     assert answer.returncode == 3
