@@ -31,7 +31,7 @@ def write_plan(plan: Plan, directory: Path) -> int:
     """
     claim(directory)
     changed = sum(_write(directory / name, text, name.startswith("steps/")) for name, text in plan.texts.items())
-    changed += sum(_link(directory / name, source) for name, source in plan.links.items())
+    changed += sum(_carry(directory / name, source) for name, source in plan.links.items())
     return changed + _sweep(directory, plan)
 
 
@@ -67,8 +67,11 @@ def _write(path: Path, text: str, executable: bool) -> int:
     return 1
 
 
-def _link(path: Path, source: Path) -> int:
-    """A hard link where the file systems allow it, else a copy; content-addressed names never change bytes."""
+def _carry(path: Path, source: Path) -> int:
+    """Carry a file: packages as hard links where the file system allows it, the set's own files always as copies.
+
+    A person edits the set's files, perhaps in place; a link would change under its content-addressed name.
+    """
     here = source.stat()
     with contextlib.suppress(OSError):
         there = path.stat()
@@ -80,6 +83,8 @@ def _link(path: Path, source: Path) -> int:
     aside = path.with_name(f".{path.name}.new")
     aside.unlink(missing_ok=True)
     try:
+        if path.parts[-2] == "context":
+            raise OSError
         os.link(source, aside)
     except OSError:
         shutil.copyfile(source, aside)

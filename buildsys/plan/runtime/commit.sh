@@ -34,7 +34,9 @@ normalise() {
     mkdir "$work"
     manifest=$(command skopeo inspect --raw "$(in_store "@$1")")
     config=$(command skopeo inspect --raw --config "$(in_store "@$1")")
-    config=$(sed -E -e 's/"created":"[^"]*"/"created":"'"$CREATED"'"/g' -e 's/"container":"[^"]*",?//' <<<"$config")
+    config=$(sed -E -e 's/"created":"[^"]*"/"created":"'"$CREATED"'"/g' -e 's/"container":"[^"]*",?//' \
+        -e 's/"Hostname":"[^"]*"/"Hostname":""/g' \
+        -e 's/"io\.buildah\.version":"[^"]*",//g' -e 's/,?"io\.buildah\.version":"[^"]*"//g' <<<"$config")
     printf '%s' "$config" >"$work/config"
     read -r new _ < <(sha256sum "$work/config")
     size=$(stat -c %s "$work/config")

@@ -41,7 +41,7 @@ dnf_remove() {
         if dnf_rpm --query --quiet "$package"; then
             present+=("$package")
         elif [[ -z $optional ]]; then
-            printf 'error: package %s is not installed\n  hint: if that is as it should be, say `optional: true`\n' "$package"
+            packages_absent "$package"
             return 1
         fi
     done
@@ -67,19 +67,6 @@ dnf_fetch() {
     done < <(find "$PLAN/pool/repos" -name "$1-[0-9]*.rpm" | sort -rV)
     printf 'error: package %s is in no repository of this site\n' "$1" >&2
     return 1
-}
-
-# rpm_signed FILE: does a key of this site sign it?
-rpm_signed() {
-    local keyring=$SCRATCH/keyring
-    if [[ ! -d $keyring ]]; then
-        mkdir "$keyring"
-        rpmkeys --dbpath "$keyring" --import "$PLAN"/pool/keys/*
-    fi
-    if ! rpmkeys --dbpath "$keyring" --checksig "$1" >&2; then
-        printf 'error: %s is not signed by a key of this site\n' "${1##*/}" >&2
-        return 1
-    fi
 }
 
 dnf_rpm() { beside rpm --root "$ROOT" --dbpath /var/lib/rpm "$@"; }

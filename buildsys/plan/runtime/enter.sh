@@ -15,10 +15,10 @@ inside() {
 }
 
 # beside COMMAND…: run a program of the host that works on the root; scriptlets find private /dev, /proc, /sys.
-# BS_NETWORK=1 leaves it the network, for installers that fetch.
+# It has the network only where the site's repositories are not carried in the plan.
 beside() {
     local net=(--net)
-    if [[ ${BS_NETWORK-} == 1 ]]; then net=(); fi
+    if [[ $NETWORK == 1 ]]; then net=(); fi
     namespace "${net[@]}" bash "$LIB/namespace.sh" beside "$ROOT" "$@"
 }
 
@@ -26,24 +26,28 @@ beside() {
 run() {
     local limit=()
     if [[ $1 == --open-files ]]; then
+        # shellcheck disable=SC2016 # for the shell inside
         limit=(/bin/sh -c 'ulimit -n "$1" && shift && exec "$@"' sh "$2")
         shift 2
     fi
+    WRAPPER=(unshare --net --)
+    buildah_run "${limit[@]}" "$@"
+    WRAPPER=()
+}
+
+# buildah_run ARGV…: `buildah run` with RUN_OPTIONS, called through WRAPPER. A wrapper without network
+# serves every isolation: chroot can only share what it is given.
+buildah_run() {
     touch "$SCRATCH/run"
-    if [[ $1 == --network ]]; then
-        shift
-        command buildah "${STORE[@]}" run --isolation "$(isolation)" "${RUN_OPTIONS[@]}" \
-            --env SOURCE_DATE_EPOCH="$BS_EPOCH" "$CONTAINER" -- "${limit[@]}" "$@"
-    else
-        unshare --net -- buildah "${STORE[@]}" run --isolation "$(isolation)" "${RUN_OPTIONS[@]}" \
-            --env SOURCE_DATE_EPOCH="$BS_EPOCH" "$CONTAINER" -- "${limit[@]}" "$@"
-    fi
+    "${WRAPPER[@]}" buildah "${STORE[@]}" run --isolation "$(isolation)" --network host "${RUN_OPTIONS[@]}" \
+        --env SOURCE_DATE_EPOCH="$BS_EPOCH" "$CONTAINER" -- "$@"
     # buildah makes empty files and directories to mount over where the image has none.
     find -P "$UPPER" -mindepth 1 -maxdepth 2 -newer "$SCRATCH/run" -empty \( \
         -path "$UPPER/etc/hosts" -o -path "$UPPER/etc/resolv.conf" -o -path "$UPPER/etc/hostname" \
         -o -path "$UPPER/run/.containerenv" -o -path "$UPPER/proc" -o -path "$UPPER/sys" \
         -o -path "$UPPER/dev" \) -delete
 }
+WRAPPER=()
 RUN_OPTIONS=()
 
 # isolation: what works for `buildah run` here: an OCI runtime, else chroot. Probed once a run.

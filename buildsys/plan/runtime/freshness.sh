@@ -6,10 +6,13 @@
 # name, localhost/buildsys-key/SET/NAME:KEY, never inside the image: a label on a parent would rebuild
 # every child.
 
-# decide: sets KEY, DECISION (fresh | stale), REASON in words, and ID when fresh.
+# decide: sets KEY, DECISION (fresh | renamed | stale), REASON in words, and ID when there is one. Changes nothing.
+# `renamed`: the image is there under its key, only its reference names another or none.
 decide() {
     local read_id name
     INPUTS=$(<"$PLAN/keys/$IMAGE")
+    STAMP=$(sha256sum <"$PLAN/keys/$IMAGE")
+    STAMP=${STAMP::16}
     INPUTS+=$'\n'"platform $PLATFORM"$'\n'"driver $DRIVER"
     for name in "${READS[@]}"; do
         read_id=$(read_image_id "$name")
@@ -30,17 +33,17 @@ decide() {
     fi
     DECISION=fresh REASON='nothing changed'
     if [[ $(image_id "$REFERENCE") != "$ID" ]]; then
-        buildah tag "$ID" "$REFERENCE"
-        REASON='its name was given back: the image was there, under its key'
+        DECISION=renamed REASON='its name moved elsewhere; the image itself is in the store, under its key'
     fi
-    remember "$ID"
 }
 
 # read_image_id NAME: id of an image this step reads; of the set, or a base image by its reference.
 read_image_id() {
     local name=$1 id=''
-    if [[ $name == "${FROM-}" && -n ${BASE-} ]]; then
+    if [[ $name == "${BASE-}" ]]; then
         id=$(base_image_id)
+    elif [[ -n ${BS_IDS-} ]]; then
+        id=$(awk -v name="$name" '$1 == name { print $2 }' "$BS_IDS")
     elif [[ -s $STATE/$name.id ]]; then
         read -r id <"$STATE/$name.id"
     fi
@@ -48,6 +51,20 @@ read_image_id() {
     if [[ -z $id ]]; then
         printf '%s: %s is not built; build it first\n' "$IMAGE" "$name" >&2
         return 1
+    fi
+    printf '%s' "$id"
+}
+
+# base_image_id: id of the image built elsewhere that this one starts from; pulled when the store lacks it.
+base_image_id() {
+    local id
+    id=$(image_id "$BASE")
+    if [[ -z $id ]]; then
+        retry buildah pull --quiet "$BASE" >"$PLAN/logs/$IMAGE.log" 2>&1 || {
+            cat "$PLAN/logs/$IMAGE.log" >&2
+            return 1
+        }
+        id=$(BS_LISTING='' image_id "$BASE")
     fi
     printf '%s' "$id"
 }
@@ -89,6 +106,9 @@ remember() {
         printf '%s\n' "$1" >"$STATE/$IMAGE.id.$$"
         mv -f "$STATE/$IMAGE.id.$$" "$STATE/$IMAGE.id"
     fi
-    { printf '%s %s\n' "$1" "$REFERENCE" && grep '^image ' <<<"$INPUTS" || :; } >"$STATE/$IMAGE.checked.$$"
+    {
+        printf '%s %s\n' "$1" "$REFERENCE"
+        sed -n '/^image /p' <<<"$INPUTS"
+    } >"$STATE/$IMAGE.checked.$$"
     mv -f "$STATE/$IMAGE.checked.$$" "$STATE/$IMAGE.$STAMP.checked"
 }

@@ -19,7 +19,7 @@ optional() {
 nothing() {
     [ -z "$optional" ] || return 0
     printf 'error: %s\n' "$*" >&2
-    printf '  hint: if that is as it should be, say `optional: true`\n' >&2
+    printf '  hint: if that is as it should be, say "optional: true"\n' >&2
     return 1
 }
 
@@ -39,6 +39,7 @@ each() {
     # shellcheck disable=SC2086 # the glob is meant to expand; an empty IFS keeps it from splitting
     set -- "$@" $glob
     IFS=$old_ifs
+    last=
     eval "last=\${$#}"
     if ! exists "$last"; then
         nothing "$glob: no such path in the image"
@@ -87,7 +88,7 @@ link() {
         elif [ -L "$2" ] && [ "$(readlink "$2")" = "$1" ]; then
             return 0
         else
-            fail "$2: exists already; say \`force: true\` to replace it"
+            fail "$2: exists already; say 'force: true' to replace it"
             return 1
         fi
     fi
@@ -263,8 +264,9 @@ gems() {
     (
         limit=$1 flags=$2
         shift 2
+        # shellcheck disable=SC3045 # every shell an image may have knows it
         [ "$limit" -eq 0 ] || ulimit -n "$limit"
-        cd $here/plan/pool/gems
+        cd $here/plan/pool/gems || exit
         # shellcheck disable=SC2086
         gem install --local $flags "$@"
     )

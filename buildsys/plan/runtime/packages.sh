@@ -22,6 +22,16 @@ packages_explain() {
     done < <(sed -nE 's/^(No match for argument|Unable to find a match|No package): ?([^ ]+).*/\2/p; s/^No package ([^ ]+) available.*/\1/p' "$1" | sort -u)
 }
 
+# packages_absent PACKAGE: what to say when one to be removed is not there.
+packages_absent() {
+    printf 'error: package %s is not installed\n' "$1"
+    printf '  hint: if that is as it should be, say "optional: true"\n'
+}
+
 case $INSTALLER in
-    dnf | yum | apt) . "$LIB/$INSTALLER.sh" ;;
+    dnf | yum)
+        . "$LIB/rpm.sh"
+        # shellcheck source=/dev/null
+        . "$LIB/$INSTALLER.sh"
+        ;;
 esac

@@ -169,6 +169,7 @@ summary() {
     if ((failed)); then
         while IFS= read -r name; do
             printf '\n%s failed at %s\n' "$name" "$(sed -nE 's/.*"at": "([^"]*)".*/\1/p' "$PLAN/results/$name.json")"
+            [[ -s $PLAN/logs/$name.log ]] || continue
             tail -n 20 "$PLAN/logs/$name.log" | sed 's/^/    /'
             printf '    (all of it: %s)\n' "$PLAN/logs/$name.log"
         done < <(sed -nE 's/^\{"image": "([^"]+)", "status": "failed".*/\1/p' "$PLAN/events.jsonl")

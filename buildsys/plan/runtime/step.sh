@@ -31,7 +31,13 @@ main() {
     trap 'finish $?' EXIT
     trap 'exit 130' INT TERM HUP
     decide
-    if [[ $DECISION == fresh ]]; then
+    if [[ ${BS_WHY-} == 1 ]]; then
+        printf '%s\t%s\t%s\t%s\n' "$IMAGE" "$DECISION" "$REASON" "$ID"
+        return
+    fi
+    if [[ $DECISION != stale ]]; then
+        [[ $DECISION == fresh ]] || buildah tag "$ID" "$REFERENCE"
+        remember "$ID"
         log_result "$ID" fresh "$REASON" "$BEGAN"
         log_status fresh "$BEGAN"
         return
@@ -57,7 +63,7 @@ finish() {
     ((status)) || return 0
     if [[ -n ${failed_at-} ]]; then
         printf '\n%s: failed at %s\n' "$IMAGE" "$failed_at"
-        printf '    %s\n' "${failed_command-}"
+        [[ ${failed_command-} == return* ]] || printf '    %s\n' "${failed_command-}"
     fi
     container_end || :
     exec 1>&3 2>&4

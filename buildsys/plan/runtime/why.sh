@@ -1,0 +1,37 @@
+#!/bin/bash
+# why.sh [NAME…]: what a run would do with these images (all) and why, a line each: name, decision, reason.
+# Asks the steps themselves; builds nothing.
+set -euo pipefail
+PLAN=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
+LIB=$PLAN/lib
+STATE=$PLAN/state
+export LC_ALL=C BS_WHY=1 BS_STORE="${BS_STORE-}" BS_LISTING="$STATE/why.listing" BS_IDS="$STATE/why.ids"
+# shellcheck source=/dev/null
+. "$PLAN/plan.env"
+# shellcheck source=/dev/null
+. "$LIB/store.sh"
+mkdir -p "$STATE"
+store_open
+list_store >"$BS_LISTING"
+: >"$BS_IDS"
+trap 'rm -f "$BS_LISTING" "$BS_IDS"' EXIT
+
+declare -A stale=() wanted=()
+for name; do wanted[$name]=1; done
+while read -r _ name reads; do
+    for parent in $reads; do
+        if [[ -n ${stale[$parent]-} ]]; then
+            stale[$name]=${stale[$parent]}
+            break
+        fi
+    done
+    if [[ -n ${stale[$name]-} ]]; then
+        line="$name"$'\t'waits$'\t'"decided when ${stale[$name]} is built"
+    else
+        line=$("$PLAN/steps/$name.sh") || line="$name"$'\t'unknown$'\t'"what it is made from is not in the store"
+        [[ $line != *$'\t'stale$'\t'* ]] || stale[$name]=$name
+        printf '%s %s\n' "$name" "${line##*$'\t'}" >>"$BS_IDS"
+        line=${line%$'\t'*}
+    fi
+    if ((${#wanted[@]} == 0)) || [[ -n ${wanted[$name]-} ]]; then printf '%s\n' "$line"; fi
+done <"$PLAN/graph"
