@@ -1,0 +1,312 @@
+"""Read one YAML file strictly: plain data, and a Spot for every value and key of it.
+
+The only door to yaml. libyaml parses; the events are turned into data here, because a recipe needs
+less than YAML offers (no aliases, no tags, nothing that reads as another type than it looks) and
+more than its loaders keep (where everything stood).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yaml import MappingStartEvent, ScalarEvent, SequenceStartEvent
+from yaml.cyaml import CParser
+from yaml.error import MarkedYAMLError
+from yaml.events import AliasEvent, DocumentStartEvent, MappingEndEvent, SequenceEndEvent, StreamEndEvent
+from yaml.reader import ReaderError
+
+from buildsys.diagnostics import Diagnostic, Refused, Spot
+
+LARGEST = 1 << 20
+"""Bytes a file may have: a recipe is a page, not a database."""
+DEEPEST = 40
+"""Collections that may stand in one another."""
+
+_WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
+_OTHER_WORDS = {
+    form
+    for word in ("yes", "no", "on", "off", "true", "false", "null")
+    for form in (word, word.capitalize(), word.upper())
+} - _WORDS.keys()
+# Everything that some YAML reader takes for a number or a date; it begins with one of these.
+_NUMERIC_START = frozenset("0123456789+-.")
+_NUMERIC = re.compile(
+    r"[-+]?[0-9][0-9_]*|0o[0-7]+|[-+]?0x[0-9a-fA-F_]+|[-+]?0b[01_]+"
+    r"|[-+]?(?:[0-9][0-9_]*)?\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
+    r"|[-+]?[0-9]+(?::[0-5]?[0-9])+(?:\.[0-9_]*)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?"
+)
+
+_LINE = 1 << 16
+Marks = Any
+"""Positions in the shape of the data: an int for a text, `[own, *items]`, `(own, {key: (key's, value's)})`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A piece of a document: its data, and where each part of it was written."""
+
+    file: str
+    data: Any
+    marks: Marks
+    templated: bool = False
+    """Whether a text of it holds `{{` or `{%`."""
+
+    def spot(self, *path: str | int) -> Spot:
+        """Where the value at `path` begins; what was not written itself is where its container is."""
+        return self._spot(path, key=False)
+
+    def key_spot(self, *path: str | int) -> Spot:
+        """Where the key that ends `path` stands."""
+        return self._spot(path, key=True)
+
+    def part(self, *path: str | int) -> Written:
+        """The piece at `path`, which must exist."""
+        data, marks = self.data, self.marks
+        for step in path:
+            data, marks = data[step], _inner(marks, step)
+        return Written(self.file, data, marks, self.templated and any(map(is_template, strings(data))))
+
+    def with_data(self, data: Any) -> Written:
+        """Other data at the same places, final: what filling in variables gives."""
+        return Written(self.file, data, self.marks)
+
+    def _spot(self, path: tuple[str | int, ...], *, key: bool) -> Spot:
+        marks, position = self.marks, None
+        for number, step in enumerate(path):
+            if key and number == len(path) - 1 and type(marks) is tuple and step in marks[1]:
+                position = marks[1][step][0]
+                break
+            inner = _inner(marks, step)
+            if inner is None:
+                break
+            marks = inner
+        if position is None:
+            position = marks if type(marks) is int else marks[0]
+        return Spot(self.file, position // _LINE + 1, position % _LINE + 1)
+
+
+def _inner(marks: Marks, step: str | int) -> Marks | None:
+    if type(marks) is tuple and step in marks[1]:
+        return marks[1][step][1]
+    if type(marks) is list and type(step) is int and step + 1 < len(marks):
+        return marks[step + 1]
+    return None
+
+
+def read(path: Path | str) -> Written:
+    """Read one file.
+
+    Raises:
+        Refused: the file cannot be read, or is not what the strict YAML of recipes allows; every
+            mistake up to the first that ends parsing.
+    """
+    file = str(path)
+    return parse(_text(file), file)
+
+
+def parse(text: str, file: str) -> Written:
+    """Read a text that stands in `file`, as `read` does."""
+    return _Reader(text, file).document()
+
+
+def _text(file: str) -> str:
+    try:
+        with open(file, "rb") as stream:
+            raw = stream.read(LARGEST + 1)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise _refused(Spot(file), "unreadable-file", f"cannot read this file: {reason}") from None
+    if len(raw) > LARGEST:
+        raise _refused(Spot(file), "large-file", f"this file is larger than {LARGEST} bytes")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode("utf-8")
+        spot = Spot(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        message = f"this file is not UTF-8: byte 0x{raw[error.start]:02x}"
+        raise _refused(spot, "not-utf-8", message, "save it as UTF-8") from None
+
+
+def _refused(spot: Spot, code: str, message: str, hint: str = "") -> Refused:
+    return Refused([Diagnostic(spot, code, message, hint)])
+
+
+class _Stop(Exception):  # noqa: N818 - not an error: the mistake is noted already
+    """Parsing cannot go on."""
+
+
+class _Reader:
+    """Turns the events of one document into data and marks, and notes what is not allowed."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self._source = text
+        self._file = file
+        self._found: list[Diagnostic] = []
+
+    def document(self) -> Written:
+        written = None
+        try:
+            written = self._document()
+        except _Stop:
+            pass
+        except MarkedYAMLError as error:
+            self._syntax(error)
+        except ReaderError as error:
+            before = self._source.encode()[: error.position].decode("utf-8", errors="replace")
+            spot = Spot(self._file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+            self._found.append(
+                Diagnostic(spot, "yaml-syntax", f"a character YAML does not allow: {error.reason}")
+            )
+        if self._found or written is None:
+            raise Refused(self._found)
+        return written
+
+    def _document(self) -> Written:
+        parser = CParser(self._source)
+        self._next = parser.get_event
+        self._next()  # the stream's start
+        if type(self._next()) is StreamEndEvent:
+            message = "this file is empty"
+            self._note(0, "empty-file", message, "write the document it should hold, or remove the file")
+            raise _Stop
+        event = self._next()
+        if type(event) is ScalarEvent and event.value == "" and event.implicit[0]:
+            self._note(0, "empty-file", "this file holds nothing but comments or '---'", "remove the file")
+            raise _Stop
+        data, marks = self._value(event, 0)
+        self._next()  # the document's end
+        event = self._next()
+        if type(event) is DocumentStartEvent:
+            self._note(_position(event), "several-documents", "a second document begins here",
+                       "write one document a file")  # fmt: skip
+        templated = is_template(self._source) and any(map(is_template, strings(data)))
+        return Written(self._file, data, marks, templated)
+
+    def _value(self, event: Any, depth: int) -> tuple[Any, Marks]:
+        kind = type(event)
+        if kind is ScalarEvent:
+            if event.anchor is not None or event.tag is not None:
+                self._refuse_properties(event)
+            mark = event.start_mark
+            position = mark.line * _LINE + mark.column
+            value = event.value
+            if event.implicit[0]:
+                if value in _WORDS:
+                    return _WORDS[value], position
+                if value[0] in _NUMERIC_START or value in _OTHER_WORDS:
+                    return self._plain(value, position), position
+            if "\0" in value:
+                self._note(position, "nul-character", "a text cannot hold a NUL character")
+            return value, position
+        if kind is AliasEvent:
+            self._note(_position(event), "yaml-alias", f"an alias (*{event.anchor}) is not allowed",
+                       "write the value out, or share it with a trait")  # fmt: skip
+            raise _Stop
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_properties(event)
+        position = _position(event)
+        if depth == DEEPEST:
+            self._note(position, "deep-nesting", f"more than {DEEPEST} collections stand in one another")
+            raise _Stop
+        if kind is MappingStartEvent:
+            return self._mapping(position, depth)
+        if kind is not SequenceStartEvent:
+            raise AssertionError(event)
+        items: list[Any] = []
+        marks: list[Any] = [position]
+        while (item := self._next()).__class__ is not SequenceEndEvent:
+            value, mark = self._value(item, depth + 1)
+            items.append(value)
+            marks.append(mark)
+        return items, marks
+
+    def _mapping(self, position: int, depth: int) -> tuple[dict[str, Any], Marks]:
+        items: dict[str, Any] = {}
+        marks: dict[str, tuple[int, Marks]] = {}
+        while (event := self._next()).__class__ is not MappingEndEvent:
+            key, mark = self._value(event, depth + 1)
+            if type(mark) is not int:
+                mark = mark[0]
+            if type(key) is not str:
+                self._note(mark, "key-not-text", "a key must be text", _quote(event))
+                key = str(key)
+            elif key in items:
+                first = (self._spot(marks[key][0]), "first written here")
+                self._note(mark, "duplicate-key", f"the key '{key}' is written twice",
+                           "keep one of them", (first,))  # fmt: skip
+            items[key], inner = self._value(self._next(), depth + 1)
+            marks.setdefault(key, (mark, inner))
+        return items, (position, marks)
+
+    def _plain(self, value: str, position: int) -> Any:
+        if _INTEGER.fullmatch(value) and value != "-0":
+            return int(value)
+        if value in _OTHER_WORDS or (_NUMERIC.fullmatch(value) and value not in (".", "-", "+", "-.", "+.")):
+            hint = f'quote it if it is text: "{value}"'
+            if value.lower() in ("yes", "on", "true"):
+                hint = f"write true, or {hint}"
+            elif value.lower() in ("no", "off", "false"):
+                hint = f"write false, or {hint}"
+            self._note(position, "ambiguous-text", f"{value} is not read alike by all that read YAML", hint)
+        return value
+
+    def _refuse_properties(self, event: Any) -> None:
+        if event.anchor is not None:
+            self._note(_position(event), "yaml-alias", f"an anchor (&{event.anchor}) is not allowed",
+                       "write the value out where it is wanted, or share it with a trait")  # fmt: skip
+        if event.tag is not None:
+            self._note(_position(event), "yaml-tag", f"a tag ({event.tag}) is not allowed",
+                       "leave the tag out")  # fmt: skip
+
+    def _syntax(self, error: MarkedYAMLError) -> None:
+        mark = error.problem_mark or error.context_mark
+        position = mark.line * _LINE + mark.column if mark else 0
+        message = ", ".join(part for part in (error.context, error.problem) if part)
+        hint = "a tab cannot indent YAML: use spaces" if "\\t" in message or "'\t'" in message else ""
+        self._note(position, "yaml-syntax", f"this is not YAML: {message}", hint)
+
+    def _spot(self, position: int) -> Spot:
+        return Spot(self._file, position // _LINE + 1, position % _LINE + 1)
+
+    def _note(
+        self,
+        position: int,
+        code: str,
+        message: str,
+        hint: str = "",
+        related: tuple[tuple[Spot, str], ...] = (),
+    ) -> None:
+        self._found.append(Diagnostic(self._spot(position), code, message, hint, related))
+
+
+def _position(event: Any) -> int:
+    mark = event.start_mark
+    line: int = mark.line
+    return line * _LINE + min(int(mark.column), _LINE - 1)
+
+
+def _quote(event: Any) -> str:
+    return f'quote it: "{event.value}"' if type(event) is ScalarEvent and event.value else ""
+
+
+def is_template(text: str) -> bool:
+    """Whether a text holds something to fill in."""
+    return "{{" in text or "{%" in text
+
+
+def strings(data: Any) -> Iterator[str]:
+    """Every text within data, keys left out."""
+    if type(data) is str:
+        yield data
+    elif type(data) is dict:
+        for value in data.values():
+            yield from strings(value)
+    elif type(data) is list:
+        for value in data:
+            yield from strings(value)

@@ -1,0 +1,187 @@
+"""Load the folder of an image set: every file read and checked, nothing filled in or merged yet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
+from buildsys.recipe import document, schema
+from buildsys.recipe.document import Written
+
+M = TypeVar("M", bound=schema.Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Source(Generic[M]):
+    """A piece someone wrote, checked against its model."""
+
+    written: Written
+    kind: type[M]
+    model: M | None
+    """What it says; None while variables wait to be filled in."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayFile:
+    """One overlay: a user's changes to the set."""
+
+    written: Written
+    common: Source[schema.Fragment] | None
+    patches: Mapping[str, Source[schema.Patch]]
+    """Changes to images, by image name."""
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """The variables it sets."""
+        variables: Mapping[str, Any] = self.written.data.get("variables") or {}
+        return variables
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Everything of one image set as it was written, by name."""
+
+    directory: Path
+    set: schema.SetFile
+    written: Written
+    """set.yaml itself, for its Spots."""
+    common: Source[schema.Fragment] | None
+    recipes: Mapping[str, Source[schema.Recipe]]
+    traits: Mapping[str, Source[schema.Trait]]
+    sites: Mapping[str, Source[schema.Site]]
+    overlays: Sequence[OverlayFile] = field(default=())
+
+
+def load_set(directory: Path, overlays: Sequence[Path] = ()) -> Library:
+    """Load the image set in `directory`, and overlays in the order they apply.
+
+    Files are named in Spots by `directory` as given and what follows it.
+
+    Raises:
+        Refused: there is no set, or files of it are wrong; all mistakes of all files together.
+    """
+    return _Loader().library(directory, overlays)
+
+
+class _Loader:
+    """Reads file after file and keeps the mistakes for the end."""
+
+    def __init__(self) -> None:
+        self._found: list[Diagnostic] = []
+
+    def library(self, directory: Path, overlay_paths: Sequence[Path]) -> Library:
+        path = directory / "set.yaml"
+        if not path.is_file():
+            raise Refused([_no_set(directory)])
+        header, written, common = self._set(path)
+        recipes = self._folder(directory, "images", schema.Recipe, "image")
+        traits = self._folder(directory, "traits", schema.Trait, "trait")
+        sites = self._folder(directory, "sites", schema.Site, "site")
+        overlays = []
+        for overlay_path in overlay_paths:
+            overlay = self._overlay(overlay_path, recipes)
+            if overlay is not None:
+                overlays.append(overlay)
+        if self._found or header is None or written is None:
+            raise Refused(self._found)
+        name = Path(os.path.abspath(directory)).name
+        if header.set_ != name:
+            message = f"this set calls itself '{header.set_}', its folder is called '{name}'"
+            spot = written.spot("set")
+            raise Refused([Diagnostic(spot, "set-name", message, "rename one of them: make names sets by folder")])
+        return Library(directory, header, written, common, recipes, traits, sites, overlays)
+
+    def _set(self, path: Path) -> tuple[schema.SetFile | None, Written | None, Source[schema.Fragment] | None]:
+        written = self._try(document.read, path)
+        if written is None:
+            return None, None, None
+        common = None
+        head = written
+        if isinstance(written.data, dict) and isinstance(written.data.get("common"), dict):
+            common = self._source(schema.Fragment, written.part("common"))
+            head = written.with_data({key: value for key, value in written.data.items() if key != "common"})
+        header = self._try(lambda piece: schema.read(schema.SetFile, piece), head)
+        return header, written, common
+
+    def _folder(self, directory: Path, folder: str, kind: type[M], key: str) -> dict[str, Source[M]]:
+        sources: dict[str, Source[M]] = {}
+        for path in self._files(os.path.join(directory, folder)):
+            written = self._try(document.read, path)
+            source = self._source(kind, written) if written is not None else None
+            if source is not None:
+                self._add(sources, source, key)
+        return sources
+
+    def _files(self, top: str) -> Iterator[str]:
+        """The YAML files below a folder, in an order that is the same everywhere."""
+        for folder, folders, names in os.walk(top):
+            folders.sort()
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                if name.endswith(".yaml"):
+                    yield path
+                elif name.endswith(".yml"):
+                    message = "this file is not read: the name of a recipe file ends in .yaml"
+                    self._found.append(Diagnostic(Spot(path), "file-name", message, f"rename it to {name[:-4]}.yaml"))
+
+    def _add(self, sources: dict[str, Source[M]], source: Source[M], key: str) -> None:
+        name: str = source.written.data[key]
+        first = sources.setdefault(name, source)
+        if first is not source:
+            there = (first.written.spot(key), "the other one")
+            self._found.append(
+                Diagnostic(source.written.spot(key), "duplicate-name", f"two {_PLURAL[key]} are called '{name}'",
+                           "rename or remove one of them", (there,))  # fmt: skip
+            )
+
+    def _overlay(self, path: Path, recipes: dict[str, Source[schema.Recipe]]) -> OverlayFile | None:
+        written = self._try(document.read, path)
+        if written is None or self._source(schema.Overlay, written) is None:
+            return None
+        common = self._source(schema.Fragment, written.part("common")) if "common" in written.data else None
+        for number in range(len(written.data.get("recipes", ()))):
+            recipe = self._source(schema.Recipe, written.part("recipes", number))
+            if recipe is not None:
+                self._add(recipes, recipe, "image")
+        patches = {}
+        for name in written.data.get("images", {}):
+            patch = self._source(schema.Patch, written.part("images", name))
+            if patch is not None:
+                patches[name] = patch
+        return OverlayFile(written, common, patches)
+
+    def _source(self, kind: type[M], written: Written) -> Source[M] | None:
+        try:
+            if written.templated:
+                schema.check_template(kind, written)
+                return Source(written, kind, None)
+            return Source(written, kind, schema.read(kind, written))
+        except Refused as refused:
+            self._found += refused.diagnostics
+            return None
+
+    def _try(self, step: Callable[[A], R], argument: A) -> R | None:
+        try:
+            return step(argument)
+        except Refused as refused:
+            self._found += refused.diagnostics
+            return None
+
+
+A = TypeVar("A")
+R = TypeVar("R")
+_PLURAL = {"image": "recipes", "trait": "traits", "site": "sites"}
+
+
+def _no_set(directory: Path) -> Diagnostic:
+    if not directory.is_dir():
+        beside = directory.parent
+        known = [entry.name for entry in beside.iterdir() if (entry / "set.yaml").is_file()] if beside.is_dir() else []
+        hint = closest(directory.name, known) or (f"sets beside it: {', '.join(sorted(known))}" if known else "")
+        return Diagnostic(Spot(str(directory)), "no-set", "there is no such folder", hint)
+    message = "this folder is no image set: it has no set.yaml"
+    return Diagnostic(Spot(str(directory)), "no-set", message, "name the folder of a set, like recipes/stable-pike")

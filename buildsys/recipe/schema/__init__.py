@@ -1,0 +1,34 @@
+"""What a person writes, as models: the shape of recipes, traits, set.yaml, sites and overlays.
+
+The only door to pydantic. A model holds what was written and nothing else: a key that was left out is
+None, and `buildsys.resolve` alone says what that means.
+"""
+
+from buildsys.recipe.schema.base import Model
+from buildsys.recipe.schema.files import (
+    Account,
+    AddRemove,
+    BaseImage,
+    Bootstrap,
+    DownloadSource,
+    Fragment,
+    HealthCheck,
+    Overlay,
+    Patch,
+    Recipe,
+    Repository,
+    RepositoryFile,
+    SetFile,
+    Site,
+    StepsPatch,
+    Trait,
+    UsesPatch,
+)
+from buildsys.recipe.schema.reading import check_template, read
+from buildsys.recipe.schema.steps import VERBS, AnyStep
+
+__all__ = [
+    "VERBS", "Account", "AddRemove", "AnyStep", "BaseImage", "Bootstrap", "DownloadSource", "Fragment",
+    "HealthCheck", "Model", "Overlay", "Patch", "Recipe", "Repository", "RepositoryFile", "SetFile", "Site",
+    "StepsPatch", "Trait", "UsesPatch", "check_template", "read",
+]  # fmt: skip

@@ -1,0 +1,221 @@
+"""The five files of an image set as they are written: recipe, trait, set.yaml, site, overlay."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Tag
+
+from buildsys.recipe.schema.base import Maybe, Model, TextOrList
+from buildsys.recipe.schema.steps import Step
+
+
+class Account(Model):
+    """An account with fixed numbers."""
+
+    uid: int
+    gid: Maybe[int] = None
+    home: Maybe[str] = None
+    shell: Maybe[str] = None
+    groups: Maybe[list[str]] = None
+
+
+class RepositoryFile(Model):
+    """A repository file written into the image."""
+
+    file: str
+    options: dict[str, str]
+
+
+class HealthCheck(Model):
+    """How a container's health is asked for."""
+
+    command: TextOrList
+    interval: Maybe[str] = None
+    timeout: Maybe[str] = None
+    start_period: Maybe[str] = None
+    retries: Maybe[int] = None
+
+
+def _health_check(value: Any) -> Any:
+    return {"command": value} if isinstance(value, str | list) else value
+
+
+HealthCheckKey = Annotated[
+    HealthCheck, BeforeValidator(_health_check, json_schema_input_type=str | list[str] | HealthCheck)
+]
+
+
+def _use(value: Any) -> Any:
+    return {value: None} if isinstance(value, str) else value
+
+
+Use = Annotated[dict[str, Any], BeforeValidator(_use, json_schema_input_type=str | dict[str, Any])]
+"""A trait by name, or `{name: parameters}`; the latter afterwards."""
+
+
+class Fragment(Model):
+    """The keys that recipes, traits and `common` share."""
+
+    uses: Maybe[list[Use]] = None
+    accounts: Maybe[dict[str, Account]] = None
+    repositories: Maybe[dict[str, RepositoryFile]] = None
+    before: Maybe[list[Step]] = None
+    packages: Maybe[list[str]] = None
+    steps: Maybe[list[Step]] = None
+    user: Maybe[str] = None
+    cmd: Maybe[list[str]] = None
+    entrypoint: Maybe[list[str]] = None
+    env: Maybe[dict[str, str]] = None
+    labels: Maybe[dict[str, str]] = None
+    annotations: Maybe[dict[str, str]] = None
+    healthcheck: Maybe[HealthCheckKey] = None
+    stop_signal: Maybe[str] = None
+    volumes: Maybe[list[str]] = None
+    ports: Maybe[list[str]] = None
+    workdir: Maybe[str] = None
+
+
+class Recipe(Fragment):
+    """One image."""
+
+    image: str
+    from_: str
+    profiles: Maybe[list[str]] = None
+
+
+class Trait(Fragment):
+    """A named fragment that recipes share."""
+
+    trait: str
+    parameters: Maybe[dict[str, Any]] = None
+
+
+class SetFile(Model):
+    """set.yaml: what the images of a set have in common."""
+
+    set_: str
+    registry: Maybe[str] = None
+    namespace: str
+    prefix: Maybe[str] = None
+    tag: str
+    format: Maybe[Literal["docker", "oci"]] = None
+    epoch: int
+    site: Maybe[str] = None
+    variables: Maybe[dict[str, Any]] = None
+    common: Maybe[Fragment] = None
+    profiles: Maybe[dict[str, list[str]]] = None
+
+
+class Bootstrap(Model):
+    """An empty root, filled by the host's package manager."""
+
+    bootstrap: list[str]
+
+
+class BaseImage(Model):
+    """An image built elsewhere."""
+
+    image: str
+
+
+def _base(value: Any) -> str:
+    return "<image>" if isinstance(value, dict) and "image" in value else "<bootstrap>"
+
+
+class Repository(Model):
+    """A package repository of a site."""
+
+    directory: Maybe[str] = None
+    url: Maybe[str] = None
+    key: Maybe[str] = None
+    gpgcheck: Maybe[bool] = None
+
+
+class DownloadSource(Model):
+    """Where the bytes of a download come from, and what they must be."""
+
+    file: Maybe[str] = None
+    sha256: Maybe[str] = None
+    unverified: Maybe[Literal[True]] = None
+
+
+def _repositories(value: Any) -> str:
+    return "<host>" if isinstance(value, str) else "<map>"
+
+
+class Site(Model):
+    """Where packages and base images come from."""
+
+    site: str
+    about: Maybe[str] = None
+    base: Annotated[
+        Annotated[Bootstrap, Tag("<bootstrap>")] | Annotated[BaseImage, Tag("<image>")], Discriminator(_base)
+    ]
+    installer: Literal["dnf", "yum", "apt"]
+    inside: Maybe[bool] = None
+    stand_ins: Maybe[str] = None
+    repositories: Maybe[
+        Annotated[
+            Annotated[Literal["host"], Tag("<host>")] | Annotated[dict[str, Repository], Tag("<map>")],
+            Discriminator(_repositories),
+        ]
+    ] = None
+    downloads: Maybe[dict[str, DownloadSource]] = None
+    gems: Maybe[str] = None
+    variables: Maybe[dict[str, Any]] = None
+    labels: Maybe[dict[str, str]] = None
+
+
+class AddRemove(Model):
+    """Changes to a list of names."""
+
+    append: Maybe[list[str]] = None
+    remove: Maybe[list[str]] = None
+
+
+class UsesPatch(Model):
+    """Changes to the traits of a recipe."""
+
+    append: Maybe[list[Use]] = None
+    remove: Maybe[list[str]] = None
+
+
+class StepsPatch(Model):
+    """Steps before and after those there are."""
+
+    prepend: Maybe[list[Step]] = None
+    append: Maybe[list[Step]] = None
+
+
+class Patch(Model):
+    """Changes to one image: a value replaces, a map is merged, `~` takes away."""
+
+    from_: Maybe[str] = None
+    uses: Maybe[UsesPatch] = None
+    accounts: Maybe[dict[str, Account | None]] = None
+    repositories: Maybe[dict[str, RepositoryFile | None]] = None
+    before: Maybe[StepsPatch] = None
+    packages: Maybe[AddRemove] = None
+    steps: Maybe[StepsPatch] = None
+    user: str | None = None
+    cmd: list[str] | None = None
+    entrypoint: list[str] | None = None
+    env: Maybe[dict[str, str | None]] = None
+    labels: Maybe[dict[str, str | None]] = None
+    annotations: Maybe[dict[str, str | None]] = None
+    healthcheck: HealthCheckKey | None = None
+    stop_signal: str | None = None
+    volumes: Maybe[AddRemove] = None
+    ports: Maybe[AddRemove] = None
+    workdir: str | None = None
+
+
+class Overlay(Model):
+    """A user's changes to a set, without touching it."""
+
+    overlay: str
+    variables: Maybe[dict[str, Any]] = None
+    common: Maybe[Fragment] = None
+    images: Maybe[dict[str, Patch]] = None
+    recipes: Maybe[list[Recipe]] = None
