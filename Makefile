@@ -74,13 +74,14 @@ check-python: $(READY_TO_TEST)
 	$(BIN)/lint-imports --no-logo
 
 check-shell: $(READY_TO_TEST) $(SETS:%=check-steps-of-%)
-	shellcheck .ci/run tools/*.sh $(wildcard buildsys/plan/runtime/*.sh)
+	shellcheck .ci/run tools/*.sh
+	shellcheck --shell=bash --source-path=SCRIPTDIR buildsys/plan/runtime/*.sh
 
 # The steps of a plan are generated, and are read by shellcheck like everything else that runs.
 .PHONY: $(SETS:%=check-steps-of-%)
 $(SETS:%=check-steps-of-%): check-steps-of-%: $(READY_TO_TEST)
 	$(BUILDSYS) plan $* -o build/check/$*
-	shellcheck build/check/$*/steps/*.sh build/check/$*/lib/*.sh
+	shellcheck build/check/$*/steps/*.sh
 
 check-spelling: $(READY_TO_TEST)
 	$(BIN)/codespell
