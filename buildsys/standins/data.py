@@ -1,0 +1,194 @@
+"""The data file of stand-in packages: what may stand in it, and mistakes in it with their Spots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from buildsys.diagnostics import Diagnostic, Refused, closest
+from buildsys.recipe.document import Written, read
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", description="a package's name")]
+Version = Annotated[
+    str,
+    Field(
+        pattern=r"^([0-9]+:)?[A-Za-z0-9._+~]+-[A-Za-z0-9._+~]+$",
+        description="a version as [EPOCH:]VERSION-RELEASE",
+    ),
+]
+# rpmbuild would take other characters for patterns.
+_PATH = r"(/[A-Za-z0-9._+@:=,-]+)+"
+FilePath = Annotated[str, Field(pattern=f"^{_PATH}$", description="an absolute path of plain characters")]
+Program = Annotated[
+    str,
+    Field(
+        pattern=rf"^({_PATH}|[A-Za-z0-9._+-]+)$", description="a program: an absolute path, or a name for /usr/bin"
+    ),
+]
+Mode = Annotated[str, Field(pattern=r"^[0-7]{4}$", description='a mode of four digits, as "0755"')]
+
+BUSYBOX = "busybox"
+"""The package that no data file describes: it holds the host's own busybox."""
+
+
+class StandinError(Exception):
+    """The repository cannot be built, for a reason outside the data file: a tool failed, nothing can be written."""
+
+
+class MissingTool(StandinError):  # noqa: N818 - reads as what happened
+    """A program that building needs is not installed."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PackageData(_Strict):
+    """What the file says of one package. The files below payload/NAME come on top."""
+
+    version: Version | None = None
+    """Where it differs from its source's."""
+    requires: list[Name] = []
+    provides: list[str] = []
+    programs: list[Program] = []
+    """Generated scripts that end at once."""
+    services: list[Program] = []
+    """Generated scripts that stay in the foreground."""
+    applets: list[Program] = []
+    """Links to busybox."""
+    directories: list[FilePath] = []
+    links: dict[FilePath, str] = {}
+    """Symbolic links: path and target."""
+    pre: str | None = None
+    """Run by /bin/sh before the package's files are unpacked."""
+    post: str | None = None
+    """Run by /bin/sh afterwards."""
+
+
+class SourceData(_Strict):
+    """Packages of one source, with one version unless a package says otherwise."""
+
+    version: Version
+    packages: dict[Name, PackageData]
+
+
+class Scripts(_Strict):
+    """Texts of the generated scripts, with @NAME@, @PACKAGE@ and @VERSION@."""
+
+    programs: str
+    services: str
+
+
+class StandinData(_Strict):
+    """A whole data file."""
+
+    vendor: str
+    epoch: int
+    """The time of every file, build and signature, in seconds."""
+    bootstrap: list[Name]
+    """What turns an empty root into one that can take every other package."""
+    scripts: Scripts
+    modes: dict[FilePath, Mode] = {}
+    """Modes other than 0755 of directories and programs and 0644 of other files."""
+    unverified: list[FilePath] = []
+    """Files that are meant to change: rpm -V looks at their owner and mode only."""
+    gems: dict[Name, str] = {}
+    sources: dict[Name, SourceData]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_sources(cls, data: Any) -> Any:
+        """`NAME: VERSION`, and a source that is one package of the same name, in their full form."""
+        if not isinstance(data, dict) or not isinstance(data.get("sources"), dict):
+            return data
+        sources = dict(data["sources"])
+        for name, source in sources.items():
+            if isinstance(source, str):
+                sources[name] = {"version": source, "packages": {name: {}}}
+            elif isinstance(source, dict) and "packages" not in source:
+                package = {key: value for key, value in source.items() if key != "version"}
+                version = {key: value for key, value in source.items() if key == "version"}
+                sources[name] = {**version, "packages": {name: package}}
+        return {**data, "sources": sources}
+
+    def packages(self) -> Iterator[tuple[str, SourceData, str, PackageData]]:
+        """Every package: its source's name, its source, its own name, itself."""
+        for source_name, source in self.sources.items():
+            for name, package in source.packages.items():
+                yield source_name, source, name, package
+
+
+def load(file: Path) -> StandinData:
+    """Read and check a data file.
+
+    Raises:
+        Refused: with every mistake in it.
+    """
+    written = read(file)
+    try:
+        data = StandinData.model_validate(written.data)
+    except ValidationError as error:
+        raise Refused(_schema_mistakes(error, written)) from None
+    if mistakes := list(_name_mistakes(data, written)):
+        raise Refused(mistakes)
+    return data
+
+
+def written_path(written: Written, *path: str | int) -> tuple[str | int, ...]:
+    """Where a path of the full form stands in the file: a short source writes no `packages`."""
+    if len(path) > 3 and path[0] == "sources" and path[2] == "packages":
+        source = written.data["sources"][path[1]]
+        if not isinstance(source, dict) or "packages" not in source:
+            return (*path[:2], *path[4:])
+    return path
+
+
+def _schema_mistakes(error: ValidationError, written: Written) -> Iterator[Diagnostic]:
+    for item in error.errors():
+        of_key = item["loc"][-1:] == ("[key]",)
+        path = written_path(written, *(part for part in item["loc"] if part != "[key]"))
+        spot = written.key_spot(*path) if of_key else written.spot(*path)
+        match item["type"]:
+            case "extra_forbidden":
+                fields = PackageData.model_fields if path[0] == "sources" else StandinData.model_fields
+                known = [*fields, "packages"] if path[0] == "sources" else fields
+                word = str(path[-1])
+                yield Diagnostic(
+                    written.key_spot(*path), "unknown-key", f"unknown key '{word}'", closest(word, known)
+                )
+            case "missing":
+                yield Diagnostic(written.key_spot(*path[:-1]), "missing-key", f"'{path[-1]}' is missing here")
+            case "string_pattern_mismatch":
+                wanted = _PATTERNS[item["ctx"]["pattern"]]
+                yield Diagnostic(spot, "bad-text", f"'{item['input']}' is not {wanted}")
+            case _:
+                message = item["msg"].removeprefix("Input ")
+                yield Diagnostic(spot, "wrong-type", f"this {message}")
+
+
+_PATTERNS = {
+    str(info.pattern): str(field.description)
+    for field in (alias.__metadata__[0] for alias in (Name, Version, FilePath, Program, Mode))
+    for info in field.metadata
+}
+
+
+def _name_mistakes(data: StandinData, written: Written) -> Iterator[Diagnostic]:
+    """Names that two packages have, and names that none has."""
+    names = {BUSYBOX}
+    for source, _, name, _ in data.packages():
+        if name in names:
+            spot = written.key_spot(*written_path(written, "sources", source, "packages", name))
+            yield Diagnostic(spot, "duplicate-package", f"there is a package '{name}' already")
+        names.add(name)
+    wanted = [(("bootstrap", index), name) for index, name in enumerate(data.bootstrap)]
+    for source, _, name, package in data.packages():
+        path = written_path(written, "sources", source, "packages", name, "requires")
+        wanted += [((*path, index), required) for index, required in enumerate(package.requires)]
+    for place, name in wanted:
+        if name not in names:
+            message = f"there is no package '{name}'"
+            yield Diagnostic(written.spot(*place), "unknown-package", message, closest(name, names))

@@ -1,0 +1,90 @@
+"""Tiny Ruby gems, equal byte for byte wherever they are made."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import tarfile
+import zlib
+from datetime import UTC, datetime
+
+
+def gem(name: str, version: str, epoch: int) -> bytes:
+    """A gem of this name and version: a tar file with packed metadata, packed data and their checksums."""
+    library = f"# A stand-in for the gem {name} {version}.\n".encode()
+    members = {
+        "metadata.gz": _gzip(_metadata(name, version, epoch).encode()),
+        "data.tar.gz": _gzip(_tar({f"lib/{name}.rb": library}, epoch)),
+    }
+    lines = ["---"]
+    for algorithm in ("SHA256", "SHA512"):
+        lines.append(f"{algorithm}:")
+        lines += [f"  {file}: {hashlib.new(algorithm, content).hexdigest()}" for file, content in members.items()]
+    members["checksums.yaml.gz"] = _gzip("\n".join([*lines, ""]).encode())
+    return _tar(members, epoch)
+
+
+def _metadata(name: str, version: str, epoch: int) -> str:
+    """The specification in RubyGems' YAML."""
+    day = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d 00:00:00.000000000 Z")
+    return f"""--- !ruby/object:Gem::Specification
+name: {name}
+version: !ruby/object:Gem::Version
+  version: {version}
+platform: ruby
+authors:
+- buildsys
+date: {day}
+dependencies: []
+description: A stand-in for {name}, not {name} itself.
+email: []
+executables: []
+extensions: []
+extra_rdoc_files: []
+files:
+- lib/{name}.rb
+homepage:
+licenses:
+- Apache-2.0
+metadata: {{}}
+require_paths:
+- lib
+required_ruby_version: !ruby/object:Gem::Requirement
+  requirements:
+  - - ">="
+    - !ruby/object:Gem::Version
+      version: '0'
+required_rubygems_version: !ruby/object:Gem::Requirement
+  requirements:
+  - - ">="
+    - !ruby/object:Gem::Version
+      version: '0'
+requirements: []
+rubygems_version: 2.0.14.1
+signing_key:
+specification_version: 4
+summary: A stand-in for {name}
+test_files: []
+"""
+
+
+def _tar(members: dict[str, bytes], epoch: int) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for path, content in members.items():
+            info = tarfile.TarInfo(path)
+            info.size, info.mtime, info.mode = len(content), epoch, 0o644
+            info.uname = info.gname = "root"
+            archive.addfile(info, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def _gzip(content: bytes) -> bytes:
+    """Content in gzip's format, stored: what compressing gives depends on the compressor's version."""
+    blocks = [content[start : start + 0xFFFF] for start in range(0, len(content), 0xFFFF)] or [b""]
+    body = b"".join(
+        struct.pack("<BHH", block is blocks[-1], len(block), len(block) ^ 0xFFFF) + block for block in blocks
+    )
+    header = b"\x1f\x8b\x08\x00" + b"\x00" * 4 + b"\x00\xff"
+    return header + body + struct.pack("<II", zlib.crc32(content), len(content) & 0xFFFFFFFF)

@@ -1,0 +1,158 @@
+"""What each stand-in package holds: its own files, generated scripts, links, and the directories they lie in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from .data import BUSYBOX, PackageData, SourceData, StandinData, StandinError
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """One path of a package: a directory, a file with its content, or a symbolic link with its target."""
+
+    path: str
+    kind: Literal["directory", "file", "link"]
+    mode: int
+    content: bytes = b""
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Package:
+    """One package as it will be built; nothing in it is left to a default."""
+
+    name: str
+    source: str
+    epoch: str
+    """Empty for none."""
+    version: str
+    release: str
+    requires: tuple[str, ...]
+    provides: tuple[str, ...]
+    pre: str
+    post: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Busybox:
+    """The host's busybox: the only content of the repository that no file of ours holds."""
+
+    content: bytes
+    version: str
+    digest: str
+    applets: frozenset[str]
+
+
+def packages(data: StandinData, payload: Path, busybox: Busybox) -> tuple[Package, ...]:
+    """Every package with all it holds, sorted by name.
+
+    Raises:
+        StandinError: files for a package that does not exist, a path in two packages, a file that is not plain.
+    """
+    known = {name for _, _, name, _ in data.packages()}
+    for folder in sorted(payload.iterdir()):
+        if folder.name not in known:
+            raise StandinError(f"{folder}: there is no package '{folder.name}'")
+    bare = [_package(data, payload, *one) for one in data.packages()]
+    bare.append(_busybox(busybox))
+    _refuse_unknown_applets(data, busybox)
+    _refuse_shared(bare)
+    whole = (_with_directories(package, data, bare) for package in bare)
+    return tuple(sorted(whole, key=lambda package: package.name))
+
+
+def _package(data: StandinData, payload: Path, source_name: str, source: SourceData, name: str,
+             package: PackageData) -> Package:  # fmt: skip
+    epoch, version, release = split_version(package.version or source.version)
+    entries = [
+        *_files(payload / name),
+        *_scripts(data.scripts.programs, package.programs, name, version),
+        *_scripts(data.scripts.services, package.services, name, version),
+        *(Entry(path, "directory", 0o755) for path in package.directories),
+        *(Entry(path, "link", 0o777, target=target) for path, target in package.links.items()),
+        *(_applet(program) for program in package.applets),
+    ]
+    requires = [*package.requires, *([BUSYBOX] if package.applets else [])]
+    return Package(name, source_name, epoch, version, release, tuple(dict.fromkeys(requires)),
+                   tuple(package.provides), package.pre or "", package.post or "", tuple(entries))  # fmt: skip
+
+
+def split_version(text: str) -> tuple[str, str, str]:
+    """Epoch (empty for none), version and release of [EPOCH:]VERSION-RELEASE."""
+    epoch, _, rest = text.rpartition(":")
+    version, _, release = rest.rpartition("-")
+    return epoch, version, release
+
+
+def _files(folder: Path) -> Iterator[Entry]:
+    if not folder.is_dir():
+        return
+    for file in sorted(folder.rglob("*")):
+        if file.is_symlink() or not (file.is_file() or file.is_dir()):
+            raise StandinError(f"{file}: a payload holds plain files; links are written in the data file")
+        if file.is_file():
+            # Of a file's mode git keeps only this: whether its owner may run it.
+            mode = 0o755 if file.stat().st_mode & 0o100 else 0o644
+            yield Entry(f"/{file.relative_to(folder).as_posix()}", "file", mode, file.read_bytes())
+
+
+def _scripts(text: str, programs: Iterable[str], package: str, version: str) -> Iterator[Entry]:
+    for program in programs:
+        path = PurePosixPath("/usr/bin", program)
+        script = text
+        for word, value in {"NAME": path.name, "PACKAGE": package, "VERSION": version}.items():
+            script = script.replace(f"@{word}@", value)
+        yield Entry(str(path), "file", 0o755, script.encode())
+
+
+def _applet(program: str) -> Entry:
+    path = PurePosixPath("/usr/bin", program)
+    target = BUSYBOX if path.parent.name == "bin" else f"../bin/{BUSYBOX}"
+    return Entry(str(path), "link", 0o777, target=target)
+
+
+def _busybox(busybox: Busybox) -> Package:
+    # The digest makes equal names mean equal bytes, whatever busybox a host brings.
+    release = f"0.{busybox.digest[:12]}.el7"
+    binary = Entry(f"/usr/bin/{BUSYBOX}", "file", 0o755, busybox.content)
+    return Package(BUSYBOX, BUSYBOX, "", busybox.version, release, ("filesystem",), (), "", "", (binary,))
+
+
+def _refuse_unknown_applets(data: StandinData, busybox: Busybox) -> None:
+    wanted = {PurePosixPath(program).name for *_, package in data.packages() for program in package.applets}
+    if unknown := sorted(wanted - busybox.applets):
+        raise StandinError(f"busybox {busybox.version} lacks what the stand-ins link to: {', '.join(unknown)}")
+
+
+def _refuse_shared(all_packages: Iterable[Package]) -> None:
+    owners: dict[str, list[str]] = defaultdict(list)
+    for package in all_packages:
+        for entry in package.entries:
+            if entry.kind != "directory":
+                owners[entry.path].append(package.name)
+    for path, names in sorted(owners.items()):
+        if len(names) > 1:
+            raise StandinError(f"{path} is in more than one package: {', '.join(names)}")
+
+
+def _with_directories(package: Package, data: StandinData, all_packages: Iterable[Package]) -> Package:
+    """The package with the modes of the data file, and with every directory that its paths need.
+
+    A directory that nobody owned would get the time of its installation.
+    """
+    filesystem = {entry.path for one in all_packages if one.name == "filesystem" for entry in one.entries}
+    entries = {entry.path: entry for entry in package.entries}
+    for path in list(entries):
+        for parent in PurePosixPath(path).parents:
+            if str(parent) != "/" and str(parent) not in filesystem:
+                entries.setdefault(str(parent), Entry(str(parent), "directory", 0o755))
+    for path, mode in data.modes.items():
+        if path in entries:
+            entries[path] = replace(entries[path], mode=int(mode, 8))
+    return replace(package, entries=tuple(sorted(entries.values())))

@@ -1,0 +1,1 @@
+# Stand-in: switches on a part of the dashboard.

@@ -1,0 +1,1 @@
+# Stand-in for the WSGI application of the dashboard.

@@ -1,0 +1,1 @@
+# Stand-in: switches on a panel of magnum_ui.

@@ -1,0 +1,1 @@
+# Stand-in: switches on a panel of sahara_dashboard.
