@@ -46,6 +46,33 @@ class PackageName:
 
 
 @dataclass(frozen=True, slots=True)
+class LockedPackage:
+    """One package exactly: which build of it, from which repository, and the checksum of its file."""
+
+    name: str
+    epoch: str
+    version: str
+    release: str
+    arch: str
+    repository: str
+    checksum: str
+    """`sha256:HEX`."""
+    location: str
+    """Path of the file below the repository's root."""
+
+    @property
+    def nevra(self) -> str:
+        """`name-epoch:version-release.arch`; a zero epoch is left out, as rpm does."""
+        epoch = "" if self.epoch in {"", "0"} else f"{self.epoch}:"
+        return f"{self.name}-{epoch}{self.version}-{self.release}.{self.arch}"
+
+    @property
+    def file(self) -> str:
+        """Name of the package's file."""
+        return self.location.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """A declared account: written into passwd, group, shadow and gshadow as data, no dates."""
 
@@ -77,6 +104,15 @@ class Install(_Instruction):
     """Install packages in one transaction; what an ancestor holds already is no error."""
 
     packages: tuple[PackageName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction(_Instruction):
+    """Install exactly these packages: what Bootstrap, Install and UpdateAll become under a lock."""
+
+    packages: tuple[LockedPackage, ...]
+    requested: tuple[PackageName, ...]
+    """What the recipe asked for; the other packages came along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +195,8 @@ class CopyPayload(_Instruction):
     to: str
     mode: str
     owner: str
+    locked: LockedPackage | None = None
+    """The exact package, under a lock; else the newest the site has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +364,7 @@ class Run(_Instruction):
 Instruction = (
     Bootstrap
     | Install
+    | Transaction
     | Uninstall
     | UpdateAll
     | WriteRepository
@@ -360,7 +399,7 @@ Instruction = (
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """Docker's health check: `command` is the whole test, `CMD` or `CMD-SHELL` first. Durations in seconds."""
+    """Docker's health check: `command` is the whole test, `CMD` or `CMD-SHELL` first; times in seconds."""
 
     command: tuple[str, ...]
     interval: float = 0
@@ -417,6 +456,8 @@ class Image:
     profiles: tuple[str, ...] = ()
     spot: Spot = field(default=NOWHERE, compare=False)
     parent_spot: Spot = field(default=NOWHERE, compare=False)
+    spots: Mapping[str, Spot] = field(default_factory=dict, compare=False)
+    """Where each value of `config` was written: `user`, `labels.name`, `ports.80/tcp`."""
 
     def dependencies(self) -> dict[str, Spot]:
         """Names of the images of the set this one reads, each with the Spot that says so: parent first."""
@@ -466,6 +507,10 @@ class Site:
     gems: tuple[str, ...]
     """Local gem files."""
     stand_ins: bool
+    release: str = ""
+    """Release version that repository addresses may name; empty: the host's."""
+    locked: bool = False
+    """Whether every package is named exactly, by file and checksum."""
     notes: tuple[str, ...] = ()
     """Sentences the summary repeats: stand-ins, repositories left out, unverified downloads."""
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import Protocol
 
 from buildsys.command import Command
-from buildsys.image import Bootstrap, ImportKey, Install, Uninstall, UpdateAll
-from buildsys.packages import dnf, yum
+from buildsys.image import Bootstrap, ImportKey, Install, Transaction, Uninstall, UpdateAll
+from buildsys.packages import dnf, rpm, yum
 
-PackageInstruction = Bootstrap | Install | Uninstall | UpdateAll | ImportKey
+PackageInstruction = Bootstrap | Install | Transaction | Uninstall | UpdateAll | ImportKey
 
 
 class PackageManager(Protocol):
-    """What a package manager gives: the runtime verb of each instruction, and the tools a plan needs for it."""
+    """What a package manager gives: the runtime verb of each instruction, and the tools it needs."""
 
     TOOLS: tuple[str, ...]
     """Programs of the host."""
@@ -28,4 +28,5 @@ class PackageManager(Protocol):
 MANAGERS: dict[str, PackageManager] = {
     "dnf": dnf.Dnf(),
     "yum": yum.Yum(),
+    "rpm": rpm.Rpm(),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from buildsys.command import Command
-from buildsys.image import Bootstrap, ImportKey, Install, Uninstall, UpdateAll
+from buildsys.image import Bootstrap, ImportKey, Install, Transaction, Uninstall, UpdateAll
 
 
 class Dnf:
@@ -12,13 +12,15 @@ class Dnf:
     TOOLS: tuple[str, ...] = ("dnf", "rpm", "rpmkeys", "rpm2archive")
     PREFIX = "dnf"
 
-    def command(self, step: Bootstrap | Install | Uninstall | UpdateAll | ImportKey) -> Command:
+    def command(self, step: Bootstrap | Install | Transaction | Uninstall | UpdateAll | ImportKey) -> Command:
         """See `buildsys.packages.PackageManager.command`."""
         match step:
             case Bootstrap(packages=packages):
                 return self._command("bootstrap", *(item.name for item in packages))
             case Install(packages=packages):
                 return self._command("install", *(item.name for item in packages))
+            case Transaction(packages=locked):
+                return self._command("transaction", *(item.file for item in locked))
             case Uninstall(packages=packages, optional=optional):
                 flag = ("--optional",) if optional else ()
                 return self._command("remove", *flag, *(item.name for item in packages))

@@ -8,5 +8,5 @@ from buildsys.packages.dnf import Dnf
 class Yum(Dnf):
     """`plan/runtime/yum.sh`: the same verbs as dnf, run within the working container."""
 
-    TOOLS = ("rpm", "rpmkeys", "rpm2archive")
+    TOOLS: tuple[str, ...] = ("rpm", "rpmkeys", "rpm2archive")
     PREFIX = "yum"

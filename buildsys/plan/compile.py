@@ -1,6 +1,6 @@
 """`ImageSet` -> `Plan`: every file of the plan directory, as text or as a link to a file it carries.
 
-Pure: reads the set's context and the site's local files, nothing else; no clock, network, environment or store.
+Pure: reads the set's context and the site's local files; no clock, network, environment or store.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from buildsys import __version__
 from buildsys.graph import ImageGraph
 from buildsys.image import (
     CopyContext,
+    CopyPayload,
     ImageSet,
     InstallGems,
+    LockedPackage,
     ParentImage,
+    Transaction,
 )
 from buildsys.packages import MANAGERS
 from buildsys.plan import makefile
-from buildsys.plan.script import Carried, ContextFile, Step, compile_step
+from buildsys.plan.script import Carried, ContextFile, Step, compile_step, installer
 
 RUNTIME = Path(__file__).parent / "runtime"
 CONTENT_CHANGING = ("commit.sh", "enter.sh", "inside.sh", "namespace.sh", "packages.sh", "sources.sh")
@@ -56,11 +59,12 @@ def compile_plan(image_set: ImageSet) -> Plan:
 
     runtime = {path.name: path.read_text("utf-8") for path in sorted(RUNTIME.glob("*.sh"))}
     changing = hashlib.sha256()
-    for name in (*CONTENT_CHANGING, f"{site.installer}.sh"):
+    for name in (*CONTENT_CHANGING, f"{installer(site)}.sh"):
         changing.update(runtime[name].encode())
     graph = ImageGraph(image_set.images)
     steps = [
-        compile_step(image_set.images[name], image_set, carried, changing.hexdigest()) for name in graph.order()
+        compile_step(image_set.images[name], image_set, carried, changing.hexdigest())
+        for name in graph.order()
     ]
     texts = {f"lib/{name}": text for name, text in runtime.items()}
     texts |= {f"steps/{step.image.name}.sh": step.script for step in steps}
@@ -71,7 +75,7 @@ def compile_plan(image_set: ImageSet) -> Plan:
     texts["plan.env"] = makefile.environment(_environment(image_set))
     texts["notes"] = "".join(f"{note}\n" for note in site.notes)
     texts["plan.json"] = _summary(image_set, steps)
-    if site.repositories:
+    if site.repositories and not site.locked:
         texts["pool/repositories.conf"] = _repositories(image_set)
     return Plan(texts, links)
 
@@ -86,7 +90,8 @@ def _environment(image_set: ImageSet) -> dict[str, str]:
         "FORMAT": image_set.format,
         "EPOCH": str(image_set.epoch),
         "CREATED": datetime.fromtimestamp(image_set.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "INSTALLER": image_set.site.installer,
+        "INSTALLER": installer(image_set.site),
+        "RELEASE": image_set.site.release,
         "NETWORK": "1" if _needs_network(image_set) else "",
         "TOOLS": " ".join(_tools(image_set)),
     }
@@ -94,15 +99,15 @@ def _environment(image_set: ImageSet) -> dict[str, str]:
 
 def _needs_network(image_set: ImageSet) -> bool:
     site = image_set.site
-    return site.host_repositories or any(item.url for item in site.repositories)
+    return not site.locked and (site.host_repositories or any(item.url for item in site.repositories))
 
 
 def _tools(image_set: ImageSet) -> tuple[str, ...]:
-    return TOOLS + MANAGERS[image_set.site.installer].TOOLS
+    return TOOLS + MANAGERS[installer(image_set.site)].TOOLS
 
 
 def _weights(image_set: ImageSet) -> dict[str, float]:
-    """What an image costs, roughly: without a clock or a history, the number of its instructions and packages."""
+    """What an image costs, roughly: without a clock, the number of its instructions and packages."""
     return {
         name: 1.0 + sum(1 + len(getattr(step, "packages", ())) / 10 for step in image.instructions)
         for name, image in image_set.images.items()
@@ -177,8 +182,13 @@ def _gems(image_set: ImageSet) -> dict[str, str]:
 
 
 def _pool(image_set: ImageSet) -> Iterator[tuple[str, Path]]:
-    for repository in image_set.site.repositories:
-        if repository.directory:
+    site = image_set.site
+    if site.locked:
+        directories = {item.id: Path(item.directory) for item in site.repositories}
+        for package in _locked_packages(image_set):
+            yield f"pool/packages/{package.file}", directories[package.repository] / package.location
+    for repository in site.repositories:
+        if repository.directory and not site.locked:
             root = Path(repository.directory)
             for folder, _, files in os.walk(root):
                 for name in files:
@@ -188,8 +198,17 @@ def _pool(image_set: ImageSet) -> Iterator[tuple[str, Path]]:
             yield f"pool/keys/{repository.id}", Path(repository.key)
 
 
+def _locked_packages(image_set: ImageSet) -> Iterator[LockedPackage]:
+    for image in image_set.images.values():
+        for step in image.instructions:
+            if isinstance(step, Transaction):
+                yield from step.packages
+            elif isinstance(step, CopyPayload) and step.locked is not None:
+                yield step.locked
+
+
 def _repositories(image_set: ImageSet) -> str:
-    """The installer's whole configuration: these repositories, nothing of the host's. `@PLAN@` is the directory."""
+    """The installer's whole configuration, nothing of the host's. `@PLAN@` is the plan directory."""
     lines = [
         "[main]",
         "gpgcheck=1",

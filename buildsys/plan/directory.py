@@ -30,7 +30,10 @@ def write_plan(plan: Plan, directory: Path) -> int:
             layout is of another version of buildsys (`plan-directory-version`).
     """
     claim(directory)
-    changed = sum(_write(directory / name, text, name.startswith("steps/")) for name, text in plan.texts.items())
+    changed = sum(
+        _write(directory / name, text, executable=name.startswith("steps/"))
+        for name, text in plan.texts.items()
+    )
     changed += sum(_carry(directory / name, source) for name, source in plan.links.items())
     return changed + _sweep(directory, plan)
 
@@ -52,7 +55,7 @@ def claim(directory: Path) -> None:
     mark.write_text(LAYOUT)
 
 
-def _write(path: Path, text: str, executable: bool) -> int:
+def _write(path: Path, text: str, *, executable: bool) -> int:
     data = text.encode()
     try:
         if path.read_bytes() == data:
@@ -68,7 +71,7 @@ def _write(path: Path, text: str, executable: bool) -> int:
 
 
 def _carry(path: Path, source: Path) -> int:
-    """Carry a file: packages as hard links where the file system allows it, the set's own files always as copies.
+    """Carry a file: packages as hard links where the file system allows it, the set's own as copies.
 
     A person edits the set's files, perhaps in place; a link would change under its content-addressed name.
     """

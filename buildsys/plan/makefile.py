@@ -43,7 +43,7 @@ def rules(steps: Sequence[Step], order: Sequence[str]) -> str:
     id does, and children depend on it: a parent rebuilt to equal content leaves them alone.
     """
     lines = [
-        "# Rules of the images; run by lib/run.sh, which knows the store. `all` lists the longest chains first.",
+        "# Rules of the images; run by lib/run.sh, which knows the store. `all`: the longest chains first.",
         "MAKEFLAGS += --no-builtin-rules",
         ".SUFFIXES:",
         ".PHONY: all " + " ".join(order),

@@ -36,6 +36,7 @@ from buildsys.image import (
     Install,
     InstallGems,
     Instruction,
+    LockedPackage,
     MakeDirectory,
     MovePath,
     OciConfig,
@@ -44,18 +45,20 @@ from buildsys.image import (
     ReplaceLines,
     Require,
     Run,
+    Site,
     Symlink,
     Touch,
+    Transaction,
     Uninstall,
     UpdateAll,
     WriteRepository,
 )
-from buildsys.packages import MANAGERS
+from buildsys.packages import MANAGERS, PackageInstruction
 
 
 @dataclass(frozen=True, slots=True)
 class ContextFile:
-    """A file of the set's context as the plan carries it: `path` below the copied source, content hash, mode."""
+    """A file of the set's context as the plan carries it: `path` below the source, content hash, mode."""
 
     path: str
     hash: str
@@ -112,7 +115,8 @@ class _Writer:
     def __init__(self, image_set: ImageSet, carried: Carried) -> None:
         self.set = image_set
         self.carried = carried
-        self.manager = MANAGERS[image_set.site.installer]
+        self.manager = MANAGERS[installer(image_set.site)]
+        self.packages: dict[str, LockedPackage] = {}
         self.commands: list[Command] = []
         self.uses_packages = False
         self.uses_run = False
@@ -120,17 +124,17 @@ class _Writer:
     def body(self, image: Image) -> Iterator[str]:
         """Lines of `build()`: stretches of data instructions share one entry into the root."""
         data: list[Command] = []
-        opened: set[tuple[str, str]] = set()
+        opened: set[tuple[str, ...]] = set()
         for step in image.instructions:
             match step:
-                case Bootstrap() | Install() | Uninstall() | UpdateAll() | ImportKey():
+                case Bootstrap() | Install() | Transaction() | Uninstall() | UpdateAll() | ImportKey():
                     yield from self._flush(data)
                     yield from self._packages(step)
                 case Run():
                     yield from self._flush(data)
                     yield from self._run(step)
                 case _:
-                    if (source := _source(step)) and source not in opened:
+                    if (source := self._source(step)) and source not in opened:
                         opened.add(source)
                         yield from self._flush(data)
                         yield from self._outside(Command(source, step.spot))
@@ -141,9 +145,13 @@ class _Writer:
             yield from self._configure(options)
 
     def key(self, image: Image, base: str, runtime: str) -> str:
-        """The static inputs: commands without Spots, repositories where packages are used, format, epoch, runtime."""
+        """The static inputs: commands without Spots, packages or repositories, format, epoch, runtime."""
         lines = [f"do {command.text()}" for command in self.commands]
-        if self.uses_packages:
+        lines += [
+            f"package {item.name} {_evr(item)} {item.arch} {item.file} {item.checksum}"
+            for _, item in sorted(self.packages.items())
+        ]
+        if self.uses_packages and not self.set.site.locked:
             site = self.set.site
             lines.append(f"installer {site.installer}")
             lines += [f"repository {item.id} {item.checksum or item.url}" for item in site.repositories]
@@ -173,13 +181,21 @@ class _Writer:
         yield Command(("at", str(command.spot))).text()
         yield command.text()
 
-    def _packages(self, step: Bootstrap | Install | Uninstall | UpdateAll | ImportKey) -> Iterator[str]:
+    def _packages(self, step: PackageInstruction) -> Iterator[str]:
         self.uses_packages = True
         command = self.manager.command(step)
         if isinstance(step, Bootstrap | Install):
             self.commands.append(command)
             yield Command(("at", str(step.spot))).text()
             yield from call(command.argv[0], ((item.name, str(item.spot)) for item in step.packages))
+        elif isinstance(step, Transaction):
+            if step.packages:
+                self.commands.append(command)
+                self.packages |= {item.file: item for item in step.packages}
+                spots = {item.name: str(item.spot) for item in step.requested}
+                yield Command(("at", str(step.spot))).text()
+                rows = ((item.file, spots.get(item.name, "along")) for item in step.packages)
+                yield from call(command.argv[0], rows)
         else:
             yield from self._outside(Command(command.argv, step.spot))
 
@@ -200,20 +216,33 @@ class _Writer:
         for argv in self._verbs(step):
             yield Command((*optional, *argv), step.spot)
 
+    def _source(self, step: Instruction) -> tuple[str, ...] | None:
+        """What must be opened before a data instruction can copy from it."""
+        match step:
+            case CopyImage(image=image):
+                return ("from_image", image)
+            case CopyPayload(package=package, locked=None):
+                return ("from_payload", package.name)
+            case CopyPayload(package=package, locked=LockedPackage() as locked):
+                self.packages[locked.file] = locked
+                return ("from_payload", package.name, locked.file)
+            case _:
+                return None
+
     def _verbs(self, step: Instruction) -> Iterator[tuple[str, ...]]:
         match step:
             case MakeDirectory():
                 yield ("directory", step.mode, step.owner, *step.paths)
             case ChangeMode():
-                yield ("mode", step.mode, *_recursive(step.recursive), *step.paths)
+                yield ("mode", step.mode, *_recursive(step), *step.paths)
             case ChangeOwner():
-                yield ("owner", step.owner, *_recursive(step.recursive), *step.paths)
+                yield ("owner", step.owner, *_recursive(step), *step.paths)
             case Symlink():
                 yield ("link", step.target, step.link, *(("force",) if step.force else ()))
             case Touch():
                 yield ("file", step.mode, *step.paths)
             case RemovePath():
-                yield ("remove", *_recursive(step.recursive), *step.paths)
+                yield ("remove", *_recursive(step), *step.paths)
             case MovePath():
                 yield ("move", step.source, step.to)
             case CopyInside():
@@ -248,7 +277,7 @@ class _Writer:
                 yield from (_account(item) for item in step.accounts)
             case ChangeAccount():
                 yield ("change_account", step.name, step.home, step.shell, *step.groups)
-            case Bootstrap() | Install() | Uninstall() | UpdateAll() | ImportKey() | Run():
+            case Bootstrap() | Install() | Transaction() | Uninstall() | UpdateAll() | ImportKey() | Run():
                 raise AssertionError(f"{step} is no data instruction")
             case _:
                 assert_never(step)
@@ -261,19 +290,18 @@ class _Writer:
             yield ("context", step.mode or item.mode, step.owner, item.hash, to)
 
 
-def _source(step: Instruction) -> tuple[str, str] | None:
-    """What must be opened before a data instruction can copy from it."""
-    match step:
-        case CopyImage(image=image):
-            return ("from_image", image)
-        case CopyPayload(package=package):
-            return ("from_payload", package.name)
-        case _:
-            return None
+def installer(site: Site) -> str:
+    """The package manager that acts: under a lock nothing is left to solve, rpm alone does it."""
+    return "rpm" if site.locked and site.installer == "dnf" else site.installer
 
 
-def _recursive(yes: bool) -> tuple[str, ...]:
-    return ("-R",) if yes else ()
+def _evr(item: LockedPackage) -> str:
+    epoch = "" if item.epoch in {"", "0"} else f"{item.epoch}:"
+    return f"{epoch}{item.version}-{item.release}"
+
+
+def _recursive(step: ChangeMode | ChangeOwner | RemovePath) -> tuple[str, ...]:
+    return ("-R",) if step.recursive else ()
 
 
 def _account(item: Account) -> tuple[str, ...]:
@@ -281,7 +309,7 @@ def _account(item: Account) -> tuple[str, ...]:
 
 
 def configure(config: OciConfig) -> list[tuple[str, str]]:
-    """The options of `buildah config` that say this configuration; lists as JSON, which buildah takes for argv."""
+    """The options of `buildah config` that say this configuration; lists as JSON, which it takes for argv."""
     options: list[tuple[str, str]] = []
     if config.user is not None:
         options.append(("--user", config.user))

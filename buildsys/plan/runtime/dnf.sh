@@ -11,7 +11,7 @@ dnf_call() {
         # Debian's rpm keeps its database in the home of the caller; an image keeps it where its own rpm looks.
         printf '%%_dbpath /var/lib/rpm\n' >"$SCRATCH/home/.rpmmacros"
     fi
-    HOME=$SCRATCH/home beside dnf --config "$config" --installroot "$ROOT" --assumeyes --quiet "$@" \
+    HOME=$SCRATCH/home beside dnf --config "$config" --installroot "$ROOT" --releasever "${RELEASE:-/}" --assumeyes --quiet "$@" \
         >"$SCRATCH/dnf.out" 2>&1 || {
         local status=$?
         cat "$SCRATCH/dnf.out"
@@ -49,11 +49,7 @@ dnf_remove() {
     dnf_call remove -- "${present[@]}"
 }
 
-# dnf_import_key PATH: a key file of the image; read from inside, for the path may be a link.
-dnf_import_key() {
-    inside <<<"cat $(printf '%q' "$1") >/dev/buildsys/scratch/key"
-    dnf_rpmkeys --import "$SCRATCH/key"
-}
+dnf_import_key() { rpm_import_key "$@"; }
 
 # dnf_fetch PACKAGE: path of the newest file of a package, its signature checked against the site's keys.
 dnf_fetch() {
@@ -70,7 +66,6 @@ dnf_fetch() {
 }
 
 dnf_rpm() { beside rpm --root "$ROOT" --dbpath /var/lib/rpm "$@"; }
-dnf_rpmkeys() { beside rpmkeys --root "$ROOT" --dbpath /var/lib/rpm "$@"; }
 
 # dnf_safe_root: dnf follows links in the directories it writes to, out of the root if they lead there.
 dnf_safe_root() {

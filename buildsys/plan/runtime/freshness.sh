@@ -92,9 +92,22 @@ why_stale() {
         repository) printf 'repository changed (unlocked: any repository change rebuilds)' ;;
         context) printf 'file changed: %s' "$(cut -d' ' -f3- <<<"${changed%%$'\n'*}")" ;;
         runtime) printf 'buildsys runtime changed' ;;
+        package) why_packages "$last" ;;
         platform | driver | format | epoch) printf '%s changed' "$first" ;;
         *) printf 'recipe changed' ;;
     esac
+}
+
+# why_packages LAST: the first package of the lock that differs, old -> new.
+why_packages() {
+    awk '
+        $1 != "package" { next }
+        FNR == NR { old[$2] = $3; next }
+        { new[$2] = 1 }
+        !($2 in old) && !said { print "package " $2 " " $3 " added"; said = 1 }
+        $2 in old && old[$2] != $3 && !said { print "package " $2 " " old[$2] " -> " $3; said = 1 }
+        END { if (!said) for (name in old) if (!(name in new)) { print "package " name " " old[name] " removed"; exit } }
+    ' "$1" <(printf '%s\n' "$INPUTS")
 }
 
 # remember ID: the stamps make sees. NAME.id moves only when the id moves, so children of an

@@ -19,7 +19,8 @@ packages_explain() {
         spot=$(sed -nE "s/^ +'?${package//./\\.}'? +# (.*)$/\1/p" "$PLAN/steps/$IMAGE.sh" | head -n 1)
         [[ -z $spot ]] || SPOT=$spot
         printf 'error: %s: no repository of this site has a package %s\n' "${spot:-$SPOT}" "$package"
-    done < <(sed -nE 's/^(No match for argument|Unable to find a match|No package): ?([^ ]+).*/\2/p; s/^No package ([^ ]+) available.*/\1/p' "$1" | sort -u)
+    done < <(sed -nE -e 's/^(Error: )?(No match for argument|Unable to find a match): *//p' \
+        -e 's/^No package ([^ ]+) available.*/\1/p' "$1" | tr -s ' ' '\n' | sort -u)
 }
 
 # packages_absent PACKAGE: what to say when one to be removed is not there.
@@ -29,9 +30,10 @@ packages_absent() {
 }
 
 case $INSTALLER in
-    dnf | yum)
+    rpm | dnf | yum)
+        # shellcheck source=/dev/null
         . "$LIB/rpm.sh"
         # shellcheck source=/dev/null
-        . "$LIB/$INSTALLER.sh"
+        [[ $INSTALLER == rpm ]] || . "$LIB/$INSTALLER.sh"
         ;;
 esac

@@ -1,14 +1,99 @@
-# What dnf and yum share: signatures of package files.
+# rpm on the host: what dnf and yum share about signatures, and the whole installer of a locked plan.
 
-# rpm_signed FILE: does a key of this site sign it? rpm itself only warns of an unknown key.
-rpm_signed() {
-    local keyring=$SCRATCH/keyring
-    if [[ ! -d $keyring ]]; then
-        mkdir "$keyring"
-        rpmkeys --dbpath "$keyring" --import "$PLAN"/pool/keys/*
+# rpm_keyring: a database of the site's keys, made once; sets KEYRING. Its name says which keys are in it.
+rpm_keyring() {
+    local keys
+    [[ -z ${KEYRING-} ]] || return 0
+    keys=$(cat "$PLAN"/pool/keys/* | sha256sum)
+    KEYRING=$STATE/keyring.${keys::16}
+    exec 7>>"$STATE/keyring.lock"
+    flock 7
+    if [[ ! -d $KEYRING ]]; then
+        rm -rf "$KEYRING.part"
+        mkdir -p "$KEYRING.part/verified"
+        rpmkeys --dbpath "$KEYRING.part" --import "$PLAN"/pool/keys/*
+        mv "$KEYRING.part" "$KEYRING"
     fi
-    if ! rpmkeys --dbpath "$keyring" --checksig "$1" >&2; then
-        printf 'error: %s is not signed by a key of this site\n' "${1##*/}" >&2
+    exec 7>&-
+}
+
+# rpm_signed FILE…: does a key of this site sign each? rpm itself only warns of an unknown key.
+rpm_signed() {
+    rpm_keyring
+    if ! rpmkeys --dbpath "$KEYRING" --checksig "$@" >"$SCRATCH/signatures" 2>&1; then
+        grep -v 'digests signatures OK$' "$SCRATCH/signatures" >&2
+        printf 'error: packages that no key of this site signs are refused\n' >&2
         return 1
     fi
+}
+
+# rpm_verified FILE…: pool files with the lock's checksum and a signature of the site; each is looked at once a plan.
+rpm_verified() {
+    local file sum unseen=() marks=()
+    rpm_keyring
+    while read -r _ _ _ _ file sum; do
+        sum=${sum#sha256:}
+        [[ " $* " == *" $file "* && ! -e $KEYRING/verified/$sum ]] || continue
+        unseen+=("$PLAN/pool/packages/$file")
+        marks+=("$KEYRING/verified/$sum")
+        printf '%s  %s\n' "$sum" "$PLAN/pool/packages/$file"
+    done < <(grep '^package ' "$PLAN/keys/$IMAGE") >"$SCRATCH/sums"
+    ((${#unseen[@]})) || return 0
+    if ! sha256sum --check --quiet --strict "$SCRATCH/sums"; then
+        printf 'error: a package of the pool is not the one the lock names\n'
+        return 1
+    fi
+    rpm_signed "${unseen[@]}" || return
+    touch "${marks[@]}"
+}
+
+# rpm_transaction FILE…: install or update exactly these packages of the pool, in one transaction.
+rpm_transaction() {
+    rpm_verified "$@"
+    (
+        cd "$PLAN/pool/packages"
+        rpm_call --upgrade --oldpackage --nosignature -- "$@"
+    )
+}
+
+# rpm_call ARGUMENTS…: rpm on this root; what is only a warning to it, a failed scriptlet, is a failure here.
+rpm_call() {
+    local status=0
+    beside rpm --root "$ROOT" --dbpath /var/lib/rpm "$@" >"$SCRATCH/rpm.out" 2>&1 || status=$?
+    cat "$SCRATCH/rpm.out"
+    if ((status == 0)) && grep -Eq 'scriptlet failed|NOKEY' "$SCRATCH/rpm.out"; then
+        printf 'error: a scriptlet failed; see above\n'
+        status=1
+    fi
+    return "$status"
+}
+
+# rpm_remove [--optional] PACKAGE…
+rpm_remove() {
+    local optional='' package present=()
+    if [[ $1 == --optional ]]; then
+        optional=yes
+        shift
+    fi
+    for package; do
+        if beside rpm --root "$ROOT" --dbpath /var/lib/rpm --query --quiet "$package"; then
+            present+=("$package")
+        elif [[ -z $optional ]]; then
+            packages_absent "$package"
+            return 1
+        fi
+    done
+    ((${#present[@]} == 0)) || rpm_call --erase -- "${present[@]}"
+}
+
+# rpm_import_key PATH: a key file of the image; read from inside, for the path may be a link.
+rpm_import_key() {
+    inside <<<"cat $(printf '%q' "$1") >/dev/buildsys/scratch/key"
+    beside rpmkeys --root "$ROOT" --dbpath /var/lib/rpm --import "$SCRATCH/key"
+}
+
+# rpm_fetch PACKAGE FILE: path of a locked package's file, verified.
+rpm_fetch() {
+    rpm_verified "$2" >&2 || return
+    printf '%s' "$PLAN/pool/packages/$2"
 }

@@ -116,7 +116,7 @@ closure() {
 # judge_stamps GOALS: a stamp counts only while the store still gives the image's name that id, and while
 # the images it was made from still have the ids it was made from. Prints `fresh NAME` and `drop FILE`.
 judge_stamps() {
-    awk -v state="$STATE" -v prefix="$PREFIX" -v tag="$TAG" '
+    awk -v state="$STATE" -v prefix="$PREFIX" -v tag="$TAG" -v force="${BS_FORCE-}" '
         FILENAME == ARGV[1] { id[$2] = $1; next }
         {
             name = $2
@@ -135,7 +135,7 @@ judge_stamps() {
                 close(stamp)
             }
             seen[name] = 1
-            if (good) { now[name] = id[reference]; print "fresh " name }
+            if (good && !force) { now[name] = id[reference]; print "fresh " name }
             else if (found) print "drop " stamp
         }' "$BS_LISTING" "$1"
 }

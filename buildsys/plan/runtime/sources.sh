@@ -11,10 +11,11 @@ from_image() {
     SOURCES+=("image/$1=$(buildah mount "$borrowed")")
 }
 
-# from_payload PACKAGE: the package's files, unpacked once a plan, for the verb `payload`.
+# from_payload PACKAGE [FILE]: the package's files, unpacked once a plan, for the verb `payload`.
+# FILE is the exact one, under a lock.
 from_payload() {
     local package=$1 file unpacked
-    file=$("${INSTALLER}_fetch" "$package")
+    file=$("${INSTALLER}_fetch" "$@")
     unpacked=$STATE/payload/$(basename "$file" .rpm)
     exec 7>>"$STATE/payload.lock"
     flock 7
