@@ -11,6 +11,7 @@ from pathlib import Path
 from buildsys.diagnostics import Refused
 
 from . import build_repository
+from .errors import MissingTool, StandinError
 
 
 def main(arguments: list[str]) -> int:
@@ -23,11 +24,7 @@ def main(arguments: list[str]) -> int:
     except Refused as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    except Exception as error:
-        from .data import MissingTool, StandinError
-
-        if not isinstance(error, StandinError):
-            raise
+    except StandinError as error:
         sys.stderr.write(f"error: {error}\n")
         return 3 if isinstance(error, MissingTool) else 1
     sys.stdout.write(f"{output}\n")

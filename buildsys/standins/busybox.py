@@ -7,23 +7,32 @@ import os
 import re
 import shutil
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
-from .data import MissingTool, StandinError
-from .payload import Busybox
-from .rpms import run
+from .errors import MissingTool, StandinError
+from .tools import PATH, run
 
 _PT_INTERP = 3
 
 
+@dataclass(frozen=True)
+class Busybox:
+    """The only content of the repository that no file of ours holds."""
+
+    content: bytes
+    version: str
+    digest: str
+    applets: frozenset[str]
+
+
 def find_busybox() -> Path:
-    """The first statically linked busybox on PATH or in the usual places.
+    """The first statically linked busybox on PATH, /usr/sbin and /sbin.
 
     Raises:
         MissingTool: there is none.
     """
-    path = f"{os.environ.get('PATH', os.defpath)}:/usr/bin:/bin:/usr/sbin:/sbin"
-    for folder in path.split(":"):
+    for folder in PATH.split(os.pathsep):
         found = shutil.which("busybox", path=folder)
         if found and _is_static(Path(found)):
             return Path(found)
@@ -34,7 +43,7 @@ def find_busybox() -> Path:
 
 
 def read_busybox(path: Path) -> Busybox:
-    """The binary with its version and digest.
+    """The binary and what it says of itself.
 
     Raises:
         StandinError: it does not say its version.
@@ -43,19 +52,20 @@ def read_busybox(path: Path) -> Busybox:
     said = run([str(path)])
     version = re.match(r"BusyBox v([0-9.]+)", said)
     if not version:
-        raise StandinError(f"{path} does not say its version: {said.splitlines()[:1]}")
-    return Busybox(content, version[1], hashlib.sha256(content).hexdigest(), frozenset(run([str(path), "--list"]).split()))
+        raise StandinError(f"{path} does not say its version, but: {said[:80]}")
+    applets = frozenset(run([str(path), "--list"]).split())
+    return Busybox(content, version[1], hashlib.sha256(content).hexdigest(), applets)
 
 
 def _is_static(path: Path) -> bool:
     """Whether an ELF file names no program that would have to load it."""
     with path.open("rb") as stream:
         head = stream.read(64)
-        if head[:4] != b"\x7fELF":
+        if len(head) < 64 or head[:4] != b"\x7fELF":
             return False
         order = "<" if head[5] == 1 else ">"
         wide = head[4] == 2
-        offset = struct.unpack_from(order + ("Q" if wide else "I"), head, 32 if wide else 28)[0]
+        (offset,) = struct.unpack_from(order + ("Q" if wide else "I"), head, 32 if wide else 28)
         size, count = struct.unpack_from(order + "HH", head, 54 if wide else 42)
         stream.seek(offset)
         table = stream.read(size * count)

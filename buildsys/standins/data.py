@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -25,21 +25,14 @@ FilePath = Annotated[str, Field(pattern=f"^{_PATH}$", description="an absolute p
 Program = Annotated[
     str,
     Field(
-        pattern=rf"^({_PATH}|[A-Za-z0-9._+-]+)$", description="a program: an absolute path, or a name for /usr/bin"
+        pattern=rf"^({_PATH}|[A-Za-z0-9._+-]+)$",
+        description="a program: an absolute path, or a name for /usr/bin",
     ),
 ]
 Mode = Annotated[str, Field(pattern=r"^[0-7]{4}$", description='a mode of four digits, as "0755"')]
 
 BUSYBOX = "busybox"
 """The package that no data file describes: it holds the host's own busybox."""
-
-
-class StandinError(Exception):
-    """The repository cannot be built, for a reason outside the data file: a tool failed, nothing can be written."""
-
-
-class MissingTool(StandinError):  # noqa: N818 - reads as what happened
-    """A program that building needs is not installed."""
 
 
 class _Strict(BaseModel):
@@ -170,9 +163,9 @@ def _schema_mistakes(error: ValidationError, written: Written) -> Iterator[Diagn
 
 
 _PATTERNS = {
-    str(info.pattern): str(field.description)
-    for field in (alias.__metadata__[0] for alias in (Name, Version, FilePath, Program, Mode))
-    for info in field.metadata
+    str(field.metadata[0].pattern): str(field.description)
+    for alias in (Name, Version, FilePath, Program, Mode)
+    for field in get_args(alias)[1:]
 }
 
 
@@ -184,7 +177,8 @@ def _name_mistakes(data: StandinData, written: Written) -> Iterator[Diagnostic]:
             spot = written.key_spot(*written_path(written, "sources", source, "packages", name))
             yield Diagnostic(spot, "duplicate-package", f"there is a package '{name}' already")
         names.add(name)
-    wanted = [(("bootstrap", index), name) for index, name in enumerate(data.bootstrap)]
+    wanted: list[tuple[tuple[str | int, ...], str]] = []
+    wanted += [(("bootstrap", index), name) for index, name in enumerate(data.bootstrap)]
     for source, _, name, package in data.packages():
         path = written_path(written, "sources", source, "packages", name, "requires")
         wanted += [((*path, index), required) for index, required in enumerate(package.requires)]

@@ -20,7 +20,9 @@ def gem(name: str, version: str, epoch: int) -> bytes:
     lines = ["---"]
     for algorithm in ("SHA256", "SHA512"):
         lines.append(f"{algorithm}:")
-        lines += [f"  {file}: {hashlib.new(algorithm, content).hexdigest()}" for file, content in members.items()]
+        lines += [
+            f"  {file}: {hashlib.new(algorithm, content).hexdigest()}" for file, content in members.items()
+        ]
     members["checksums.yaml.gz"] = _gzip("\n".join([*lines, ""]).encode())
     return _tar(members, epoch)
 

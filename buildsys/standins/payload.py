@@ -1,4 +1,4 @@
-"""What each stand-in package holds: its own files, generated scripts, links, and the directories they lie in."""
+"""What each stand-in package holds: files of its own, generated scripts, links, and their directories."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from .data import BUSYBOX, PackageData, SourceData, StandinData, StandinError
+from .busybox import Busybox
+from .data import BUSYBOX, PackageData, Scripts, SourceData, StandinData
+from .errors import StandinError
 
 
 @dataclass(frozen=True, order=True)
@@ -39,27 +41,21 @@ class Package:
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True)
-class Busybox:
-    """The host's busybox: the only content of the repository that no file of ours holds."""
-
-    content: bytes
-    version: str
-    digest: str
-    applets: frozenset[str]
-
-
 def packages(data: StandinData, payload: Path, busybox: Busybox) -> tuple[Package, ...]:
     """Every package with all it holds, sorted by name.
 
     Raises:
-        StandinError: files for a package that does not exist, a path in two packages, a file that is not plain.
+        StandinError: a payload of no package, or one that holds a link; a path in two packages; an applet
+            that busybox lacks.
     """
     known = {name for _, _, name, _ in data.packages()}
     for folder in sorted(payload.iterdir()):
         if folder.name not in known:
             raise StandinError(f"{folder}: there is no package '{folder.name}'")
-    bare = [_package(data, payload, *one) for one in data.packages()]
+    bare = [
+        _package(source_name, source, name, package, scripts=data.scripts, folder=payload / name)
+        for source_name, source, name, package in data.packages()
+    ]
     bare.append(_busybox(busybox))
     _refuse_unknown_applets(data, busybox)
     _refuse_shared(bare)
@@ -67,20 +63,31 @@ def packages(data: StandinData, payload: Path, busybox: Busybox) -> tuple[Packag
     return tuple(sorted(whole, key=lambda package: package.name))
 
 
-def _package(data: StandinData, payload: Path, source_name: str, source: SourceData, name: str,
-             package: PackageData) -> Package:  # fmt: skip
-    epoch, version, release = split_version(package.version or source.version)
+def _package(
+    source_name: str, source: SourceData, name: str, written: PackageData, *, scripts: Scripts, folder: Path
+) -> Package:
+    epoch, version, release = split_version(written.version or source.version)
     entries = [
-        *_files(payload / name),
-        *_scripts(data.scripts.programs, package.programs, name, version),
-        *_scripts(data.scripts.services, package.services, name, version),
-        *(Entry(path, "directory", 0o755) for path in package.directories),
-        *(Entry(path, "link", 0o777, target=target) for path, target in package.links.items()),
-        *(_applet(program) for program in package.applets),
+        *_files(folder),
+        *_scripts(scripts.programs, written.programs, name, version),
+        *_scripts(scripts.services, written.services, name, version),
+        *(Entry(path, "directory", 0o755) for path in written.directories),
+        *(Entry(path, "link", 0o777, target=target) for path, target in written.links.items()),
+        *(_applet(program) for program in written.applets),
     ]
-    requires = [*package.requires, *([BUSYBOX] if package.applets else [])]
-    return Package(name, source_name, epoch, version, release, tuple(dict.fromkeys(requires)),
-                   tuple(package.provides), package.pre or "", package.post or "", tuple(entries))  # fmt: skip
+    requires = [*written.requires, *([BUSYBOX] if written.applets else [])]
+    return Package(
+        name=name,
+        source=source_name,
+        epoch=epoch,
+        version=version,
+        release=release,
+        requires=tuple(dict.fromkeys(requires)),
+        provides=tuple(written.provides),
+        pre=written.pre or "",
+        post=written.post or "",
+        entries=tuple(entries),
+    )
 
 
 def split_version(text: str) -> tuple[str, str, str]:
@@ -121,13 +128,26 @@ def _busybox(busybox: Busybox) -> Package:
     # The digest makes equal names mean equal bytes, whatever busybox a host brings.
     release = f"0.{busybox.digest[:12]}.el7"
     binary = Entry(f"/usr/bin/{BUSYBOX}", "file", 0o755, busybox.content)
-    return Package(BUSYBOX, BUSYBOX, "", busybox.version, release, ("filesystem",), (), "", "", (binary,))
+    return Package(
+        name=BUSYBOX,
+        source=BUSYBOX,
+        epoch="",
+        version=busybox.version,
+        release=release,
+        requires=("filesystem",),
+        provides=(),
+        pre="",
+        post="",
+        entries=(binary,),
+    )
 
 
 def _refuse_unknown_applets(data: StandinData, busybox: Busybox) -> None:
     wanted = {PurePosixPath(program).name for *_, package in data.packages() for program in package.applets}
     if unknown := sorted(wanted - busybox.applets):
-        raise StandinError(f"busybox {busybox.version} lacks what the stand-ins link to: {', '.join(unknown)}")
+        raise StandinError(
+            f"busybox {busybox.version} lacks what the stand-ins link to: {', '.join(unknown)}"
+        )
 
 
 def _refuse_shared(all_packages: Iterable[Package]) -> None:

@@ -9,17 +9,22 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .busybox import find_busybox, read_busybox
+from .errors import StandinError
+from .tools import run
 
 if TYPE_CHECKING:
     from .data import StandinData
 
 MANIFEST = "manifest.json"
 KEY = "RPM-GPG-KEY-stand-in"
-SECRET_KEY = "stand-in.secret.asc"
+PUBLISHED_SECRET = "stand-in.secret.asc"  # noqa: S105 - a file name; and nothing about the key is secret
 _FORMAT = 1
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
@@ -27,9 +32,9 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 def build_repository(data_file: Path, output: Path, *, work: Path | None = None) -> Path:
     """Make `output` hold the repository of a data file: repo/, keys/, gems/, downloads/ and manifest.json.
 
-    Beside the data file lie payload/, keys/ and downloads/. When nothing changed since `output` was made, no tool
-    runs. Ended at any time, it leaves the old output or the new one. `work` is where packages are built, by default
-    beside the output.
+    Beside the data file lie payload/, keys/ and downloads/. When nothing changed since `output` was made, no
+    tool runs. Ended at any time, it leaves the old output or the new one. `work` is an existing directory to
+    build packages in; without it they are built where temporary files go.
 
     Returns:
         `output`.
@@ -38,8 +43,6 @@ def build_repository(data_file: Path, output: Path, *, work: Path | None = None)
         Refused: mistakes in the data file.
         StandinError: a tool is missing or failed, or nothing can be written.
     """
-    from .busybox import find_busybox
-
     output = output.absolute()
     busybox = find_busybox()
     inputs = _inputs_digest(data_file, busybox)
@@ -50,8 +53,6 @@ def build_repository(data_file: Path, output: Path, *, work: Path | None = None)
             if not _is_fresh(output, inputs):
                 _build(data_file, output, work, busybox, inputs)
     except OSError as error:
-        from .data import StandinError
-
         raise StandinError(f"{error.filename or output}: {error.strerror}") from error
     return output
 
@@ -62,21 +63,22 @@ def _inputs_digest(data_file: Path, busybox: Path) -> str:
     folder = data_file.parent
     roots = [("", data_file), *((name, folder / name) for name in ("payload", "keys", "downloads"))]
     for name, root in [*roots, ("program", Path(__file__).parent), ("busybox", busybox)]:
-        for file in _files_below(root):
-            if name == "program" and file.suffix != ".py":
+        for path in _files_below(root) if root.exists() else ():
+            if name == "program" and not path.endswith(".py"):
                 continue
-            with open(file, "rb") as stream:
+            with (root / path).open("rb") as stream:
                 executable = os.fstat(stream.fileno()).st_mode & 0o100
                 content = hashlib.sha256(stream.read()).hexdigest()
-            path = os.path.relpath(file, root)
             digest.update(f"{name}\0{path}\0{executable}\0{content}\n".encode())
     return digest.hexdigest()
 
 
-def _files_below(root: Path) -> list[Path]:
+def _files_below(root: Path) -> list[str]:
+    """The paths of all files below a directory, relative to it; of a file, the empty path that is itself."""
     if not root.is_dir():
-        return [root]
-    return sorted(Path(folder, name) for folder, _, names in os.walk(root) for name in names)
+        return [""]
+    start = len(str(root)) + 1
+    return sorted(f"{folder}/{name}"[start:] for folder, _, names in os.walk(root) for name in names)
 
 
 def _is_fresh(output: Path, inputs: str) -> bool:
@@ -85,7 +87,7 @@ def _is_fresh(output: Path, inputs: str) -> bool:
         manifest = json.loads((output / MANIFEST).read_bytes())
         if manifest["input"] != inputs:
             return False
-        return all(os.stat(f"{output}/{path}").st_size == file["size"] for path, file in manifest["files"].items())
+        return all((output / path).stat().st_size == file["size"] for path, file in manifest["files"].items())
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -94,35 +96,29 @@ def _is_fresh(output: Path, inputs: str) -> bool:
 def _lock(output: Path) -> Iterator[None]:
     """One builder for an output at a time: a second one waits."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    with open(output.parent / f".{output.name}.lock", "w") as stream:
+    with (output.parent / f".{output.name}.lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 
 def _build(data_file: Path, output: Path, work: Path | None, busybox: Path, inputs: str) -> None:
     # pydantic and yaml cost more to import than finding out that nothing changed.
-    from .busybox import read_busybox
     from .data import load
     from .payload import packages
     from .rpms import build_rpms
 
     data = load(data_file)
     folder = data_file.parent
-    aside = output.parent / f".{output.name}.building"
-    shutil.rmtree(aside, ignore_errors=True)  # what a killed builder left
-    new, top = aside / "new", (work.absolute() if work else aside) / "rpmbuild"
-    shutil.rmtree(top, ignore_errors=True)
-    for path in (new, top):
-        path.mkdir(parents=True)
-
     everything = packages(data, folder / "payload", read_busybox(busybox))
-    rpms = build_rpms(everything, data, folder / "keys" / SECRET_KEY, top)
-    _lay_out(new, folder, data, rpms)
+    new = output.parent / f".{output.name}.new"
+    shutil.rmtree(new, ignore_errors=True)  # what a killed builder left
+    new.mkdir()
+    with tempfile.TemporaryDirectory(prefix="stand-ins-", dir=work) as top:
+        rpms = build_rpms(everything, data, folder / "keys" / PUBLISHED_SECRET, Path(top))
+        _lay_out(new, folder, data, rpms)
     _index(new / "repo", data.epoch)
     _write_manifest(new, data, inputs)
     _publish(new, output)
-    shutil.rmtree(aside)
-    shutil.rmtree(top, ignore_errors=True)
 
 
 def _lay_out(new: Path, folder: Path, data: StandinData, rpms: list[Path]) -> None:
@@ -130,8 +126,10 @@ def _lay_out(new: Path, folder: Path, data: StandinData, rpms: list[Path]) -> No
 
     files = {f"repo/Packages/{rpm.name}": rpm.read_bytes() for rpm in rpms}
     files[f"keys/{KEY}"] = (folder / "keys" / KEY).read_bytes()
-    files |= {f"downloads/{file.name}": file.read_bytes() for file in _files_below(folder / "downloads")}
-    files |= {f"gems/{name}-{version}.gem": gem(name, version, data.epoch) for name, version in data.gems.items()}
+    files |= {f"downloads/{file.name}": file.read_bytes() for file in (folder / "downloads").iterdir()}
+    files |= {
+        f"gems/{name}-{version}.gem": gem(name, version, data.epoch) for name, version in data.gems.items()
+    }
     for path, content in files.items():
         file = new / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -141,30 +139,28 @@ def _lay_out(new: Path, folder: Path, data: StandinData, rpms: list[Path]) -> No
 
 
 def _index(repo: Path, epoch: int) -> None:
-    from .rpms import run
-
     run(["createrepo_c", "--quiet", "--no-database", "--simple-md-filenames", "--compress-type=gz",
          f"--revision={epoch}", "--set-timestamp-to-revision", str(repo)])  # fmt: skip
 
 
 def _write_manifest(new: Path, data: StandinData, inputs: str) -> None:
     files: dict[str, Any] = {}
-    for file in _files_below(new):
-        content = file.read_bytes()
-        sha256 = hashlib.sha256(content).hexdigest()
-        files[file.relative_to(new).as_posix()] = {"sha256": sha256, "size": len(content)}
+    for path in _files_below(new):
+        content = (new / path).read_bytes()
+        files[path] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
     manifest = {"format": _FORMAT, "input": inputs, "bootstrap": data.bootstrap, "files": files}
     (new / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
 def _publish(new: Path, output: Path) -> None:
-    """Put `new` in the place of `output` in one step; `new` is then the old one, if there was one."""
+    """Put `new` in the place of `output` in one step, and remove the old one, if there was one."""
     try:
         new.rename(output)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
         _exchange(new, output)
+        shutil.rmtree(new)
 
 
 def _exchange(one: Path, other: Path) -> None:

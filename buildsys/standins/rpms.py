@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from .data import BUSYBOX, MissingTool, StandinData, StandinError
+from .data import BUSYBOX, StandinData
+from .errors import StandinError
 from .payload import Package
 from .spec import spec_text
+from .tools import PATH, run
 
-TOOLS = {"rpmbuild": "rpm", "rpmsign": "rpm", "gpg": "gnupg", "gpgconf": "gnupg", "createrepo_c": "createrepo-c"}
-"""Programs called, and the packages of Debian that hold them."""
-
-_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+_FIT_FOR_MACROS = re.compile(r"[A-Za-z0-9/._+-]+")
 
 # Only rpm's own macros and these are read: none of the distribution's, the host's or the user's.
 _MACROS = """\
@@ -40,32 +39,14 @@ _MACROS = """\
 """
 
 
-def run(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
-    """Run a tool away from the host's locale, time zone, home and umask; give what it wrote to stdout.
-
-    Raises:
-        MissingTool: it is not installed.
-        StandinError: it failed; with the last lines it said.
-    """
-    clean = {"PATH": _PATH, "LC_ALL": "C", "TZ": "UTC", **(env or {})}
-    try:
-        done = subprocess.run(argv, env=clean, umask=0o022, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              check=False)  # fmt: skip
-    except FileNotFoundError:
-        hint = f" (Debian's package {TOOLS[argv[0]]})" if argv[0] in TOOLS else ""
-        raise MissingTool(f"the stand-in packages need {argv[0]}{hint}, which is not installed") from None
-    if done.returncode:
-        last = "\n  ".join((done.stdout + done.stderr).strip().splitlines()[-20:])
-        raise StandinError(f"{argv[0]} failed (exit status {done.returncode}):\n  {last}")
-    return done.stdout
-
-
 def build_rpms(packages: Sequence[Package], data: StandinData, secret_key: Path, top: Path) -> list[Path]:
     """Build and sign all packages below `top`; the files are sorted by name.
 
     Raises:
         StandinError: a tool is missing or failed.
     """
+    if not _FIT_FOR_MACROS.fullmatch(str(top)):
+        raise StandinError(f"rpmbuild cannot work below {top}: set TMPDIR to a path of plain characters")
     # Two specs: busybox's package belongs to one architecture, all others to any.
     groups = {
         "buildsys-stand-ins": [package for package in packages if package.name != BUSYBOX],
@@ -78,16 +59,15 @@ def build_rpms(packages: Sequence[Package], data: StandinData, secret_key: Path,
         spec.write_text(spec_text(name, group, data, noarch=name != "buildsys-busybox"), "utf-8")
         specs.append(str(spec))
     env = {"HOME": str(top), "SOURCE_DATE_EPOCH": str(data.epoch)}
-    run(["rpmbuild", *_macros(top, data.epoch), "-bb", *specs], env)
+    run(["rpmbuild", *_macros(top / "macros", top, data.epoch), "-bb", *specs], env)
     rpms = sorted((top / "RPMS").rglob("*.rpm"), key=lambda file: file.name)
     _sign(rpms, data.epoch, secret_key, top)
     return rpms
 
 
-def _macros(top: Path, epoch: int, key: str = "") -> list[str]:
-    """Options that make rpm's tools read our macros and no others."""
-    file = top / f"macros{key}"
-    gpg = shutil.which("gpg", path=_PATH) or "gpg"
+def _macros(file: Path, top: Path, epoch: int, key: str = "") -> list[str]:
+    """Options, and the file they name, that make rpm's tools read our macros and no others."""
+    gpg = shutil.which("gpg", path=PATH) or "gpg"
     file.write_text(_MACROS.format(top=top, epoch=epoch, gpg=gpg, key=key), "utf-8")
     return ["--macros", f"/usr/lib/rpm/macros:/usr/lib/rpm/platform/%{{_target}}/macros:{file}"]
 
@@ -116,22 +96,27 @@ def _sign(rpms: Sequence[Path], epoch: int, secret_key: Path, top: Path) -> None
 
     def sign(part: Sequence[Path]) -> None:
         with _keyring(secret_key) as (home, key):
-            macros = _macros(top, epoch, key)
-            run(["rpmsign", *macros, "--addsign", *map(str, part)], {"HOME": str(top), "GNUPGHOME": home})
+            macros = _macros(home / "macros", top, epoch, key)
+            run(
+                ["rpmsign", *macros, "--addsign", *map(str, part)], {"HOME": str(top), "GNUPGHOME": str(home)}
+            )
 
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(sign, filter(None, parts)))
 
 
 @contextmanager
-def _keyring(secret_key: Path) -> Iterator[tuple[str, str]]:
-    """A keyring that holds one secret key, and the key's fingerprint; its agent ends with it."""
-    # Not below the output: the agent's socket must have a short path.
-    with tempfile.TemporaryDirectory(prefix="stand-ins-") as home:
+def _keyring(secret_key: Path) -> Iterator[tuple[Path, str]]:
+    """A directory with a keyring of one secret key, and the key's fingerprint; its agent ends with it."""
+    # Always there: the agent's socket must have a short path, and TMPDIR may be a long one.
+    with tempfile.TemporaryDirectory(prefix="stand-ins-", dir="/tmp") as home:
         env = {"HOME": home, "GNUPGHOME": home}
         run(["gpg", "--batch", "--quiet", "--import", str(secret_key)], env)
         try:
             listed = run(["gpg", "--batch", "--with-colons", "--list-secret-keys"], env)
-            yield home, next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
+            yield (
+                Path(home),
+                next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:")),
+            )
         finally:
             run(["gpgconf", "--kill", "gpg-agent"], env)

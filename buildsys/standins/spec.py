@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from .data import BUSYBOX, StandinData
 from .payload import Entry, Package
 
+
 def spec_text(name: str, packages: Iterable[Package], data: StandinData, *, noarch: bool) -> str:
     """One spec file that builds all of `packages`; their files are expected in SOURCES/`name`."""
     head = [

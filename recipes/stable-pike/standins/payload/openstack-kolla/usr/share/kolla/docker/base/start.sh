@@ -19,4 +19,5 @@ if [ -z "${KOLLA_SKIP_EXTEND_START+set}" ]; then
 fi
 
 echo "Running command: $CMD${ARGS:+ $ARGS}"
+# shellcheck disable=SC2086 # words of a command
 exec $CMD $ARGS

@@ -1,0 +1,47 @@
+"""Running rpm's and gnupg's programs away from what a host or a user might add."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from .errors import MissingTool, StandinError
+
+PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+
+_PACKAGES = {
+    "createrepo_c": "createrepo-c",
+    "gpg": "gnupg",
+    "gpgconf": "gnupg",
+    "rpmbuild": "rpm",
+    "rpmsign": "rpm",
+}
+"""Names of Debian's packages."""
+
+
+def run(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
+    """Run a tool without the user's environment, locale, time zone and umask; give what it wrote to stdout.
+
+    Raises:
+        MissingTool: it is not installed.
+        StandinError: it failed; with the last lines it said.
+    """
+    clean = {"PATH": PATH, "LC_ALL": "C", "TZ": "UTC", **(env or {})}
+    try:
+        done = subprocess.run(
+            argv,
+            env=clean,
+            umask=0o022,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        package = f" (Debian's package {_PACKAGES[argv[0]]})" if argv[0] in _PACKAGES else ""
+        raise MissingTool(f"the stand-in packages need {argv[0]}{package}, which is not installed") from None
+    if done.returncode:
+        said = (done.stdout + done.stderr).strip().splitlines()[-20:]
+        raise StandinError("\n  ".join([f"{argv[0]} failed (exit status {done.returncode}):", *said]))
+    return done.stdout
