@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from yaml import MappingStartEvent, ScalarEvent, SequenceStartEvent
-from yaml.cyaml import CParser
+from yaml.cyaml import CParser  # type: ignore[attr-defined]  # the stubs forget it
 from yaml.error import MarkedYAMLError
 from yaml.events import AliasEvent, DocumentStartEvent, MappingEndEvent, SequenceEndEvent, StreamEndEvent
 from yaml.reader import ReaderError

@@ -24,11 +24,11 @@ from buildsys.recipe.schema.files import (
     Trait,
     UsesPatch,
 )
-from buildsys.recipe.schema.reading import check_template, read
+from buildsys.recipe.schema.reading import check_template, read, read_filled
 from buildsys.recipe.schema.steps import VERBS, AnyStep
 
 __all__ = [
     "VERBS", "Account", "AddRemove", "AnyStep", "BaseImage", "Bootstrap", "DownloadSource", "Fragment",
     "HealthCheck", "Model", "Overlay", "Patch", "Recipe", "Repository", "RepositoryFile", "SetFile", "Site",
-    "StepsPatch", "Trait", "UsesPatch", "check_template", "read",
+    "StepsPatch", "Trait", "UsesPatch", "check_template", "read", "read_filled",
 ]  # fmt: skip

@@ -154,6 +154,7 @@ class Site(Model):
     ]
     installer: Literal["dnf", "yum", "apt"]
     inside: Maybe[bool] = None
+    release: Maybe[str] = None
     stand_ins: Maybe[str] = None
     repositories: Maybe[
         Annotated[
@@ -161,6 +162,7 @@ class Site(Model):
             Discriminator(_repositories),
         ]
     ] = None
+    left_out: Maybe[dict[str, str]] = None
     downloads: Maybe[dict[str, DownloadSource]] = None
     gems: Maybe[str] = None
     variables: Maybe[dict[str, Any]] = None

@@ -217,3 +217,39 @@ def _bare(kind: Any) -> Any:
                 kind = rest[0]
                 continue
         return kind
+
+
+def read_filled(model: type[M], written: Written, data: Any) -> M:
+    """What a piece says once its variables are filled in: `data`, in the shape of `written`.
+
+    A number that came by a variable may stand where text is wanted.
+
+    Raises:
+        Refused: it does not fit the model; every mistake of it.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            if detail["type"] == "string_type" and isinstance(detail["input"], bool | int):
+                _as_text(data, written.data, _path(detail["loc"]))
+    return read(model, Written(written.file, data, written.marks))
+
+
+def _as_text(data: Any, written: Any, path: Path) -> None:
+    """Write the number at `path` as text, if a variable put it there."""
+    for step in path[:-1]:
+        data, written = _step(data, step), _step(written, step)
+    last = path[-1]
+    value = _step(data, last)
+    if isinstance(_step(written, last), str) and isinstance(value, bool | int):
+        data[last] = str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _step(data: Any, step: str | int) -> Any:
+    """One step into data; a text has no inside and stays: there a variable may have put a list."""
+    if isinstance(data, dict):
+        return data.get(str(step))
+    if isinstance(data, list) and isinstance(step, int) and step < len(data):
+        return data[step]
+    return data if isinstance(data, str) else None

@@ -1,0 +1,98 @@
+"""Apply an overlay's changes to an image in the making: what it changes keeps the overlay's Spot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any, TypeVar
+
+from buildsys.diagnostics import Diagnostic, Spot, closest
+from buildsys.recipe import schema
+from buildsys.resolve import parts, syntax
+from buildsys.resolve.draft import Draft
+from buildsys.resolve.instructions import Surroundings, package_names
+from buildsys.resolve.notes import Notes
+from buildsys.resolve.traits import Uses
+
+T = TypeVar("T")
+_SCALARS = ("user", "cmd", "entrypoint", "healthcheck", "stop_signal", "workdir")
+
+
+def apply(patch: schema.Patch, draft: Draft, notes: Notes, around: Surroundings) -> None:
+    """Change a draft as the patch says: append and remove, merge maps, replace or take away values."""
+    if patch.accounts:
+        there = parts.accounts(_present(patch.accounts), notes)
+        _merge(draft.accounts, patch.accounts, there, "accounts", notes)
+    if patch.repositories:
+        written = parts.repositories(_present(patch.repositories), notes)
+        _merge(draft.repositories, patch.repositories, written, "repositories", notes)
+    for key, steps, change in (("before", draft.before, patch.before), ("steps", draft.steps, patch.steps)):
+        if change:
+            steps[:0] = parts.steps(change.prepend or [], (key, "prepend"), notes, around)
+            steps += parts.steps(change.append or [], (key, "append"), notes, around)
+    if patch.packages:
+        _remove(draft.packages, patch.packages.remove, "packages", notes)
+        for package in package_names(notes, ("packages", "append"), patch.packages.append or []):
+            draft.packages.setdefault(package.name, package)
+    for key in _SCALARS:
+        if key in patch.model_fields_set and getattr(patch, key) is None:
+            _take_away(draft.scalars, key, key.replace("_", "-"), notes)
+    draft.scalars.update(parts.scalars(patch, notes))
+    for key, items, changes, check in (
+        ("env", draft.env, patch.env, syntax.environment_name),
+        ("labels", draft.labels, patch.labels, syntax.label_name),
+        ("annotations", draft.annotations, patch.annotations, syntax.label_name),
+    ):
+        if changes:
+            _merge(items, changes, parts.named(_present(changes), key, check, notes), key, notes)
+    for key, spots, lists, check in (
+        ("volumes", draft.volumes, patch.volumes, syntax.path),
+        ("ports", draft.ports, patch.ports, syntax.port),
+    ):
+        if lists:
+            _remove(spots, lists.remove, key, notes)
+            for text, spot in parts.texts(lists.append, (key, "append"), check, notes):
+                spots.setdefault(text, spot)
+
+
+def without(patch: schema.UsesPatch, uses: Uses, notes: Notes) -> Uses:
+    """The traits a recipe uses once a patch took some away."""
+    kept = list(uses)
+    for number, name in enumerate(patch.remove or []):
+        named = [place for place, use in enumerate(kept) if use and name in use]
+        for place in named:
+            kept[place] = None
+        if not named:
+            _missing(notes, notes.spot("uses", "remove", number), name, (key for use in uses for key in use or ()))
+    return kept
+
+
+def _present(items: Mapping[str, T | None]) -> dict[str, T]:
+    return {name: item for name, item in items.items() if item is not None}
+
+
+def _merge(
+    into: MutableMapping[str, T], changes: Mapping[str, Any], values: Mapping[str, T], key: str, notes: Notes
+) -> None:
+    for name, change in changes.items():
+        if change is None:
+            if into.pop(name, None) is None:
+                _missing(notes, notes.written.key_spot(key, name), name, into)
+        else:
+            into[name] = values[name]
+
+
+def _remove(items: MutableMapping[str, T], names: list[str] | None, key: str, notes: Notes) -> None:
+    for number, name in enumerate(names or []):
+        if items.pop(name, None) is None:
+            _missing(notes, notes.spot(key, "remove", number), name, items)
+
+
+def _take_away(items: MutableMapping[str, T], name: str, key: str, notes: Notes) -> None:
+    if items.pop(name, None) is None:
+        _missing(notes, notes.written.key_spot(key), key, ())
+
+
+def _missing(notes: Notes, spot: Spot, name: str, known: Iterable[str]) -> None:
+    hint = closest(name, known) or "take the line out, or remove it where the parent adds it"
+    message = f"'{name}' cannot be removed: the image has none of its own"
+    notes.found.append(Diagnostic(spot, "nothing-to-remove", message, hint))

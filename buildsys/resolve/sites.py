@@ -1,0 +1,240 @@
+"""The site a set is resolved for: repositories, downloads, gems and the base, checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from buildsys import image
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot, closest
+from buildsys.recipe import schema, variables
+from buildsys.recipe.document import strings
+from buildsys.recipe.library import Library, Source
+from buildsys.resolve import syntax
+from buildsys.resolve.filling import filled
+from buildsys.resolve.gems import Gems
+from buildsys.resolve.instructions import package_names
+from buildsys.resolve.notes import Notes
+from buildsys.resolve.parts import Spotted, named
+
+STAND_INS = "stand_ins"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A site, and what it puts on and under every image."""
+
+    site: image.Site
+    base: image.BaseImage | image.EmptyRoot
+    bootstrap: image.Bootstrap | None
+    checksums: Mapping[str, str]
+    """The checksum of each download the site knows; empty: declared unverified."""
+    gems: Gems
+    labels: Mapping[str, Spotted[str]]
+    spot: Spot
+    """Where the base is written."""
+
+
+def choose(library: Library, name: str | None) -> Source[schema.Site]:
+    """The site of that name, or the set's own.
+
+    Raises:
+        Refused: there is no such site.
+    """
+    wanted = name or library.set.site or (next(iter(library.sites)) if len(library.sites) == 1 else None)
+    if wanted is None:
+        message = "no site is named, and the set names none" if library.sites else "this set has no site"
+        raise _refuse(library.written.spot(), "no-site", message, "write site: in set.yaml, and sites/NAME.yaml")
+    site = library.sites.get(wanted)
+    if site is None:
+        spot = NOWHERE if name else library.written.spot("site")
+        hint = closest(wanted, library.sites) or f"known sites: {', '.join(sorted(library.sites)) or 'none'}"
+        raise _refuse(spot, "unknown-site", f"no site is called '{wanted}'", hint)
+    return site
+
+
+def _refuse(spot: Spot, code: str, message: str, hint: str) -> Refused:
+    return Refused([Diagnostic(spot, code, message, hint)])
+
+
+def resolve_site(
+    source: Source[schema.Site], library: Library, scope: Mapping[str, Any], stand_ins: Path | None,
+    found: list[Diagnostic],
+) -> Chosen | None:  # fmt: skip
+    """The site with its variables filled in; None when that failed, and `found` says why.
+
+    Without `stand_ins` everything that lies in that directory is left out, and a note says so: enough to
+    look at a set, not to build it.
+    """
+    if stand_ins is None:
+        source = _without_stand_ins(source)
+    else:
+        scope = {**scope, STAND_INS: os.path.abspath(stand_ins)}
+    ready = filled(source, scope, found)
+    if ready is None:
+        return None
+    written, notes = ready
+    return _Resolver(written, notes, library, made=stand_ins is not None).chosen()
+
+
+def _without_stand_ins(source: Source[schema.Site]) -> Source[schema.Site]:
+    data = dict(source.written.data)
+    if not _in_stand_ins(data):
+        return source
+    if isinstance(data.get("repositories"), dict):
+        data["repositories"] = {k: v for k, v in data["repositories"].items() if not _in_stand_ins(v)}
+    if isinstance(data.get("downloads"), dict):
+        data["downloads"] = {
+            url: {key: value for key, value in place.items() if not _in_stand_ins(value)}
+            for url, place in data["downloads"].items()
+        }
+    data = {key: value for key, value in data.items() if key != "gems" or not _in_stand_ins(value)}
+    return Source(source.written.with_data(data), source.kind, None)
+
+
+def _in_stand_ins(data: Any) -> bool:
+    return STAND_INS in variables.names_in(strings(data))
+
+
+class _Resolver:
+    """Resolves the parts of one site."""
+
+    def __init__(self, written: schema.Site, notes: Notes, library: Library, *, made: bool) -> None:
+        self._written = written
+        self._notes = notes
+        self._library = library
+        self._folder = str(library.directory)
+        self._made = made
+        self._sentences: list[str] = []
+
+    def chosen(self) -> Chosen:
+        """The whole site."""
+        written, notes = self._written, self._notes
+        if written.stand_ins is not None:
+            self._sentences.append(self._about_stand_ins())
+            if not self._made:
+                self._sentences.append("the stand-ins are not made yet: nothing can be installed from them")
+        repositories = self._repositories()
+        files, checksums = self._downloads()
+        gems = self._gems()
+        base, bootstrap = self._base()
+        for name, reason in (written.left_out or {}).items():
+            self._sentences.append(f"the repository {name} is left out: {reason}")
+        site = image.Site(
+            name=written.site,
+            installer=written.installer,
+            inside=bool(written.inside),
+            repositories=repositories,
+            host_repositories=written.repositories == "host",
+            downloads=files,
+            gems=gems,
+            stand_ins=written.stand_ins is not None,
+            release=notes.check(("release",), syntax.release, written.release),
+            notes=tuple(self._sentences),
+        )
+        labels = named(written.labels, "labels", syntax.label_name, notes)
+        return Chosen(site, base, bootstrap, checksums, Gems(gems, known=written.gems is not None), labels, notes.spot("base"))
+
+    def _about_stand_ins(self) -> str:
+        real = sorted(
+            name for name, site in self._library.sites.items() if not site.written.data.get("stand-ins")
+        )
+        others = f"; for the real ones use the site {' or '.join(real)}" if real else ""
+        return f"packages of the site {self._written.site} are stand-ins made here{others}"
+
+    def _base(self) -> tuple[image.BaseImage | image.EmptyRoot, image.Bootstrap | None]:
+        base, notes = self._written.base, self._notes
+        if isinstance(base, schema.BaseImage):
+            return image.BaseImage(notes.check(("base", "image"), syntax.reference, base.image)), None
+        if self._written.inside:
+            problem = ("site-mismatch", "an empty root holds no installer to run inside it",
+                       "write base: {image: …}, or inside: false")  # fmt: skip
+            notes.problem(("inside",), problem)
+        packages = package_names(notes, ("base", "bootstrap"), base.bootstrap)
+        return image.EmptyRoot(), image.Bootstrap(packages, spot=notes.spot("base", "bootstrap"))
+
+    def _repositories(self) -> tuple[image.Repository, ...]:
+        written = self._written.repositories
+        if written is None or isinstance(written, str):
+            return ()
+        return tuple(self._repository(name, repository) for name, repository in written.items())
+
+    def _repository(self, name: str, written: schema.Repository) -> image.Repository:
+        notes, path = self._notes, ("repositories", name)
+        notes.problem(path, syntax.repository(name), key=True)
+        directory = checksum = ""
+        if (written.directory is None) == (written.url is None):
+            message = f"the repository '{name}' needs either a directory or a url"
+            notes.problem(path, ("site-mismatch", message, "write one of them"))
+        elif written.directory is not None:
+            directory = self._local(written.directory, (*path, "directory"))
+            checksum = self._metadata_checksum(directory, (*path, "directory"))
+        url = notes.check((*path, "url"), syntax.url, written.url)
+        key = ""
+        if written.gpgcheck is False:
+            self._sentences.append(f"the repository {name} is not signed: its packages are taken as they are")
+        elif written.key is None:
+            message = f"the repository '{name}' has no key to check its packages by"
+            notes.problem(path, ("site-mismatch", message, "write key:, or gpgcheck: false"))
+        else:
+            key = self._key(written.key, (*path, "key"))
+        return image.Repository(name, directory, url, key, checksum)
+
+    def _metadata_checksum(self, directory: str, path: tuple[str, ...]) -> str:
+        metadata = Path(directory, "repodata", "repomd.xml")
+        try:
+            return hashlib.sha256(metadata.read_bytes()).hexdigest()
+        except OSError:
+            if os.path.isdir(directory):
+                problem = ("missing-file", f"{directory} is no repository: it has no repodata/repomd.xml",
+                           "createrepo_c makes it")  # fmt: skip
+                self._notes.problem(path, problem)
+            return ""
+
+    def _key(self, key: str, path: tuple[str, ...]) -> str:
+        if "://" in key:
+            return self._notes.check(path, syntax.url, key)
+        if self._written.inside and key.startswith("/"):
+            return key  # a file of the image itself
+        return self._local(key, path)
+
+    def _downloads(self) -> tuple[dict[str, str], dict[str, str]]:
+        files, checksums = {}, {}
+        for url, place in (self._written.downloads or {}).items():
+            path = ("downloads", url)
+            self._notes.problem(path, syntax.url(url), key=True)
+            self._notes.check((*path, "sha256"), syntax.sha256, place.sha256)
+            if place.file is not None:
+                files[url] = self._local(place.file, (*path, "file"))
+            if place.sha256 is not None:
+                checksums[url] = place.sha256
+            elif place.unverified:
+                checksums[url] = ""
+                self._sentences.append(f"the download {url} is not verified")
+            elif place.file is not None and not os.path.isabs(place.file) and os.path.isfile(files[url]):
+                # A file of the set is as trusted as the recipe beside it.
+                checksums[url] = hashlib.sha256(Path(files[url]).read_bytes()).hexdigest()
+        return files, checksums
+
+    def _gems(self) -> tuple[str, ...]:
+        if self._written.gems is None:
+            return ()
+        directory = self._local(self._written.gems, ("gems",))
+        if not os.path.isdir(directory):
+            return ()
+        return tuple(os.path.join(directory, name) for name in sorted(os.listdir(directory)) if name.endswith(".gem"))
+
+    def _local(self, text: str, path: tuple[str, ...]) -> str:
+        """A local path: absolute, or within the set's folder."""
+        if ".." in text.split("/"):
+            problem = ("path-leaves-context", f"'{text}' leads out of the set's folder", "write an absolute path")
+            self._notes.problem(path, problem)
+            return text
+        whole = text if os.path.isabs(text) else os.path.join(self._folder, text)
+        if not os.path.exists(whole):
+            self._notes.problem(path, ("missing-file", f"there is no {whole}", ""))
+        return whole

@@ -1,0 +1,227 @@
+"""Resolve a whole image set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from buildsys import image
+from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
+from buildsys.recipe import schema
+from buildsys.recipe.library import Library, Source
+from buildsys.resolve import overlay
+from buildsys.resolve.context import Context
+from buildsys.resolve.draft import Draft, check_draft
+from buildsys.resolve.filling import filled, filled_list
+from buildsys.resolve.gems import Gems
+from buildsys.resolve.header import Header
+from buildsys.resolve.instructions import Surroundings
+from buildsys.resolve.notes import Notes
+from buildsys.resolve.parts import part
+from buildsys.resolve.profiles import profiles
+from buildsys.resolve.rings import diagnostic, rings
+from buildsys.resolve.settings import settings
+from buildsys.resolve.sites import Chosen, choose, resolve_site
+from buildsys.resolve.traits import Parts, Traits, Uses
+
+Change = tuple[schema.Patch, Notes]
+Parent = image.ParentImage | image.BaseImage | image.EmptyRoot
+Bootstraps = tuple[image.Bootstrap, ...]
+
+
+def resolve(
+    library: Library, *, site: str | None, variables: Mapping[str, str], stand_ins: Path | None
+) -> image.ImageSet:
+    """Resolve every image of a set for one site (None: the set's own).
+
+    `variables` are the caller's values for variables of the set. `stand_ins` is the directory in which
+    stand-in packages were made; without it, what lies there is left out of the site.
+
+    Raises:
+        Refused: the set cannot be resolved; every mistake of it.
+    """
+    return _Resolver(library, choose(library, site), variables, stand_ins).image_set()
+
+
+class _Resolver:
+    """Resolves one set; mistakes are kept for the end."""
+
+    def __init__(
+        self, library: Library, site: Source[schema.Site], given: Mapping[str, str], stand_ins: Path | None
+    ) -> None:
+        self._library = library
+        self._found: list[Diagnostic] = []
+        self._variables = settings(library, site, given, self._found)
+        self._site = resolve_site(site, library, self._variables, stand_ins, self._found)
+        self._around = Surroundings(
+            images=library.recipes,
+            context=Context(library.directory),
+            checksums=self._site.checksums if self._site else None,
+            gems=self._site.gems if self._site else Gems((), known=False),
+        )
+        self._traits = Traits(library.traits, self._variables, self._around, self._found)
+        commons = [library.common, *(item.common for item in library.overlays)]
+        self._commons = [_Common(common, self._traits) for common in commons if common is not None]
+        self._joined: list[tuple[str, str, Spot]] = []
+
+    def image_set(self) -> image.ImageSet:
+        """The whole set."""
+        header = Header(self._library, self._found)
+        self._check_overlays()
+        images = {}
+        for name, source in sorted(self._library.recipes.items()):
+            resolved = self._image(name, source, header)
+            if resolved is not None:
+                images[name] = resolved
+        self._refuse_rings(images)
+        members = self._profiles()
+        if self._found or self._site is None:
+            raise Refused(self._found)
+        joined: dict[str, list[str]] = {name: [] for name in images}
+        for profile, names in members.items():
+            for name in names:
+                joined[name].append(profile)
+        return image.ImageSet(
+            name=header.name,
+            format=header.format,
+            epoch=header.epoch,
+            directory=str(self._library.directory),
+            site=self._noted(self._site, images),
+            images={name: replace(item, profiles=tuple(joined[name])) for name, item in images.items()},
+            profiles=members,
+        )
+
+    def _image(self, name: str, source: Source[schema.Recipe], header: Header) -> image.Image | None:
+        header.check_name(name, source.written.spot("image"), self._found)
+        scope = {**self._variables, "image": name}
+        own = filled(source, scope, self._found)
+        patches = [
+            filled(item.patches[name], scope, self._found) for item in self._library.overlays if name in item.patches
+        ]
+        if own is None:
+            return None
+        recipe, notes = own
+        changes = [patch for patch in patches if patch is not None]
+        draft = self._draft(name, recipe, notes, changes)
+        self._joined += (
+            (name, profile, notes.spot("profiles", number)) for number, profile in enumerate(recipe.profiles or ())
+        )
+        parent, parent_spot, bootstrap = self._parent(recipe, notes, changes)
+        check_draft(draft, header.format, self._found)
+        return image.Image(
+            name=name,
+            reference=header.reference(name),
+            parent=parent,
+            instructions=(*bootstrap, *draft.instructions()),
+            config=draft.config(),
+            spot=notes.spot("image"),
+            parent_spot=parent_spot,
+            spots=draft.spots(),
+        )
+
+    def _draft(self, name: str, recipe: schema.Recipe, notes: Notes, changes: list[Change]) -> Draft:
+        uses: Uses = recipe.uses or []
+        for patch, patch_notes in changes:
+            if patch.uses:
+                uses = overlay.without(patch.uses, uses, patch_notes)
+        parts: Parts = {}
+        for number, common in enumerate(self._commons):
+            parts |= common.parts(name, number, self._variables, self._around, self._found)
+        for key, item in self._traits.parts(uses, notes, ("uses",), name).items():
+            parts.setdefault(key, item)
+        for patch, patch_notes in changes:
+            if patch.uses and patch.uses.append:
+                for key, item in self._traits.parts(patch.uses.append, patch_notes, ("uses", "append"), name).items():
+                    parts.setdefault(key, item)
+        draft = Draft()
+        for item in parts.values():
+            draft.add(item)
+        draft.add(part(recipe, notes, self._around))
+        for patch, patch_notes in changes:
+            overlay.apply(patch, draft, patch_notes, self._around)
+        if self._site:
+            draft.labels.update(self._site.labels)
+        return draft
+
+    def _parent(self, recipe: schema.Recipe, notes: Notes, changes: list[Change]) -> tuple[Parent, Spot, Bootstraps]:
+        name, spot = recipe.from_, notes.spot("from")
+        for patch, patch_notes in changes:
+            if patch.from_ is not None:
+                name, spot = patch.from_, patch_notes.spot("from")
+        if name == "site":
+            if self._site is None:
+                return image.EmptyRoot(), spot, ()
+            return self._site.base, spot, (self._site.bootstrap,) if self._site.bootstrap else ()
+        if name not in self._library.recipes:
+            hint = closest(name, [*self._library.recipes, "site"]) or "`from` names an image of this set, or site"
+            self._found.append(Diagnostic(spot, "unknown-parent", f"no image is called '{name}'", hint))
+        return image.ParentImage(name), spot, ()
+
+    def _check_overlays(self) -> None:
+        for item in self._library.overlays:
+            for name in item.patches:
+                if name not in self._library.recipes:
+                    spot = item.written.key_spot("images", name)
+                    hint = closest(name, self._library.recipes) or "a new image goes under recipes:"
+                    self._found.append(Diagnostic(spot, "unknown-image", f"no image is called '{name}'", hint))
+
+    def _refuse_rings(self, images: Mapping[str, image.Image]) -> None:
+        edges = {
+            name: {need: spot for need, spot in item.dependencies().items() if need in images}
+            for name, item in images.items()
+        }
+        for ring in rings(edges):
+            hint = "one of them must come from something else"
+            self._found.append(diagnostic(ring, edges, "image-cycle", "images need one another in a ring", hint))
+
+    def _profiles(self) -> dict[str, tuple[str, ...]]:
+        written = self._library.written
+        notes = Notes(written, self._found)
+        if not self._library.set.profiles:
+            return profiles({}, notes, self._library.recipes, self._joined)
+        filled_in = {
+            name: filled_list(written.part("profiles", name), self._variables, self._found) or []
+            for name in self._library.set.profiles
+        }
+        return profiles(filled_in, notes, self._library.recipes, self._joined)
+
+    def _noted(self, chosen: Chosen, images: Mapping[str, image.Image]) -> image.Site:
+        """The site, with a sentence for what it cannot give."""
+        asking = [
+            name
+            for name, item in images.items()
+            if any(isinstance(step, image.InstallGems) for step in item.instructions)
+        ]
+        promised = "gems" in self._library.sites[chosen.site.name].written.data
+        if promised or not asking:
+            return chosen.site
+        sentence = f"the site {chosen.site.name} has no gems: {', '.join(asking)} cannot be built"
+        return replace(chosen.site, notes=(*chosen.site.notes, sentence))
+
+
+class _Common:
+    """A fragment every image gets; worked out once when it gives all images the same."""
+
+    def __init__(self, source: Source[schema.Fragment], traits: Traits) -> None:
+        self._source = source
+        self._traits = traits
+        self._shared: Parts | None = None
+        self._same = not traits.needs_image(source.written)
+
+    def parts(
+        self, name: str, number: int, variables: Mapping[str, Any], around: Surroundings, found: list[Diagnostic]
+    ) -> Parts:
+        """Its parts for one image, those of its traits first."""
+        if self._shared is not None:
+            return self._shared
+        parts: Parts = {}
+        ready = filled(self._source, {**variables, "image": name}, found)
+        if ready is not None:
+            fragment, notes = ready
+            parts = dict(self._traits.parts(fragment.uses or [], notes, ("uses",), name))
+            parts["common", str(number)] = part(fragment, notes, around)
+        if self._same:
+            self._shared = parts
+        return parts
