@@ -70,7 +70,8 @@ def compile_plan(image_set: ImageSet) -> Plan:
     texts |= {f"steps/{step.image.name}.sh": step.script for step in steps}
     texts |= {f"keys/{step.image.name}": step.key for step in steps}
     texts["Makefile"] = makefile.front(image_set)
-    texts["images.mk"] = makefile.rules(steps, graph.by_remaining(_weights(image_set)))
+    remaining = graph.remaining(_weights(image_set))
+    texts["images.mk"] = makefile.rules(steps, sorted(remaining, key=lambda name: (-remaining[name], name)))
     texts["graph"] = makefile.graph(steps)
     texts["plan.env"] = makefile.environment(_environment(image_set))
     texts["notes"] = "".join(f"{note}\n" for note in site.notes)

@@ -124,7 +124,7 @@ class _Writer:
     def body(self, image: Image) -> Iterator[str]:
         """Lines of `build()`: stretches of data instructions share one entry into the root."""
         data: list[Command] = []
-        opened: set[tuple[str, ...]] = set()
+        yield from self._sources(image)
         for step in image.instructions:
             match step:
                 case Bootstrap() | Install() | Transaction() | Uninstall() | UpdateAll() | ImportKey():
@@ -134,10 +134,6 @@ class _Writer:
                     yield from self._flush(data)
                     yield from self._run(step)
                 case _:
-                    if (source := self._source(step)) and source not in opened:
-                        opened.add(source)
-                        yield from self._flush(data)
-                        yield from self._outside(Command(source, step.spot))
                     data.extend(self._data(step))
         yield from self._flush(data)
         options = configure(image.config)
@@ -161,6 +157,14 @@ class _Writer:
         lines += [f"empty {image.name}"] if isinstance(image.parent, EmptyRoot) else []
         lines += [f"format {self.set.format}", f"epoch {self.set.epoch}", f"runtime {runtime}"]
         return "\n".join(lines) + "\n"
+
+    def _sources(self, image: Image) -> Iterator[str]:
+        """Open what is copied from first, so that it splits no stretch of data instructions."""
+        opened: set[tuple[str, ...]] = set()
+        for step in image.instructions:
+            if (source := self._source(step)) and source not in opened:
+                opened.add(source)
+                yield from self._outside(Command(source, step.spot))
 
     def _flush(self, data: list[Command]) -> Iterator[str]:
         if not data:

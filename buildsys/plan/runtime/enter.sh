@@ -27,7 +27,7 @@ run() {
     local limit=()
     if [[ $1 == --open-files ]]; then
         # shellcheck disable=SC2016 # for the shell inside
-        limit=(/bin/sh -c 'ulimit -n "$1" && shift && exec "$@"' sh "$2")
+        limit=(/bin/sh -c 'ulimit -n "$1" 2>/dev/null || ulimit -n "$(ulimit -Hn)"; shift; exec "$@"' sh "$2")
         shift 2
     fi
     WRAPPER=(unshare --net --)

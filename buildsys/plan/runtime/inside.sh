@@ -264,8 +264,9 @@ gems() {
     (
         limit=$1 flags=$2
         shift 2
+        # Where the host grants less, its most has to do.
         # shellcheck disable=SC3045 # every shell an image may have knows it
-        [ "$limit" -eq 0 ] || ulimit -n "$limit"
+        [ "$limit" -eq 0 ] || ulimit -n "$limit" 2>/dev/null || ulimit -n "$(ulimit -Hn)"
         cd $here/plan/pool/gems || exit
         # shellcheck disable=SC2086
         gem install --local $flags "$@"

@@ -60,7 +60,8 @@ rpm_transaction() {
 rpm_call() {
     local status=0
     beside rpm --root "$ROOT" --dbpath /var/lib/rpm "$@" >"$SCRATCH/rpm.out" 2>&1 || status=$?
-    cat "$SCRATCH/rpm.out"
+    # Debian's rpm greets everybody who does not use alien.
+    sed -e '/^rpm: RPM should not be used/d' -e '/^rpm: However assuming/d' "$SCRATCH/rpm.out"
     if ((status == 0)) && grep -Eq 'scriptlet failed|NOKEY' "$SCRATCH/rpm.out"; then
         printf 'error: a scriptlet failed; see above\n'
         status=1
