@@ -1,0 +1,100 @@
+"""The command line: verbs, and how each run ends. The only room that prints.
+
+Nothing here or in the verbs' modules imports a library of the compiler before a verb runs: `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from traceback import format_exc
+
+import click
+
+from buildsys import __version__
+from buildsys.cli import building, host, reading
+from buildsys.cli.ending import BUG, FAILED, INTERRUPTED, MISSING, REFUSED, Ended, say
+from buildsys.diagnostics import Refused
+from buildsys.tools import Lacking
+
+HELP = """Build trees of container images from short recipes.
+
+SET is an image set: a name below ./recipes, or the path of its folder.
+
+Data goes to stdout, messages to stderr. Exit status: 0 done; 1 a build failed; 2 a mistake in recipes or usage;
+3 a needed tool is missing; 70 a bug of buildsys; 130 interrupted.
+"""
+
+
+class Verbs(click.Group):
+    """The verbs in the order in which a person needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names of the verbs."""
+        return list(self.commands)
+
+
+@click.group(cls=Verbs, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of a bug of buildsys.")
+def verbs(debug: bool) -> None:  # noqa: ARG001, FBT001 - read by `run`, when it matters
+    """All verbs."""
+
+
+for verb in (
+    reading.check,
+    reading.list_images,
+    reading.show,
+    reading.graph,
+    building.plan,
+    building.build,
+    building.why,
+    host.doctor,
+    reading.schema,
+):
+    verbs.add_command(verb)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one verb; returns the exit status. Whatever happens, a person sees a sentence, not a traceback."""
+    try:
+        status = verbs.main(list(arguments), "buildsys", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as wrong:
+        wrong.show()
+        return wrong.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except Lacking as lacking:
+        say(lacking.text())
+        return MISSING
+    except Refused as refused:
+        say(refused.text())
+        return REFUSED
+    except Ended as ended:
+        if ended.sentence:
+            say(f"error: {ended.sentence}")
+        return ended.status
+    except BrokenPipeError:
+        # Who read our output has had enough. Nothing more can be written there, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        _trace(arguments)
+        about = f"{error.filename}: " if error.filename is not None else ""
+        say(f"error: {about}{error.strerror or error}")
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - the last resort
+        _trace(arguments)
+        what = f"{type(error).__name__}: {error}".rstrip(": ")
+        say(f"error: this is a bug of buildsys, not of your recipes: {what}")
+        if "--debug" not in arguments:
+            say(f"  hint: `buildsys --debug {' '.join(arguments)}` shows where; please report it with that")
+        return BUG
+    return status if isinstance(status, int) else 0
+
+
+def _trace(arguments: Sequence[str]) -> None:
+    if "--debug" in arguments:
+        say(format_exc().rstrip())

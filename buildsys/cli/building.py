@@ -1,0 +1,162 @@
+"""Verbs that write a plan, run it, or ask it what a run would do: plan, build, why."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from buildsys.cli.choosing import Choice, Selection, Verb, takes_selection, takes_set
+from buildsys.cli.ending import FAILED, Ended, say
+from buildsys.cli.output import put, put_row
+
+if TYPE_CHECKING:
+    from buildsys.image import ImageSet
+    from buildsys.plan.compile import Plan
+
+
+def takes_plan(verb: Verb) -> Verb:
+    """Give a verb the options that say where plans and stand-ins are written."""
+
+    @click.option(
+        "-o", "--output", "directory", metavar="DIR", type=click.Path(path_type=Path),
+        help="The plan's directory; else SET below the build directory.",
+    )  # fmt: skip
+    @click.option(
+        "--build-dir", "build_directory", metavar="DIR", type=click.Path(path_type=Path), default="build",
+        show_default=True, help="Where everything that is made goes.",
+    )  # fmt: skip
+    @functools.wraps(verb)
+    def taking(choice: Choice, directory: Path | None, build_directory: Path, **others: Any) -> Any:
+        directory = directory or build_directory / choice.name
+        return verb(choice=choice, directory=directory, build_directory=build_directory, **others)
+
+    return taking
+
+
+takes_store = click.option(
+    "--store",
+    envvar="BS_STORE",
+    show_envvar=True,
+    default="",
+    metavar="OPTIONS",
+    help="Options of buildah that choose the container store: '--root DIR --runroot DIR'.",
+)
+
+
+@click.command()
+@takes_set
+@takes_plan
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 when the plan is not up to date.")
+def plan(choice: Choice, directory: Path, build_directory: Path, *, only_check: bool) -> None:
+    """Write the plan of an image set, for make to run.
+
+    Only files that change are written. `make -C DIR` then builds the images, without buildsys.
+    """
+    image_set, compiled = _compile(choice, build_directory)
+    if not only_check:
+        changed = _write(compiled, directory)
+        say(f"{directory}: {_count(len(image_set.images), 'image')}, {_count(changed, 'file')} written")
+        return
+    from buildsys.cli.comparing import differences
+
+    found = differences(compiled, directory)
+    for difference, path in found:
+        put(f"{difference}\t{path}")
+    if found:
+        raise Ended(FAILED, f"{directory} is not up to date: {_count(len(found), 'file')}; `buildsys plan` writes it")
+    say(f"{directory} is up to date")
+
+
+@click.command()
+@takes_set
+@takes_selection(parents=None)
+@takes_plan
+@takes_store
+@click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Images at once; else what suits the host.")
+@click.option("--force", is_flag=True, help="Build what is fresh too.")
+def build(
+    choice: Choice,
+    selection: Selection,
+    directory: Path,
+    build_directory: Path,
+    *,
+    store: str,
+    jobs: int | None,
+    force: bool,
+) -> None:
+    """Build images that are stale, and what they are made from.
+
+    IMAGE is a name, a glob in quotes ('neutron-*') or a profile (@compute); none: all of the set. The plan is
+    written first, then runs by itself under make.
+    """
+    from buildsys.executors import make
+
+    goals = _plan(choice, selection, directory, build_directory, runs=True)
+    make.run(directory, goals, make.Run(store, jobs, force))
+
+
+@click.command()
+@takes_set
+@takes_selection(parents=False)
+@takes_plan
+@takes_store
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def why(
+    choice: Choice, selection: Selection, directory: Path, build_directory: Path, *, store: str, as_json: bool
+) -> None:
+    """Say which images a build would make, and why.
+
+    A line an image: name, decision, reason. IMAGE is a name, a glob in quotes ('neutron-*') or a profile
+    (@compute); none: all of the set. Nothing is built. The decision is the build's own: both ask the plan, which is
+    written first.
+    """
+    from buildsys.executors import make
+
+    goals = _plan(choice, selection, directory, build_directory)
+    decisions = make.why(directory, goals, make.Run(store))
+    try:
+        if as_json:
+            put(json.dumps([asdict(decision) for decision in decisions], indent=1))
+        else:
+            for decision in decisions:
+                put_row((decision.image, decision.state, decision.reason), widths=(30, 8, 0))
+    except make.PlanFailed as failed:
+        raise Ended(failed.status) from failed
+
+
+def _plan(
+    choice: Choice, selection: Selection, directory: Path, build_directory: Path, *, runs: bool = False
+) -> tuple[str, ...]:
+    """Write a plan that is used at once; returns the goals: none when all images are meant."""
+    from buildsys.tools import require, require_host_repositories
+
+    image_set, compiled = _compile(choice, build_directory)
+    goals = selection.names(image_set) if selection.patterns else ()
+    # The plan itself says which programs it needs, and makes sure of them once more wherever it runs.
+    require(json.loads(compiled.texts["plan.json"])["tools"], build_directory / "tools.json")
+    if runs and image_set.site.host_repositories:
+        require_host_repositories(image_set.site.installer)
+    _write(compiled, directory)
+    return goals
+
+
+def _compile(choice: Choice, build_directory: Path) -> tuple[ImageSet, Plan]:
+    from buildsys.plan.compile import compile_plan
+
+    image_set = choice.ready(build_directory)
+    return image_set, compile_plan(image_set)
+
+
+def _write(compiled: Plan, directory: Path) -> int:
+    from buildsys.plan.directory import write_plan
+
+    return write_plan(compiled, directory)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

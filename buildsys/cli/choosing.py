@@ -1,0 +1,213 @@
+"""What verbs about an image set take: the set, its site, overlays and variables; and a selection of its images."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from buildsys.cli.ending import FAILED, MISSING, REFUSED, Ended
+
+if TYPE_CHECKING:
+    from buildsys.image import ImageSet
+    from buildsys.recipe.library import Library
+
+Verb = Callable[..., Any]
+
+RECIPES = Path("recipes")
+"""Where a set that is given by its name lies, below the working directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An image set as a person asks for it."""
+
+    directory: Path
+    site: str | None
+    overlays: tuple[Path, ...]
+    variables: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """The set's name, which is its folder's."""
+        return self.directory.absolute().name
+
+    def load(self) -> Library:
+        """The set as it was written.
+
+        Raises:
+            Refused: mistakes in its files.
+        """
+        from buildsys.recipe.library import load_set
+
+        return load_set(self.directory, self.overlays)
+
+    def look(self, library: Library | None = None) -> ImageSet:
+        """The set resolved, to be looked at: stand-in packages are not made for it.
+
+        Raises:
+            Refused: mistakes in its files, or in what was asked for.
+        """
+        return self._resolve(library or self.load(), None)
+
+    def ready(self, build_directory: Path) -> ImageSet:
+        """The set resolved, to be compiled: stand-in packages are made first, where the site wants them.
+
+        Raises:
+            Refused: mistakes in its files, or in what was asked for.
+            Ended: the stand-ins cannot be made.
+        """
+        from buildsys.resolve.sites import choose
+
+        library = self.load()
+        data_file = choose(library, self.site).written.data.get("stand-ins")
+        if data_file is None:
+            return self._resolve(library, None)
+        # Mistakes in recipes are told at once, not after the stand-ins are made.
+        output = build_directory / "standins" / self.name
+        if not output.is_dir():
+            self._resolve(library, None)
+        _make_stand_ins(self.directory / data_file, output)
+        return self._resolve(library, output)
+
+    def _resolve(self, library: Library, stand_ins: Path | None) -> ImageSet:
+        from buildsys.resolve import resolve
+
+        return resolve(library, site=self.site, variables=self.variables, stand_ins=stand_ins)
+
+
+def _make_stand_ins(data_file: Path, output: Path) -> None:
+    from buildsys.standins import build_repository
+    from buildsys.standins.errors import MissingTool, StandinError
+
+    try:
+        build_repository(data_file, output)
+    except StandinError as error:
+        raise Ended(MISSING if isinstance(error, MissingTool) else FAILED, str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Some images of a set; none named: all of them."""
+
+    patterns: tuple[str, ...]
+    parents: bool
+    children: bool
+
+    def names(self, image_set: ImageSet) -> tuple[str, ...]:
+        """The images it means, each after what it is made from.
+
+        Raises:
+            Refused: a pattern means no image.
+        """
+        from buildsys.graph import ImageGraph
+
+        graph = ImageGraph(image_set.images, image_set.profiles)
+        return graph.select(self.patterns, parents=self.parents, children=self.children)
+
+
+# ── arguments and options ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def takes_set(verb: Verb) -> Verb:
+    """Give a verb the argument SET and the options that go with it, as one `choice`."""
+
+    @click.argument("choice", metavar="SET", callback=_directory)
+    @click.option("--site", metavar="SITE", help="Where packages and base images come from; else as the set says.")
+    @click.option(
+        "--overlay",
+        "overlays",
+        metavar="FILE",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Changes merged over the recipes. Several apply in their order.",
+    )
+    @click.option(
+        "--variable",
+        "variables",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=_variables,
+        help="Another value for a variable of the set.",
+    )
+    @functools.wraps(verb)
+    def taking(
+        choice: Path, site: str | None, overlays: tuple[Path, ...], variables: dict[str, str], **others: Any
+    ) -> Any:
+        return verb(choice=Choice(choice, site, overlays, variables), **others)
+
+    return taking
+
+
+def takes_selection(*, parents: bool | None) -> Callable[[Verb], Verb]:
+    """Give a verb patterns of images and what goes with them, as one `selection`.
+
+    `parents`: whether what images are made from belongs to it unless asked otherwise; None: nobody is asked.
+    """
+    with_parents = click.option(
+        "--parents/--no-parents",
+        "parents",
+        default=parents,
+        show_default=True,
+        help="With the images that these are made from, or without.",
+    )
+
+    def decorate(verb: Verb) -> Verb:
+        @click.argument("patterns", metavar="[IMAGE]...", nargs=-1)
+        @click.option(
+            "--only",
+            metavar="IMAGES",
+            multiple=True,
+            help="The same as IMAGE, several in one text: --only \"nova-api 'neutron-*'\".",
+        )
+        @(with_parents if parents is not None else _nothing)
+        @click.option("--children", is_flag=True, help="With the images that are made from these.")
+        @functools.wraps(verb)
+        def taking(
+            patterns: tuple[str, ...], only: tuple[str, ...], *, children: bool, parents: bool = False, **others: Any
+        ) -> Any:
+            return verb(selection=Selection(words((*patterns, *only)), parents, children), **others)
+
+        return taking
+
+    return decorate
+
+
+def _nothing(verb: Verb) -> Verb:
+    return verb
+
+
+def words(texts: Sequence[str]) -> tuple[str, ...]:
+    """Texts of one or more words as a shell would read them: make hands several on in one."""
+    try:
+        return tuple(word for text in texts for word in shlex.split(text))
+    except ValueError as error:
+        raise Ended(REFUSED, f"a quotation mark has no partner in: {' '.join(texts)}") from error
+
+
+def given_directory(text: str) -> Path:
+    """The folder that a SET stands for: its path, or a name below ./recipes."""
+    return Path(text) if "/" in text or text in {".", ".."} else RECIPES / text
+
+
+def _directory(ctx: click.Context, parameter: click.Parameter, text: str) -> Path:  # noqa: ARG001 - click's signature
+    return given_directory(text)
+
+
+def _variables(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    parameter: click.Parameter,  # noqa: ARG001
+    texts: tuple[str, ...],
+) -> dict[str, str]:
+    variables = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"'{text}' is not of the form NAME=VALUE")
+        variables[name] = value
+    return variables

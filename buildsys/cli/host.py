@@ -1,0 +1,167 @@
+"""The verb that looks at the host: doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from buildsys import tools
+from buildsys.cli.choosing import RECIPES, Choice, given_directory
+from buildsys.cli.ending import MISSING, Ended
+from buildsys.cli.output import put, put_table
+
+if TYPE_CHECKING:
+    from buildsys.image import Repository, Site
+
+BASIC = ("bash", "make", "buildah", "skopeo", "podman")
+STAND_IN_TOOLS = ("rpmbuild", "rpmsign", "createrepo_c", "gpg")
+PATIENCE = 5
+"""Seconds a repository has to answer."""
+GIB = 2**30
+ENOUGH = 20 * GIB
+"""What a hundred images want free in the store, roughly. Less is told, not refused: the build looks again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: it is `ok`, or a `note`, or needed and `missing`, or too `old`."""
+
+    state: str
+    about: str
+    found: str
+
+
+@click.command()
+@click.argument("names", metavar="[SET]...", nargs=-1)
+@click.option("--site", metavar="SITE", help="The site that is meant; else each set's own.")
+@click.option(
+    "--store", envvar="BS_STORE", show_envvar=True, default="", metavar="OPTIONS",
+    help="Options of buildah that choose the container store: '--root DIR --runroot DIR'.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def doctor(names: tuple[str, ...], site: str | None, store: str, *, as_json: bool) -> None:
+    """Say what this host has of what building needs.
+
+    Programs, rights, a container store, packages: for these image sets, else for all below ./recipes. Exit status 3
+    when something needed is missing or too old.
+    """
+    folders = [given_directory(name) for name in names] or sorted(path.parent for path in RECIPES.glob("*/set.yaml"))
+    sites = {folder.name: Choice(folder, site, (), {}).look().site for folder in folders}
+    findings = [*_programs(sites.values()), *_rights(), *_store(store)]
+    for name, chosen in sites.items():
+        findings += _packages(name, chosen)
+    if as_json:
+        put(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        put_table(("", "WHAT", "FOUND"), [(item.state, item.about, item.found) for item in findings])
+    if any(finding.state in {"missing", "old"} for finding in findings):
+        raise Ended(MISSING)
+
+
+def _programs(sites: Iterable[Site]) -> Iterator[Finding]:
+    from buildsys.packages import MANAGERS
+    from buildsys.plan.compile import TOOLS
+
+    wanted = [*BASIC]
+    for site in sites:
+        wanted += MANAGERS[site.installer].TOOLS
+        wanted += STAND_IN_TOOLS if site.stand_ins else ()
+    for name in dict.fromkeys(wanted):
+        yield _program(name)
+    rest = [tools.look_up(name) for name in TOOLS if name not in wanted]
+    if absent := [tool.name for tool in rest if not tool.path]:
+        yield Finding("missing", "base utilities", f"without {', '.join(absent)}")
+    else:
+        yield Finding("ok", "base utilities", ", ".join(tool.name for tool in rest))
+    if any(site.stand_ins for site in sites):
+        yield _busybox()
+
+
+def _program(name: str) -> Finding:
+    tool = tools.look_up(name)
+    if not tool.path:
+        # Nothing that builds calls podman; who runs the images does.
+        return Finding("note" if name == "podman" else "missing", name, "not installed")
+    version = tools.dotted(tool.version or tools.version_of(tool.path))
+    found = f"{version}, {tool.path}" if version else tool.path
+    if tool.mistake() is None:
+        return Finding("ok", name, found)
+    need = tools.NEEDS[name]
+    return Finding("old", name, f"{found}; {tools.dotted(need.oldest)} or newer is needed: {need.reason}")
+
+
+def _busybox() -> Finding:
+    from buildsys.standins.busybox import find_busybox
+    from buildsys.standins.errors import MissingTool
+
+    try:
+        return Finding("ok", "busybox", f"static, {find_busybox()}")
+    except MissingTool as missing:
+        return Finding("missing", "busybox", str(missing))
+
+
+def _rights() -> Iterator[Finding]:
+    who = "root" if os.geteuid() == 0 else "an ordinary user, in buildah's user namespace"
+    if tools.can_enter_roots():
+        yield Finding("ok", "rights", f"{who}: can mount and enter the roots of images")
+    elif os.geteuid() == 0:
+        yield Finding("missing", "rights", "root may not make namespaces here; a container needs CAP_SYS_ADMIN for it")
+    else:
+        lacks = "`buildah unshare` fails; it needs newuidmap, and lines for this user in /etc/subuid and /etc/subgid"
+        yield Finding("missing", "rights", lacks)
+
+
+def _store(options: str) -> Iterator[Finding]:
+    store = tools.store(options)
+    if store is None:
+        words = f"buildah {options}".rstrip()
+        yield Finding("missing", "container store", f"`{words} info` cannot open it")
+        return
+    yield Finding("ok", "container store", f"{store.driver}, {store.location}")
+    free = f"{store.free / GIB:.0f} GiB at {store.location}"
+    enough = store.free >= ENOUGH
+    about = "" if enough else f"; a hundred images want about {ENOUGH // GIB}"
+    yield Finding("ok" if enough else "note", "free space", free + about)
+
+
+# ── packages ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _packages(name: str, site: Site) -> Iterator[Finding]:
+    about = f"packages of {name}, site {site.name}"
+    if site.stand_ins:
+        yield Finding("ok", about, "stand-ins, made here")
+    if site.host_repositories:
+        known = tools.host_repositories(site.installer)
+        found = f"of this host: {', '.join(known)}" if known else "no repository is enabled on this host"
+        yield Finding("ok" if known else "missing", about, found)
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        for repository, problem in zip(site.repositories, pool.map(_unreachable, site.repositories), strict=True):
+            where = repository.directory or repository.url
+            found = f"{repository.id}: {where}" + (f": {problem}" if problem else "")
+            yield Finding("missing" if problem else "ok", about, found)
+
+
+def _unreachable(repository: Repository) -> str:
+    """Why a repository's index cannot be read; empty when it can."""
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
+    index = "repodata/repomd.xml"
+    if repository.directory:
+        return "" if Path(repository.directory, index).is_file() else f"it has no {index}"
+    try:
+        # Resolving has made sure that this is http, https, ftp or file.
+        with urlopen(f"{repository.url.rstrip('/')}/{index}", timeout=PATIENCE):  # noqa: S310
+            return ""
+    except URLError as error:
+        return str(error.reason)
+    except (OSError, ValueError) as error:
+        return str(error) or type(error).__name__

@@ -1,0 +1,79 @@
+"""Run a written plan under GNU make: this process becomes the plan's own `lib/run.sh`.
+
+The plan needs none of our Python, so nothing of ours waits for it: signals, exit status, the terminal and
+make's job server reach the run as they reached us.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a plan is to be run."""
+
+    store: str = ""
+    """Options of buildah that choose the container store; empty: the user's own."""
+    jobs: int | None = None
+    """Images at once; None: as make's job server says, else as the plan finds best."""
+    force: bool = False
+    """Build what is fresh too."""
+
+    def environment(self, outer: Mapping[str, str]) -> dict[str, str]:
+        """The environment of the run: ours, and what was asked for."""
+        environment = {**outer, "BS_STORE": self.store}
+        if self.jobs is not None:
+            environment["JOBS"] = str(self.jobs)
+        if self.force:
+            environment["BS_FORCE"] = "1"
+        return environment
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a run would do with an image, and why."""
+
+    image: str
+    state: str
+    """`fresh`, `stale`, or another word of plan/runtime/freshness.sh."""
+    reason: str
+
+
+class PlanFailed(Exception):  # noqa: N818 - reads as what happened
+    """The plan's own program failed, and has said why; carries its exit status."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        super().__init__(f"exit status {status}")
+
+
+def run(directory: Path, goals: Sequence[str], how: Run) -> NoReturn:
+    """Become the run of a plan: build `goals` (all images when there are none) and what they are made from.
+
+    Exit statuses are the plan's: 0 done, 1 some failed, 3 a tool is missing, 130 interrupted.
+    """
+    # Python ignores these two, and what is ignored stays so across exec.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    os.execvpe("bash", ["bash", str(directory / "lib" / "run.sh"), *goals], how.environment(os.environ))
+
+
+def why(directory: Path, names: Sequence[str], how: Run) -> Iterator[Decision]:
+    """Ask the plan what a run would do with images (all when there are none), as it finds out.
+
+    Raises:
+        PlanFailed: the plan could not say.
+    """
+    argv = ["bash", str(directory / "lib" / "why.sh"), *names]
+    with subprocess.Popen(argv, env=how.environment(os.environ), stdout=subprocess.PIPE, text=True) as asked:
+        for line in asked.stdout or ():
+            yield Decision(*line.rstrip("\n").split("\t", 2))
+    if asked.returncode:
+        raise PlanFailed(asked.returncode)

@@ -1,0 +1,184 @@
+"""The programs of this host: where they are, which versions, what is missing. The only door to sh.
+
+Starting a program costs more than compiling a set, and importing sh as much again: `require` does neither
+while the programs are the ones whose versions it wrote down the last time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+
+Version = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """The oldest version of a program that will do, and why an older one will not."""
+
+    oldest: Version
+    reason: str
+
+
+NEEDS: Mapping[str, Need] = {
+    "bash": Need((5, 0), "steps take the time from EPOCHREALTIME, which bash 5.0 brought"),
+    "make": Need((4, 2), "runs share jobs by --jobserver-auth, which make 4.2 brought"),
+    "buildah": Need((1, 27), "images are committed with --omit-history, which buildah 1.27 brought"),
+    "podman": Need((3, 0), "older ones are no longer maintained, and nothing here is tried with them"),
+    "skopeo": Need((1, 2), "configurations are read by inspect --raw --config and put back by copy --quiet"),
+}
+"""Programs whose version matters; of every other one any version will do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A program of this host. Missing: no path. No version: it does not matter, or the program would not say."""
+
+    name: str
+    path: str
+    version: Version = ()
+
+    def mistake(self) -> Diagnostic | None:
+        """What is wrong with it, or nothing."""
+        if not self.path:
+            hint = f"install {self.name}; in a clone of buildsys, `make setup` installs all that is missing"
+            return Diagnostic(NOWHERE, "missing-tool", f"{self.name} is needed and is not installed", hint)
+        need = NEEDS.get(self.name)
+        if need is None or self.version >= need.oldest:
+            return None
+        wanted = f"{self.name} {dotted(need.oldest)} or newer is needed"
+        has = f"is version {dotted(self.version)}" if self.version else "does not say its version"
+        return Diagnostic(NOWHERE, "old-tool", f"{wanted}, {self.path} {has}", need.reason)
+
+
+class Lacking(Refused):
+    """Programs are missing or too old: exit status 3."""
+
+
+def require(names: Iterable[str], notebook: Path) -> None:
+    """Make sure of these programs. Their versions are kept in `notebook`, by path, time and size.
+
+    Raises:
+        Lacking: some are missing or too old; all of them together.
+    """
+    known = _read(notebook)
+    tools = [look_up(name, known) for name in dict.fromkeys(names)]
+    seen = {_key(tool.path): list(tool.version) for tool in tools if tool.version}
+    if not seen.items() <= known.items():
+        _write(notebook, known | seen)
+    if mistakes := [mistake for tool in tools if (mistake := tool.mistake())]:
+        raise Lacking(mistakes)
+
+
+def look_up(name: str, known: Mapping[str, list[int]] | None = None) -> Tool:
+    """Find a program; one whose version matters is asked for it unless it is among those `known`."""
+    path = shutil.which(name)
+    if path is None:
+        return Tool(name, "")
+    if name not in NEEDS:
+        return Tool(name, path)
+    version = known.get(_key(path)) if known else None
+    return Tool(name, path, tuple(version) if version else version_of(path))
+
+
+def version_of(path: str) -> Version:
+    """The first thing like a version in what `PATH --version` says; empty when there is none."""
+    match = re.search(r"\d+(?:\.\d+)+", _said(path, "--version") or "")
+    return tuple(map(int, match[0].split("."))) if match else ()
+
+
+def dotted(version: Version) -> str:
+    """A version as people write it."""
+    return ".".join(map(str, version))
+
+
+# ── what the programs say of this host ──────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A container store: what keeps its layers, where, and how much fits in there still."""
+
+    driver: str
+    location: str
+    free: int
+    """Bytes."""
+
+
+def store(options: str) -> Store | None:
+    """The store that these options of buildah choose; None when buildah cannot open it."""
+    said = _said("buildah", *shlex.split(options), "info")
+    try:
+        data = json.loads(said or "")["store"]
+        location: str = data["GraphRoot"]
+        return Store(data["GraphDriverName"], location, shutil.disk_usage(location).free)
+    except (ValueError, KeyError, OSError):
+        return None
+
+
+def can_enter_roots() -> bool:
+    """Whether a step can make the namespaces it enters a root by: as root, or by buildah's user namespace."""
+    entry = ("unshare", "--mount", "--pid", "--fork", "--net", "true")
+    return _said(*entry if os.geteuid() == 0 else ("buildah", "unshare", *entry)) is not None
+
+
+def host_repositories(installer: str) -> tuple[str, ...]:
+    """The package repositories enabled on this host, by id; none when its package manager cannot say."""
+    said = _said(installer, "--quiet", "repolist", "--enabled") or ""
+    return tuple(line.split()[0] for line in said.splitlines() if line and not line.startswith("repo id"))
+
+
+def require_host_repositories(installer: str) -> None:
+    """Make sure that this host can give packages.
+
+    Raises:
+        Refused: it has no enabled repository.
+    """
+    if not host_repositories(installer):
+        message = f"{installer} has no enabled package repository on this host, and this site takes packages from there"
+        hint = f"enable some (`{installer} repolist --all` lists them), or choose another site with --site"
+        raise Refused([Diagnostic(NOWHERE, "no-host-repositories", message, hint)])
+
+
+def _said(program: str, *words: str) -> str | None:
+    """What a program writes to stdout; None when it fails or cannot be started."""
+    import sh
+
+    with contextlib.suppress(sh.CommandNotFound, sh.ErrorReturnCode, OSError):
+        return str(sh.Command(program)(*words, _tty_out=False))
+    return None
+
+
+# ── the versions seen the last time ─────────────────────────────────────────────────────────────────────────────
+
+
+def _key(path: str) -> str:
+    with contextlib.suppress(OSError):
+        status = os.stat(path)
+        return f"{path} {status.st_mtime_ns} {status.st_size}"
+    return path
+
+
+def _read(notebook: Path) -> dict[str, list[int]]:
+    with contextlib.suppress(OSError, ValueError):
+        data = json.loads(notebook.read_bytes())
+        if isinstance(data, dict):
+            return data
+    return {}
+
+
+def _write(notebook: Path, known: Mapping[str, list[int]]) -> None:
+    with contextlib.suppress(OSError):  # what is not written down is asked for again
+        notebook.parent.mkdir(parents=True, exist_ok=True)
+        aside = notebook.with_name(f".{notebook.name}.{os.getpid()}")
+        aside.write_text(json.dumps(known, indent=1) + "\n")
+        aside.replace(notebook)
