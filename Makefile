@@ -77,11 +77,12 @@ check-shell: $(READY_TO_TEST) $(SETS:%=check-steps-of-%)
 	shellcheck .ci/run tools/*.sh
 	shellcheck --shell=bash --source-path=SCRIPTDIR buildsys/plan/runtime/*.sh
 
-# The steps of a plan are generated, and are read by shellcheck like everything else that runs.
+# The steps of a plan are generated, and are read by shellcheck like everything else that runs: except that what they
+# set is read by the runtime, which is checked on its own, and that a `$` in their data is meant as it stands.
 .PHONY: $(SETS:%=check-steps-of-%)
 $(SETS:%=check-steps-of-%): check-steps-of-%: $(READY_TO_TEST)
 	$(BUILDSYS) plan $* -o build/check/$*
-	shellcheck build/check/$*/steps/*.sh
+	shellcheck --exclude=SC1091,SC2016,SC2034 build/check/$*/steps/*.sh
 
 check-spelling: $(READY_TO_TEST)
 	$(BIN)/codespell
