@@ -64,16 +64,22 @@ stable-%: $(READY_TO_BUILD)
 
 # ── checks and tests ────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: check check-python check-shell check-spelling
-check: check-python check-shell check-spelling ## lint, format, types, layers, shell and spelling
+CHECKS := check-lint check-types check-layers check-shell check-spelling
+.PHONY: check $(CHECKS)
+check: $(CHECKS) ## lint, format, types, layers, shell and spelling; -k shows all there is to mend
+$(CHECKS): $(READY_TO_TEST)
 
-check-python: $(READY_TO_TEST)
+check-lint:
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+check-types:
 	$(BIN)/mypy
+
+check-layers:
 	$(BIN)/lint-imports --no-logo
 
-check-shell: $(READY_TO_TEST) $(SETS:%=check-steps-of-%)
+check-shell: $(SETS:%=check-steps-of-%)
 	shellcheck .ci/run tools/*.sh
 	shellcheck --shell=bash --source-path=SCRIPTDIR buildsys/plan/runtime/*.sh
 
@@ -84,7 +90,7 @@ $(SETS:%=check-steps-of-%): check-steps-of-%: $(READY_TO_TEST)
 	$(BUILDSYS) plan $* -o build/check/$*
 	shellcheck --exclude=SC1091,SC2016,SC2034 build/check/$*/steps/*.sh
 
-check-spelling: $(READY_TO_TEST)
+check-spelling:
 	$(BIN)/codespell
 
 .PHONY: test
