@@ -102,10 +102,11 @@ bench: $(READY_TO_TEST) ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
 .PHONY: acceptance
-acceptance: $(READY_TO_TEST) ## build stable-pike whole in a store of its own, and compare it with the facts
+acceptance: $(READY_TO_TEST) ## as a new user: a fresh clone, stable-pike built twice, and held against the facts
 	$(BIN)/python -m tests.acceptance
 
 .PHONY: clean
 clean: ## remove build/ and the caches; images and .venv stay
+	awk -v below="$(CURDIR)/build/" 'index($$2, below) == 1 { print $$2 }' /proc/mounts | sort -r | xargs -r umount
 	rm -rf build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

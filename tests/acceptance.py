@@ -1,0 +1,70 @@
+"""As a new user would: a fresh clone, the README's first command twice, and the images against the facts.
+
+`make acceptance` runs it. What is committed counts; images go into a container store of its own, below
+`build/acceptance`. Exit status 0 says that every image is as the facts say.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PLACE = ROOT / "build/acceptance"
+CLONE, STORE, RUN = PLACE / "clone", PLACE / "store", PLACE / "run"
+STAND_INS = CLONE / "build/standins/stable-pike"
+
+
+def main() -> int:
+    """Run the whole story and return the exit status of the comparison."""
+    clear()
+    step("a fresh clone", ["git", "clone", "--quiet", str(ROOT), str(CLONE)], ROOT)
+    step("the first build", ["make", "stable-pike"], CLONE)
+    step("the second build, nothing changed", ["make", "stable-pike"], CLONE)
+    (PLACE / "downloads.json").write_text(json.dumps(downloads()))
+    (kolla,) = STAND_INS.glob("repo/**/openstack-kolla-*.rpm")
+    compare = [sys.executable, "-m", "tests.conformance", "--store", str(STORE), "--runroot", str(RUN)]
+    compare += ["--kolla-rpm", str(kolla), "--repository", str(STAND_INS / "repo")]
+    compare += ["--downloads", str(PLACE / "downloads.json"), "--report", str(PLACE / "report.md")]
+    step("the images held against the facts (build/acceptance/report.md)", compare, ROOT)
+    return 0
+
+
+def clear() -> None:
+    """Remove what an earlier run left, its mounts first."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in sorted((mount for mount in mounts if mount.startswith(f"{PLACE}/")), reverse=True):
+        subprocess.run(["umount", mount], check=True)
+    shutil.rmtree(PLACE, ignore_errors=True)
+    PLACE.mkdir(parents=True)
+
+
+def step(title: str, command: Sequence[str], folder: Path) -> None:
+    """Run a command as a person at a shell would and say how long it took; leave with its status if it fails."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    environment["BS_STORE"] = f"--root {STORE} --runroot {RUN}"
+    sys.stdout.write(f"\n== {title}\n")
+    sys.stdout.flush()
+    begun = time.monotonic()
+    status = subprocess.run(command, cwd=folder, env=environment, check=False).returncode
+    sys.stdout.write(f"== {time.monotonic() - begun:.1f} s, exit status {status}\n")
+    if status:
+        sys.exit(status)
+
+
+def downloads() -> dict[str, str]:
+    """The checksum of every download, by its URL, as the site has them."""
+    site = yaml.safe_load((CLONE / "recipes/stable-pike/sites/embedded.yaml").read_text())
+    return {url: entry["sha256"] for url, entry in site["downloads"].items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
