@@ -59,11 +59,28 @@ class Written:
 
     def spot(self, *path: str | int) -> Spot:
         """Where the value at `path` begins; what was not written itself is where its container is."""
-        return self._spot(path, key=False)
+        marks = self.marks
+        for step in path:
+            inner = _inner(marks, step)
+            if inner is None:
+                break
+            marks = inner
+        position = marks if type(marks) is int else marks[0]
+        return Spot(self.file, position // _LINE + 1, position % _LINE + 1)
 
     def key_spot(self, *path: str | int) -> Spot:
         """Where the key that ends `path` stands."""
-        return self._spot(path, key=True)
+        *above, last = path
+        marks = self.marks
+        for step in above:
+            inner = _inner(marks, step)
+            if inner is None:
+                break
+            marks = inner
+        if type(marks) is tuple and last in marks[1]:
+            position = marks[1][last][0]
+            return Spot(self.file, position // _LINE + 1, position % _LINE + 1)
+        return self.spot(*path)
 
     def part(self, *path: str | int) -> Written:
         """The piece at `path`, which must exist."""
@@ -75,20 +92,6 @@ class Written:
     def with_data(self, data: Any) -> Written:
         """Other data at the same places, final: what filling in variables gives."""
         return Written(self.file, data, self.marks)
-
-    def _spot(self, path: tuple[str | int, ...], *, key: bool) -> Spot:
-        marks, position = self.marks, None
-        for number, step in enumerate(path):
-            if key and number == len(path) - 1 and type(marks) is tuple and step in marks[1]:
-                position = marks[1][step][0]
-                break
-            inner = _inner(marks, step)
-            if inner is None:
-                break
-            marks = inner
-        if position is None:
-            position = marks if type(marks) is int else marks[0]
-        return Spot(self.file, position // _LINE + 1, position % _LINE + 1)
 
 
 def _inner(marks: Marks, step: str | int) -> Marks | None:

@@ -10,7 +10,9 @@ from typing import Any, Generic, TypeVar
 
 from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
 from buildsys.recipe import document, schema
+from buildsys.recipe.collecting import collector_resting
 from buildsys.recipe.document import Written
+from buildsys.recipe.variables import Holes, holes
 
 M = TypeVar("M", bound=schema.Model)
 
@@ -23,6 +25,8 @@ class Source(Generic[M]):
     kind: type[M]
     model: M | None
     """What it says; None while variables wait to be filled in."""
+    holes: Holes = field(default_factory=dict)
+    """Where they wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,8 @@ def load_set(directory: Path, overlays: Sequence[Path] = ()) -> Library:
     Raises:
         Refused: there is no set, or files of it are wrong; all mistakes of all files together.
     """
-    return _Loader().library(directory, overlays)
+    with collector_resting():
+        return _Loader().library(directory, overlays)
 
 
 class _Loader:
@@ -92,10 +97,14 @@ class _Loader:
         if header.set_ != name:
             message = f"this set calls itself '{header.set_}', its folder is called '{name}'"
             spot = written.spot("set")
-            raise Refused([Diagnostic(spot, "set-name", message, "rename one of them: make names sets by folder")])
+            raise Refused(
+                [Diagnostic(spot, "set-name", message, "rename one of them: make names sets by folder")]
+            )
         return Library(directory, header, written, common, recipes, traits, sites, overlays)
 
-    def _set(self, path: Path) -> tuple[schema.SetFile | None, Written | None, Source[schema.Fragment] | None]:
+    def _set(
+        self, path: Path
+    ) -> tuple[schema.SetFile | None, Written | None, Source[schema.Fragment] | None]:
         written = self._try(document.read, path)
         if written is None:
             return None, None, None
@@ -126,7 +135,9 @@ class _Loader:
                     yield path
                 elif name.endswith(".yml"):
                     message = "this file is not read: the name of a recipe file ends in .yaml"
-                    self._found.append(Diagnostic(Spot(path), "file-name", message, f"rename it to {name[:-4]}.yaml"))
+                    self._found.append(
+                        Diagnostic(Spot(path), "file-name", message, f"rename it to {name[:-4]}.yaml")
+                    )
 
     def _add(self, sources: dict[str, Source[M]], source: Source[M], key: str) -> None:
         name: str = source.written.data[key]
@@ -134,8 +145,13 @@ class _Loader:
         if first is not source:
             there = (first.written.spot(key), "the other one")
             self._found.append(
-                Diagnostic(source.written.spot(key), "duplicate-name", f"two {_PLURAL[key]} are called '{name}'",
-                           "rename or remove one of them", (there,))  # fmt: skip
+                Diagnostic(
+                    source.written.spot(key),
+                    "duplicate-name",
+                    f"two {_PLURAL[key]} are called '{name}'",
+                    "rename or remove one of them",
+                    (there,),
+                )  # fmt: skip
             )
 
     def _overlay(self, path: Path, recipes: dict[str, Source[schema.Recipe]]) -> OverlayFile | None:
@@ -158,7 +174,10 @@ class _Loader:
         try:
             if written.templated:
                 schema.check_template(kind, written)
-                return Source(written, kind, None)
+                where = holes(written.data)
+                if where:
+                    where.pop("parameters", None)  # filled in when a trait is used, one after the other
+                return Source(written, kind, None, where)
             return Source(written, kind, schema.read(kind, written))
         except Refused as refused:
             self._found += refused.diagnostics
@@ -180,8 +199,16 @@ _PLURAL = {"image": "recipes", "trait": "traits", "site": "sites"}
 def _no_set(directory: Path) -> Diagnostic:
     if not directory.is_dir():
         beside = directory.parent
-        known = [entry.name for entry in beside.iterdir() if (entry / "set.yaml").is_file()] if beside.is_dir() else []
-        hint = closest(directory.name, known) or (f"sets beside it: {', '.join(sorted(known))}" if known else "")
+        known = (
+            [entry.name for entry in beside.iterdir() if (entry / "set.yaml").is_file()]
+            if beside.is_dir()
+            else []
+        )
+        hint = closest(directory.name, known) or (
+            f"sets beside it: {', '.join(sorted(known))}" if known else ""
+        )
         return Diagnostic(Spot(str(directory)), "no-set", "there is no such folder", hint)
     message = "this folder is no image set: it has no set.yaml"
-    return Diagnostic(Spot(str(directory)), "no-set", message, "name the folder of a set, like recipes/stable-pike")
+    return Diagnostic(
+        Spot(str(directory)), "no-set", message, "name the folder of a set, like recipes/stable-pike"
+    )

@@ -32,30 +32,46 @@ class _Unfillable(Exception):  # noqa: N818 - carries what to say
         self.code, self.message, self.hint = code, message, hint
 
 
-def fill(written: Written, scope: Mapping[str, Any], found: list[Diagnostic]) -> Any:
-    """The data of `written` with all variables filled in; mistakes are added to `found`.
+Holes = dict[Any, Any] | None
+"""Where templates stand in data, in its shape: `{"steps": {0: {"to": None}}}`; None is a template itself."""
+
+
+def holes(data: Any) -> Holes:
+    """Where the templates of some data stand; empty when it has none."""
+    if type(data) is str:
+        return None if is_template(data) else {}
+    items = data.items() if type(data) is dict else enumerate(data) if type(data) is list else ()
+    return {key: inside for key, value in items if (inside := holes(value)) != {}}
+
+
+def fill(written: Written, where: Holes, scope: Mapping[str, Any], found: list[Diagnostic]) -> Any:
+    """The data of `written` with the templates at `where` filled in; mistakes are added to `found`.
 
     A text that is exactly `{{ name }}` becomes the variable's value, whatever its type.
     """
-    return _fill(written, (), written.data, scope, found)
+    return _fill(written, (), written.data, where, scope, found)
 
 
 def _fill(
-    written: Written, path: tuple[str | int, ...], data: Any, scope: Mapping[str, Any], found: list[Diagnostic]
+    written: Written,
+    path: tuple[str | int, ...],
+    data: Any,
+    where: Holes,
+    scope: Mapping[str, Any],
+    found: list[Diagnostic],
 ) -> Any:
-    if type(data) is str:
-        if not is_template(data):
-            return data
+    if where is None:
         try:
             return fill_text(data, scope)
         except _Unfillable as problem:
             found.append(Diagnostic(written.spot(*path), problem.code, problem.message, problem.hint))
             return data
-    if type(data) is dict:
-        return {key: _fill(written, (*path, key), value, scope, found) for key, value in data.items()}
-    if type(data) is list:
-        return [_fill(written, (*path, number), value, scope, found) for number, value in enumerate(data)]
-    return data
+    if not where:
+        return data
+    filled = data.copy()
+    for key, inside in where.items():
+        filled[key] = _fill(written, (*path, key), data[key], inside, scope, found)
+    return filled
 
 
 def fill_text(text: str, scope: Mapping[str, Any]) -> Any:
@@ -66,7 +82,9 @@ def fill_text(text: str, scope: Mapping[str, Any]) -> Any:
     names = _plain_names(text)
     if names is None:
         return _render(text, scope)
-    parts = [part if number % 2 == 0 else _as_text(_look_up(part, scope)) for number, part in enumerate(names)]
+    parts = [
+        part if number % 2 == 0 else _as_text(_look_up(part, scope)) for number, part in enumerate(names)
+    ]
     return _short("".join(parts))
 
 
@@ -185,7 +203,20 @@ def _environment() -> Environment:
     return environment
 
 
-_FILTERS = ("default", "first", "int", "last", "length", "list", "lower", "sort", "string", "trim", "unique", "upper")
+_FILTERS = (
+    "default",
+    "first",
+    "int",
+    "last",
+    "length",
+    "list",
+    "lower",
+    "sort",
+    "string",
+    "trim",
+    "unique",
+    "upper",
+)
 _TESTS = ("defined", "undefined", "divisibleby", "even", "odd", "eq", "in", "string", "number", "sequence")
 
 
@@ -245,5 +276,3 @@ def names_in(texts: Iterable[str]) -> set[str]:
 
 _BRACES = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-

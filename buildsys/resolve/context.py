@@ -29,7 +29,11 @@ class Context:
     def _examine(self, path: str) -> Problem | None:
         parts = path.split("/")
         if ".." in parts or "\n" in path:
-            return "path-leaves-context", f"'{path}' leads out of {self._top}", "copy it into the set's files/ first"
+            return (
+                "path-leaves-context",
+                f"'{path}' leads out of {self._top}",
+                "copy it into the set's files/ first",
+            )
         whole = os.path.join(self._top, path)
         if not os.path.lexists(whole):
             return "missing-file", f"there is no {whole}", self._near(path)
@@ -42,7 +46,9 @@ class Context:
                     return "path-leaves-context", f"{inner} is a link that leads out of {self._top}", _LINK
                 if not _is_plain(inner):
                     return "odd-file", f"{inner} is neither a file, a folder nor a link", "remove it"
-        return None if _is_plain(whole) else ("odd-file", f"{whole} is neither a file, a folder nor a link", "")
+        return (
+            None if _is_plain(whole) else ("odd-file", f"{whole} is neither a file, a folder nor a link", "")
+        )
 
     def _inside(self, path: str) -> bool:
         real = os.path.realpath(path)

@@ -102,7 +102,9 @@ def check_draft(draft: Draft, form: image.Format, found: list[Diagnostic]) -> No
         if other is not repository:
             message = f"the repositories '{other.id}' and '{repository.id}' are written to the same file"
             related = ((other.spot, "the other one"),)
-            found.append(Diagnostic(repository.spot, "duplicate-name", message, "give each its own file", related))
+            found.append(
+                Diagnostic(repository.spot, "duplicate-name", message, "give each its own file", related)
+            )
     if form == "oci" and "healthcheck" in draft.scalars:
         message = "an image in the OCI format has no health check"
         hint = "write format: docker in set.yaml, or leave the health check out"

@@ -33,7 +33,11 @@ class Gems:
         name, _, constraint = gem.partition(":")
         wanted = [_CONSTRAINT.fullmatch(part) for part in constraint.split(",")] if constraint else []
         if not all(wanted):
-            return "bad-package-name", f"'{constraint}' is not a gem's version", "for example ~> 1.2, >= 1.0 or 1.2.3"
+            return (
+                "bad-package-name",
+                f"'{constraint}' is not a gem's version",
+                "for example ~> 1.2, >= 1.0 or 1.2.3",
+            )
         if not self.known:
             return None
         versions = self._versions.get(name)
@@ -53,7 +57,14 @@ def _satisfies(version: str, constraint: re.Match[str] | None) -> bool:
         # ~> 1.2.3 means at least 1.2.3 and below 1.3: the last part is free to grow.
         kept = _parts(wanted)[:-1]
         return order >= 0 and _parts(version)[: len(kept)] == kept
-    return {"=": order == 0, "!=": order != 0, ">": order > 0, "<": order < 0, ">=": order >= 0, "<=": order <= 0}[sign]
+    return {
+        "=": order == 0,
+        "!=": order != 0,
+        ">": order > 0,
+        "<": order < 0,
+        ">=": order >= 0,
+        "<=": order <= 0,
+    }[sign]
 
 
 def _compare(one: str, other: str) -> int:

@@ -37,7 +37,11 @@ class Header:
         problem = syntax.image_name(name)
         whole = f"{self._namespace}/{self._prefix}{name}"
         if problem is None and len(whole) > LONGEST_NAME:
-            problem = ("bad-image-name", f"the name {whole} is longer than {LONGEST_NAME} characters", "shorten it")
+            problem = (
+                "bad-image-name",
+                f"the name {whole} is longer than {LONGEST_NAME} characters",
+                "shorten it",
+            )
         if problem is not None:
             found.append(Diagnostic(spot, *problem))
 

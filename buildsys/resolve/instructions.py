@@ -38,7 +38,7 @@ class Place:
     @property
     def spot(self) -> Spot:
         """Where the step begins."""
-        return self.notes.spot(*self.path)
+        return self.notes.written.spot(*self.path)
 
     def at(self, key: str) -> Path:
         """The path of one of the step's keys."""
@@ -64,8 +64,11 @@ def instruction(step: written.AnyStep, place: Place) -> image.Instruction:
 
 def package_names(notes: Notes, path: Path, names: list[str]) -> tuple[image.PackageName, ...]:
     """Names of packages, each with its Spot."""
+    if not names:
+        return ()
     notes.check_each(path, syntax.package, names)
-    return tuple(image.PackageName(name, notes.spot(*path, number)) for number, name in enumerate(names))
+    spot = notes.written.spot
+    return tuple([image.PackageName(name, spot(*path, number)) for number, name in enumerate(names)])
 
 
 def _packages(step: written.Packages, at: Place) -> image.Install:
@@ -121,7 +124,9 @@ def _copy(step: written.Copy, at: Place) -> image.Instruction:
     if isinstance(origin, written.PayloadOf):
         spot = at.notes.spot(*at.at("from"), "package")
         at.notes.check((*at.at("from"), "package"), syntax.package, origin.package)
-        return image.CopyPayload(image.PackageName(origin.package, spot), source, to, mode, owner, spot=at.spot)
+        return image.CopyPayload(
+            image.PackageName(origin.package, spot), source, to, mode, owner, spot=at.spot
+        )
     if origin not in at.around.images:
         at.note("from", ("unknown-image", f"no image is called '{origin}'", _image_hint(origin, at)))
     return image.CopyImage(origin, source, to, mode, owner, spot=at.spot)
@@ -235,7 +240,10 @@ def _file(path: str, at: Place) -> str:
 
 def _limit(open_files: int | None, at: Place) -> int:
     if open_files is not None and not 1 <= open_files <= 1 << 20:
-        at.note("open-files", ("bad-number", f"a limit of {open_files} open files cannot be", "write 1 to 1048576"))
+        at.note(
+            "open-files",
+            ("bad-number", f"a limit of {open_files} open files cannot be", "write 1 to 1048576"),
+        )
     return open_files or 0
 
 

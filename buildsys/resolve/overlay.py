@@ -62,7 +62,9 @@ def without(patch: schema.UsesPatch, uses: Uses, notes: Notes) -> Uses:
         for place in named:
             kept[place] = None
         if not named:
-            _missing(notes, notes.spot("uses", "remove", number), name, (key for use in uses for key in use or ()))
+            _missing(
+                notes, notes.spot("uses", "remove", number), name, (key for use in uses for key in use or ())
+            )
     return kept
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from buildsys import image
 from buildsys.diagnostics import Spot
@@ -41,19 +41,29 @@ class Part:
 
 def part(fragment: schema.Fragment, notes: Notes, around: Surroundings) -> Part:
     """The Part a fragment stands for."""
-    return Part(
-        accounts=accounts(fragment.accounts or {}, notes),
-        repositories=repositories(fragment.repositories or {}, notes),
-        before=steps(fragment.before or [], ("before",), notes, around),
-        packages=package_names(notes, ("packages",), fragment.packages or []),
-        steps=steps(fragment.steps or [], ("steps",), notes, around),
-        scalars=scalars(fragment, notes),
-        env=named(fragment.env, "env", syntax.environment_name, notes),
-        labels=named(fragment.labels, "labels", syntax.label_name, notes),
-        annotations=named(fragment.annotations, "annotations", syntax.label_name, notes),
-        volumes=texts(fragment.volumes, ("volumes",), syntax.path, notes),
-        ports=texts(fragment.ports, ("ports",), syntax.port, notes),
-    )
+    given: dict[str, Any] = {"scalars": scalars(fragment, notes)}
+    # Most fragments have few keys, and a large set has many fragments.
+    if fragment.accounts:
+        given["accounts"] = accounts(fragment.accounts, notes)
+    if fragment.repositories:
+        given["repositories"] = repositories(fragment.repositories, notes)
+    if fragment.before:
+        given["before"] = steps(fragment.before, ("before",), notes, around)
+    if fragment.packages:
+        given["packages"] = package_names(notes, ("packages",), fragment.packages)
+    if fragment.steps:
+        given["steps"] = steps(fragment.steps, ("steps",), notes, around)
+    if fragment.env:
+        given["env"] = named(fragment.env, "env", syntax.environment_name, notes)
+    if fragment.labels:
+        given["labels"] = named(fragment.labels, "labels", syntax.label_name, notes)
+    if fragment.annotations:
+        given["annotations"] = named(fragment.annotations, "annotations", syntax.label_name, notes)
+    if fragment.volumes:
+        given["volumes"] = texts(fragment.volumes, ("volumes",), syntax.path, notes)
+    if fragment.ports:
+        given["ports"] = texts(fragment.ports, ("ports",), syntax.port, notes)
+    return Part(**given)
 
 
 def steps(
@@ -73,7 +83,9 @@ def accounts(written: Mapping[str, schema.Account], notes: Notes) -> dict[str, S
         notes.problem(path, syntax.account(name), key=True)
         for key, number in (("uid", account.uid), ("gid", account.gid)):
             if number is not None and not 0 <= number <= LARGEST_ID:
-                notes.problem((*path, key), ("bad-number", f"{number} cannot be a {key}", f"0 to {LARGEST_ID}"))
+                notes.problem(
+                    (*path, key), ("bad-number", f"{number} cannot be a {key}", f"0 to {LARGEST_ID}")
+                )
         notes.check((*path, "home"), syntax.path, account.home)
         notes.check((*path, "shell"), syntax.path, account.shell)
         groups = notes.check_each((*path, "groups"), syntax.account, account.groups or [])
@@ -83,7 +95,9 @@ def accounts(written: Mapping[str, schema.Account], notes: Notes) -> dict[str, S
     return declared
 
 
-def repositories(written: Mapping[str, schema.RepositoryFile], notes: Notes) -> dict[str, image.WriteRepository]:
+def repositories(
+    written: Mapping[str, schema.RepositoryFile], notes: Notes
+) -> dict[str, image.WriteRepository]:
     """Repository files to write."""
     files = {}
     for name, repository in written.items():
@@ -121,16 +135,28 @@ def _health_check(written: schema.HealthCheck, notes: Notes) -> image.HealthChec
     whole = ("healthcheck",)
     command = written.command
     if not command or command == [""]:
-        notes.problem(whole, ("empty-command", "there is nothing to run", "write a command, or leave the key out"))
+        notes.problem(
+            whole, ("empty-command", "there is nothing to run", "write a command, or leave the key out")
+        )
     seconds = {}
-    for key, text in (("interval", written.interval), ("timeout", written.timeout), ("start-period", written.start_period)):
+    for key, text in (
+        ("interval", written.interval),
+        ("timeout", written.timeout),
+        ("start-period", written.start_period),
+    ):
         value = 0.0 if text is None else syntax.duration(text)
         if value is None:
-            problem = ("bad-duration", f"'{text}' is not a duration", "durations look like 30s, 1m30s or 500ms")
+            problem = (
+                "bad-duration",
+                f"'{text}' is not a duration",
+                "durations look like 30s, 1m30s or 500ms",
+            )
             notes.problem((*whole, key), problem)
         seconds[key] = value or 0.0
     if written.retries is not None and written.retries < 1:
-        notes.problem((*whole, "retries"), ("bad-number", f"{written.retries} retries cannot be", "1 or more"))
+        notes.problem(
+            (*whole, "retries"), ("bad-number", f"{written.retries} retries cannot be", "1 or more")
+        )
     test = ("CMD-SHELL", command) if isinstance(command, str) else ("CMD", *command)
     return image.HealthCheck(
         test, seconds["interval"], seconds["timeout"], seconds["start-period"], written.retries or 0
@@ -157,5 +183,3 @@ def texts(
         return ()
     notes.check_each(path, check, written)
     return tuple((text, notes.spot(*path, number)) for number, text in enumerate(written))
-
-

@@ -26,7 +26,9 @@ def profiles(
     for name, patterns in written.items():
         if name in images:
             message = f"'{name}' is the name of an image"
-            notes.problem(("profiles", name), ("duplicate-name", message, "call the profile something else"), key=True)
+            notes.problem(
+                ("profiles", name), ("duplicate-name", message, "call the profile something else"), key=True
+            )
         members[name], nested[name] = set(), {}
         for number, pattern in enumerate(patterns):
             path = ("profiles", name, number)
@@ -47,7 +49,9 @@ def profiles(
             notes.found.append(Diagnostic(spot, "unknown-profile", f"no profile is called '{name}'", hint))
     for ring in rings(nested):
         hint = "take one of them out of the ring"
-        notes.found.append(diagnostic(ring, nested, "profile-cycle", "profiles hold one another in a ring", hint))
+        notes.found.append(
+            diagnostic(ring, nested, "profile-cycle", "profiles hold one another in a ring", hint)
+        )
     return {name: tuple(sorted(_closure(name, members, nested))) for name in members}
 
 

@@ -22,7 +22,11 @@ def rings(edges: Edges) -> Iterator[list[str]]:
             ring: list[str] = error.args[1][:0:-1]
             start = ring.index(min(ring))
             yield ring[start:] + ring[:start]
-            rest = {name: [need for need in needs if need not in ring] for name, needs in rest.items() if name not in ring}
+            rest = {
+                name: [need for need in needs if need not in ring]
+                for name, needs in rest.items()
+                if name not in ring
+            }
         else:
             return
 

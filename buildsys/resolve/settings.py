@@ -73,7 +73,10 @@ def _acceptable(name: str, value: Value, written: Written, found: list[Diagnosti
     if any(item is None or isinstance(item, list | dict) for item in items):
         message, hint = f"the variable '{name}' wants a text, a number, true, false, or a list of these", ""
     elif any(map(is_template, strings(value))):
-        message, hint = f"the value of the variable '{name}' cannot hold variables", "fill it in where it is used"
+        message, hint = (
+            f"the value of the variable '{name}' cannot hold variables",
+            "fill it in where it is used",
+        )
     else:
         return True
     found.append(Diagnostic(written.spot("variables", name), "bad-variable", message, hint))

@@ -48,7 +48,9 @@ def choose(library: Library, name: str | None) -> Source[schema.Site]:
     wanted = name or library.set.site or (next(iter(library.sites)) if len(library.sites) == 1 else None)
     if wanted is None:
         message = "no site is named, and the set names none" if library.sites else "this set has no site"
-        raise _refuse(library.written.spot(), "no-site", message, "write site: in set.yaml, and sites/NAME.yaml")
+        raise _refuse(
+            library.written.spot(), "no-site", message, "write site: in set.yaml, and sites/NAME.yaml"
+        )
     site = library.sites.get(wanted)
     if site is None:
         spot = NOWHERE if name else library.written.spot("site")
@@ -93,7 +95,7 @@ def _without_stand_ins(source: Source[schema.Site]) -> Source[schema.Site]:
             for url, place in data["downloads"].items()
         }
     data = {key: value for key, value in data.items() if key != "gems" or not _in_stand_ins(value)}
-    return Source(source.written.with_data(data), source.kind, None)
+    return Source(source.written.with_data(data), source.kind, None, variables.holes(data))
 
 
 def _in_stand_ins(data: Any) -> bool:
@@ -137,7 +139,15 @@ class _Resolver:
             notes=tuple(self._sentences),
         )
         labels = named(written.labels, "labels", syntax.label_name, notes)
-        return Chosen(site, base, bootstrap, checksums, Gems(gems, known=written.gems is not None), labels, notes.spot("base"))
+        return Chosen(
+            site,
+            base,
+            bootstrap,
+            checksums,
+            Gems(gems, known=written.gems is not None),
+            labels,
+            notes.spot("base"),
+        )
 
     def _about_stand_ins(self) -> str:
         real = sorted(
@@ -226,12 +236,18 @@ class _Resolver:
         directory = self._local(self._written.gems, ("gems",))
         if not os.path.isdir(directory):
             return ()
-        return tuple(os.path.join(directory, name) for name in sorted(os.listdir(directory)) if name.endswith(".gem"))
+        return tuple(
+            os.path.join(directory, name) for name in sorted(os.listdir(directory)) if name.endswith(".gem")
+        )
 
     def _local(self, text: str, path: tuple[str, ...]) -> str:
         """A local path: absolute, or within the set's folder."""
         if ".." in text.split("/"):
-            problem = ("path-leaves-context", f"'{text}' leads out of the set's folder", "write an absolute path")
+            problem = (
+                "path-leaves-context",
+                f"'{text}' leads out of the set's folder",
+                "write an absolute path",
+            )
             self._notes.problem(path, problem)
             return text
         whole = text if os.path.isabs(text) else os.path.join(self._folder, text)

@@ -25,7 +25,9 @@ _ACCOUNT_NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL = re.compile(r"[^\s=\"'\\]+")
 _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(?:tcp|udp|sctp))?")
-_SIGNAL = re.compile(r"(?:SIG)?(?:RTMIN(?:\+[0-9]{1,2})?|RTMAX(?:-[0-9]{1,2})?|[A-Z][A-Z0-9]{1,7})|[0-9]{1,2}")
+_SIGNAL = re.compile(
+    r"(?:SIG)?(?:RTMIN(?:\+[0-9]{1,2})?|RTMAX(?:-[0-9]{1,2})?|[A-Z][A-Z0-9]{1,7})|[0-9]{1,2}"
+)
 _SIGNALS = frozenset(
     "HUP INT QUIT ILL TRAP ABRT IOT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CLD CONT STOP TSTP "
     "TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO POLL PWR SYS".split()
@@ -38,7 +40,9 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _REGISTRY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
 _NAMESPACE = re.compile(rf"{NAME.pattern}(?:/{NAME.pattern})*")
-_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*(?::[A-Za-z0-9_][A-Za-z0-9._-]*)?(?:@sha256:[0-9a-f]{64})?")
+_REFERENCE = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._:/-]*(?::[A-Za-z0-9_][A-Za-z0-9._-]*)?(?:@sha256:[0-9a-f]{64})?"
+)
 
 
 @cache
@@ -98,7 +102,11 @@ def package(text: str) -> Problem | None:
     """The name of a package, perhaps with its version."""
     if _PACKAGE.fullmatch(text):
         return None
-    return "bad-package-name", f"'{text}' is not a package's name", "name packages, one by one, without options"
+    return (
+        "bad-package-name",
+        f"'{text}' is not a package's name",
+        "name packages, one by one, without options",
+    )
 
 
 @cache
@@ -111,7 +119,9 @@ def image_name(text: str) -> Problem | None:
     if NAME.fullmatch(text):
         return None
     fixed = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")
-    hint = f"perhaps '{fixed}'" if NAME.fullmatch(fixed) else "use a-z and 0-9, joined by single '-', '_' or '.'"
+    hint = (
+        f"perhaps '{fixed}'" if NAME.fullmatch(fixed) else "use a-z and 0-9, joined by single '-', '_' or '.'"
+    )
     return "bad-image-name", f"'{text}' cannot name an image", hint
 
 
@@ -252,7 +262,11 @@ def namespace(text: str) -> Problem | None:
     """A reference's namespace."""
     if _NAMESPACE.fullmatch(text):
         return None
-    return "bad-reference", f"'{text}' cannot be a namespace", "use a-z and 0-9, '-', '_' or '.' between, and '/'"
+    return (
+        "bad-reference",
+        f"'{text}' cannot be a namespace",
+        "use a-z and 0-9, '-', '_' or '.' between, and '/'",
+    )
 
 
 @cache

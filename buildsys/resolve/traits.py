@@ -10,7 +10,7 @@ from buildsys.diagnostics import Diagnostic, Spot, closest
 from buildsys.recipe import schema, variables
 from buildsys.recipe.document import Written, is_template, strings
 from buildsys.recipe.library import Source
-from buildsys.resolve.filling import filled
+from buildsys.resolve.filling import filled, filled_part
 from buildsys.resolve.instructions import Surroundings
 from buildsys.resolve.notes import Notes
 from buildsys.resolve.parts import Part, part
@@ -120,7 +120,7 @@ class Traits:
         self, trait: Source[schema.Trait], bound: Scope, image: str, within: tuple[str, ...], parameters: str
     ) -> Parts:
         scope = {**self._variables, "image": image, **bound}
-        ready = filled(trait, scope, self._found, without=("parameters",))
+        ready = filled(trait, scope, self._found)
         if ready is None:
             return {}
         fragment, notes = ready
@@ -136,15 +136,25 @@ class Traits:
         values: dict[str, Any] = {}
         if isinstance(given, dict):
             for key in given.keys() - declared.keys():
-                hint = closest(key, declared) or (f"it has {', '.join(declared)}" if declared else "it has none")
+                hint = closest(key, declared) or (
+                    f"it has {', '.join(declared)}" if declared else "it has none"
+                )
                 message = f"the trait '{name}' has no parameter '{key}'"
                 self._note(written.key_spot(*path, key), "unknown-parameter", message, hint)
             values = given
         elif given is not None:
             single = required[0] if required else next(iter(declared)) if len(declared) == 1 else None
             if single is None:
-                few = f"name it: {{{name}: {{{next(iter(declared))}: …}}}}" if declared else f"write just {name}"
-                message = f"the trait '{name}' has no single parameter" if declared else f"the trait '{name}' takes nothing"
+                few = (
+                    f"name it: {{{name}: {{{next(iter(declared))}: …}}}}"
+                    if declared
+                    else f"write just {name}"
+                )
+                message = (
+                    f"the trait '{name}' has no single parameter"
+                    if declared
+                    else f"the trait '{name}' takes nothing"
+                )
                 self._note(written.spot(*path), "unknown-parameter", message, few)
                 return None
             values = {single: given}
@@ -157,22 +167,16 @@ class Traits:
             return None
         return self._with_defaults(name, declared, values, image)
 
-    def _with_defaults(
-        self, name: str, declared: Scope, values: Scope, image: str
-    ) -> dict[str, Any] | None:
+    def _with_defaults(self, name: str, declared: Scope, values: Scope, image: str) -> dict[str, Any] | None:
         scope = {**self._variables, "image": image, **values}
         trait = self._traits[name].written
-        for parameter, default in declared.items():
+        for parameter in declared:
             if values.get(parameter) is None:
-                mistakes: list[Diagnostic] = []
                 # A default may be made of the parameters before it.
-                scope[parameter] = (
-                    variables.fill(trait.part("parameters", parameter), scope, mistakes)
-                    if isinstance(default, str | list) else default
-                )  # fmt: skip
-                if mistakes:
-                    self._found += mistakes
+                default = filled_part(trait.part("parameters", parameter), scope, self._found)
+                if default is None:
                     return None
+                scope[parameter] = default
         return {parameter: scope[parameter] for parameter in declared}
 
     def _note(self, spot: Spot, code: str, message: str, hint: str) -> None:
@@ -193,7 +197,11 @@ def reserved(name: str) -> tuple[str, str, str] | None:
     if not VARIABLE.fullmatch(name):
         return "bad-name", f"'{name}' cannot name a variable", "use a-z, 0-9 and '_'"
     if name in RESERVED:
-        return "bad-name", f"'{name}' cannot be defined: the word has a meaning of its own", "choose another name"
+        return (
+            "bad-name",
+            f"'{name}' cannot be defined: the word has a meaning of its own",
+            "choose another name",
+        )
     return None
 
 

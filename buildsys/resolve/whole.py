@@ -10,11 +10,12 @@ from typing import Any
 from buildsys import image
 from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
 from buildsys.recipe import schema
+from buildsys.recipe.collecting import collector_resting
 from buildsys.recipe.library import Library, Source
 from buildsys.resolve import overlay
 from buildsys.resolve.context import Context
 from buildsys.resolve.draft import Draft, check_draft
-from buildsys.resolve.filling import filled, filled_list
+from buildsys.resolve.filling import filled, filled_part
 from buildsys.resolve.gems import Gems
 from buildsys.resolve.header import Header
 from buildsys.resolve.instructions import Surroundings
@@ -42,7 +43,8 @@ def resolve(
     Raises:
         Refused: the set cannot be resolved; every mistake of it.
     """
-    return _Resolver(library, choose(library, site), variables, stand_ins).image_set()
+    with collector_resting():
+        return _Resolver(library, choose(library, site), variables, stand_ins).image_set()
 
 
 class _Resolver:
@@ -89,7 +91,10 @@ class _Resolver:
             epoch=header.epoch,
             directory=str(self._library.directory),
             site=self._noted(self._site, images),
-            images={name: replace(item, profiles=tuple(joined[name])) for name, item in images.items()},
+            images={
+                name: replace(item, profiles=tuple(joined[name])) if joined[name] else item
+                for name, item in images.items()
+            },
             profiles=members,
         )
 
@@ -98,7 +103,9 @@ class _Resolver:
         scope = {**self._variables, "image": name}
         own = filled(source, scope, self._found)
         patches = [
-            filled(item.patches[name], scope, self._found) for item in self._library.overlays if name in item.patches
+            filled(item.patches[name], scope, self._found)
+            for item in self._library.overlays
+            if name in item.patches
         ]
         if own is None:
             return None
@@ -106,7 +113,8 @@ class _Resolver:
         changes = [patch for patch in patches if patch is not None]
         draft = self._draft(name, recipe, notes, changes)
         self._joined += (
-            (name, profile, notes.spot("profiles", number)) for number, profile in enumerate(recipe.profiles or ())
+            (name, profile, notes.spot("profiles", number))
+            for number, profile in enumerate(recipe.profiles or ())
         )
         parent, parent_spot, bootstrap = self._parent(recipe, notes, changes)
         check_draft(draft, header.format, self._found)
@@ -133,7 +141,9 @@ class _Resolver:
             parts.setdefault(key, item)
         for patch, patch_notes in changes:
             if patch.uses and patch.uses.append:
-                for key, item in self._traits.parts(patch.uses.append, patch_notes, ("uses", "append"), name).items():
+                for key, item in self._traits.parts(
+                    patch.uses.append, patch_notes, ("uses", "append"), name
+                ).items():
                     parts.setdefault(key, item)
         draft = Draft()
         for item in parts.values():
@@ -145,7 +155,9 @@ class _Resolver:
             draft.labels.update(self._site.labels)
         return draft
 
-    def _parent(self, recipe: schema.Recipe, notes: Notes, changes: list[Change]) -> tuple[Parent, Spot, Bootstraps]:
+    def _parent(
+        self, recipe: schema.Recipe, notes: Notes, changes: list[Change]
+    ) -> tuple[Parent, Spot, Bootstraps]:
         name, spot = recipe.from_, notes.spot("from")
         for patch, patch_notes in changes:
             if patch.from_ is not None:
@@ -155,7 +167,10 @@ class _Resolver:
                 return image.EmptyRoot(), spot, ()
             return self._site.base, spot, (self._site.bootstrap,) if self._site.bootstrap else ()
         if name not in self._library.recipes:
-            hint = closest(name, [*self._library.recipes, "site"]) or "`from` names an image of this set, or site"
+            hint = (
+                closest(name, [*self._library.recipes, "site"])
+                or "`from` names an image of this set, or site"
+            )
             self._found.append(Diagnostic(spot, "unknown-parent", f"no image is called '{name}'", hint))
         return image.ParentImage(name), spot, ()
 
@@ -165,7 +180,9 @@ class _Resolver:
                 if name not in self._library.recipes:
                     spot = item.written.key_spot("images", name)
                     hint = closest(name, self._library.recipes) or "a new image goes under recipes:"
-                    self._found.append(Diagnostic(spot, "unknown-image", f"no image is called '{name}'", hint))
+                    self._found.append(
+                        Diagnostic(spot, "unknown-image", f"no image is called '{name}'", hint)
+                    )
 
     def _refuse_rings(self, images: Mapping[str, image.Image]) -> None:
         edges = {
@@ -174,7 +191,9 @@ class _Resolver:
         }
         for ring in rings(edges):
             hint = "one of them must come from something else"
-            self._found.append(diagnostic(ring, edges, "image-cycle", "images need one another in a ring", hint))
+            self._found.append(
+                diagnostic(ring, edges, "image-cycle", "images need one another in a ring", hint)
+            )
 
     def _profiles(self) -> dict[str, tuple[str, ...]]:
         written = self._library.written
@@ -182,7 +201,7 @@ class _Resolver:
         if not self._library.set.profiles:
             return profiles({}, notes, self._library.recipes, self._joined)
         filled_in = {
-            name: filled_list(written.part("profiles", name), self._variables, self._found) or []
+            name: filled_part(written.part("profiles", name), self._variables, self._found) or []
             for name in self._library.set.profiles
         }
         return profiles(filled_in, notes, self._library.recipes, self._joined)
@@ -211,7 +230,12 @@ class _Common:
         self._same = not traits.needs_image(source.written)
 
     def parts(
-        self, name: str, number: int, variables: Mapping[str, Any], around: Surroundings, found: list[Diagnostic]
+        self,
+        name: str,
+        number: int,
+        variables: Mapping[str, Any],
+        around: Surroundings,
+        found: list[Diagnostic],
     ) -> Parts:
         """Its parts for one image, those of its traits first."""
         if self._shared is not None:

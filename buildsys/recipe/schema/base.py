@@ -19,7 +19,9 @@ def key_of(field: str) -> str:
 class Model(BaseModel):
     """A mapping a person writes: known keys only, nothing converted, nothing changed afterwards."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=key_of, defer_build=True)
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, alias_generator=key_of, defer_build=True
+    )
 
 
 class _MayBeLeftOut:

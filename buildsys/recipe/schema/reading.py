@@ -127,7 +127,9 @@ def _no_verb(written: Written, path: Path, value: Any) -> Diagnostic:
     for key in value:
         if key not in qualifiers:
             hint = closest(key, VERBS) or f"known steps: {', '.join(sorted(VERBS))}"
-            return Diagnostic(written.key_spot(*path, key), "unknown-step", f"no step is called '{key}'", hint)
+            return Diagnostic(
+                written.key_spot(*path, key), "unknown-step", f"no step is called '{key}'", hint
+            )
     message = "this step does not say what is done"
     hint = f"known steps: {', '.join(sorted(VERBS))}"
     return Diagnostic(written.spot(*path), "unknown-step", message, hint)

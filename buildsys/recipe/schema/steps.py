@@ -66,7 +66,8 @@ class Copy(Model):
     to: str
     from_: Maybe[
         Annotated[
-            Annotated[str, Tag("<image>")] | Annotated[PayloadOf, Tag("<payload>")], Discriminator(_where_from)
+            Annotated[str, Tag("<image>")] | Annotated[PayloadOf, Tag("<payload>")],
+            Discriminator(_where_from),
         ]
     ] = None
     mode: Maybe[str] = None
