@@ -48,7 +48,7 @@ def clear() -> None:
 
 
 def step(title: str, command: Sequence[str], folder: Path) -> None:
-    """Run a command as a person at a shell would, say how long it took, and leave with its status if it fails."""
+    """Run a command as a person at a shell would; say how long it took; leave with its status if it fails."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     environment["BS_STORE"] = f"--root {STORE} --runroot {RUN}"
     sys.stdout.write(f"\n== {title}\n")
