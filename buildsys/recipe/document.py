@@ -8,18 +8,19 @@ more than its loaders keep (where everything stood).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from yaml import MappingStartEvent, ScalarEvent, SequenceStartEvent
-from yaml.cyaml import CParser  # type: ignore[attr-defined]  # the stubs forget it
+from yaml.cyaml import CParser  # type: ignore[attr-defined]
 from yaml.error import MarkedYAMLError
 from yaml.events import AliasEvent, DocumentStartEvent, MappingEndEvent, SequenceEndEvent, StreamEndEvent
 from yaml.reader import ReaderError
 
 from buildsys.diagnostics import Diagnostic, Refused, Spot
+from buildsys.recipe.written import LINE, Marks, Written, is_template, spot_of, strings
+
+Related = tuple[tuple[Spot, str], ...]
 
 LARGEST = 1 << 20
 """Bytes a file may have: a recipe is a page, not a database."""
@@ -42,65 +43,6 @@ _NUMERIC = re.compile(
     r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?"
 )
 
-_LINE = 1 << 16
-Marks = Any
-"""Positions in the shape of the data: an int for a text, `[own, *items]`, `(own, {key: (key's, value's)})`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A piece of a document: its data, and where each part of it was written."""
-
-    file: str
-    data: Any
-    marks: Marks
-    templated: bool = False
-    """Whether a text of it holds `{{` or `{%`."""
-
-    def spot(self, *path: str | int) -> Spot:
-        """Where the value at `path` begins; what was not written itself is where its container is."""
-        marks = self.marks
-        for step in path:
-            inner = _inner(marks, step)
-            if inner is None:
-                break
-            marks = inner
-        position = marks if type(marks) is int else marks[0]
-        return Spot(self.file, position // _LINE + 1, position % _LINE + 1)
-
-    def key_spot(self, *path: str | int) -> Spot:
-        """Where the key that ends `path` stands."""
-        *above, last = path
-        marks = self.marks
-        for step in above:
-            inner = _inner(marks, step)
-            if inner is None:
-                break
-            marks = inner
-        if type(marks) is tuple and last in marks[1]:
-            position = marks[1][last][0]
-            return Spot(self.file, position // _LINE + 1, position % _LINE + 1)
-        return self.spot(*path)
-
-    def part(self, *path: str | int) -> Written:
-        """The piece at `path`, which must exist."""
-        data, marks = self.data, self.marks
-        for step in path:
-            data, marks = data[step], _inner(marks, step)
-        return Written(self.file, data, marks, self.templated and any(map(is_template, strings(data))))
-
-    def with_data(self, data: Any) -> Written:
-        """Other data at the same places, final: what filling in variables gives."""
-        return Written(self.file, data, self.marks)
-
-
-def _inner(marks: Marks, step: str | int) -> Marks | None:
-    if type(marks) is tuple and step in marks[1]:
-        return marks[1][step][1]
-    if type(marks) is list and type(step) is int and step + 1 < len(marks):
-        return marks[step + 1]
-    return None
-
 
 def read(path: Path | str) -> Written:
     """Read one file.
@@ -120,7 +62,7 @@ def parse(text: str, file: str) -> Written:
 
 def _text(file: str) -> str:
     try:
-        with open(file, "rb") as stream:
+        with Path(file).open("rb") as stream:
             raw = stream.read(LARGEST + 1)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
@@ -197,7 +139,7 @@ class _Reader:
             if event.anchor is not None or event.tag is not None:
                 self._refuse_properties(event)
             mark = event.start_mark
-            position = mark.line * _LINE + mark.column
+            position = mark.line * LINE + mark.column
             value = event.value
             if event.implicit[0]:
                 if value in _WORDS:
@@ -240,7 +182,7 @@ class _Reader:
                 self._note(mark, "key-not-text", "a key must be text", _quote(event))
                 key = str(key)
             elif key in items:
-                first = (self._spot(marks[key][0]), "first written here")
+                first = (spot_of(self._file, marks[key][0]), "first written here")
                 self._note(mark, "duplicate-key", f"the key '{key}' is written twice",
                            "keep one of them", (first,))  # fmt: skip
             items[key], inner = self._value(self._next(), depth + 1)
@@ -268,14 +210,17 @@ class _Reader:
                        "leave the tag out")  # fmt: skip
 
     def _syntax(self, error: MarkedYAMLError) -> None:
-        mark = error.problem_mark or error.context_mark
-        position = mark.line * _LINE + mark.column if mark else 0
-        message = ", ".join(part for part in (error.context, error.problem) if part)
-        hint = "a tab cannot indent YAML: use spaces" if "\\t" in message or "'\t'" in message else ""
-        self._note(position, "yaml-syntax", f"this is not YAML: {message}", hint)
-
-    def _spot(self, position: int) -> Spot:
-        return Spot(self._file, position // _LINE + 1, position % _LINE + 1)
+        mark, begin = error.problem_mark, error.context_mark
+        if mark is None:
+            mark = begin
+        position = mark.line * LINE + mark.column if mark else 0
+        related: Related = ()
+        if error.context and begin and mark and begin.line != mark.line:
+            related = ((spot_of(self._file, begin.line * LINE + begin.column), error.context),)
+        line = self._source.split("\n")[position // LINE]
+        tab = "\t" in line[: position % LINE + 1]
+        hint = "indent with spaces: YAML takes no tabs" if tab else ""
+        self._note(position, "yaml-syntax", f"this is not YAML: {error.problem}", hint, related)
 
     def _note(
         self,
@@ -283,33 +228,17 @@ class _Reader:
         code: str,
         message: str,
         hint: str = "",
-        related: tuple[tuple[Spot, str], ...] = (),
+        related: Related = (),
     ) -> None:
-        self._found.append(Diagnostic(self._spot(position), code, message, hint, related))
+        self._found.append(Diagnostic(spot_of(self._file, position), code, message, hint, related))
 
 
 def _position(event: Any) -> int:
     mark = event.start_mark
     line: int = mark.line
-    return line * _LINE + min(int(mark.column), _LINE - 1)
+    column: int = mark.column
+    return line * LINE + column
 
 
 def _quote(event: Any) -> str:
     return f'quote it: "{event.value}"' if type(event) is ScalarEvent and event.value else ""
-
-
-def is_template(text: str) -> bool:
-    """Whether a text holds something to fill in."""
-    return "{{" in text or "{%" in text
-
-
-def strings(data: Any) -> Iterator[str]:
-    """Every text within data, keys left out."""
-    if type(data) is str:
-        yield data
-    elif type(data) is dict:
-        for value in data.values():
-            yield from strings(value)
-    elif type(data) is list:
-        for value in data:
-            yield from strings(value)

@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
 from buildsys.recipe import document, schema
 from buildsys.recipe.collecting import collector_resting
-from buildsys.recipe.document import Written
 from buildsys.recipe.variables import Holes, holes
+from buildsys.recipe.written import Written
 
 M = TypeVar("M", bound=schema.Model)
 
@@ -93,7 +93,7 @@ class _Loader:
                 overlays.append(overlay)
         if self._found or header is None or written is None:
             raise Refused(self._found)
-        name = Path(os.path.abspath(directory)).name
+        name = directory.resolve().name
         if header.set_ != name:
             message = f"this set calls itself '{header.set_}', its folder is called '{name}'"
             spot = written.spot("set")
@@ -118,40 +118,35 @@ class _Loader:
 
     def _folder(self, directory: Path, folder: str, kind: type[M], key: str) -> dict[str, Source[M]]:
         sources: dict[str, Source[M]] = {}
-        for path in self._files(os.path.join(directory, folder)):
+        for path in self._files(directory / folder):
             written = self._try(document.read, path)
             source = self._source(kind, written) if written is not None else None
             if source is not None:
                 self._add(sources, source, key)
         return sources
 
-    def _files(self, top: str) -> Iterator[str]:
+    def _files(self, top: Path) -> Iterator[Path]:
         """The YAML files below a folder, in an order that is the same everywhere."""
+        # os.walk reads each folder once; Path.rglob asks the system about every file again.
         for folder, folders, names in os.walk(top):
             folders.sort()
             for name in sorted(names):
-                path = os.path.join(folder, name)
                 if name.endswith(".yaml"):
-                    yield path
+                    yield Path(folder, name)
                 elif name.endswith(".yml"):
-                    message = "this file is not read: the name of a recipe file ends in .yaml"
-                    self._found.append(
-                        Diagnostic(Spot(path), "file-name", message, f"rename it to {name[:-4]}.yaml")
-                    )
+                    message = "this file is not read: the name of a recipe's file ends in .yaml"
+                    hint = f"rename it to {name[:-4]}.yaml"
+                    self._found.append(Diagnostic(Spot(str(Path(folder, name))), "file-name", message, hint))
 
     def _add(self, sources: dict[str, Source[M]], source: Source[M], key: str) -> None:
         name: str = source.written.data[key]
         first = sources.setdefault(name, source)
         if first is not source:
             there = (first.written.spot(key), "the other one")
+            message = f"two {_PLURAL[key]} are called '{name}'"
+            hint = "rename or remove one of them"
             self._found.append(
-                Diagnostic(
-                    source.written.spot(key),
-                    "duplicate-name",
-                    f"two {_PLURAL[key]} are called '{name}'",
-                    "rename or remove one of them",
-                    (there,),
-                )  # fmt: skip
+                Diagnostic(source.written.spot(key), "duplicate-name", message, hint, (there,))
             )
 
     def _overlay(self, path: Path, recipes: dict[str, Source[schema.Recipe]]) -> OverlayFile | None:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from buildsys.diagnostics import Diagnostic, closest
-from buildsys.recipe.document import Written, is_template
+from buildsys.recipe.written import Written, is_template
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template, nodes
@@ -49,29 +49,22 @@ def fill(written: Written, where: Holes, scope: Mapping[str, Any], found: list[D
 
     A text that is exactly `{{ name }}` becomes the variable's value, whatever its type.
     """
-    return _fill(written, (), written.data, where, scope, found)
 
-
-def _fill(
-    written: Written,
-    path: tuple[str | int, ...],
-    data: Any,
-    where: Holes,
-    scope: Mapping[str, Any],
-    found: list[Diagnostic],
-) -> Any:
-    if where is None:
-        try:
-            return fill_text(data, scope)
-        except _Unfillable as problem:
-            found.append(Diagnostic(written.spot(*path), problem.code, problem.message, problem.hint))
+    def inside(data: Any, where: Holes, path: tuple[str | int, ...]) -> Any:
+        if where is None:
+            try:
+                return fill_text(data, scope)
+            except _Unfillable as problem:
+                found.append(Diagnostic(written.spot(*path), problem.code, problem.message, problem.hint))
+                return data
+        if not where:
             return data
-    if not where:
-        return data
-    filled = data.copy()
-    for key, inside in where.items():
-        filled[key] = _fill(written, (*path, key), data[key], inside, scope, found)
-    return filled
+        copy = data.copy()
+        for key, deeper in where.items():
+            copy[key] = inside(data[key], deeper, (*path, key))
+        return copy
+
+    return inside(written.data, where, ())
 
 
 def fill_text(text: str, scope: Mapping[str, Any]) -> Any:
@@ -186,7 +179,7 @@ def _environment() -> Environment:
     class Sandbox(SandboxedEnvironment):
         """No attributes at all: variables are texts, numbers and lists."""
 
-        def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        def is_safe_attribute(self, *_: Any) -> bool:
             return False
 
     environment = Sandbox(
@@ -264,9 +257,11 @@ _ALLOWED = frozenset(
     "Output TemplateData Name Const List Tuple Filter Test If CondExpr For Concat And Or Not Compare Operand "
     "Add Sub Neg Getitem Slice Keyword Pair Dict".split()
 )
-_REFUSED = {"Mul": "multiplying", "Pow": "multiplying", "Call": "a call", "Getattr": "an attribute", "Mod": "formatting",
-            "Assign": "assigning", "AssignBlock": "assigning", "Include": "including", "Import": "importing",
-            "Extends": "inheritance", "Macro": "a macro", "Block": "a block"}  # fmt: skip
+_REFUSED = {
+    "Assign": "assigning", "AssignBlock": "assigning", "Block": "a block", "Call": "a call", "Div": "dividing",
+    "Extends": "inheritance", "FloorDiv": "dividing", "Getattr": "an attribute", "Import": "importing",
+    "Include": "including", "Macro": "a macro", "Mod": "formatting", "Mul": "multiplying", "Pow": "multiplying",
+}  # fmt: skip
 
 
 def names_in(texts: Iterable[str]) -> set[str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from buildsys.diagnostics import closest
@@ -16,8 +15,8 @@ class Context:
     """The `files/` of one set; what was checked once is not checked again."""
 
     def __init__(self, directory: Path) -> None:
-        self._top = os.path.join(directory, FOLDER)
-        self._real = os.path.realpath(self._top)
+        self._top = directory / FOLDER
+        self._real = self._top.resolve()
         self._known: dict[str, Problem | None] = {}
 
     def problem(self, path: str) -> Problem | None:
@@ -27,42 +26,27 @@ class Context:
         return self._known[path]
 
     def _examine(self, path: str) -> Problem | None:
-        parts = path.split("/")
-        if ".." in parts or "\n" in path:
-            return (
-                "path-leaves-context",
-                f"'{path}' leads out of {self._top}",
-                "copy it into the set's files/ first",
-            )
-        whole = os.path.join(self._top, path)
-        if not os.path.lexists(whole):
-            return "missing-file", f"there is no {whole}", self._near(path)
-        if not self._inside(whole):
-            return "path-leaves-context", f"{whole} is a link that leads out of {self._top}", _LINK
-        for folder, folders, names in os.walk(whole):
-            for name in sorted(folders + names):
-                inner = os.path.join(folder, name)
-                if not self._inside(inner):
-                    return "path-leaves-context", f"{inner} is a link that leads out of {self._top}", _LINK
-                if not _is_plain(inner):
-                    return "odd-file", f"{inner} is neither a file, a folder nor a link", "remove it"
-        return (
-            None if _is_plain(whole) else ("odd-file", f"{whole} is neither a file, a folder nor a link", "")
-        )
-
-    def _inside(self, path: str) -> bool:
-        real = os.path.realpath(path)
-        return real == self._real or real.startswith(self._real + os.sep)
-
-    def _near(self, path: str) -> str:
-        folder = os.path.dirname(os.path.join(self._top, path))
-        names = os.listdir(folder) if os.path.isdir(folder) else []
-        return closest(os.path.basename(path), names) or "a relative path is taken from the set's files/"
+        if ".." in path.split("/") or "\n" in path:
+            return _leaves(f"'{path}' leads", self._top, "copy what it names into the set's files/")
+        whole = self._top / path
+        if not whole.exists() and not whole.is_symlink():
+            names = [entry.name for entry in whole.parent.iterdir()] if whole.parent.is_dir() else []
+            hint = closest(whole.name, names) or "a relative path is taken from the set's files/"
+            return "missing-file", f"there is no {whole}", hint
+        for inner in _with_all_inside(whole):
+            if not inner.resolve().is_relative_to(self._real):
+                return _leaves(f"{inner} is a link that leads", self._top, "put the file itself there")
+            if not (inner.is_symlink() or inner.is_file() or inner.is_dir()):
+                return "odd-file", f"{inner} is neither a file, a folder nor a link", "take it away"
+        return None
 
 
-_LINK = "put the file itself there"
+def _leaves(what: str, top: Path, hint: str) -> Problem:
+    return "path-leaves-context", f"{what} out of {top}", hint
 
 
-def _is_plain(path: str) -> bool:
-    kind = os.lstat(path).st_mode
-    return stat.S_ISREG(kind) or stat.S_ISDIR(kind) or stat.S_ISLNK(kind)
+def _with_all_inside(path: Path) -> Iterator[Path]:
+    yield path
+    if path.is_dir() and not path.is_symlink():
+        for entry in sorted(path.iterdir()):
+            yield from _with_all_inside(entry)

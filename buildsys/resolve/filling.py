@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from buildsys.diagnostics import Diagnostic, Refused
 from buildsys.recipe import schema, variables
-from buildsys.recipe.document import Written
 from buildsys.recipe.library import Source
+from buildsys.recipe.written import Written
 from buildsys.resolve.notes import Notes
 
 M = TypeVar("M", bound=schema.Model)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import zip_longest
+from pathlib import Path
 
 from buildsys.diagnostics import closest
 from buildsys.resolve.syntax import Problem
@@ -24,7 +24,7 @@ class Gems:
         self.known = known
         self._versions: defaultdict[str, list[str]] = defaultdict(list)
         for file in files:
-            match = _FILE.fullmatch(os.path.basename(file))
+            match = _FILE.fullmatch(Path(file).name)
             if match:
                 self._versions[match["name"]].append(match["version"])
 

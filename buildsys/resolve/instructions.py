@@ -80,7 +80,7 @@ def _remove_packages(step: written.RemovePackages, at: Place) -> image.Uninstall
     return image.Uninstall(names, bool(step.optional), spot=at.spot)
 
 
-def _update(step: written.Update, at: Place) -> image.UpdateAll:
+def _update(_: written.Update, at: Place) -> image.UpdateAll:
     return image.UpdateAll(spot=at.spot)
 
 

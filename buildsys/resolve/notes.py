@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from buildsys.diagnostics import Diagnostic, Spot
-from buildsys.recipe.document import Written
+from buildsys.recipe.written import Written
 from buildsys.resolve.syntax import Check, Problem
 
 

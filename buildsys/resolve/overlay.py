@@ -28,7 +28,7 @@ def apply(patch: schema.Patch, draft: Draft, notes: Notes, around: Surroundings)
     for key, steps, change in (("before", draft.before, patch.before), ("steps", draft.steps, patch.steps)):
         if change:
             steps[:0] = parts.steps(change.prepend or [], (key, "prepend"), notes, around)
-            steps += parts.steps(change.append or [], (key, "append"), notes, around)
+            steps.extend(parts.steps(change.append or [], (key, "append"), notes, around))
     if patch.packages:
         _remove(draft.packages, patch.packages.remove, "packages", notes)
         for package in package_names(notes, ("packages", "append"), patch.packages.append or []):

@@ -12,7 +12,7 @@ Edges = Mapping[str, Mapping[str, Spot]]
 
 
 def rings(edges: Edges) -> Iterator[list[str]]:
-    """Rings that share no member, each from its smallest name on, so that the same input is told the same way."""
+    """Rings that share no member, each told from its smallest name on."""
     rest = {name: sorted(needs) for name, needs in sorted(edges.items())}
     while True:
         try:

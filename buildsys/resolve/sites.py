@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 from buildsys import image
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot, closest
 from buildsys.recipe import schema, variables
-from buildsys.recipe.document import strings
 from buildsys.recipe.library import Library, Source
+from buildsys.recipe.written import strings
 from buildsys.resolve import syntax
 from buildsys.resolve.filling import filled
 from buildsys.resolve.gems import Gems
@@ -75,7 +74,7 @@ def resolve_site(
     if stand_ins is None:
         source = _without_stand_ins(source)
     else:
-        scope = {**scope, STAND_INS: os.path.abspath(stand_ins)}
+        scope = {**scope, STAND_INS: str(stand_ins.absolute())}
     ready = filled(source, scope, found)
     if ready is None:
         return None
@@ -109,7 +108,6 @@ class _Resolver:
         self._written = written
         self._notes = notes
         self._library = library
-        self._folder = str(library.directory)
         self._made = made
         self._sentences: list[str] = []
 
@@ -199,7 +197,7 @@ class _Resolver:
         try:
             return hashlib.sha256(metadata.read_bytes()).hexdigest()
         except OSError:
-            if os.path.isdir(directory):
+            if Path(directory).is_dir():
                 problem = ("missing-file", f"{directory} is no repository: it has no repodata/repomd.xml",
                            "createrepo_c makes it")  # fmt: skip
                 self._notes.problem(path, problem)
@@ -225,7 +223,7 @@ class _Resolver:
             elif place.unverified:
                 checksums[url] = ""
                 self._sentences.append(f"the download {url} is not verified")
-            elif place.file is not None and not os.path.isabs(place.file) and os.path.isfile(files[url]):
+            elif place.file and not place.file.startswith("/") and Path(files[url]).is_file():
                 # A file of the set is as trusted as the recipe beside it.
                 checksums[url] = hashlib.sha256(Path(files[url]).read_bytes()).hexdigest()
         return files, checksums
@@ -233,12 +231,8 @@ class _Resolver:
     def _gems(self) -> tuple[str, ...]:
         if self._written.gems is None:
             return ()
-        directory = self._local(self._written.gems, ("gems",))
-        if not os.path.isdir(directory):
-            return ()
-        return tuple(
-            os.path.join(directory, name) for name in sorted(os.listdir(directory)) if name.endswith(".gem")
-        )
+        directory = Path(self._local(self._written.gems, ("gems",)))
+        return tuple(str(file) for file in sorted(directory.glob("*.gem")))
 
     def _local(self, text: str, path: tuple[str, ...]) -> str:
         """A local path: absolute, or within the set's folder."""
@@ -250,7 +244,12 @@ class _Resolver:
             )
             self._notes.problem(path, problem)
             return text
-        whole = text if os.path.isabs(text) else os.path.join(self._folder, text)
-        if not os.path.exists(whole):
-            self._notes.problem(path, ("missing-file", f"there is no {whole}", ""))
-        return whole
+        whole = self._library.directory / text
+        if not whole.exists():
+            hint = (
+                closest(whole.name, [entry.name for entry in whole.parent.iterdir()])
+                if whole.parent.is_dir()
+                else ""
+            )
+            self._notes.problem(path, ("missing-file", f"there is no {whole}", hint))
+        return str(whole)

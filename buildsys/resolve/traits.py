@@ -8,8 +8,8 @@ from typing import Any
 
 from buildsys.diagnostics import Diagnostic, Spot, closest
 from buildsys.recipe import schema, variables
-from buildsys.recipe.document import Written, is_template, strings
 from buildsys.recipe.library import Source
+from buildsys.recipe.written import Written, is_template, strings
 from buildsys.resolve.filling import filled, filled_part
 from buildsys.resolve.instructions import Surroundings
 from buildsys.resolve.notes import Notes
@@ -56,7 +56,7 @@ class Traits:
             found.append(diagnostic(ring, edges, "trait-cycle", "traits use one another in a ring", hint))
 
     def parts(self, uses: Uses, notes: Notes, path: tuple[str, ...], image: str) -> Parts:
-        """The parts of all traits that a list of uses, written at `path`, brings in: also by way of others."""
+        """The parts of all traits that uses written at `path` bring in, also by way of others."""
         try:
             return self._all(uses, notes.written, path, image, ())
         except _TooMany:
@@ -217,7 +217,7 @@ def _used(written: Written, traits: Mapping[str, Any]) -> dict[str, Spot]:
 
 
 def _needing_image(traits: Mapping[str, Source[schema.Trait]]) -> dict[str, bool]:
-    """Which traits give different things to different images: those that say `image`, or use one that does."""
+    """Which traits give each image something else: those that say `image`, or use one that does."""
     needing = {name: _says_image(trait.written) for name, trait in traits.items()}
     users: dict[str, set[str]] = {name: set() for name in traits}
     for name, trait in traits.items():

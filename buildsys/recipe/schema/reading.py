@@ -10,10 +10,10 @@ from pydantic import Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from buildsys.diagnostics import Diagnostic, Refused, closest
-from buildsys.recipe.document import Written
 from buildsys.recipe.schema.base import Model, key_of
 from buildsys.recipe.schema.files import Fragment, Overlay, Patch, Recipe, SetFile, Site, Trait
 from buildsys.recipe.schema.steps import VERBS
+from buildsys.recipe.written import Written
 
 M = TypeVar("M", bound=Model)
 Path = tuple[str | int, ...]
@@ -60,7 +60,13 @@ def check_template(model: type[Model], written: Written) -> None:
 
 
 def _diagnostics(model: type[Model], written: Written, details: Iterable[ErrorDetails]) -> list[Diagnostic]:
-    return [_diagnostic(model, written, detail) for detail in details]
+    found = [_diagnostic(model, written, detail) for detail in details]
+    # A required key that is only misspelt is told once, by its misspelling.
+    meant = {item.hint for item in found if item.code == "unknown-key"}
+    return [
+        item for item in found
+        if item.code != "missing-key" or f"did you mean {item.message.rsplit(' ', 1)[-1]}?" not in meant
+    ]  # fmt: skip
 
 
 def _diagnostic(model: type[Model], written: Written, detail: ErrorDetails) -> Diagnostic:
@@ -84,10 +90,10 @@ def _diagnostic(model: type[Model], written: Written, detail: ErrorDetails) -> D
     if wanted is None:
         return Diagnostic(spot, "wrong-type", f"{_name(path)}: {detail['msg']}")
     message = f"{_name(path)} wants {wanted}, not {_described(value)}"
-    return Diagnostic(spot, "wrong-type", message, _type_hint(wanted, value, path, model))
+    return Diagnostic(spot, "wrong-type", message, _type_hint(wanted, value, model))
 
 
-def _type_hint(wanted: str, value: Any, path: Path, model: type[Model]) -> str:
+def _type_hint(wanted: str, value: Any, model: type[Model]) -> str:
     if value is None:
         return "write a value, or leave the key out"
     if wanted == "text" and isinstance(value, bool | int):

@@ -60,7 +60,7 @@ def _where_from(value: Any) -> str:
 
 
 class Copy(Model):
-    """Copy from the set's files (relative path), within the image, from another image or a package's payload."""
+    """Copy from the set's files (a relative path), within the image, from another image or a payload."""
 
     copy_: str
     to: str
