@@ -153,7 +153,9 @@ def _schema_mistakes(error: ValidationError, written: Written) -> Iterator[Diagn
                     written.key_spot(*path), "unknown-key", f"unknown key '{word}'", closest(word, known)
                 )
             case "missing":
-                yield Diagnostic(written.key_spot(*path[:-1]), "missing-key", f"'{path[-1]}' is missing here")
+                owner = path[:-1]
+                spot = written.key_spot(*owner) if owner else written.spot()
+                yield Diagnostic(spot, "missing-key", f"'{path[-1]}' is missing here")
             case "string_pattern_mismatch":
                 wanted = _PATTERNS[item["ctx"]["pattern"]]
                 yield Diagnostic(spot, "bad-text", f"'{item['input']}' is not {wanted}")

@@ -27,7 +27,7 @@ _MACROS = """\
 %optflags %{{nil}}
 %use_source_date_epoch_as_buildtime 1
 %clamp_mtime_to_source_date_epoch 1
-%_binary_payload w.ufdio
+%_binary_payload w0.gzdio
 %_binary_filedigest_algorithm 8
 %_build_id_links none
 %debug_package %{{nil}}

@@ -20,4 +20,8 @@ fi
 
 echo "Running command: $CMD${ARGS:+ $ARGS}"
 # shellcheck disable=SC2086 # words of a command
-exec $CMD $ARGS
+set -- $CMD $ARGS
+# With its path: BusyBox's shell takes its own httpd or crond before any other.
+program=$(which "$1") || program=$1
+shift
+exec "$program" "$@"

@@ -20,5 +20,6 @@ if [ -n "${KOLLA_BOOTSTRAP+set}" ] && [ ! -e /var/lib/mysql/mysql ]; then
 fi
 
 if [ -n "${BOOTSTRAP_ARGS+set}" ]; then
+    # shellcheck disable=SC2034 # kolla_start reads it
     ARGS=$BOOTSTRAP_ARGS
 fi
