@@ -1,5 +1,6 @@
 """`buildsys` and `python -m buildsys`."""
 
+import gc
 import sys
 
 from buildsys.cli import run
@@ -7,6 +8,8 @@ from buildsys.cli import run
 
 def main() -> None:
     """Run the command line and leave with its exit status."""
+    # Almost everything a run makes lives to its end: looking for garbage costs a fifth of the time and finds none.
+    gc.disable()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from buildsys.diagnostics import NOWHERE, Spot
 
@@ -26,6 +27,7 @@ class Command:
         return words(self.argv)
 
 
+@cache
 def word(value: str) -> str:
     """Quote one word for a POSIX shell; plain words stay as they are.
 
@@ -55,7 +57,12 @@ def call(verb: str, items: Iterable[tuple[str, str]]) -> list[str]:
     """Lines of bash that call `verb` with many words, each on a line of its own with a remark behind it."""
     rows = [(word(item), remark) for item, remark in items]
     width = max((len(text) for text, _ in rows), default=0)
-    return ["words=(", *(f"    {text:<{width}} # {remark}" for text, remark in rows), ")", f'{verb} "${{words[@]}}"']
+    return [
+        "words=(",
+        *(f"    {text:<{width}} # {remark}" for text, remark in rows),
+        ")",
+        f'{verb} "${{words[@]}}"',
+    ]
 
 
 def heredoc(verb: str, lines: Iterable[str]) -> list[str]:

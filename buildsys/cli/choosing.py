@@ -1,4 +1,4 @@
-"""What verbs about an image set take: the set, its site, overlays and variables; and a selection of its images."""
+"""What verbs about an image set take: the set, its site, overlays, variables; a selection of its images."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from buildsys.recipe.library import Library
 
 Verb = Callable[..., Any]
+Decorator = Callable[[Verb], Verb]
 
 RECIPES = Path("recipes")
 """Where a set that is given by its name lies, below the working directory."""
@@ -73,12 +74,20 @@ class Choice:
         if not output.is_dir():
             self._resolve(library, None)
         _make_stand_ins(self.directory / data_file, output)
-        return self._resolve(library, output)
+        return _locked(self._resolve(library, output), output / "lock.yaml")
 
     def _resolve(self, library: Library, stand_ins: Path | None) -> ImageSet:
         from buildsys.resolve import resolve
 
         return resolve(library, site=self.site, variables=self.variables, stand_ins=stand_ins)
+
+
+def _locked(image_set: ImageSet, path: Path) -> ImageSet:
+    """A repository made here is known whole, so its lock is kept by itself, beside it, and never committed."""
+    from buildsys.lock.apply import apply_lock
+    from buildsys.lock.keep import kept_lock
+
+    return apply_lock(image_set, kept_lock(image_set, path))
 
 
 def _make_stand_ins(data_file: Path, output: Path) -> None:
@@ -111,14 +120,14 @@ class Selection:
         return graph.select(self.patterns, parents=self.parents, children=self.children)
 
 
-# ── arguments and options ───────────────────────────────────────────────────────────────────────────────────────
+# ── arguments and options ───────────────────────────────────────────────────────────────────────────────────
 
 
 def takes_set(verb: Verb) -> Verb:
     """Give a verb the argument SET and the options that go with it, as one `choice`."""
 
     @click.argument("choice", metavar="SET", callback=_directory)
-    @click.option("--site", metavar="SITE", help="Where packages and base images come from; else as the set says.")
+    @click.option("--site", metavar="SITE", help="Where packages and base images come from.")
     @click.option(
         "--overlay",
         "overlays",
@@ -144,18 +153,21 @@ def takes_set(verb: Verb) -> Verb:
     return taking
 
 
-def takes_selection(*, parents: bool | None) -> Callable[[Verb], Verb]:
+def takes_selection(*, parents: bool | None) -> Decorator:
     """Give a verb patterns of images and what goes with them, as one `selection`.
 
     `parents`: whether what images are made from belongs to it unless asked otherwise; None: nobody is asked.
     """
-    with_parents = click.option(
+    with_parents: Decorator = click.option(
         "--parents/--no-parents",
         "parents",
         default=parents,
         show_default=True,
         help="With the images that these are made from, or without.",
     )
+
+    if parents is None:
+        with_parents = _nothing
 
     def decorate(verb: Verb) -> Verb:
         @click.argument("patterns", metavar="[IMAGE]...", nargs=-1)
@@ -165,11 +177,16 @@ def takes_selection(*, parents: bool | None) -> Callable[[Verb], Verb]:
             multiple=True,
             help="The same as IMAGE, several in one text: --only \"nova-api 'neutron-*'\".",
         )
-        @(with_parents if parents is not None else _nothing)
+        @with_parents
         @click.option("--children", is_flag=True, help="With the images that are made from these.")
         @functools.wraps(verb)
         def taking(
-            patterns: tuple[str, ...], only: tuple[str, ...], *, children: bool, parents: bool = False, **others: Any
+            patterns: tuple[str, ...],
+            only: tuple[str, ...],
+            *,
+            children: bool,
+            parents: bool = False,
+            **others: Any,
         ) -> Any:
             return verb(selection=Selection(words((*patterns, *only)), parents, children), **others)
 

@@ -1,18 +1,19 @@
 # The verbs of data instructions. Runs within the image, under whatever POSIX shell it has.
 # An instruction that finds nothing to act on fails, unless its line begins with `optional`.
+# The shell runs with -e: verbs are plain commands, never conditions, and one that fails ends the step.
 umask 022
 here=/dev/buildsys
 optional=
+newline='
+'
 
 # Where the next verb comes from; the step outside reads it when this shell fails.
-at() {
-    optional=
-    printf '%s\n' "$1" >$here/scratch/spot
-}
+at() { printf '%s\n' "$1" >$here/scratch/spot; }
 
 optional() {
     optional=yes
     "$@"
+    optional=
 }
 
 # nothing WORDS: the instruction found nothing to act on.
@@ -56,8 +57,8 @@ directory() {
     shift 2
     for path; do
         mkdir -p "$path"
-        [ -z "$mode" ] || chmod "$mode" "$path"
         [ -z "$owner" ] || chown "$owner" "$path"
+        [ -z "$mode" ] || chmod "$mode" "$path"
     done
 }
 
@@ -89,11 +90,10 @@ link() {
             return 0
         else
             fail "$2: exists already; say 'force: true' to replace it"
-            return 1
         fi
     fi
     mkdir -p "$(dirname "$2")"
-    ln -s "$1" "$2"
+    ln -s -- "$1" "$2"
 }
 
 # file MODE PATH…: make sure files exist
@@ -121,10 +121,32 @@ remove() {
 
 # move FROM TO
 move() {
-    exists "$1" || { nothing "$1: no such path in the image"; return; }
-    mkdir -p "$(dirname "$2")"
+    exists "$1" || fail "$1: no such path in the image"
+    room_for "$2"
     mv "$1" "$2"
 }
+
+# duplicate GLOB TO [preserve]: copy within the image; links stay links
+duplicate() {
+    duplicate_to=$2 duplicate_how=-R
+    if [ "${3-}" = preserve ]; then duplicate_how=-Rp; fi
+    each "$1" copy_to
+}
+
+copy_to() {
+    room_for "$duplicate_to"
+    cp "$duplicate_how" "$@" "$duplicate_to"
+}
+
+# room_for PATH: its directory; PATH itself when it ends in a slash
+room_for() {
+    case $1 in
+        */) mkdir -p "$1" ;;
+        *) mkdir -p "$(dirname "$1")" ;;
+    esac
+}
+
+# Copies from elsewhere ----------------------------------------------------------------------------
 
 # place MODE OWNER SOURCE TO: put one file or tree, owned by root unless said, at TO
 place() {
@@ -132,17 +154,38 @@ place() {
     case $to in */) to=$to${3##*/} ;; esac
     mkdir -p "$(dirname "$to")"
     if [ -d "$3" ] && [ ! -L "$3" ]; then
-        mkdir -p "$to"
-        cp -R -p "$3/." "$to/"
-        chown -hR "${2:-0:0}" "$to"
+        place_tree "$3" "$to" "${2:-0:0}"
+        if [ -n "$1" ]; then chmod "$1" "$to"; fi
+    elif [ -d "$to" ] && [ ! -L "$to" ]; then
+        fail "$to: is a directory; end the path with '/' to copy into it"
     else
-        if [ -L "$to" ] || [ -f "$to" ]; then rm -f "$to"; fi
+        rm -f "$to"
         cp -P -p "$3" "$to"
         chown -h "${2:-0:0}" "$to"
+        if [ ! -L "$to" ]; then
+            # chown takes setuid bits away.
+            chmod "$(stat -c %a "$3")" "$to"
+            if [ -n "$1" ]; then chmod "$1" "$to"; fi
+            # A file placed now is as new as the set, not as the tree it came from.
+            touch "$to"
+        fi
     fi
-    if [ -n "$1" ]; then chmod "$1" "$to"; fi
-    # A file placed now is as new as the set, not as the tree it came from.
-    [ -L "$to" ] || touch "$to"
+}
+
+# place_tree SOURCE TO OWNER: what lies in TO already keeps its owner and mode
+place_tree() {
+    if [ -d "$2" ]; then
+        for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+            if exists "$entry"; then cp -R -P -p "$entry" "$2/"; fi
+        done
+    else
+        cp -R -P -p "$1" "$2"
+        chown "$3" "$2"
+    fi
+    (cd "$1" && find . ! -name . -print0) | (cd "$2" && xargs -0 -r chown -h "$3")
+    (cd "$1" && find . -type f \( -perm -4000 -o -perm -2000 \)) | while IFS= read -r entry; do
+        chmod "$(stat -c %a "$1/$entry")" "$2/$entry"
+    done
 }
 
 # context MODE OWNER HASH TO: a file of the plan's context
@@ -153,34 +196,38 @@ pooled() { place "$1" '' "$here/plan/pool/downloads/$2" "$3"; }
 
 # payload MODE OWNER PACKAGE PATH TO: a file of a package that is not installed
 payload() {
-    if ! exists "$here/payload/$3$4"; then
-        fail "$4: not in the payload of package $3"
-        return 1
-    fi
-    place "$1" "$2" "$here/payload/$3$4" "$5"
+    source=$(beneath "$here/payload/$3" "$4")
+    exists "$source" || fail "$4: not in the payload of package $3"
+    place "$1" "$2" "$source" "$5"
 }
 
 # other MODE OWNER IMAGE PATH TO: a path of another image of the set
 other() {
-    if ! exists "$here/image/$3$4"; then
-        fail "$4: no such path in image $3"
-        return 1
-    fi
-    place "$1" "$2" "$here/image/$3$4" "$5"
+    source=$(beneath "$here/image/$3" "$4")
+    exists "$source" || fail "$4: no such path in image $3"
+    place "$1" "$2" "$source" "$5"
 }
 
-# duplicate GLOB TO [preserve]: copy within the image
-duplicate() {
-    case $2 in
-        */) mkdir -p "$2" ;;
-        *) mkdir -p "$(dirname "$2")" ;;
-    esac
-    duplicate_to=$2 duplicate_how=-R
-    if [ "${3-}" = preserve ]; then duplicate_how=-Rp; fi
-    each "$1" copy_to
+# beneath ROOT PATH: where PATH lies when ROOT is the root: a link on the way leads within ROOT, as it does there
+beneath() {
+    place='' rest=$2 hops=0
+    while [ -n "$rest" ]; do
+        part=${rest%%/*}
+        case $rest in */*) rest=${rest#*/} ;; *) rest='' ;; esac
+        case $part in
+            '' | .) continue ;;
+            ..) place=${place%/*} && continue ;;
+        esac
+        if [ -n "$rest" ] && [ -L "$1$place/$part" ] && [ $((hops += 1)) -le 40 ]; then
+            part=$(readlink "$1$place/$part")
+            case $part in /*) place='' ;; esac
+            rest=$part/$rest
+        else
+            place=$place/$part
+        fi
+    done
+    printf '%s' "$1$place"
 }
-
-copy_to() { cp "$duplicate_how" "$@" "$duplicate_to"; }
 
 # Edits ------------------------------------------------------------------------------------------
 
@@ -189,8 +236,8 @@ mark=$(printf '\001')
 # comment PATTERN FILE
 comment() { edit "$2" "\\$mark$1$mark s/^/#/"; }
 
-# replace PATTERN REPLACEMENT FILE
-replace() { edit "$3" "s$mark$1$mark$2${mark}g"; }
+# replace PATTERN REPLACEMENT FILE; a replacement of several lines becomes several lines
+replace() { edit "$3" "s$mark$1$mark$(printf '%s\n' "$2" | sed '$!s/$/\\/')${mark}g"; }
 
 # edit FILE SED-SCRIPT: change a file's lines in place; its inode, mode and owner stay
 edit() {
@@ -199,7 +246,7 @@ edit() {
         return
     fi
     sed -E "$2" "$1" >$here/scratch/edited
-    if cmp -s "$1" $here/scratch/edited; then
+    if [ "$(sha256sum <"$1")" = "$(sha256sum <$here/scratch/edited)" ]; then
         nothing "$1: the edit matches no line"
         return
     fi
@@ -210,21 +257,26 @@ edit() {
 append() {
     appended=$1
     shift
-    mkdir -p "$(dirname "$appended")"
-    if [ -s "$appended" ] && [ -n "$(tail -c 1 "$appended")" ]; then printf '\n' >>"$appended"; fi
+    end_line "$appended"
     printf '%s\n' "$@" >>"$appended"
 }
 
 # append_file SOURCE FILE
 append_file() {
-    [ -f "$1" ] || { fail "$1: no such file in the image"; return; }
-    mkdir -p "$(dirname "$2")"
+    [ -f "$1" ] || fail "$1: no such file in the image"
+    end_line "$2"
     cat "$1" >>"$2"
+}
+
+# end_line FILE: what is appended next begins a line of its own
+end_line() {
+    mkdir -p "$(dirname "$1")"
+    if [ -s "$1" ] && [ -n "$(tail -c 1 "$1")" ]; then printf '\n' >>"$1"; fi
 }
 
 # require PATTERN FILE
 require() {
-    [ -f "$2" ] || { fail "$2: no such file in the image"; return; }
+    [ -f "$2" ] || fail "$2: no such file in the image"
     grep -Eq -e "$1" "$2" || fail "$2: no line matches $1"
 }
 
@@ -234,7 +286,7 @@ require() {
 repository() {
     section=$2 target=$1
     shift 2
-    mkdir -p "$(dirname "$target")"
+    end_line "$target"
     {
         printf '[%s]\n' "$section"
         while [ $# -gt 0 ]; do
@@ -247,11 +299,12 @@ repository() {
 # disable_repository ID
 disable_repository() {
     for candidate in /etc/yum.repos.d/*.repo; do
-        if [ -f "$candidate" ] && grep -q "^\[$1\]" "$candidate"; then
-            awk -v id="[$1]" '
-                /^\[/ { here = ($0 == id); if (here) { print; print "enabled=0"; next } }
-                here && /^enabled *=/ { next }
-                { print }' "$candidate" >$here/scratch/edited
+        [ -f "$candidate" ] || continue
+        if awk -v id="[$1]" '
+            /^\[/ { here = ($1 == id); if (here) { found = 1; print; print "enabled=0"; next } }
+            here && /^enabled *=/ { next }
+            { print }
+            END { exit !found }' "$candidate" >$here/scratch/edited; then
             cat $here/scratch/edited >"$candidate"
             return 0
         fi
@@ -273,60 +326,77 @@ gems() {
     )
 }
 
-# Accounts ---------------------------------------------------------------------------------------
+# Accounts: written as data, so no date gets in and no tool is needed --------------------------------
 
-# account NAME UID GID HOME SHELL [GROUP…]: written as data, so no date gets in and no tool is needed
+# account NAME UID GID HOME SHELL [GROUP…]
 account() {
-    name=$1 entry="$1:x:$2:$3::$4:$5"
-    gid=$3
+    name=$1 gid=$3 entry=$1:x:$2:$3::$4:$5
     shift 5
-    [ -n "${passwd_text-}" ] || passwd_text=$(cat /etc/passwd 2>/dev/null || :)
-    case "
-$passwd_text" in
-        *"
-$name:"*)
-            if ! grep -Fqx -e "$entry" /etc/passwd; then
-                fail "account $name exists with other values: $(grep "^$name:" /etc/passwd)"
-                return 1
-            fi ;;
-        *)
-            printf '%s\n' "$entry" >>/etc/passwd
-            printf '%s:!!::0:99999:7:::\n' "$name" >>/etc/shadow ;;
-    esac
-    if ! grep -q "^$name:" /etc/group 2>/dev/null; then
-        printf '%s:x:%s:\n' "$name" "$gid" >>/etc/group
-        printf '%s:!::\n' "$name" >>/etc/gshadow
+    look_up "$name" /etc/passwd
+    if [ -z "$line" ]; then
+        enter "$entry" /etc/passwd
+        look_up "$name" /etc/shadow
+        [ -n "$line" ] || enter "$name:!!::0:99999:7:::" /etc/shadow
+    elif [ "$line" != "$entry" ]; then
+        fail "account $name exists with other values: $line"
     fi
+    look_up "$name" /etc/group
+    case $line in
+        '')
+            enter "$name:x:$gid:" /etc/group
+            look_up "$name" /etc/gshadow
+            [ -n "$line" ] || enter "$name:!::" /etc/gshadow ;;
+        "$name:"*":$gid:"*) ;;
+        *) fail "group $name exists with other values: $line" ;;
+    esac
     for group; do join_group "$name" "$group"; done
-    if [ -f /etc/shadow ]; then chmod go-rwx /etc/shadow /etc/gshadow; fi
 }
 
 # change_account NAME HOME SHELL [GROUP…]
 change_account() {
     name=$1 home=$2 login=$3
     shift 3
-    if ! grep -q "^$name:" /etc/passwd; then
-        fail "account $name does not exist"
-        return 1
-    fi
-    awk -F: -v OFS=: -v name="$name" -v home="$home" -v login="$login" '
-        $1 == name { if (home != "") $6 = home; if (login != "") $7 = login }
-        { print }' /etc/passwd >$here/scratch/edited
-    cat $here/scratch/edited >/etc/passwd
+    look_up "$name" /etc/passwd
+    [ -n "$line" ] || fail "account $name does not exist"
+    rest=${line%:*}
+    enter "${rest%:*}:${home:-${rest##*:}}:${login:-${line##*:}}" /etc/passwd
     for group; do join_group "$name" "$group"; done
 }
 
 # join_group NAME GROUP
 join_group() {
-    if ! grep -q "^$2:" /etc/group; then
-        fail "group $2 does not exist"
-        return 1
-    fi
-    for table in /etc/group /etc/gshadow; do
-        [ -f $table ] || continue
-        awk -F: -v OFS=: -v name="$1" -v group="$2" '
-            $1 == group && index("," $4 ",", "," name ",") == 0 { $4 = $4 == "" ? name : $4 "," name }
-            { print }' $table >$here/scratch/edited
-        cat $here/scratch/edited >$table
+    look_up "$2" /etc/group
+    [ -n "$line" ] || fail "group $2 does not exist"
+    for database in /etc/group /etc/gshadow; do
+        look_up "$2" $database
+        case $line in
+            '' | *:"$1" | *:"$1",* | *,"$1" | *,"$1",*) ;;
+            *:) enter "$line$1" $database ;;
+            *) enter "$line,$1" $database ;;
+        esac
     done
+}
+
+# look_up NAME FILE: sets line to the entry of that name, or to nothing; table to all lines, each between newlines
+look_up() {
+    table=$newline line=
+    [ ! -s "$2" ] || table=$newline$(cat "$2")$newline
+    case $table in
+        *"$newline$1:"*)
+            line=$1:${table#*"$newline$1:"}
+            line=${line%%"$newline"*} ;;
+    esac
+}
+
+# enter ENTRY FILE: after look_up, put this entry in the place of that line, or at the end
+enter() {
+    if [ -n "$line" ]; then
+        table=${table%%"$newline$line$newline"*}$newline$1$newline${table#*"$newline$line$newline"}
+    else
+        table=$table$1$newline
+    fi
+    case $2 in
+        *shadow) [ -e "$2" ] || (umask 077 && : >"$2") ;;
+    esac
+    printf '%s' "${table#"$newline"}" >"$2"
 }

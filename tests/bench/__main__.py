@@ -1,0 +1,219 @@
+"""`make bench`: measure on this machine and write docs/benchmarks.md. Ratios come from one run, side by side."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench import plain, sets
+from tests.bench.measure import Taken, store, take
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILDSYS = str(ROOT / ".venv/bin/buildsys")
+REPORT = ROOT / "docs/benchmarks.md"
+JOBS = os.cpu_count() or 2
+ROUNDS = 3
+
+
+def main() -> None:
+    """Measure everything, or the parts named on the command line; only a whole run writes the report."""
+    parts: dict[str, Callable[[Path], list[str]]] = {
+        "compile": compiling,
+        "nothing": nothing_changed,
+        "cold": cold_build,
+        "trivial": trivial_runs,
+    }
+    chosen = sys.argv[1:] or list(parts)
+    with tempfile.TemporaryDirectory(prefix="buildsys-bench-", dir="/var/tmp") as place:
+        sections = {name: parts[name](Path(place) / name) for name in chosen}
+    text = "\n".join([*_head(), *(line for name in chosen for line in sections[name])]) + "\n"
+    sys.stdout.write(text)
+    if list(parts) == chosen:
+        REPORT.write_text(text)
+
+
+def _head() -> list[str]:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    buildah = subprocess.run(
+        ["buildah", "--version"], capture_output=True, text=True, check=True
+    ).stdout.split()[2]
+    return [
+        "# Benchmarks",
+        "",
+        "Written by `make bench`. Wall seconds of whole processes, medians of several runs where a row says so; "
+        "a ratio is of two things measured in the same run, in turn.",
+        "",
+        f"Machine: {JOBS} cores, {memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}, "
+        f"buildah {buildah}. Builds at {JOBS} jobs, each into an empty store.",
+        "",
+    ]
+
+
+def compiling(place: Path) -> list[str]:
+    """`buildsys plan` for 108, 1,000 and 10,000 generated images."""
+    startup = statistics.median(take([BUILDSYS, "--version"]).seconds for _ in range(5))
+    rows = ["## Compile", "", "| images | seconds | ms an image above start-up | MiB |", "|---|---|---|---|"]
+    for count in (108, 1000, 10000):
+        directory = sets.generated(place / f"set-{count}", count)
+        runs = []
+        for _ in range(ROUNDS):
+            shutil.rmtree(place / "plan", ignore_errors=True)
+            runs.append(take([BUILDSYS, "plan", str(directory), "-o", str(place / "plan")]))
+        taken = sorted(runs, key=lambda item: item.seconds)[ROUNDS // 2]
+        each = (taken.seconds - startup) / count * 1000
+        rows.append(f"| {count:,} | {taken.seconds:.2f} | {each:.2f} | {taken.mebibytes:.0f} |")
+    return [
+        *rows,
+        "",
+        f"Start-up (`buildsys --version`): {startup:.2f} s. Asked: 0.5 ms, 10,000 in 6 s and 500 MB.",
+        "",
+    ]
+
+
+def nothing_changed(place: Path) -> list[str]:
+    """Running again when everything is fresh."""
+    with store() as environment:
+        build = [BUILDSYS, "build", "stable-pike", "--build-dir", str(place), "--jobs", str(JOBS)]
+        take(build, environment=environment, cwd=ROOT)
+        bare = ["make", "--no-print-directory", "-C", str(place / "stable-pike")]
+        whole = [
+            taken.seconds for taken in (take(build, environment=environment, cwd=ROOT) for _ in range(5))
+        ]
+        plan = [taken.seconds for taken in (take(bare, environment=environment) for _ in range(5))]
+        leaf = _one_leaf(place, environment)
+    return [
+        "## Nothing changed, and one leaf changed",
+        "",
+        "| what | seconds (median of 5) | asked |",
+        "|---|---|---|",
+        f"| `make -C build/stable-pike` | {statistics.median(plan):.2f} | 0.2 |",
+        f"| `buildsys build stable-pike`, all `make stable-pike` does | {statistics.median(whole):.2f} | 0.8 |",
+        "",
+        leaf,
+        "",
+    ]
+
+
+def _one_leaf(place: Path, environment: dict[str, str]) -> str:
+    copy = place / "recipes/stable-pike"
+    shutil.copytree(ROOT / "recipes/stable-pike", copy)
+    recipe = copy / "images/cron.yaml"
+    recipe.write_text(recipe.read_text() + "env: {CHANGED: here}\n")
+    command = [BUILDSYS, "build", str(copy), "--build-dir", str(place)]
+    taken = take(command, environment=environment)
+    events = (place / "stable-pike/events.jsonl").read_text().splitlines()
+    built = sum('"status": "built"' in line for line in events)
+    return f"One changed leaf recipe: {built} image built, {taken.seconds:.2f} s in all."
+
+
+def cold_build(place: Path) -> list[str]:
+    """The embedded set from nothing, beside hand-written scripts of minimal buildah calls for the same graph."""
+    images, stand_ins = _resolved_pike(place)
+    hand = plain.handwritten(images, place / "hand", stand_ins, isolation="chroot")
+    take([BUILDSYS, "plan", "stable-pike", "--build-dir", str(place)], cwd=ROOT)
+    ours, theirs = [], []
+    for _ in range(ROUNDS):
+        ours.append(_plan_run(place / "stable-pike"))
+        theirs.append(_make(hand))
+    return _comparison(
+        "Cold build of stable-pike (stand-ins)",
+        ("the plan (copies, edits, checks and normalises)", ours),
+        ("hand-written: from, mount, dnf --installroot, one trivial run, config, commit", theirs),
+        "0.8",
+    )
+
+
+def trivial_runs(place: Path) -> list[str]:
+    """108 images of one trivial `run` each on busybox, beside `buildah build` of equal Containerfiles."""
+    directory = sets.trivial(place / "trivial", 108)
+    take([BUILDSYS, "plan", str(directory), "-o", str(place / "plan")])
+    parents = {f"i{number}": sets.parent_of(number).replace("site", "") for number in range(108)}
+    plain.containerfiles(parents, place / "containerfiles", sets.BUSYBOX, isolation="chroot")
+    ours, theirs = [], []
+    for _ in range(ROUNDS):
+        ours.append(_plan_run(place / "plan", base=True))
+        theirs.append(_make(place / "containerfiles", base=True))
+    return _comparison(
+        "One trivial `run` an image, 108 images on busybox",
+        ("the plan", ours),
+        ("`buildah build` of equal Containerfiles under `make -j`", theirs),
+        "1.0",
+    )
+
+
+def _resolved_pike(place: Path):  # type: ignore[no-untyped-def]
+    from buildsys.recipe.library import load_set  # noqa: PLC0415
+    from buildsys.resolve import resolve
+    from buildsys.standins import build_repository
+
+    stand_ins = place / "standins/stable-pike"
+    build_repository(ROOT / "recipes/stable-pike/standins/packages.yaml", stand_ins)
+    library = load_set(ROOT / "recipes/stable-pike")
+    return resolve(library, site="embedded", variables={}, stand_ins=stand_ins).images, stand_ins
+
+
+def _plan_run(plan: Path, *, base: bool = False) -> Taken:
+    for left in ("state", "results", "logs"):
+        shutil.rmtree(plan / left, ignore_errors=True)
+    with store() as environment:
+        if base:
+            _busybox(environment)
+        return take(["make", "--no-print-directory", f"-j{JOBS}", "-C", str(plan)], environment=environment)
+
+
+def _make(directory: Path, *, base: bool = False) -> Taken:
+    for mark in directory.glob("*.done"):
+        mark.unlink()
+    with store() as environment:
+        if base:
+            _busybox(environment)
+        return take(
+            ["make", "--no-print-directory", f"-j{JOBS}", "-C", str(directory)], environment=environment
+        )
+
+
+def _busybox(environment: dict[str, str]) -> None:
+    buildah = ["buildah", *environment["BS_STORE"].split()]
+    with tempfile.TemporaryDirectory() as root:
+        (Path(root) / "bin").mkdir()
+        shutil.copy("/bin/busybox", Path(root) / "bin/busybox")
+        for applet in ("sh", "cat", "touch"):
+            (Path(root) / "bin" / applet).symlink_to("busybox")
+        name = subprocess.run(
+            [*buildah, "from", "scratch"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        subprocess.run([*buildah, "copy", "--quiet", name, root, "/"], check=True, capture_output=True)
+        commit = [*buildah, "commit", "--quiet", "--format", "docker", "--rm", name, sets.BUSYBOX]
+        subprocess.run(commit, check=True, capture_output=True)
+
+
+def _comparison(
+    title: str, one: tuple[str, list[Taken]], other: tuple[str, list[Taken]], asked: str
+) -> list[str]:
+    ratios = [ours.seconds / theirs.seconds for ours, theirs in zip(one[1], other[1], strict=True)]
+    rows = [
+        f"| {what} | {statistics.median(taken.seconds for taken in runs):.1f} |"
+        for what, runs in (one, other)
+    ]
+    pairs = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    return [
+        f"## {title}",
+        "",
+        f"| built by | seconds (median of {ROUNDS}) |",
+        "|---|---|",
+        *rows,
+        "",
+        f"Ratio: **{statistics.median(ratios):.2f}** (pair by pair {pairs}). Asked: at most {asked}.",
+        "",
+    ]
+
+
+if __name__ == "__main__":
+    main()
