@@ -5,6 +5,7 @@ Exit status: 0 done, 1 a tool failed, 2 a mistake in the data file or the call, 
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 2:
         sys.stderr.write("usage: python -m buildsys.standins DATA OUTPUT\n")
         return 2
+    # Ended politely, it removes its temporary files and its gpg-agents, as it does after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         output = build_repository(Path(arguments[0]), Path(arguments[1]))
     except Refused as error:

@@ -9,7 +9,8 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from buildsys.diagnostics import Diagnostic, Refused, closest
-from buildsys.recipe.document import Written, read
+from buildsys.recipe.document import read
+from buildsys.recipe.written import Written
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", description="a package's name")]
 Version = Annotated[

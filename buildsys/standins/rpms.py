@@ -17,6 +17,7 @@ from .payload import Package
 from .spec import spec_text
 from .tools import PATH, run
 
+_LONGEST_FOR_SOCKETS = 64
 _FIT_FOR_MACROS = re.compile(r"[A-Za-z0-9/._+-]+")
 
 # Only rpm's own macros and these are read: none of the distribution's, the host's or the user's.
@@ -108,8 +109,9 @@ def _sign(rpms: Sequence[Path], epoch: int, secret_key: Path, top: Path) -> None
 @contextmanager
 def _keyring(secret_key: Path) -> Iterator[tuple[Path, str]]:
     """A directory with a keyring of one secret key, and the key's fingerprint; its agent ends with it."""
-    # Always there: the agent's socket must have a short path, and TMPDIR may be a long one.
-    with tempfile.TemporaryDirectory(prefix="stand-ins-", dir="/tmp") as home:
+    # The path of the agent's socket must be short, and TMPDIR may be long.
+    place = None if len(tempfile.gettempdir()) <= _LONGEST_FOR_SOCKETS else "/tmp"  # noqa: S108 - mkdtemp
+    with tempfile.TemporaryDirectory(prefix="stand-ins-", dir=place) as home:
         env = {"HOME": home, "GNUPGHOME": home}
         run(["gpg", "--batch", "--quiet", "--import", str(secret_key)], env)
         try:

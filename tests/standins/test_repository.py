@@ -10,7 +10,9 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,7 @@ def test_the_output_holds_packages_key_gems_downloads_and_a_manifest(tiny: Path,
 
 def test_nothing_changed_runs_nothing(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = build_repository(tiny, tmp_path / "output")
-    before = (output / "manifest.json").stat()
+    before = (output / "manifest.json").stat().st_ino
 
     def no_process(*_: object, **__: object) -> None:
         raise AssertionError("a process was started")
@@ -69,7 +71,7 @@ def test_nothing_changed_runs_nothing(tiny: Path, tmp_path: Path, monkeypatch: p
     started = time.perf_counter()
     assert build_repository(tiny, tmp_path / "output") == output
     assert time.perf_counter() - started < 0.5
-    assert (output / "manifest.json").stat() == before
+    assert (output / "manifest.json").stat().st_ino == before
     (tiny.parent / "payload/stone/etc/stone.conf").write_text("hard = no\n")
     with pytest.raises(AssertionError, match="a process was started"):
         build_repository(tiny, tmp_path / "output")
@@ -101,12 +103,24 @@ def test_an_output_that_lost_a_file_is_made_again(tiny: Path, tmp_path: Path) ->
     assert manifest(output) == before
 
 
-def test_a_builder_killed_anywhere_leaves_the_old_output_or_the_new(tiny: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A TMPDIR with a short path; gpg-agents that a killed builder left there are ended."""
+    with tempfile.TemporaryDirectory(prefix="t-") as folder:
+        yield Path(folder)
+        for socket in Path(folder).glob("*/S.gpg-agent"):
+            subprocess.run(["gpgconf", "--homedir", socket.parent, "--kill", "gpg-agent"], check=True)
+
+
+def test_a_builder_killed_anywhere_leaves_the_old_output_or_the_new(
+    tiny: Path, tmp_path: Path, temporary: Path
+) -> None:
     output = build_repository(tiny, tmp_path / "output")
     known = {manifest(output)["input"]}
     for step in range(8):
         (tiny.parent / "downloads/sand").write_text(f"grain {step}\n")
-        builder = subprocess.Popen(command(tiny, output), start_new_session=True)
+        env = {**os.environ, "TMPDIR": str(temporary)}
+        builder = subprocess.Popen(command(tiny, output), env=env, start_new_session=True)
         time.sleep(0.12 * (step + 1))
         os.killpg(builder.pid, signal.SIGKILL)
         builder.wait()
@@ -115,6 +129,18 @@ def test_a_builder_killed_anywhere_leaves_the_old_output_or_the_new(tiny: Path, 
     assert manifest(output)["input"] not in known
     assert (output / "downloads/sand").read_text() == f"grain {step}\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == [".output.lock", "output", "tiny"]
+
+
+def test_a_builder_that_is_told_to_end_leaves_nothing(tiny: Path, tmp_path: Path, temporary: Path) -> None:
+    env = {**os.environ, "TMPDIR": str(temporary)}
+    builder = subprocess.Popen(command(tiny, tmp_path / "output"), env=env)
+    while not list(temporary.glob("*/S.gpg-agent")):
+        assert builder.poll() is None
+        time.sleep(0.01)
+    builder.terminate()
+    assert builder.wait() == 128 + signal.SIGTERM
+    assert list(temporary.iterdir()) == []
+    assert not (tmp_path / "output").exists()
 
 
 def test_two_builders_take_turns(tiny: Path, tmp_path: Path) -> None:
