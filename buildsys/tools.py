@@ -41,7 +41,7 @@ NEEDS: Mapping[str, Need] = {
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A program of this host. Missing: no path. No version: it does not matter, or the program would not say."""
+    """A program of this host. No path: it is missing. No version: it does not matter, or is not told."""
 
     name: str
     path: str
@@ -101,7 +101,7 @@ def dotted(version: Version) -> str:
     return ".".join(map(str, version))
 
 
-# ── what the programs say of this host ──────────────────────────────────────────────────────────────────────────
+# ── what the programs say of this host ──────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def require_host_repositories(installer: str) -> None:
         Refused: it has no enabled repository.
     """
     if not host_repositories(installer):
-        message = f"{installer} has no enabled package repository on this host, and this site takes packages from there"
+        message = f"this site takes packages from the host's own repositories, and {installer} has none"
         hint = f"enable some (`{installer} repolist --all` lists them), or choose another site with --site"
         raise Refused([Diagnostic(NOWHERE, "no-host-repositories", message, hint)])
 
@@ -158,12 +158,12 @@ def _said(program: str, *words: str) -> str | None:
     return None
 
 
-# ── the versions seen the last time ─────────────────────────────────────────────────────────────────────────────
+# ── the versions seen the last time ─────────────────────────────────────────────────────────────────────────
 
 
 def _key(path: str) -> str:
     with contextlib.suppress(OSError):
-        status = os.stat(path)
+        status = Path(path).stat()
         return f"{path} {status.st_mtime_ns} {status.st_size}"
     return path
 

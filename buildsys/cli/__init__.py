@@ -22,9 +22,12 @@ HELP = """Build trees of container images from short recipes.
 
 SET is an image set: a name below ./recipes, or the path of its folder.
 
-Data goes to stdout, messages to stderr. Exit status: 0 done; 1 a build failed; 2 a mistake in recipes or usage;
-3 a needed tool is missing; 70 a bug of buildsys; 130 interrupted.
+Data goes to stdout, messages to stderr. Exit status: 0 done; 1 a build failed; 2 a mistake in recipes or
+usage; 3 a needed tool is missing; 70 a bug of buildsys; 130 interrupted.
 """
+
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Verbs(click.Group):
@@ -35,10 +38,10 @@ class Verbs(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=Verbs, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Verbs, help=HELP, context_settings=SETTINGS)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of a bug of buildsys.")
-def verbs(debug: bool) -> None:  # noqa: ARG001, FBT001 - read by `run`, when it matters
+def verbs(debug: bool) -> None:  # noqa: FBT001 - read by `run`
     """All verbs."""
 
 

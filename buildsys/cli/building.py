@@ -51,7 +51,7 @@ takes_store = click.option(
 @click.command()
 @takes_set
 @takes_plan
-@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 when the plan is not up to date.")
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 unless it is up to date.")
 def plan(choice: Choice, directory: Path, build_directory: Path, *, only_check: bool) -> None:
     """Write the plan of an image set, for make to run.
 
@@ -68,7 +68,7 @@ def plan(choice: Choice, directory: Path, build_directory: Path, *, only_check: 
     for difference, path in found:
         put(f"{difference}\t{path}")
     if found:
-        raise Ended(FAILED, f"{directory} is not up to date: {_count(len(found), 'file')}; `buildsys plan` writes it")
+        raise Ended(FAILED, f"{directory} is not up to date: {_count(len(found), 'file')}")
     say(f"{directory} is up to date")
 
 
@@ -77,7 +77,9 @@ def plan(choice: Choice, directory: Path, build_directory: Path, *, only_check: 
 @takes_selection(parents=None)
 @takes_plan
 @takes_store
-@click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Images at once; else what suits the host.")
+@click.option(
+    "-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Images at once; else what suits this host."
+)
 @click.option("--force", is_flag=True, help="Build what is fresh too.")
 def build(
     choice: Choice,
@@ -112,8 +114,8 @@ def why(
     """Say which images a build would make, and why.
 
     A line an image: name, decision, reason. IMAGE is a name, a glob in quotes ('neutron-*') or a profile
-    (@compute); none: all of the set. Nothing is built. The decision is the build's own: both ask the plan, which is
-    written first.
+    (@compute); none: all of the set. Nothing is built. The decision is the build's own: both ask the plan,
+    which is written first.
     """
     from buildsys.executors import make
 

@@ -83,7 +83,7 @@ class Choice:
 
 
 def _locked(image_set: ImageSet, path: Path) -> ImageSet:
-    """A repository made here is known whole, so its lock is kept by itself, beside it, and never committed."""
+    """A repository made here is known whole: its lock is kept by itself, beside it, and never committed."""
     from buildsys.lock.apply import apply_lock
     from buildsys.lock.keep import kept_lock
 

@@ -16,16 +16,16 @@ Difference = tuple[str, str]
 
 def differences(plan: Plan, directory: Path) -> list[Difference]:
     """What writing the plan into the directory would change, by path; nothing is written."""
-    found = [*_texts({**plan.texts, MARK: LAYOUT}, directory), *_links(plan.links, directory), *_extras(plan, directory)]
+    texts = {**plan.texts, MARK: LAYOUT}
+    found = [*_texts(texts, directory), *_links(plan.links, directory), *_extras(plan, directory)]
     return sorted(found, key=lambda difference: difference[1])
 
 
 def _texts(texts: dict[str, str], directory: Path) -> Iterator[Difference]:
     for path, text in texts.items():
         try:
-            if (directory / path).read_bytes() != text.encode():
-                yield "changed", path
-            elif path.startswith("steps/") and not os.access(directory / path, os.X_OK):
+            same = (directory / path).read_bytes() == text.encode()
+            if not same or (path.startswith("steps/") and not os.access(directory / path, os.X_OK)):
                 yield "changed", path
         except OSError:
             yield "missing", path

@@ -54,7 +54,8 @@ def mermaid(title: str, images: Iterable[Image]) -> str:
 def as_json(title: str, images: Iterable[Image]) -> str:
     """For programs: the images, parents before children, and what each is made from."""
     nodes = [
-        {"image": image.name, "reads": [{"image": read, "as": kind} for read, kind in reads(image)]} for image in images
+        {"image": image.name, "reads": [{"image": read, "as": kind} for read, kind in reads(image)]}
+        for image in images
     ]
     return json.dumps({"set": title, "images": nodes}, indent=1)
 

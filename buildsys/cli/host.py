@@ -49,10 +49,10 @@ class Finding:
 def doctor(names: tuple[str, ...], site: str | None, store: str, *, as_json: bool) -> None:
     """Say what this host has of what building needs.
 
-    Programs, rights, a container store, packages: for these image sets, else for all below ./recipes. Exit status 3
-    when something needed is missing or too old.
+    Programs, rights, a container store, packages: for these image sets, else for all below ./recipes. Exit
+    status 3 when something needed is missing or too old.
     """
-    folders = [given_directory(name) for name in names] or sorted(path.parent for path in RECIPES.glob("*/set.yaml"))
+    folders = list(map(given_directory, names)) or sorted(path.parent for path in RECIPES.glob("*/set.yaml"))
     sites = {folder.name: Choice(folder, site, (), {}).look().site for folder in folders}
     findings = [*_programs(sites.values()), *_rights(), *_store(store)]
     for name, chosen in sites.items():
@@ -108,14 +108,15 @@ def _busybox() -> Finding:
 
 
 def _rights() -> Iterator[Finding]:
-    who = "root" if os.geteuid() == 0 else "an ordinary user, in buildah's user namespace"
+    root = os.geteuid() == 0
     if tools.can_enter_roots():
-        yield Finding("ok", "rights", f"{who}: can mount and enter the roots of images")
-    elif os.geteuid() == 0:
-        yield Finding("missing", "rights", "root may not make namespaces here; a container needs CAP_SYS_ADMIN for it")
+        who = "root" if root else "an ordinary user, in buildah's user namespace"
+        yield Finding("ok", "rights", f"{who}: may mount and enter the roots of images")
+    elif root:
+        yield Finding("missing", "rights", "root may not make namespaces here: that takes CAP_SYS_ADMIN")
     else:
-        lacks = "`buildah unshare` fails; it needs newuidmap, and lines for this user in /etc/subuid and /etc/subgid"
-        yield Finding("missing", "rights", lacks)
+        lacks = "newuidmap, and this user's lines in /etc/subuid and /etc/subgid"
+        yield Finding("missing", "rights", f"`buildah unshare` fails; it needs {lacks}")
 
 
 def _store(options: str) -> Iterator[Finding]:
@@ -131,7 +132,7 @@ def _store(options: str) -> Iterator[Finding]:
     yield Finding("ok" if enough else "note", "free space", free + about)
 
 
-# ── packages ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── packages ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _packages(name: str, site: Site) -> Iterator[Finding]:
@@ -143,7 +144,8 @@ def _packages(name: str, site: Site) -> Iterator[Finding]:
         found = f"of this host: {', '.join(known)}" if known else "no repository is enabled on this host"
         yield Finding("ok" if known else "missing", about, found)
     with ThreadPoolExecutor(max_workers=8) as pool:
-        for repository, problem in zip(site.repositories, pool.map(_unreachable, site.repositories), strict=True):
+        problems = pool.map(_unreachable, site.repositories)
+        for repository, problem in zip(site.repositories, problems, strict=True):
             where = repository.directory or repository.url
             found = f"{repository.id}: {where}" + (f": {problem}" if problem else "")
             yield Finding("missing" if problem else "ok", about, found)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 if TYPE_CHECKING:
+    from rich.table import Table
     from rich.tree import Tree
 
 
@@ -42,7 +43,6 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         for row in rows:
             put("\t".join(row))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -50,11 +50,17 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(markup=False, highlight=False).print(table)
+    _rich(table)
 
 
 def put_tree(tree: Tree) -> None:
     """A tree, whole: its lines are as long as they need to be."""
+    _rich(tree)
+
+
+def _rich(thing: Table | Tree) -> None:
     from rich.console import Console
 
-    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 1000).print(tree)
+    width = None if sys.stdout.isatty() else 1000
+    system: Literal["auto"] | None = "auto" if in_colour() else None
+    Console(markup=False, highlight=False, width=width, color_system=system).print(thing, soft_wrap=False)

@@ -31,7 +31,8 @@ def check(choice: Choice, *, as_json: bool) -> None:
     images = 0
     try:
         library = choice.load()
-        for site in [choice.site] if choice.site else sorted(library.sites) or [None]:
+        sites: list[str | None] = [choice.site] if choice.site else [*sorted(library.sites)]
+        for site in sites or [None]:
             try:
                 images = len(replace(choice, site=site).look(library).images)
             except Refused as refused:
@@ -54,7 +55,8 @@ def check(choice: Choice, *, as_json: bool) -> None:
 def list_images(choice: Choice, selection: Selection, *, as_json: bool) -> None:
     """List images: name, parent, reference, profiles.
 
-    Parents come before children. IMAGE is a name, a glob in quotes ('neutron-*') or a profile (@compute); none: all of the set.
+    Parents come before children. IMAGE is a name, a glob in quotes ('neutron-*') or a profile (@compute);
+    none: all of the set.
     """
     image_set = choice.look()
     images = [image_set.images[name] for name in selection.names(image_set)]
@@ -62,8 +64,7 @@ def list_images(choice: Choice, selection: Selection, *, as_json: bool) -> None:
         put(json.dumps([_listed(image) for image in images], indent=1))
         return
     rows = [
-        (image.name, parent_name(image), str(image.reference), " ".join(image.profiles))
-        for image in images
+        (image.name, parent_name(image), str(image.reference), " ".join(image.profiles)) for image in images
     ]
     put_table(("IMAGE", "FROM", "REFERENCE", "PROFILES"), rows)
 
@@ -90,7 +91,7 @@ def show(choice: Choice, name: str, *, as_json: bool) -> None:
     image_set = choice.look()
     image = image_set.images.get(name)
     if image is None:
-        message = f"no image of {image_set.name} is called '{name}'"
+        message = f"{image_set.name} has no image called '{name}'"
         raise Refused([Diagnostic(NOWHERE, "unknown-image", message, closest(name, image_set.images))])
     if as_json:
         put(json.dumps(data(image), indent=1, ensure_ascii=False))

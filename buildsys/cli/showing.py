@@ -11,9 +11,12 @@ from typing import Any, assert_never
 from buildsys import image as i
 from buildsys.diagnostics import NOWHERE, Spot
 
-_PLAIN = re.compile(r"[A-Za-z/_.@$][A-Za-z0-9/_.@$%+=~^-]*(?::[A-Za-z0-9/_.@$%+=~^-]+)*")
+_PLAIN = re.compile(r"(?:--?(?=[A-Za-z]))?[A-Za-z/_$][A-Za-z0-9/_.@$%+=~^-]*(?::[A-Za-z0-9/_.@$%+=~^-]+)*")
 """What every reader of YAML takes for text as it stands."""
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"}
+
+MAPS, LISTS = {"env", "labels", "annotations"}, {"volumes", "ports"}
+"""Keys of the configuration whose items each have a Spot of their own."""
 
 Said = dict[str, Any]
 
@@ -29,25 +32,25 @@ class Line:
 def lines(image: i.Image) -> Iterator[Line]:
     """The image as YAML, a line a value."""
     yield Line(f"image: {image.name}", image.spot)
-    yield Line(f"reference: {_flow(str(image.reference))}")
-    yield Line(f"from: {_flow(_parent(image))}", image.parent_spot)
+    yield Line(f"reference: {flow(str(image.reference))}")
+    yield Line(f"from: {flow(_parent(image))}", image.parent_spot)
     if image.profiles:
-        yield Line(f"profiles: {_flow(image.profiles)}")
+        yield Line(f"profiles: {flow(image.profiles)}")
     if image.instructions:
         yield Line("instructions:")
     for step in image.instructions:
         yield from _step_lines(step)
     for key, value in _config(image.config).items():
-        if isinstance(value, dict):
+        if key in MAPS:
             yield Line(f"{key}:")
             for name, item in value.items():
-                yield Line(f"  {_flow(name)}: {_flow(item)}", _spot(image, f"{key}.{name}"))
-        elif key in {"volumes", "ports"}:
+                yield Line(f"  {flow(name)}: {flow(item)}", _spot(image, f"{key}.{name}"))
+        elif key in LISTS:
             yield Line(f"{key}:")
             for item in value:
-                yield Line(f"  - {_flow(item)}", _spot(image, f"{key}.{item}"))
+                yield Line(f"  - {flow(item)}", _spot(image, f"{key}.{item}"))
         else:
-            yield Line(f"{key}: {_flow(value)}", _spot(image, _field(key)))
+            yield Line(f"{key}: {flow(value)}", _spot(image, _field(key)))
 
 
 def data(image: i.Image) -> Said:
@@ -56,18 +59,23 @@ def data(image: i.Image) -> Said:
         "image": image.name,
         "at": _at(image.spot),
         "reference": str(image.reference),
-        "from": {"value": _parent(image), "at": _at(image.parent_spot)},
+        "from": _told(_parent(image), image.parent_spot),
         "profiles": list(image.profiles),
         "instructions": [_step_data(step) for step in image.instructions],
-        "config": {
-            key: {name: {"value": item, "at": _at(_spot(image, f"{key}.{name}"))} for name, item in value.items()}
-            if isinstance(value, dict)
-            else [{"value": item, "at": _at(_spot(image, f"{key}.{item}"))} for item in value]
-            if key in {"volumes", "ports"}
-            else {"value": value, "at": _at(_spot(image, _field(key)))}
-            for key, value in _config(image.config).items()
-        },
+        "config": {key: _config_data(image, key, value) for key, value in _config(image.config).items()},
     }
+
+
+def _config_data(image: i.Image, key: str, value: Any) -> Any:
+    if key in MAPS:
+        return {name: _told(item, _spot(image, f"{key}.{name}")) for name, item in value.items()}
+    if key in LISTS:
+        return [_told(item, _spot(image, f"{key}.{item}")) for item in value]
+    return _told(value, _spot(image, _field(key)))
+
+
+def _told(value: Any, spot: Spot) -> Said:
+    return {"value": value, "at": _at(spot)}
 
 
 def _parent(image: i.Image) -> str | Said:
@@ -94,78 +102,78 @@ def _at(spot: Spot) -> str:
     return "" if spot == NOWHERE else str(spot)
 
 
-# ── instructions ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── instructions ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def said(step: i.Instruction) -> Said:
-    """An instruction as a recipe would say it: what is done, then what qualifies it, nothing that is empty."""
+    """An instruction as a recipe would say it: what is done, what qualifies it, and nothing that is empty."""
     verb, *qualifiers = _said(step).items()
     return dict([verb, *((key, value) for key, value in qualifiers if value)])
 
 
-def _said(step: i.Instruction) -> Said:  # noqa: C901 - one line a kind
-    match step:
+def _said(s: i.Instruction) -> Said:
+    match s:
         case i.Bootstrap():
-            return {"bootstrap": step.packages}
+            return {"bootstrap": s.packages}
         case i.Install():
-            return {"packages": step.packages}
+            return {"packages": s.packages}
         case i.Transaction():
-            return {"packages": step.requested, "locked": [package.nevra for package in step.packages]}
+            return {"packages": s.requested, "locked": [package.nevra for package in s.packages]}
         case i.Uninstall():
-            return {"remove-packages": step.packages, "optional": step.optional}
+            return {"remove-packages": s.packages, "optional": s.optional}
         case i.UpdateAll():
             return {"update": True}
         case i.WriteRepository():
-            return {"repository": step.id, "file": step.file, "options": dict(step.options)}
+            return {"repository": s.id, "file": s.file, "options": dict(s.options)}
         case i.DisableRepository():
-            return {"disable-repository": step.id, "optional": step.optional}
+            return {"disable-repository": s.id, "optional": s.optional}
         case i.ImportKey():
-            return {"import-key": step.path}
+            return {"import-key": s.path}
         case i.InstallGems():
-            return {"gems": step.gems, "flags": step.flags, "open-files": step.open_files}
+            return {"gems": s.gems, "flags": s.flags, "open-files": s.open_files}
         case i.CopyContext():
-            return {"copy": step.source, "to": step.to, "mode": step.mode, "owner": step.owner}
+            return {"copy": s.source, "to": s.to, "mode": s.mode, "owner": s.owner}
         case i.CopyImage():
-            return {"copy": step.source, "from": step.image, "to": step.to, "mode": step.mode, "owner": step.owner}
+            return {"copy": s.source, "from": s.image, "to": s.to, "mode": s.mode, "owner": s.owner}
         case i.CopyPayload():
-            package = {"package": step.package.name}
-            return {"copy": step.source, "from": package, "to": step.to, "mode": step.mode, "owner": step.owner}
+            package = {"package": s.package.name}
+            return {"copy": s.source, "from": package, "to": s.to, "mode": s.mode, "owner": s.owner}
         case i.CopyInside():
-            return {"copy": step.source, "to": step.to, "preserve": step.preserve, "optional": step.optional}
+            return {"copy": s.source, "to": s.to, "preserve": s.preserve, "optional": s.optional}
         case i.MakeDirectory():
-            return {"mkdir": step.paths, "mode": step.mode, "owner": step.owner}
+            return {"mkdir": s.paths, "mode": s.mode, "owner": s.owner}
         case i.ChangeMode():
-            return {"chmod": step.paths, "mode": step.mode, "recursive": step.recursive, "optional": step.optional}
+            return {"chmod": s.paths, "mode": s.mode, "recursive": s.recursive, "optional": s.optional}
         case i.ChangeOwner():
-            return {"chown": step.paths, "owner": step.owner, "recursive": step.recursive, "optional": step.optional}
+            return {"chown": s.paths, "owner": s.owner, "recursive": s.recursive, "optional": s.optional}
         case i.Symlink():
-            return {"symlink": step.link, "target": step.target, "force": step.force}
+            return {"symlink": s.link, "target": s.target, "force": s.force}
         case i.Touch():
-            return {"touch": step.paths, "mode": step.mode}
+            return {"touch": s.paths, "mode": s.mode}
         case i.RemovePath():
-            return {"remove": step.paths, "recursive": step.recursive, "optional": step.optional}
+            return {"remove": s.paths, "recursive": s.recursive, "optional": s.optional}
         case i.MovePath():
-            return {"move": step.source, "to": step.to}
+            return {"move": s.source, "to": s.to}
         case i.CommentLines():
-            return {"comment": step.pattern, "in": step.file, "optional": step.optional}
+            return {"comment": s.pattern, "in": s.file, "optional": s.optional}
         case i.ReplaceLines():
-            return {"replace": step.pattern, "in": step.file, "with": step.replacement, "optional": step.optional}
+            return {"replace": s.pattern, "in": s.file, "with": s.replacement, "optional": s.optional}
         case i.AppendLines():
-            return {"append": step.lines, "in": step.file}
+            return {"append": s.lines, "in": s.file}
         case i.AppendFile():
-            return {"append-file": step.source, "in": step.file}
+            return {"append-file": s.source, "in": s.file}
         case i.Require():
-            return {"require": step.pattern, "in": step.file}
+            return {"require": s.pattern, "in": s.file}
         case i.Download():
-            return {"download": step.url, "to": step.to, "mode": step.mode, "sha256": step.sha256}
+            return {"download": s.url, "to": s.to, "mode": s.mode, "sha256": s.sha256}
         case i.DeclareAccounts():
-            return {"accounts": {account.name: _account(account) for account in step.accounts}}
+            return {"accounts": {account.name: _account(account) for account in s.accounts}}
         case i.ChangeAccount():
-            return {"account": step.name, "home": step.home, "shell": step.shell, "groups": step.groups}
+            return {"account": s.name, "home": s.home, "shell": s.shell, "groups": s.groups}
         case i.Run():
-            return {"run": step.argv, "open-files": step.open_files}
+            return {"run": s.argv, "open-files": s.open_files}
         case _:
-            assert_never(step)
+            assert_never(s)
 
 
 def _account(account: i.Account) -> Said:
@@ -179,14 +187,14 @@ def _step_lines(step: i.Instruction) -> Iterator[Line]:
         spot = step.spot if lead == "  - " else NOWHERE
         if isinstance(value, dict) and key != "from":
             yield Line(f"{lead}{key}:", spot)
-            yield from (Line(f"      {_flow(name)}: {_flow(item)}") for name, item in value.items())
+            yield from (Line(f"      {flow(name)}: {flow(item)}") for name, item in value.items())
         elif _is_long(value):
             yield Line(f"{lead}{key}:", spot)
             for item in value:
                 at = item.spot if isinstance(item, i.PackageName) else NOWHERE
-                yield Line(f"      - {_flow(item)}", at)
+                yield Line(f"      - {flow(item)}", at)
         else:
-            yield Line(f"{lead}{key}: {_flow(value)}", spot)
+            yield Line(f"{lead}{key}: {flow(value)}", spot)
         lead = "    "
 
 
@@ -194,7 +202,7 @@ def _is_long(value: Any) -> bool:
     """Lists that are told a line an item: packages, for their Spots, and what would make a long line."""
     if not isinstance(value, tuple | list) or not value:
         return False
-    return isinstance(value[0], i.PackageName) or len(_flow(value)) > 70
+    return isinstance(value[0], i.PackageName) or len(flow(value)) > 70
 
 
 def _step_data(step: i.Instruction) -> Said:
@@ -211,7 +219,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-# ── configuration ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── configuration ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _config(config: i.OciConfig) -> Said:
@@ -223,8 +231,9 @@ def _config(config: i.OciConfig) -> Said:
         "labels": dict(config.labels), "annotations": dict(config.annotations),
         "volumes": config.volumes, "ports": config.ports,
     }  # fmt: skip
-    empty = {"env", "labels", "annotations", "volumes", "ports"}
-    return {key: value for key, value in every.items() if value is not None and (value or key not in empty)}
+    return {
+        key: value for key, value in every.items() if value or (value is not None and key not in MAPS | LISTS)
+    }
 
 
 def _health_check(check: i.HealthCheck) -> Any:
@@ -236,25 +245,31 @@ def _health_check(check: i.HealthCheck) -> Any:
     return {"command": command, **more} if more else command
 
 
-# ── YAML ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── YAML ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
     """A value on one line of YAML."""
     match value:
         case bool() | int():
             return json.dumps(value)
         case str():
             plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
-            return value if plain else json.dumps(value, ensure_ascii=False)
+            return value if plain else _quoted(value)
         case i.PackageName():
-            return _flow(value.name)
+            return flow(value.name)
         case Mapping():
-            return "{" + ", ".join(f"{_flow(key)}: {_flow(item)}" for key, item in value.items()) + "}"
+            return "{" + ", ".join(f"{flow(key)}: {flow(item)}" for key, item in value.items()) + "}"
         case Sequence():
-            return f"[{', '.join(map(_flow, value))}]"
+            return f"[{', '.join(map(flow, value))}]"
         case _:
             raise TypeError(value)
+
+
+def _quoted(text: str) -> str:
+    # As in JSON, but YAML takes fewer characters as they are, and has its own escape for the far ones.
+    signs = json.dumps(text, ensure_ascii=False)
+    return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in signs)
 
 
 def beside(told: Iterable[Line], width: int = 64) -> Iterator[tuple[str, str]]:
