@@ -29,19 +29,28 @@ DEEPEST = 40
 
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
+_TRUE = ("yes", "on", "true")
 _OTHER_WORDS = {
-    form
+    form: "nothing" if word == "null" else "true or false"
     for word in ("yes", "no", "on", "off", "true", "false", "null")
     for form in (word, word.capitalize(), word.upper())
-} - _WORDS.keys()
-# Everything that some YAML reader takes for a number or a date; it begins with one of these.
+    if form not in _WORDS
+}
+# Everything that some reader takes for a number or a date begins with one of these.
 _NUMERIC_START = frozenset("0123456789+-.")
-_NUMERIC = re.compile(
-    r"[-+]?[0-9][0-9_]*|0o[0-7]+|[-+]?0x[0-9a-fA-F_]+|[-+]?0b[01_]+"
-    r"|[-+]?(?:[0-9][0-9_]*)?\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
+_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?")
+_NUMBER = re.compile(
+    r"[-+]?[0-9][0-9_]*|[-+]?0o[0-7_]+|[-+]?0x[0-9a-fA-F_]+|[-+]?0b[01_]+"
+    r"|[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
     r"|[-+]?[0-9]+(?::[0-5]?[0-9])+(?:\.[0-9_]*)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
-    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?"
 )
+
+
+def _other_meaning(plain: str) -> str:
+    """What an unquoted text also means in some version of YAML; empty when it is text in all."""
+    if _DATE.fullmatch(plain):
+        return "a date"
+    return "a number" if _NUMBER.fullmatch(plain) else _OTHER_WORDS.get(plain, "")
 
 
 def read(path: Path | str) -> Written:
@@ -128,8 +137,8 @@ class _Reader:
         self._next()  # the document's end
         event = self._next()
         if type(event) is DocumentStartEvent:
-            self._note(_position(event), "several-documents", "a second document begins here",
-                       "write one document a file")  # fmt: skip
+            message, hint = "a second document begins here", "write one document a file"
+            self._note(_position(event), "several-documents", message, hint)
         templated = is_template(self._source) and any(map(is_template, strings(data)))
         return Written(self._file, data, marks, templated)
 
@@ -150,8 +159,10 @@ class _Reader:
                 self._note(position, "nul-character", "a text cannot hold a NUL character")
             return value, position
         if kind is AliasEvent:
-            self._note(_position(event), "yaml-alias", f"an alias (*{event.anchor}) is not allowed",
-                       "write the value out, or share it with a trait")  # fmt: skip
+            message = f"an alias (*{event.anchor}) is not allowed"
+            self._note(
+                _position(event), "yaml-alias", message, "write the value out, or share it with a trait"
+            )
             raise _Stop
         if event.anchor is not None or event.tag is not None:
             self._refuse_properties(event)
@@ -183,8 +194,8 @@ class _Reader:
                 key = str(key)
             elif key in items:
                 first = (spot_of(self._file, marks[key][0]), "first written here")
-                self._note(mark, "duplicate-key", f"the key '{key}' is written twice",
-                           "keep one of them", (first,))  # fmt: skip
+                message = f"the key '{key}' is written twice"
+                self._note(mark, "duplicate-key", message, "keep one of them", (first,))
             items[key], inner = self._value(self._next(), depth + 1)
             marks.setdefault(key, (mark, inner))
         return items, (position, marks)
@@ -192,22 +203,25 @@ class _Reader:
     def _plain(self, value: str, position: int) -> Any:
         if _INTEGER.fullmatch(value) and value != "-0":
             return int(value)
-        if value in _OTHER_WORDS or (_NUMERIC.fullmatch(value) and value not in (".", "-", "+", "-.", "+.")):
+        meaning = _other_meaning(value)
+        if meaning:
             hint = f'quote it if it is text: "{value}"'
-            if value.lower() in ("yes", "on", "true"):
-                hint = f"write true, or {hint}"
-            elif value.lower() in ("no", "off", "false"):
-                hint = f"write false, or {hint}"
-            self._note(position, "ambiguous-text", f"{value} is not read alike by all that read YAML", hint)
+            if meaning == "true or false":
+                hint = f"write {'true' if value.lower() in _TRUE else 'false'}, or {hint}"
+            message = f"unquoted, {value} is {meaning} to some readers of YAML and text to others"
+            self._note(position, "ambiguous-text", message, hint)
         return value
 
     def _refuse_properties(self, event: Any) -> None:
         if event.anchor is not None:
-            self._note(_position(event), "yaml-alias", f"an anchor (&{event.anchor}) is not allowed",
-                       "write the value out where it is wanted, or share it with a trait")  # fmt: skip
+            message, hint = (
+                f"an anchor (&{event.anchor}) is not allowed",
+                "write the value out, or share it with a trait",
+            )
+            self._note(_position(event), "yaml-alias", message, hint)
         if event.tag is not None:
-            self._note(_position(event), "yaml-tag", f"a tag ({event.tag}) is not allowed",
-                       "leave the tag out")  # fmt: skip
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._note(_position(event), "yaml-tag", f"a tag ({tag}) is not allowed", "leave the tag out")
 
     def _syntax(self, error: MarkedYAMLError) -> None:
         mark, begin = error.problem_mark, error.context_mark

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot, closest
 from buildsys.recipe import document, schema
 from buildsys.recipe.collecting import collector_resting
 from buildsys.recipe.variables import Holes, holes
@@ -202,8 +202,6 @@ def _no_set(directory: Path) -> Diagnostic:
         hint = closest(directory.name, known) or (
             f"sets beside it: {', '.join(sorted(known))}" if known else ""
         )
-        return Diagnostic(Spot(str(directory)), "no-set", "there is no such folder", hint)
-    message = "this folder is no image set: it has no set.yaml"
-    return Diagnostic(
-        Spot(str(directory)), "no-set", message, "name the folder of a set, like recipes/stable-pike"
-    )
+        return Diagnostic(NOWHERE, "no-set", f"there is no folder {directory}", hint)
+    message = f"{directory} is no image set: it has no set.yaml"
+    return Diagnostic(NOWHERE, "no-set", message, "name the folder of a set, like recipes/stable-pike")

@@ -246,10 +246,7 @@ class _Resolver:
             return text
         whole = self._library.directory / text
         if not whole.exists():
-            hint = (
-                closest(whole.name, [entry.name for entry in whole.parent.iterdir()])
-                if whole.parent.is_dir()
-                else ""
-            )
+            beside = [entry.name for entry in whole.parent.iterdir()] if whole.parent.is_dir() else []
+            hint = closest(whole.name, beside) or "a relative path begins at the set's folder"
             self._notes.problem(path, ("missing-file", f"there is no {whole}", hint))
         return str(whole)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from buildsys.diagnostics import Diagnostic, Spot, closest
@@ -48,6 +49,7 @@ class Traits:
         self._around = around
         self._found = found
         self._known: dict[tuple[str, str, str], Parts] = {}
+        self._told: set[tuple[Spot, str, str]] = set()
         self._parameters = {name: _parameters(trait, found) for name, trait in traits.items()}
         self._needs_image = _needing_image(traits)
         edges = {name: _used(trait.written, traits) for name, trait in traits.items()}
@@ -113,8 +115,21 @@ class Traits:
         key = (name, parameters, image if self._needs_image[name] else "")
         known = self._known.get(key)
         if known is None:
+            before = len(self._found)
             known = self._known[key] = self._expand(trait, bound, image, (*within, name), parameters)
+            if len(self._found) > before:
+                self._tell_where_used(before, written.key_spot(*path, name))
         return known
+
+    def _tell_where_used(self, start: int, spot: Spot) -> None:
+        """Tell a mistake in a trait once, with the place of its first use, which may be what is wrong."""
+        fresh = self._found[start:]
+        del self._found[start:]
+        for item in fresh:
+            what = (item.spot, item.code, item.message)
+            if what not in self._told:
+                self._told.add(what)
+                self._found.append(replace(item, related=(*item.related, (spot, "used here"))))
 
     def _expand(
         self, trait: Source[schema.Trait], bound: Scope, image: str, within: tuple[str, ...], parameters: str

@@ -5,6 +5,7 @@ None, and `buildsys.resolve` alone says what that means.
 """
 
 from buildsys.recipe.schema.base import Model
+from buildsys.recipe.schema.editor import json_schema
 from buildsys.recipe.schema.files import (
     Account,
     AddRemove,
@@ -30,5 +31,5 @@ from buildsys.recipe.schema.steps import VERBS, AnyStep
 __all__ = [
     "VERBS", "Account", "AddRemove", "AnyStep", "BaseImage", "Bootstrap", "DownloadSource", "Fragment",
     "HealthCheck", "Model", "Overlay", "Patch", "Recipe", "Repository", "RepositoryFile", "SetFile", "Site",
-    "StepsPatch", "Trait", "UsesPatch", "check_template", "read", "read_filled",
+    "StepsPatch", "Trait", "UsesPatch", "check_template", "json_schema", "read", "read_filled",
 ]  # fmt: skip

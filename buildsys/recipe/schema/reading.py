@@ -127,7 +127,7 @@ def _unknown_key(holder: type[Model] | None, written: Written, path: Path) -> Di
 
 def _no_verb(written: Written, path: Path, value: Any) -> Diagnostic:
     if not isinstance(value, dict):
-        message = f"{_name(path)}: a step is a map whose one key says what is done, not {_described(value)}"
+        message = f"a step is a map whose one key says what is done, not {_described(value)}"
         return Diagnostic(written.spot(*path), "unknown-step", message, "for example: - mkdir: /path")
     qualifiers = {key_of(field) for model in VERBS.values() for field in model.model_fields}
     for key in value:
@@ -164,11 +164,14 @@ def _noun(holder: type[Model] | None, path: Path) -> str:
 
 
 def _name(path: Path) -> str:
-    """A path in words: `steps[2].mode` as a person would say it."""
-    text = ""
-    for step in path:
-        text += f"[{step + 1}]" if isinstance(step, int) else f".{step}" if text else step
-    return f"'{text}'" if text else "this file"
+    """What stands at a path, as a person would call it who looks at the place."""
+    if not path:
+        return "this file"
+    last = path[-1]
+    if isinstance(last, str):
+        return f"'{last}'"
+    holder = next((step for step in reversed(path) if isinstance(step, str)), "")
+    return f"item {last + 1} of '{holder}'" if holder else f"item {last + 1}"
 
 
 def _described(value: Any) -> str:

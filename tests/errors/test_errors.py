@@ -1,0 +1,129 @@
+"""Every diagnostic, word by word: a folder for each code holds what is wrong and exactly what is said.
+
+A folder `CODE` or `CODE+MORE` holds the files that differ from `any-set/`, and `expected.txt`. `command`
+says what is checked when it is not just `check demo`; `prepare` makes what git cannot hold.
+Rewrite the expected texts with `pytest --rewrite tests/errors`, and read the difference.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import shutil
+from argparse import ArgumentParser
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from buildsys import diagnostics
+from buildsys.diagnostics import Refused
+from buildsys.graph import ImageGraph
+from buildsys.recipe.library import load_set
+from buildsys.resolve import resolve
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+CASES = sorted(
+    path.name for path in HERE.iterdir() if path.is_dir() and path.name not in {"any-set", "__pycache__"}
+)
+CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_says_exactly(
+    case: str, golden: Callable[[str, Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(HERE / "any-set", tmp_path, dirs_exist_ok=True)
+    shutil.copytree(HERE / case, tmp_path, dirs_exist_ok=True, symlinks=True)
+    monkeypatch.chdir(tmp_path)
+    prepare(Path("prepare"))
+    diagnostics._lines.cache_clear()
+    with pytest.raises(Refused) as refused:
+        check(Path("command").read_text() if Path("command").exists() else "check demo")
+    assert {item.code for item in refused.value.diagnostics} == {case.partition("+")[0]}
+    golden(refused.value.text() + "\n", HERE / case / "expected.txt")
+
+
+def test_the_set_they_all_change_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(HERE / "any-set")
+    check("check demo --site here --variable driver=odl --select base")
+
+
+def check(command: str) -> None:
+    """What `buildsys check` does with a set, without the command line."""
+    parser = ArgumentParser()
+    parser.add_argument("verb")
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--site")
+    parser.add_argument("--overlay", action="append", type=Path, default=[])
+    parser.add_argument("--variable", action="append", default=[])
+    parser.add_argument("--select", nargs="+", default=[])
+    given = parser.parse_args(shlex.split(command))
+    library = load_set(given.directory, given.overlay)
+    variables = dict(text.split("=", 1) for text in given.variable)
+    image_set = resolve(library, site=given.site, variables=variables, stand_ins=None)
+    ImageGraph(image_set.images, image_set.profiles).select(given.select)
+
+
+def prepare(file: Path) -> None:
+    """`grow PATH BYTES` makes a file that large, `fifo PATH` makes a pipe."""
+    for line in file.read_text().splitlines() if file.exists() else []:
+        what, path, *size = line.split()
+        if what == "grow":
+            Path(path).write_bytes(Path(path).read_bytes().ljust(int(size[0]), b"#"))
+        else:
+            os.mkfifo(path)
+
+
+# No code without a folder, none that is not in the catalogue ------------------------------------
+
+
+def codes(*modules: Path) -> set[str]:
+    """The codes that modules name: second in a Diagnostic, first in a problem or a note of one."""
+    found = set()
+    for module in modules:
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                name = (
+                    node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                )
+                texts = (
+                    node.args[:3]
+                    if name in {"Diagnostic", "diagnostic", "_note", "_refuse", "_refused", "_Unfillable"}
+                    else []
+                )
+            else:
+                texts = node.elts[:1] if isinstance(node, ast.Tuple) and len(node.elts) == 3 else []
+            for text in texts:
+                if (
+                    isinstance(text, ast.Constant)
+                    and isinstance(text.value, str)
+                    and CODE.fullmatch(text.value)
+                ):
+                    found.add(text.value)
+    return found
+
+
+def modules(*rooms: str) -> list[Path]:
+    files = [ROOT / "buildsys" / room for room in rooms]
+    return [module for file in files for module in ([file] if file.is_file() else file.rglob("*.py"))]
+
+
+def test_every_code_of_recipes_has_a_folder() -> None:
+    named = codes(*modules("recipe", "resolve", "graph.py"))
+    assert named == {case.partition("+")[0] for case in CASES}
+
+
+def test_every_code_of_other_rooms_is_named_by_a_test() -> None:
+    tests = "\n".join(file.read_text("utf-8") for file in (ROOT / "tests").rglob("*.py"))
+    others = codes(*modules(".")) - codes(*modules("recipe", "resolve", "graph.py"))
+    assert {code for code in others if f'"{code}"' not in tests} == set()
+
+
+def test_the_catalogue_names_every_code_once() -> None:
+    catalogue = (ROOT / "docs" / "reference" / "errors.md").read_text("utf-8")
+    listed = re.findall(r"^\| `([a-z0-9-]+)` \|", catalogue, flags=re.MULTILINE)
+    assert sorted(listed) == sorted(codes(*modules(".")))
