@@ -1,0 +1,28 @@
+"""Fixtures of the runtime's tests: roots to enter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("tests.runtime.roots")
+
+from tests.runtime.roots import SHELLS, Box, copy_root, make_plan, make_root  # noqa: E402 - rewritten on import
+
+
+@pytest.fixture(scope="session")
+def shell_roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A root for each shell; tests work on copies."""
+    place = tmp_path_factory.mktemp("roots")
+    for shell in SHELLS:
+        make_root(place / shell, shell)
+    return {shell: place / shell for shell in SHELLS}
+
+
+@pytest.fixture(params=SHELLS)
+def box(request: pytest.FixtureRequest, shell_roots: dict[str, Path], tmp_path: Path) -> Box:
+    """A root of this test's own, once with each shell."""
+    copy_root(shell_roots[request.param], tmp_path / "root")
+    make_plan(tmp_path / "plan")
+    return Box(tmp_path / "root", tmp_path / "plan", tmp_path / "scratch")
