@@ -1,4 +1,4 @@
-"""Small roots to enter: one of busybox, and one for each shell of the host that an image may have as /bin/sh."""
+"""Small roots to enter: one of busybox, and one for each shell of the host that may be an image's /bin/sh."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from buildsys.command import Command
 RUNTIME = Path(__file__).parents[2] / "buildsys/plan/runtime"
 SHELLS = ("busybox", "dash", "bash")
 PROGRAMS = (
-    "awk cat chgrp chmod chown cp cut dirname find grep head id ln ls mkdir mv printf readlink rm sed sha256sum "
-    "sort stat tail touch xargs"
+    "awk cat chmod chown cp dirname find grep id ln mkdir mv printf readlink rm sed sha256sum stat tail touch xargs"
 ).split()
 """What the verbs call, and what these tests call beside them."""
 
@@ -73,9 +72,9 @@ class Box:
         """Run lines of shell in the root, as a step's here-document does."""
         self.scratch.mkdir(exist_ok=True)
         sources = [f"{name}={path}" for name, path in self.sources.items()]
-        argv = ["bash", "-c", ENTER, "step", self.plan, self.plan / "lib", self.root, self.scratch, *sources]
+        places = map(str, (self.plan, self.plan / "lib", self.root, self.scratch))
         done = subprocess.run(
-            argv,
+            ["bash", "-c", ENTER, "step", *places, *sources],
             input="".join(f"{line}\n" for line in lines),
             text=True,
             stdout=subprocess.PIPE,
@@ -116,7 +115,7 @@ class Box:
 
 
 def make_root(root: Path, shell: str) -> None:
-    """Fill an empty directory with the least an image has: a shell, base utilities, accounts of the system."""
+    """Fill an empty directory with the least an image has: a shell, base utilities, system accounts."""
     if shell == "busybox":
         _busybox(root)
     else:

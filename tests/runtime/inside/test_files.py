@@ -89,11 +89,11 @@ def test_owner_that_does_not_exist_fails_and_is_named(box: Box, owner: str) -> N
 @pytest.mark.parametrize("path", ["/srv/nothing", "/srv/*.none", "/none/*/x", "/srv/[x"])
 def test_what_names_nothing_fails_unless_optional(box: Box, verb: tuple[str, ...], path: str) -> None:
     box.path("/srv").mkdir()
-    said = box.fails((*verb, path))
-    assert (
-        said
-        == f'error: {path}: no such path in the image\n  hint: if that is as it should be, say "optional: true"\n'
-    )
+    said = box.fails((*verb, path)).splitlines()
+    assert said == [
+        f"error: {path}: no such path in the image",
+        '  hint: if that is as it should be, say "optional: true"',
+    ]
     box.works(("optional", *verb, path))
 
 
