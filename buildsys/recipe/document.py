@@ -20,6 +20,8 @@ from yaml.reader import ReaderError
 from buildsys.diagnostics import Diagnostic, Refused, Spot
 from buildsys.recipe.written import LINE, Marks, Written, is_template, spot_of, strings
 
+__all__ = ["DEEPEST", "LARGEST", "Written", "parse", "read"]
+
 Related = tuple[tuple[Spot, str], ...]
 
 LARGEST = 1 << 20
