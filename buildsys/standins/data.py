@@ -87,6 +87,8 @@ class StandinData(_Strict):
     scripts: Scripts
     modes: dict[FilePath, Mode] = {}
     """Modes other than 0755 of directories and programs and 0644 of other files."""
+    owners: dict[FilePath, Name] = {}
+    """Directories of an account: its user and group, by name. Others are root's."""
     unverified: list[FilePath] = []
     """Files that are meant to change: rpm -V looks at their owner and mode only."""
     gems: dict[Name, str] = {}

@@ -22,6 +22,7 @@ class Entry:
     mode: int
     content: bytes = b""
     target: str = ""
+    owner: str = "root"
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def _refuse_shared(all_packages: Iterable[Package]) -> None:
 
 
 def _with_directories(package: Package, data: StandinData, all_packages: Iterable[Package]) -> Package:
-    """The package with the modes of the data file, and with every directory that its paths need.
+    """The package with the modes and owners of the data file, and with every directory that its paths need.
 
     A directory that nobody owned would get the time of its installation.
     """
@@ -175,4 +176,7 @@ def _with_directories(package: Package, data: StandinData, all_packages: Iterabl
     for path, mode in data.modes.items():
         if path in entries:
             entries[path] = replace(entries[path], mode=int(mode, 8))
+    for path, owner in data.owners.items():
+        if path in entries:
+            entries[path] = replace(entries[path], owner=owner)
     return replace(package, entries=tuple(sorted(entries.values())))

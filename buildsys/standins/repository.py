@@ -41,7 +41,7 @@ def build_repository(data_file: Path, output: Path, *, work: Path | None = None)
 
     Raises:
         Refused: mistakes in the data file.
-        StandinError: a tool is missing or failed, or nothing can be written.
+        StandinError: a tool is missing or failed, nothing can be written, or `output` holds something else.
     """
     output = output.absolute()
     busybox = find_busybox()
@@ -51,6 +51,7 @@ def build_repository(data_file: Path, output: Path, *, work: Path | None = None)
     try:
         with _lock(output):
             if not _is_fresh(output, inputs):
+                _refuse_foreign(output)
                 _build(data_file, output, work, busybox, inputs)
     except OSError as error:
         raise StandinError(f"{error.filename or output}: {error.strerror}") from error
@@ -90,6 +91,20 @@ def _is_fresh(output: Path, inputs: str) -> bool:
         return all((output / path).stat().st_size == file["size"] for path, file in manifest["files"].items())
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _refuse_foreign(output: Path) -> None:
+    """Refuse to replace, and so remove, a directory that was not made here."""
+    if not output.exists() or not any(output.iterdir()):
+        return
+    try:
+        ours = "input" in json.loads((output / MANIFEST).read_bytes())
+    except (OSError, ValueError, TypeError):
+        ours = False
+    if not ours:
+        raise StandinError(
+            f"{output} holds something else than stand-ins: name another directory, or remove it"
+        )
 
 
 @contextmanager

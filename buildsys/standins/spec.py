@@ -65,7 +65,7 @@ def _scriptlet(kind: str, name: str, text: str) -> list[str]:
 
 def _file(entry: Entry, unverified: frozenset[str]) -> str:
     """One line of %files: the mode stands there, so that the builder's umask does not matter."""
-    attributes = f"%attr({entry.mode:04o}, root, root)"
+    attributes = f"%attr({entry.mode:04o}, {entry.owner}, {entry.owner})"
     match entry.kind:
         case "directory":
             return f"%dir {attributes} {entry.path}"

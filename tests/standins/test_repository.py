@@ -250,6 +250,24 @@ def test_a_disk_that_takes_nothing_is_a_plain_error(tiny: Path, tmp_path: Path) 
         build_repository(tiny, tmp_path / "file/output")
 
 
+@pytest.mark.parametrize("manifest", [None, "[]", "{}", "{", '{"input": "of another program"'])
+def test_a_directory_of_something_else_is_never_replaced(
+    tiny: Path, tmp_path: Path, manifest: str | None
+) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters/to-mother").write_text("Dear mother")
+    if manifest:
+        (tmp_path / "letters/manifest.json").write_text(manifest)
+    with pytest.raises(StandinError, match="holds something else than stand-ins"):
+        build_repository(tiny, tmp_path / "letters")
+    assert (tmp_path / "letters/to-mother").read_text() == "Dear mother"
+
+
+def test_an_empty_directory_is_filled(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "output").mkdir()
+    manifest(build_repository(tiny, tmp_path / "output"))
+
+
 def test_rpmbuild_is_not_led_astray_by_a_path(tiny: Path, tmp_path: Path) -> None:
     work = tmp_path / "50% off"
     work.mkdir()
