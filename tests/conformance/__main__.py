@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with store.opened(given.store, given.runroot, tuple(facts.images), given.name) as built:
             result = check(facts, built, reference.References(files, downloads, newest))
     except FileNotFoundError as error:
-        return _refuse(3, f"not found: {error.filename}")
+        tool = "/" not in str(error.filename)
+        return _refuse(3 if tool else 2, f"not found: {error.filename}")
     except (OSError, ValueError) as error:
         return _refuse(2, str(error))
     except subprocess.CalledProcessError as error:

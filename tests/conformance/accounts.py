@@ -24,10 +24,10 @@ def created(scene: Scene, step: Step) -> Iterator[Finding]:
 
 def _account(scene: Scene, fact: Fact, account: Account) -> Iterator[Finding]:
     line, group = scene.passwd.get(account.name), scene.groups.get(account.name)
-    expected = f"uid {account.uid}, gid {account.gid}, shell {account.shell}"
-    found = f"uid {line.uid}, gid {line.gid}, shell {line.shell}" if line else "no such user"
+    expected = {"uid": account.uid, "gid": account.gid, "shell": account.shell}
+    found = {"uid": line.uid, "gid": line.gid, "shell": line.shell} if line else "no such user"
     yield same(scene.name, fact, expected, found)
-    yield same(scene.name, fact, f"group {account.gid}", f"group {group.gid}" if group else "no such group")
+    yield same(scene.name, fact, {"group": account.gid}, {"group": group.gid} if group else "no such group")
 
 
 def changed(scene: Scene, step: Step) -> Iterator[Finding]:
@@ -41,7 +41,9 @@ def changed(scene: Scene, step: Step) -> Iterator[Finding]:
             found = f"{user}: home {line.home}" if line else f"{user}: no such user"
             yield same(scene.name, step.fact, f"{user}: home {home}", found)
         else:
-            yield Finding(scene.name, step.fact, "overtaken", f"home {home}", str(homes[-1].fact))
+            yield Finding(
+                scene.name, step.fact, "overtaken", f"home {home}", f"overtaken by {homes[-1].fact}"
+            )
     for name in step.texts("groups"):
         group = scene.groups.get(name)
         joined = group is not None and line is not None and (user in group.members or line.gid == group.gid)

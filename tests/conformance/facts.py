@@ -47,10 +47,7 @@ class CopiedFile:
     to: str
     size: int
     sha256: str
-
-    @property
-    def fact(self) -> Fact:
-        return Fact(self.image, "file", self.to)
+    fact: Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +59,7 @@ class Step:
     number: int
     kind: str
     values: Mapping[str, Any] = field(hash=False)
-
-    @property
-    def fact(self) -> Fact:
-        words = [word for key, value in self.values.items() for word in _words(key, value)]
-        return Fact(self.image, "step", f"{self.number} {' '.join([self.kind, *words])}")
+    fact: Fact
 
     def text(self, key: str) -> str:
         """The value of `key`, empty when the step has none."""
@@ -179,14 +172,22 @@ def load(folder: Path = FOLDER) -> Facts:
 def _events(image: str, packages: list[Any], files: list[Any], steps: list[Any]) -> tuple[Event, ...]:
     # Where a transaction and a step share a place in the order, the step acted on what was installed.
     events: list[Event] = [Transaction(image, item["seq"], tuple(item["packages"])) for item in packages]
-    events += [
-        CopiedFile(image, item["seq"], item["source"], item["to"], item["bytes"], item["sha256"])
-        for item in files
-    ]
+    for item in files:
+        fact = Fact(image, "file", item["to"])
+        events.append(
+            CopiedFile(image, item["seq"], item["source"], item["to"], item["bytes"], item["sha256"], fact)
+        )
     for number, item in enumerate(steps, 1):
         values = {key: value for key, value in item.items() if key not in ("seq", "kind")}
-        events.append(Step(image, item["seq"], number, item["kind"], values))
+        events.append(step(image, number, item["kind"], values, seq=item["seq"]))
     return tuple(sorted(events, key=lambda event: event.seq))
+
+
+def step(image: str, number: int, kind: str, values: Mapping[str, Any], *, seq: int = 0) -> Step:
+    """A step with the fact that names it."""
+    words = [word for key, value in values.items() for word in _words(key, value)]
+    fact = Fact(image, "step", f"{number} {' '.join([kind, *words])}")
+    return Step(image, seq, number, kind, values, fact)
 
 
 def _words(key: str, value: object) -> list[str]:

@@ -27,15 +27,16 @@ class Finding:
     def __str__(self) -> str:
         of = "" if self.fact.image == self.image else f" (of {self.fact.image})"
         return (
-            f"{self.image}: {self.fact.topic} {self.fact.subject}{of}: "
+            f"{self.image}: {f'{self.fact.topic} {self.fact.subject}'.rstrip()}{of}: "
             f"expected {self.expected}, found {self.found}"
         )
 
 
 def same(image: str, fact: Fact, expected: object, found: object) -> Finding:
-    """A finding that passes when the two are equal."""
-    verdict: Verdict = "passed" if expected == found else "failed"
-    return Finding(image, fact, verdict, _text(expected), _text(found))
+    """A finding that passes when the two are equal; only one that fails has words."""
+    if expected == found:
+        return Finding(image, fact, "passed")
+    return Finding(image, fact, "failed", _text(expected), _text(found))
 
 
 def holds(image: str, fact: Fact, truth: object, expected: str, found: str) -> Finding:
@@ -46,4 +47,6 @@ def holds(image: str, fact: Fact, truth: object, expected: str, found: str) -> F
 def _text(value: object) -> str:
     if isinstance(value, tuple):
         value = list(value)
+    if isinstance(value, dict):
+        value = ", ".join(f"{key} {text}" for key, text in value.items())
     return "nothing" if value in (None, "", []) else str(value)

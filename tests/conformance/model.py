@@ -67,10 +67,11 @@ class AlteredTree:
     changes: Mapping[str, Entry | None]
 
     def entry(self, path: str) -> Entry | None:
-        if path in self.changes:
-            return self.changes[path]
-        if any(change is None and path.startswith(gone + "/") for gone, change in self.changes.items()):
-            return None
+        for changed, change in self.changes.items():
+            if path == changed:
+                return change
+            if change is None and path.startswith(changed + "/"):
+                return None
         return self.tree.entry(path)
 
     def names(self, path: str) -> tuple[str, ...]:

@@ -24,20 +24,20 @@ def canonical(tree: Tree, path: str, *, follow: bool = False) -> str:
 def _canonical(tree: Tree, path: str, *, follow: bool, budget: int) -> str:
     if budget == 0:
         return path
-    here = "/"
-    parts = [part for part in path.split("/") if part not in ("", ".")]
+    here = ""
+    parts = [part for part in path.split("/") if part and part != "."]
     for index, part in enumerate(parts):
         if part == "..":
-            here = posixpath.dirname(here)
+            here = here.rpartition("/")[0]
             continue
-        step = posixpath.join(here, part)
+        step = f"{here}/{part}"
         entry = tree.entry(step) if follow or index < len(parts) - 1 else None
         if entry is not None and entry.kind == "link":
-            rest = "/".join(parts[index + 1 :])
-            joined = posixpath.join(here, entry.target, rest).rstrip("/") or "/"
-            return _canonical(tree, joined, follow=follow, budget=budget - 1)
+            start = entry.target if entry.target.startswith("/") else f"{here}/{entry.target}"
+            rest = "/".join([start, *parts[index + 1 :]])
+            return _canonical(tree, rest, follow=follow, budget=budget - 1)
         here = step
-    return here
+    return here or "/"
 
 
 def look(tree: Tree, path: str, *, follow: bool = True) -> Entry | None:

@@ -12,11 +12,11 @@ _HEALTH = "/usr/share/openstack-tripleo-common/healthcheck"
 _SCRIPTS = """
     aodh-evaluator aodh-listener aodh-notifier ceilometer-agent-central ceilometer-agent-ipmi
     ceilometer-agent-notification cinder-backup cinder-scheduler cinder-volume glance-api heat-api
-    heat-api-cfn heat-engine ironic-conductor keystone-public manila-scheduler mariadb mistral-engine mistral-executor
-    neutron-dhcp neutron-l3 neutron-metadata neutron-ovs-agent nova-api nova-compute nova-conductor
-    nova-consoleauth nova-ironic nova-scheduler nova-vnc-proxy octavia-health-manager octavia-housekeeping
-    octavia-worker opendaylight-api rabbitmq sahara-engine sensu-client swift-account-server
-    swift-container-server swift-object-server swift-proxy
+    heat-api-cfn heat-engine ironic-conductor keystone-public manila-scheduler mariadb mistral-engine
+    mistral-executor neutron-dhcp neutron-l3 neutron-metadata neutron-ovs-agent nova-api nova-compute
+    nova-conductor nova-consoleauth nova-ironic nova-scheduler nova-vnc-proxy octavia-health-manager
+    octavia-housekeeping octavia-worker opendaylight-api rabbitmq sahara-engine sensu-client
+    swift-account-server swift-container-server swift-object-server swift-proxy
 """.split()
 
 Files = dict[str, str | None]

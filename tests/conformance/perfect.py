@@ -11,11 +11,13 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from .check import scenes
 from .facts import CopiedFile, Event, Facts, ImageFacts, Step, Transaction
 from .model import BuiltImage, Config, Deviation, Entry, OwnedFile, Package, memory_tree
 from .paths import pattern_matches
 from .payload import BEGINNING, PAYLOAD, REQUIRES, VALUES, public_key
 from .reference import References, of
+from .scene import Scene
 
 
 def references(facts: Facts) -> References:
@@ -40,6 +42,21 @@ def images(facts: Facts) -> dict[str, BuiltImage]:
         world = worlds[image.parent].child() if image.parent else World(facts)
         worlds[name] = world.carry_out(image)
     return {name: world.image(name) for name, world in worlds.items()}
+
+
+@dataclass(frozen=True)
+class PerfectSet:
+    """The images, each beside its facts, and what they are compared with."""
+
+    images: dict[str, BuiltImage]
+    scenes: dict[str, Scene]
+    references: References
+
+
+def made(facts: Facts) -> PerfectSet:
+    """The perfect set of some facts."""
+    built = images(facts)
+    return PerfectSet(built, scenes(facts, built), references(facts))
 
 
 @dataclass

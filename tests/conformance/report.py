@@ -91,16 +91,15 @@ def _table(report: Report, judged: dict[tuple[str, Fact], Verdict]) -> Iterator[
 
 
 def _failures(findings: Iterable[Finding]) -> list[str]:
-    """A line for each failure; what an image passes on to its descendants is one line."""
+    """A line for each failure; the same failure in several images, most often descendants, is one line."""
     grouped: dict[tuple[Fact, str, str], list[Finding]] = {}
     for finding in findings:
         if finding.verdict == "failed":
             grouped.setdefault((finding.fact, finding.expected, finding.found), []).append(finding)
     lines = []
-    for (fact, _, _), group in grouped.items():
-        inherited = group[0].image == fact.image
-        more = f" (and in {len(group) - 1} descendants)" if inherited and len(group) > 1 else ""
-        lines += [f"* {finding}{more}" for finding in (group[:1] if inherited else group)]
+    for first, *rest in grouped.values():
+        others = " ".join(dict.fromkeys(finding.image for finding in rest if finding.image != first.image))
+        lines.append(f"* {first}" + (f" (also in {others})" if others else ""))
     return lines
 
 

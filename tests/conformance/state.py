@@ -89,8 +89,8 @@ def _agreed(left: tuple[int, int], said: tuple[int, int], other: tuple[int, int]
 def _by(aspect: Aspect, later: Sequence[Moment]) -> str:
     last = next(item for item in reversed(later) if aspect in item.setting.values or item.setting.replaces)
     if isinstance(last.event, Transaction):
-        return f"packages of {last.event.image}"
-    return str(last.event.fact)
+        return f"overtaken by packages of {last.event.image}"
+    return f"overtaken by {last.event.fact}"
 
 
 def _true(aspect: Aspect, value: Value, entry: Entry | None) -> bool:

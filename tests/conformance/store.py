@@ -63,7 +63,10 @@ def opened(
         try:
             data = pool.map(partial(_container, scratch), references.items())
             inspected = dict(zip(references, data, strict=True))
-            mounts = dict(line.split(None, 1) for line in _run([*scratch, "mount", *references]).splitlines())
+            if references:
+                _run([*scratch, "mount", *references])
+            # With one name it prints the mount point alone; asked for none it lists them all.
+            mounts = dict(line.split(None, 1) for line in _run([*scratch, "mount"]).splitlines())
             reader = Reader(Path(folder))
             arguments = ((name, inspected[name], mounts[name]) for name in references)
             yield dict(zip(references, pool.map(lambda given: reader.image(*given), arguments), strict=True))
@@ -157,7 +160,8 @@ class Reader:
             exact = [f"{name}-{version}-{release}.{arch}" for name, _, version, release, arch, _ in unknown]
             details = _details(_run([*rpm, "-q", "--queryformat", _DETAIL, *exact]))
             for row in unknown:
-                self.known["\t".join(row)] = Package(row[0], row[1], row[2], row[3], *details[row[0]])
+                package = Package(row[0], row[1], row[2], row[3], *details[row[0]])
+                self.known.setdefault("\t".join(row), package)
         return {row[0]: self.known[key] for key, row in installed.items()}, keys
 
 
