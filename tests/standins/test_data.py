@@ -26,9 +26,6 @@ requires: [filesystem] | requires: [stone, rock]
 1:2.0-1.el7 | 2.0.0
 13:14 '2.0.0' is not a version as [EPOCH:]VERSION-RELEASE [bad-text]
 
-1:2.0-1.el7 | 2.0
-13:14 2.0 is not read alike by all that read YAML [ambiguous-text] quote it if it is text: "2.0"
-
 version: 1:2.0-1.el7 | provides: [boulder]
 12:3 'version' is missing here [missing-key]
 
@@ -52,9 +49,6 @@ gems: {pebble: 1.0.0} | modes: {/etc: 755}
 
 gems: {pebble: 1.0.0} | modes: {/etc: "755"}
 7:15 '755' is not a mode of four digits, as "0755" [bad-text]
-
-gems: {pebble: 1.0.0} | vendor: somebody
-7:1 the key 'vendor' is written twice [duplicate-key] keep one of them
 
   stone: | busybox:
 12:3 there is a package 'busybox' already [duplicate-package]
