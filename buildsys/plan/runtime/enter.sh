@@ -30,25 +30,34 @@ run() {
         limit=(/bin/sh -c 'ulimit -n "$1" 2>/dev/null || ulimit -n "$(ulimit -Hn)"; shift; exec "$@"' sh "$2")
         shift 2
     fi
-    WRAPPER=(unshare --net --)
-    buildah_run "${limit[@]}" "$@"
-    WRAPPER=()
+    buildah_run --net "${limit[@]}" "$@"
 }
 
-# buildah_run ARGV…: `buildah run` with RUN_OPTIONS, called through WRAPPER. A wrapper without network
-# serves every isolation: chroot can only share what it is given.
+# buildah_run [--net] ARGV…: `buildah run` with RUN_OPTIONS, as root, in namespaces of its own: what ARGV leaves
+# running ends with it, and --net keeps the network away whatever the isolation: chroot only shares what it is given.
 buildah_run() {
-    touch "$SCRATCH/run"
-    "${WRAPPER[@]}" buildah "${STORE[@]}" run --isolation "$(isolation)" --network host "${RUN_OPTIONS[@]}" \
-        --env SOURCE_DATE_EPOCH="$BS_EPOCH" "$CONTAINER" -- "$@"
-    # buildah makes empty files and directories to mount over where the image has none.
-    find -P "$UPPER" -mindepth 1 -maxdepth 2 -newer "$SCRATCH/run" -empty \( \
-        -path "$UPPER/etc/hosts" -o -path "$UPPER/etc/resolv.conf" -o -path "$UPPER/etc/hostname" \
-        -o -path "$UPPER/run/.containerenv" -o -path "$UPPER/proc" -o -path "$UPPER/sys" \
-        -o -path "$UPPER/dev" \) -delete
+    local status=0 net=() before path
+    if [[ $1 == --net ]]; then
+        net=(--net)
+        shift
+    fi
+    before=$(mount_points)
+    namespace "${net[@]}" buildah "${STORE[@]}" run --isolation "$(isolation)" --network host --hostname localhost \
+        --user 0:0 "${RUN_OPTIONS[@]}" --env SOURCE_DATE_EPOCH="$BS_EPOCH" "$CONTAINER" -- "$@" || status=$?
+    # Taken away through the mounted root: what goes from beneath it, it would still show, and lose what is written there.
+    while IFS= read -r path; do
+        [[ $'\n'$before$'\n' == *$'\n'$path$'\n'* ]] || rm -d "$path"
+    done < <(mount_points)
+    return "$status"
 }
-WRAPPER=()
 RUN_OPTIONS=()
+
+# mount_points: the empty files and directories that buildah makes to mount over where the image has none.
+mount_points() {
+    find -P "$ROOT" -mindepth 1 -maxdepth 2 -empty \( -path "$ROOT/etc/hosts" -o -path "$ROOT/etc/resolv.conf" \
+        -o -path "$ROOT/etc/hostname" -o -path "$ROOT/run/.containerenv" -o -path "$ROOT/proc" -o -path "$ROOT/sys" \
+        -o -path "$ROOT/dev" \)
+}
 
 # isolation: what works for `buildah run` here: an OCI runtime, else chroot. Probed once a run.
 isolation() {
@@ -56,7 +65,7 @@ isolation() {
         exec 8>>"$STATE/isolation.lock"
         flock 8
         if [[ ! -s $STATE/isolation ]]; then
-            if unshare --net -- buildah "${STORE[@]}" run --isolation oci --network host "$CONTAINER" -- \
+            if namespace --net buildah "${STORE[@]}" run --isolation oci --network host "$CONTAINER" -- \
                 /bin/sh -c : >/dev/null 2>&1; then
                 printf 'oci\n'
             else

@@ -1,7 +1,9 @@
 #!/bin/bash
 # Run by `unshare`, already in namespaces of its own: give the root its /dev, /proc and /sys, then the word.
-# namespace.sh inside ROOT PLAN SCRATCH [NAME=DIR…]   run SCRATCH/inside with the root's own shell
-# namespace.sh beside ROOT COMMAND…                   run a program of the host
+# namespace.sh inside ROOT PLAN SCRATCH [NAME=DIR…]              run SCRATCH/inside with the root's own shell
+# namespace.sh within ROOT PLAN SCRATCH [NAME=DIR…] COMMAND…     run a program of the root
+# namespace.sh beside ROOT [NAME=DIR…] COMMAND…                  run a program of the host
+# Whoever runs finds what is lent to it as /dev/buildsys/NAME, below ROOT. ONLINE=1: it has the network.
 set -euo pipefail
 mode=$1 root=$2
 shift 2
@@ -22,26 +24,67 @@ cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom "$root/dev/"
 ln -s /proc/self/fd "$root/dev/fd"
 mkdir -m 1777 "$root/dev/shm"
 
-status=0
-if [[ $mode == inside ]]; then
-    plan=$1 scratch=$2
+# lend NAME DIR [OPTIONS]
+lend() {
+    mkdir -p "$root/dev/buildsys/$1"
+    mount --bind ${3:+-o "$3"} "$2" "$root/dev/buildsys/$1"
+}
+
+# borrow FILE: the host's file in the place of the root's, and nothing left of it afterwards.
+borrow() {
+    local path
+    path=$(chroot "$root" /usr/bin/readlink -f "$1") || return 0
+    # What readlink says holds no link, so the host may follow it.
+    if [[ ! -e $root$path ]]; then
+        : >"$root$path" || return 0
+        borrowed+=("$root$path")
+    fi
+    mount --bind -o ro "$1" "$root$path"
+}
+borrowed=()
+
+if [[ $mode != beside ]]; then
+    lend plan "$1" ro
+    lend scratch "$2"
     shift 2
-    mkdir -p "$root/dev/buildsys/plan" "$root/dev/buildsys/scratch"
-    mount --bind -o ro "$plan" "$root/dev/buildsys/plan"
-    mount --bind "$scratch" "$root/dev/buildsys/scratch"
-    for source in "$@"; do
-        mkdir -p "$root/dev/buildsys/${source%%=*}"
-        mount --bind -o ro "${source#*=}" "$root/dev/buildsys/${source%%=*}"
-    done
-    env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C TZ=UTC \
-        SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" \
-        chroot "$root" /bin/sh -eu /dev/buildsys/scratch/inside || status=$?
-else
+fi
+while [[ ${1-} == *=* ]]; do
+    case ${1%%=*} in
+        cache) lend cache "${1#*=}" ;;
+        *) lend "${1%%=*}" "${1#*=}" ro ;;
+    esac
+    shift
+done
+if [[ $mode != inside ]]; then
     mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
     mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys" 2>/dev/null || mount --rbind /sys "$root/sys"
-    "$@" || status=$?
 fi
 
+status=0
+case $mode in
+    beside) "$@" || status=$? ;;
+    inside) set -- /bin/sh -eu /dev/buildsys/scratch/inside ;;&
+    within)
+        if [[ ${ONLINE-} == 1 ]]; then
+            borrow /etc/resolv.conf
+            borrow /etc/hosts
+        fi ;;&
+    inside | within)
+        # Of the host's environment only the way to the network goes in, and only to whom has the network.
+        while IFS= read -r name; do
+            [[ $name == SOURCE_DATE_EPOCH || ${ONLINE-} == 1 && ${name,,} =~ ^(http|https|ftp|all|no)_proxy$ ]] ||
+                unset "$name"
+        done < <(compgen -e)
+        export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C TZ=UTC
+        capabilities=chown,dac_override,fowner,fsetid,kill,mknod,setfcap,setgid,setpcap,setuid,sys_chroot
+        setpriv --bounding-set="-all,+${capabilities//,/,+}" chroot "$root" "$@" || status=$?
+        ;;
+esac
+
+if ((${#borrowed[@]})); then
+    umount "${borrowed[@]}"
+    rm -f "${borrowed[@]}"
+fi
 if ((${#made[@]})) && [[ $mode == inside ]]; then
     umount -R "$root/dev"
     rmdir "${made[@]}"

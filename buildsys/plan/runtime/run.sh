@@ -17,6 +17,7 @@ fi
 export BS_STORE BS_STORE_IS BS_LISTING BS_TOTAL
 
 main() {
+    (($#)) || set -- all
     check_tools
     mkdir -p "$STATE" "$PLAN/results" "$PLAN/logs"
     take_turn "$@"
