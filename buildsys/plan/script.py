@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from buildsys.command import Command, assignment, call, fragment, heredoc, word
+from buildsys.command import Command, assignment, call, fragment, heredoc, word, words
 from buildsys.image import (
     Account,
     AppendFile,
@@ -327,7 +327,8 @@ def configure(config: OciConfig) -> list[tuple[str, str]]:
         options.append(("--stop-signal", config.stop_signal))
     if config.healthcheck is not None:
         check = config.healthcheck
-        options.append(("--healthcheck", _test(check.command)))
+        # The value is split as by a shell; all of a CMD-SHELL is one word.
+        options.append(("--healthcheck", words(check.command)))
         for flag, value in (
             ("--healthcheck-interval", check.interval),
             ("--healthcheck-timeout", check.timeout),
@@ -337,14 +338,18 @@ def configure(config: OciConfig) -> list[tuple[str, str]]:
                 options.append((flag, f"{value:g}s"))
         if check.retries:
             options.append(("--healthcheck-retries", str(check.retries)))
-    options += [("--env", f"{name}={value}") for name, value in sorted(config.env.items())]
+    options += _env(config)
     options += [("--label", f"{name}={value}") for name, value in sorted(config.labels.items())]
     options += [("--annotation", f"{name}={value}") for name, value in sorted(config.annotations.items())]
-    options += [("--volume", path) for path in config.volumes]
+    # This option takes a line of CSV.
+    options += [("--volume", '"' + path.replace('"', '""') + '"') for path in config.volumes]
     options += [("--port", port) for port in config.ports]
     return options
 
 
-def _test(command: tuple[str, ...]) -> str:
-    kind, *rest = command
-    return f"{kind} {rest[0]}" if kind == "CMD-SHELL" else f"{kind} {' '.join(word(item) for item in rest)}"
+def _env(config: OciConfig) -> Iterator[tuple[str, str]]:
+    """`--env` expands `$NAME` from what is set so far and has no escape: set to `$`, NAME stands for it."""
+    for name, value in sorted(config.env.items()):
+        if "$" in value:
+            yield ("--env", f"{name}=$")
+        yield ("--env", f"{name}={value.replace('$', f'${{{name}}}')}")

@@ -34,15 +34,16 @@ normalise() {
     mkdir "$work"
     manifest=$(command skopeo inspect --raw "$(in_store "@$1")")
     config=$(command skopeo inspect --raw --config "$(in_store "@$1")")
-    config=$(sed -E -e 's/"created":"[^"]*"/"created":"'"$CREATED"'"/g' -e 's/"container":"[^"]*",?//' \
-        -e 's/"Hostname":"[^"]*"/"Hostname":""/g' \
+    config=$(sed -E -e 's/"created":"[^"]*"/"created":"'"$CREATED"'"/' -e 's/"container":"[0-9a-f]{64}",?//' \
+        -e 's/"Hostname":"[0-9a-f]{12}"/"Hostname":""/g' \
         -e 's/"io\.buildah\.version":"[^"]*",//g' -e 's/,?"io\.buildah\.version":"[^"]*"//g' <<<"$config")
     printf '%s' "$config" >"$work/config"
     read -r new _ < <(sha256sum "$work/config")
     size=$(stat -c %s "$work/config")
     old=$(sed -E 's/.*"config":\{[^}]*"digest":"sha256:([0-9a-f]+)".*/\1/' <<<"$manifest")
     sed -E -e 's/("config":\{[^}]*"size":)[0-9]+/\1'"$size"'/' -e "s/$old/$new/" \
-        -e 's/"org\.opencontainers\.image\.base\.[a-z]+":"[^"]*",?//g' \
+        -e 's/"org\.opencontainers\.image\.base\.[a-z]+":"[^"]*",//g' \
+        -e 's/,?"org\.opencontainers\.image\.base\.[a-z]+":"[^"]*"//g' \
         -e 's/,?"annotations":\{\}//' <<<"$manifest" | tr -d '\n' >"$work/manifest.json"
     mv "$work/config" "$work/$new"
     printf 'Directory Transport Version: 1.1\n' >"$work/version"

@@ -10,7 +10,8 @@ container_begin() {
     elif [[ -n $FROM ]]; then
         parent=${BS_PARENT:-$(read_image_id "$FROM")}
     fi
-    CONTAINER=$(buildah from --pull-never --name "$CONTAINER" "$parent")
+    # No proxy of the host enters the environment of a `run`.
+    buildah from --quiet --pull-never --http-proxy=false --name "$CONTAINER" "$parent" >/dev/null
     ROOT=$(buildah mount "$CONTAINER")
     # With overlay, what this step changes lies in a directory of its own beside the merged root.
     UPPER=$ROOT

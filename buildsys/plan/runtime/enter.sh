@@ -1,25 +1,33 @@
 # Entering a root: private namespaces, private /dev, /proc and /sys, no trace left behind.
 # Nothing here resolves a path inside the root from outside: a link in it may lead anywhere.
 
-# inside <<END: run the verbs of lib/inside.sh, one instruction a line, within the root. No network.
+# ONLINE=1 before one of these gives it the network; without, there is none.
+ONLINE=''
+
+# inside <<END: run the verbs of lib/inside.sh, one instruction a line, within the root.
 # All data instructions of a stretch share this one entry (a few ms; `buildah run` costs 200).
 inside() {
     { printf '. /dev/buildsys/plan/lib/inside.sh\n' && cat; } >"$SCRATCH/inside"
     : >"$SCRATCH/spot"
     # The shell inside tells where it stands through a file; an ERR trap cannot see into it.
-    namespace --net bash "$LIB/namespace.sh" inside "$ROOT" "$PLAN" "$SCRATCH" "${SOURCES[@]}" || {
+    into inside "$ROOT" "$PLAN" "$SCRATCH" "${SOURCES[@]}" || {
         local status=$?
         read -r SPOT <"$SCRATCH/spot" || :
         return "$status"
     }
 }
 
-# beside COMMAND…: run a program of the host that works on the root; scriptlets find private /dev, /proc, /sys.
-# It has the network only where the site's repositories are not carried in the plan.
-beside() {
+# within [cache=DIR] COMMAND…: run a program of the root; it finds the plan and SCRATCH in /dev/buildsys.
+within() { into within "$ROOT" "$PLAN" "$SCRATCH" "$@"; }
+
+# beside [cache=DIR] COMMAND…: run a program of the host that works on the root; scriptlets find private /dev,
+# /proc and /sys.
+beside() { into beside "$ROOT" "$@"; }
+
+into() {
     local net=(--net)
-    if [[ $NETWORK == 1 ]]; then net=(); fi
-    namespace "${net[@]}" bash "$LIB/namespace.sh" beside "$ROOT" "$@"
+    [[ $ONLINE != 1 ]] || net=()
+    ONLINE=$ONLINE namespace "${net[@]}" bash "$LIB/namespace.sh" "$@"
 }
 
 # run ARGV…: a recipe's `run`, through buildah, without network; nothing of its mounts stays in the layer.
