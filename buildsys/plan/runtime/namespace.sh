@@ -30,10 +30,16 @@ lend() {
     mount --bind ${3:+-o "$3"} "$2" "$root/dev/buildsys/$1"
 }
 
+# enter COMMAND…: within the root, with what a container may do and no more.
+enter() {
+    local may=chown,dac_override,fowner,fsetid,kill,mknod,setfcap,setgid,setpcap,setuid,sys_chroot,audit_write
+    setpriv --bounding-set="-all,+${may//,/,+}" chroot "$root" "$@"
+}
+
 # borrow FILE: the host's file in the place of the root's, and nothing left of it afterwards.
 borrow() {
     local path
-    path=$(chroot "$root" /usr/bin/readlink -f "$1") || return 0
+    path=$(enter readlink -f "$1") || return 0
     # What readlink says holds no link, so the host may follow it.
     if [[ ! -e $root$path ]]; then
         : >"$root$path" || return 0
@@ -61,25 +67,23 @@ if [[ $mode != inside ]]; then
 fi
 
 status=0
-case $mode in
-    beside) "$@" || status=$? ;;
-    inside) set -- /bin/sh -eu /dev/buildsys/scratch/inside ;;&
-    within)
-        if [[ ${ONLINE-} == 1 ]]; then
-            borrow /etc/resolv.conf
-            borrow /etc/hosts
-        fi ;;&
-    inside | within)
-        # Of the host's environment only the way to the network goes in, and only to whom has the network.
-        while IFS= read -r name; do
-            [[ $name == SOURCE_DATE_EPOCH || ${ONLINE-} == 1 && ${name,,} =~ ^(http|https|ftp|all|no)_proxy$ ]] ||
-                unset "$name"
-        done < <(compgen -e)
-        export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C TZ=UTC
-        capabilities=chown,dac_override,fowner,fsetid,kill,mknod,setfcap,setgid,setpcap,setuid,sys_chroot
-        setpriv --bounding-set="-all,+${capabilities//,/,+}" chroot "$root" "$@" || status=$?
-        ;;
-esac
+if [[ $mode == beside ]]; then
+    "$@" || status=$?
+else
+    # Of the host's environment only the way to the network goes in, and only to whom has the network.
+    while IFS= read -r name; do
+        [[ $name == SOURCE_DATE_EPOCH || ${ONLINE-} == 1 && ${name,,} =~ ^(http|https|ftp|all|no)_proxy$ ]] ||
+            declare +x "$name"
+    done < <(compgen -e)
+    export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C TZ=UTC
+    if [[ $mode == inside ]]; then
+        set -- /bin/sh -eu /dev/buildsys/scratch/inside
+    elif [[ ${ONLINE-} == 1 ]]; then
+        borrow /etc/resolv.conf
+        borrow /etc/hosts
+    fi
+    enter "$@" || status=$?
+fi
 
 if ((${#borrowed[@]})); then
     umount "${borrowed[@]}"
