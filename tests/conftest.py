@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.stores import Store, store
+
+ROOT = Path(__file__).resolve().parents[1]
+
+SMALL_SET = {
+    "set.yaml": "set: demo\nnamespace: example\ntag: latest\nepoch: 1517443200\n",
+    "sites/here.yaml": "site: here\ninstaller: dnf\nbase: {bootstrap: [bash, coreutils]}\n",
+    "images/base.yaml": "image: base\nfrom: site\n",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,3 +35,75 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, Path], None]:
         assert text == expected.read_text("utf-8"), f"see {expected}; pytest --rewrite takes it over"
 
     return compare
+
+
+@pytest.fixture
+def write_set(tmp_path: Path) -> Callable[[Mapping[str, str]], Path]:
+    """Write a small image set with one image, `base`, and the files given; its folder comes back."""
+
+    def write(files: Mapping[str, str]) -> Path:
+        for name, text in {**SMALL_SET, **files}.items():
+            path = tmp_path / "demo" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+        return tmp_path / "demo"
+
+    return write
+
+
+@dataclass(frozen=True)
+class BuiltPike:
+    """stable-pike, built whole from nothing in a store of its own."""
+
+    store: Store
+    build: Path
+    """The build directory: `stable-pike` the plan, `standins/stable-pike` the packages."""
+    output: str
+    """What the build printed."""
+
+    @property
+    def plan(self) -> Path:
+        return self.build / "stable-pike"
+
+    @property
+    def root(self) -> Path:
+        return self.store.root
+
+    @property
+    def runroot(self) -> Path:
+        return self.store.runroot
+
+    @property
+    def repository(self) -> Path:
+        return self.build / "standins/stable-pike/repo"
+
+    @property
+    def kolla_rpm(self) -> Path:
+        (rpm,) = self.repository.rglob("openstack-kolla-[0-9]*.rpm")
+        return rpm
+
+
+@pytest.fixture(scope="session")
+def built_pike(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BuiltPike]:
+    """Build all of stable-pike as a user does; minutes, so once a session."""
+    place = tmp_path_factory.mktemp("pike")
+    with store(place / "store") as made:
+        command = [
+            str(ROOT / ".venv/bin/buildsys"),
+            "build",
+            "stable-pike",
+            "--build-dir",
+            str(place / "build"),
+        ]
+        environment = {**os.environ, "BS_STORE": made.options, "MAKEFLAGS": ""}
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            check=False,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert done.returncode == 0, done.stdout
+        yield BuiltPike(made, place / "build", done.stdout)

@@ -233,8 +233,8 @@ class _Reader:
         related: Related = ()
         if error.context and begin and mark and begin.line != mark.line:
             related = ((spot_of(self._file, begin.line * LINE + begin.column), error.context),)
-        line = self._source.split("\n")[position // LINE]
-        tab = "\t" in line[: position % LINE + 1]
+        lines = self._source.splitlines()[position // LINE :]
+        tab = bool(lines) and "\t" in lines[0][: position % LINE + 1]
         hint = "indent with spaces: YAML takes no tabs" if tab else ""
         self._note(position, "yaml-syntax", f"this is not YAML: {error.problem}", hint, related)
 

@@ -13,7 +13,7 @@ from buildsys.diagnostics import Diagnostic, Refused, closest
 from buildsys.recipe.schema.base import Model, key_of
 from buildsys.recipe.schema.files import Fragment, Overlay, Patch, Recipe, SetFile, Site, Trait
 from buildsys.recipe.schema.steps import VERBS
-from buildsys.recipe.written import Written
+from buildsys.recipe.written import Written, is_template
 
 M = TypeVar("M", bound=Model)
 Path = tuple[str | int, ...]
@@ -52,11 +52,16 @@ def check_template(model: type[Model], written: Written) -> None:
         model.model_validate(written.data)
     except ValidationError as error:
         certain = [
-            detail for detail in error.errors(include_url=False)
-            if not (isinstance(detail["input"], str) and "{{" in detail["input"])
-        ]  # fmt: skip
+            detail
+            for detail in error.errors(include_url=False)
+            if detail["type"] == "extra_forbidden" or not _may_change(detail["input"])
+        ]
         if certain:
             raise Refused(_diagnostics(model, written, certain)) from None
+
+
+def _may_change(value: Any) -> bool:
+    return isinstance(value, str) and is_template(value)
 
 
 def _diagnostics(model: type[Model], written: Written, details: Iterable[ErrorDetails]) -> list[Diagnostic]:

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from buildsys.diagnostics import Refused
+from buildsys.recipe import schema
+from buildsys.recipe.document import parse
+from buildsys.recipe.schema.base import key_of
+
+LANGUAGE = Path(__file__).parents[2] / "docs" / "reference" / "recipes.md"
+
+
+def recipe(text: str) -> schema.Recipe:
+    return schema.read(schema.Recipe, parse(f"image: a\nfrom: site\n{text}", "x.yaml"))
+
+
+def documented_steps() -> dict[str, tuple[set[str], bool]]:
+    """The verbs of the language's table, each with its qualifiers and whether it may be optional."""
+    table = re.findall(r"^\| `([a-z-]+): [^|]*?` ?(°?)[^|]*\| ([^|]*)\|", LANGUAGE.read_text("utf-8"), re.MULTILINE)
+    return {
+        verb: (set(re.findall(r"`([a-z0-9-]+)", qualifiers)), bool(ring) or "°" in qualifiers)
+        for verb, ring, qualifiers in table
+    }
+
+
+def test_the_documented_steps_are_those_there_are() -> None:
+    models = {
+        verb: ({key_of(field) for field in model.model_fields} - {verb, "optional"}, "optional" in model.model_fields)
+        for verb, model in schema.VERBS.items()
+    }
+    assert documented_steps() == models
+
+
+@pytest.mark.parametrize(
+    ("text", "command"), [("/bin/check", "/bin/check"), ("[a, b]", ["a", "b"]), ("{command: [a]}", ["a"])]
+)
+def test_a_health_check_in_its_three_forms(text: str, command: object) -> None:
+    check = recipe(f"healthcheck: {text}").healthcheck
+    assert check is not None
+    assert check.command == command
+
+
+def test_one_path_or_several() -> None:
+    one, several = recipe("steps: [{mkdir: /a}, {mkdir: [/a, /b]}]").steps or ()
+    assert (one, several) == (schema.VERBS["mkdir"](mkdir=["/a"]), schema.VERBS["mkdir"](mkdir=["/a", "/b"]))
+
+
+def test_uses_by_name_or_with_parameters() -> None:
+    assert recipe("uses: [a, {b: c}, {d: {e: f}}]").uses == [{"a": None}, {"b": "c"}, {"d": {"e": "f"}}]
+
+
+def test_what_is_left_out_is_none_and_what_is_empty_is_refused() -> None:
+    assert recipe("").user is None
+    with pytest.raises(Refused, match="wants text, not nothing"):
+        recipe("user:")
+
+
+def test_only_an_overlay_takes_a_value_away() -> None:
+    overlay = schema.read(schema.Overlay, parse("overlay: a\nimages: {b: {user: ~, env: {C: ~}}}", "x.yaml"))
+    patch = (overlay.images or {})["b"]
+    assert patch.model_fields_set == {"user", "env"}
+    assert (patch.user, patch.env) == (None, {"C": None})
+
+
+def test_models_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        recipe("user: root").user = "nobody"  # type: ignore[misc]
+
+
+# The JSON Schema ---------------------------------------------------------------------------------
+
+
+def schemas(data: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(data, dict):
+        yield data
+    for inner in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        yield from schemas(inner)
+
+
+def test_the_json_schema_covers_every_file_and_step() -> None:
+    whole = schema.json_schema()
+    kinds = {choice["$ref"].rsplit("/", 1)[1] for choice in whole["oneOf"]}
+    assert kinds == {"Recipe", "Trait", "SetFile", "Site", "Overlay"}
+    verbs = {next(iter(part["properties"])) for part in whole["$defs"].values() if "properties" in part}
+    assert verbs >= schema.VERBS.keys()
+    assert whole["$defs"]["Recipe"]["required"] == ["image", "from"]
+
+
+def test_the_json_schema_refuses_unknown_keys_and_holds_together() -> None:
+    whole = schema.json_schema()
+    assert json.loads(json.dumps(whole)) == whole
+    for part in schemas(whole):
+        if "$ref" in part:
+            assert part["$ref"].removeprefix("#/$defs/") in whole["$defs"]
+        if "properties" in part and isinstance(part["properties"], dict) and part.get("type") == "object":
+            assert part["additionalProperties"] is False
+
+
+def test_the_json_schema_knows_nothing_of_null_but_in_overlays() -> None:
+    for name, part in schema.json_schema()["$defs"].items():
+        if name not in {"Patch"}:
+            assert all(inner.get("type") != "null" for inner in schemas(part)), name
