@@ -1,7 +1,7 @@
 #!/bin/bash
 # Run a plan: make calls this once with the goals; it readies the ground, hands over to make, and sums up.
 set -euo pipefail
-PLAN=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
+PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 LIB=$PLAN/lib
 STATE=$PLAN/state
 export LC_ALL=C TZ=UTC
@@ -14,22 +14,25 @@ fi
 # shellcheck source=/dev/null
 . "$LIB/store.sh"
 : "${BS_STORE=}" "${MAKE:=make}"
+BS_STORE_IS=''
 export BS_STORE BS_STORE_IS BS_LISTING BS_TOTAL
 
 main() {
     (($#)) || set -- all
+    check_goals "$@"
     check_tools
     mkdir -p "$STATE" "$PLAN/results" "$PLAN/logs"
     take_turn "$@"
     store_open
     check_space
     # Shared by all builds of this store; whoever gets it alone may delete images.
-    exec 5>>"$RUNROOT/buildsys.lock"
-    flock -s 5
+    exec {SHARED}>>"$RUNROOT/buildsys.lock"
+    flock -s "$SHARED"
     clear_leftovers
+    name_plan
     BS_LISTING=$STATE/listing
     list_store >"$BS_LISTING"
-    local goals fresh status=0 rest=()
+    local goals fresh status=0 rest=() flags=${MAKEFLAGS-}
     goals=$STATE/goals
     closure "$@" >"$goals"
     judge_stamps "$goals" >"$STATE/judged"
@@ -41,15 +44,29 @@ main() {
     : >"$PLAN/events.jsonl"
     rm -f "$STATE/isolation"
     if ((fresh < BS_TOTAL)); then
-        [[ ${MAKEFLAGS-} == *jobserver* || ${MAKEFLAGS-} =~ (^|\ )-j ]] || rest=(-j "${JOBS:-$(default_jobs)}")
+        # Behind `--` stand variables. -i and -t would pass off as done what failed or was never built.
+        [[ ${flags%%-- *} =~ (^|\ )-(j|-jobserver) ]] || rest=(-j "${JOBS:-$(default_jobs)}")
+        if [[ $flags =~ ^([a-zA-Z]+)(.*) ]]; then export MAKEFLAGS=${BASH_REMATCH[1]//[it]/}${BASH_REMATCH[2]}; fi
         trap 'interrupted=130' INT
         $MAKE --no-print-directory -k -C "$PLAN" -f images.mk "${rest[@]}" "$@" || status=$?
         ((status == 0)) || status=${interrupted:-1}
         trap - INT
         drop_intermediates
     fi
-    summary "$goals" "$fresh" "$status"
+    summary "$goals"
     return "$status"
+}
+
+# check_goals GOAL…: images of this plan, or `all`.
+check_goals() {
+    local goal unknown=()
+    for goal; do
+        [[ $goal == all ]] || [[ $goal != */* && -e $PLAN/steps/$goal.sh ]] || unknown+=("$goal")
+    done
+    ((${#unknown[@]})) || return 0
+    printf 'error: %s has no image %s\n' "$SET" "${unknown[*]}" >&2
+    printf '  hint: %s/graph names them all\n' "$PLAN" >&2
+    exit 2
 }
 
 check_tools() {
@@ -63,10 +80,11 @@ check_tools() {
 # One run a plan directory. The lock lives as long as any step of the run does, so that a step that
 # outlived a killed make is waited for too.
 take_turn() {
-    exec 9<>"$STATE/lock"
-    if ! flock -n 9; then
+    # Numbers of bash's choosing: make's job server may stand at any other.
+    exec {TURN}<>"$STATE/lock"
+    if ! flock -n "$TURN"; then
         printf '%s: waiting for %s\n' "$SET" "$(<"$STATE/lock")" >&2
-        flock 9
+        flock "$TURN"
     fi
     printf 'process %d of %s, building %s since %s\n' "$$" "$(id -un)" "${*:-all}" "$(date +%H:%M:%S)" >"$STATE/lock"
 }
@@ -98,6 +116,13 @@ clear_leftovers() {
     rm -rf "$STATE"/scratch.*
 }
 
+# The plan's own part of the names of its working containers; made here, before steps could at the same time.
+name_plan() {
+    [[ -s $STATE/id ]] && return
+    od -An -N4 -tx4 /dev/urandom | tr -d ' ' >"$STATE/id.new"
+    mv "$STATE/id.new" "$STATE/id"
+}
+
 # closure GOAL…: the goals and all they are made from, in the order of the graph file.
 closure() {
     awk -v goals="$*" '
@@ -117,16 +142,17 @@ closure() {
 # judge_stamps GOALS: a stamp counts only while the store still gives the image's name that id, and while
 # the images it was made from still have the ids it was made from. Prints `fresh NAME` and `drop FILE`.
 judge_stamps() {
-    awk -v state="$STATE" -v prefix="$PREFIX" -v tag="$TAG" -v force="${BS_FORCE-}" '
+    STATE=$STATE awk -v prefix="$PREFIX" -v tag="$TAG" -v force="${BS_FORCE-}" '
         FILENAME == ARGV[1] { id[$2] = $1; next }
         {
             name = $2
             reference = prefix name ":" tag
-            stamp = state "/" name "." $1 ".checked"
-            good = found = (getline line < stamp) > 0
+            stamp = ENVIRON["STATE"] "/" name "." $1 ".checked"
+            line = ""
+            good = found = (getline line < stamp) >= 0
             if (found) {
                 split(line, word, " ")
-                good = (id[reference] == word[1])
+                good = (word[1] != "" && id[reference] == word[1])
                 while (good && (getline line < stamp) > 0) {
                     split(line, word, " ")
                     if (word[2] in now) good = (now[word[2]] == word[3])
@@ -152,34 +178,42 @@ default_jobs() {
 drop_intermediates() {
     local ids
     [[ -s $STATE/intermediate ]] || return 0
-    flock -n -x 5 || return 0
+    flock -n -x "$SHARED" || return 0
     mapfile -t ids <"$STATE/intermediate"
     buildah rmi "${ids[@]}" >/dev/null 2>&1 || :
     rm -f "$STATE/intermediate"
 }
 
+# summary GOALS: what was built, what failed and where, what that blocked. Sets status when something failed.
 summary() {
-    local total built=0 failed=0 kept name blocked=()
-    total=$(wc -l <"$1")
-    built=$(grep -c '"status": "built"' "$PLAN/events.jsonl") || :
-    failed=$(grep -c '"status": "failed"' "$PLAN/events.jsonl") || :
-    kept=$(($2 + $(grep -c '"status": "fresh"' "$PLAN/events.jsonl" || :)))
+    local name end built=0 fresh=0 failed=() killed=() missing=()
+    local -A ends=()
+    while read -r name; do ends[$name]=fresh; done <"$STATE/fresh"
+    while IFS='"' read -r _ _ _ name _ _ _ end _; do ends[$name]=$end; done <"$PLAN/events.jsonl"
     while read -r _ name _; do
-        grep -Fqx "$name" "$STATE/fresh" || grep -Fq "{\"image\": \"$name\"," "$PLAN/events.jsonl" || blocked+=("$name")
+        case ${ends[$name]-} in
+            built) built=$((built + 1)) ;;
+            fresh) fresh=$((fresh + 1)) ;;
+            failed) failed+=("$name") ;;
+            *) if [[ -e $STATE/working.$name ]]; then killed+=("$name"); else missing+=("$name"); fi ;;
+        esac
     done <"$1"
-    if ((failed)); then
-        while IFS= read -r name; do
-            printf '\n%s failed at %s\n' "$name" "$(sed -nE 's/.*"at": "([^"]*)".*/\1/p' "$PLAN/results/$name.json")"
-            [[ -s $PLAN/logs/$name.log ]] || continue
-            tail -n 20 "$PLAN/logs/$name.log" | sed 's/^/    /'
-            printf '    (all of it: %s)\n' "$PLAN/logs/$name.log"
-        done < <(sed -nE 's/^\{"image": "([^"]+)", "status": "failed".*/\1/p' "$PLAN/events.jsonl")
-        ((${#blocked[@]})) && printf '\nblocked by these: %s\n' "${blocked[*]}"
+    for name in "${failed[@]}"; do
+        printf '\n%s failed at %s\n' "$name" "$(sed -nE 's/.*"at": "([^"]*)".*/\1/p' "$PLAN/results/$name.json")"
+        [[ -s $PLAN/logs/$name.log ]] || continue
+        tail -n 20 "$PLAN/logs/$name.log" | sed 's/^/    /'
+        printf '    (all of it: %s)\n' "$PLAN/logs/$name.log"
+    done
+    for name in "${killed[@]}"; do printf '\n%s was killed while it was built\n' "$name"; done
+    failed+=("${killed[@]}")
+    if ((${#failed[@]})); then
+        ((status)) || status=1
+        ((${#missing[@]} == 0)) || printf '\nblocked by that: %s\n' "${missing[*]}"
         printf '\n'
     fi
-    printf '%s: %d images: %d built, %d fresh' "$SET" "$total" "$built" "$kept"
-    ((failed)) && printf ', %d failed' "$failed"
-    ((${#blocked[@]})) && printf ', %d %s' "${#blocked[@]}" "$( ((failed)) && printf blocked || printf 'not reached')"
+    printf '%s: %d images: %d built, %d fresh' "$SET" "$(wc -l <"$1")" "$built" "$fresh"
+    ((${#failed[@]} == 0)) || printf ', %d failed' "${#failed[@]}"
+    ((${#missing[@]} == 0)) || printf ', %d %s' "${#missing[@]}" "$( ((${#failed[@]})) && echo blocked || echo 'not reached')"
     printf '\n'
     [[ ! -s $PLAN/notes ]] || sed 's/^/note: /' "$PLAN/notes"
 } >&2
