@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.stores import Store, store
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Equal runs on any machine, however busy it is.
+settings.register_profile("calm", deadline=None, derandomize=True)
+settings.load_profile("calm")
 
 SMALL_SET = {
     "set.yaml": "set: demo\nnamespace: example\ntag: latest\nepoch: 1517443200\n",
