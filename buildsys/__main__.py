@@ -8,7 +8,7 @@ from buildsys.cli import run
 
 def main() -> None:
     """Run the command line and leave with its exit status."""
-    # Almost everything a run makes lives to its end: looking for garbage costs a fifth of the time and finds none.
+    # What a run makes lives to its end: looking for garbage costs a fifth of the time, and finds none.
     gc.disable()
     sys.exit(run(sys.argv[1:]))
 

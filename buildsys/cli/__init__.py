@@ -1,6 +1,7 @@
 """The command line: verbs, and how each run ends. The only room that prints.
 
-Nothing here or in the verbs' modules imports a library of the compiler before a verb runs: `--help` is quick.
+A verb's module is imported when the verb runs, and it imports the compiler's libraries where it calls them:
+what is not needed costs nothing.
 """
 
 from __future__ import annotations
@@ -8,15 +9,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from traceback import format_exc
+from importlib import import_module
 
 import click
 
 from buildsys import __version__
-from buildsys.cli import building, host, reading
 from buildsys.cli.ending import BUG, FAILED, INTERRUPTED, MISSING, REFUSED, Ended, say
 from buildsys.diagnostics import Refused
-from buildsys.tools import Lacking
 
 HELP = """Build trees of container images from short recipes.
 
@@ -26,16 +25,37 @@ Data goes to stdout, messages to stderr. Exit status: 0 done; 1 a build failed; 
 usage; 3 a needed tool is missing; 70 a bug of buildsys; 130 interrupted.
 """
 
+VERBS = {
+    "check": "reading",
+    "list": "reading",
+    "show": "reading",
+    "graph": "reading",
+    "plan": "building",
+    "build": "building",
+    "why": "building",
+    "doctor": "host",
+    "schema": "reading",
+}
+"""Each verb's module, in the order in which a person needs the verbs. There its name is the verb's."""
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Verbs(click.Group):
-    """The verbs in the order in which a person needs them."""
+    """The verbs, imported one by one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Names of the verbs."""
-        return list(self.commands)
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The verb of that name."""
+        if cmd_name not in VERBS:
+            return None
+        module = import_module(f"buildsys.cli.{VERBS[cmd_name]}")
+        name = "list_images" if cmd_name == "list" else cmd_name  # Python has a list already
+        command: click.Command = getattr(module, name)
+        return command
 
 
 @click.group(cls=Verbs, help=HELP, context_settings=SETTINGS)
@@ -43,20 +63,6 @@ class Verbs(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of a bug of buildsys.")
 def verbs(debug: bool) -> None:  # noqa: FBT001 - read by `run`
     """All verbs."""
-
-
-for verb in (
-    reading.check,
-    reading.list_images,
-    reading.show,
-    reading.graph,
-    building.plan,
-    building.build,
-    building.why,
-    host.doctor,
-    reading.schema,
-):
-    verbs.add_command(verb)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -69,12 +75,11 @@ def run(arguments: Sequence[str]) -> int:
         return wrong.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except Lacking as lacking:
-        say(lacking.text())
-        return MISSING
     except Refused as refused:
+        from buildsys.tools import Lacking
+
         say(refused.text())
-        return REFUSED
+        return MISSING if isinstance(refused, Lacking) else REFUSED
     except Ended as ended:
         if ended.sentence:
             say(f"error: {ended.sentence}")
@@ -100,4 +105,6 @@ def run(arguments: Sequence[str]) -> int:
 
 def _trace(arguments: Sequence[str]) -> None:
     if "--debug" in arguments:
+        from traceback import format_exc
+
         say(format_exc().rstrip())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -143,6 +142,8 @@ def _packages(name: str, site: Site) -> Iterator[Finding]:
         known = tools.host_repositories(site.installer)
         found = f"of this host: {', '.join(known)}" if known else "no repository is enabled on this host"
         yield Finding("ok" if known else "missing", about, found)
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(max_workers=8) as pool:
         problems = pool.map(_unreachable, site.repositories)
         for repository, problem in zip(site.repositories, problems, strict=True):
@@ -153,7 +154,7 @@ def _packages(name: str, site: Site) -> Iterator[Finding]:
 
 def _unreachable(repository: Repository) -> str:
     """Why a repository's index cannot be read; empty when it can."""
-    from urllib.error import URLError
+    from urllib.error import HTTPError, URLError
     from urllib.request import urlopen
 
     index = "repodata/repomd.xml"
@@ -163,6 +164,8 @@ def _unreachable(repository: Repository) -> str:
         # Resolving has made sure that this is http, https, ftp or file.
         with urlopen(f"{repository.url.rstrip('/')}/{index}", timeout=PATIENCE):  # noqa: S310
             return ""
+    except HTTPError as error:
+        return f"status {error.code}, {error.reason}"
     except URLError as error:
         return str(error.reason)
     except (OSError, ValueError) as error:

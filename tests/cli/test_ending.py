@@ -60,9 +60,7 @@ def test_mistakes_in_recipes_are_told_with_their_place(buildsys: Run, here: Path
 def test_a_set_that_is_not_there(buildsys: Run) -> None:
     done = buildsys("build", "tinny")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        "recipes/tinny:1:1: error: there is no such folder [no-set]\n  hint: did you mean 'tiny'?\n"
-    )
+    assert done.stderr == ("error: there is no folder recipes/tinny [no-set]\n  hint: did you mean 'tiny'?\n")
 
 
 @pytest.mark.parametrize(

@@ -254,7 +254,9 @@ def plain(value: Any) -> Any:
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]))
 values = st.recursive(
-    st.booleans() | st.integers() | texts, lambda inner: st.lists(inner) | st.dictionaries(texts, inner)
+    st.booleans() | st.integers() | texts,
+    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
+    max_leaves=8,
 )
 
 
@@ -308,3 +310,11 @@ def test_graph_as_json(buildsys: Run) -> None:
             {"image": "app", "reads": [{"image": "base", "as": "from"}, {"image": "side-door", "as": "copy"}]}
         ],
     }
+
+
+# schema
+
+
+def test_schema_knows_the_keys_of_a_recipe(buildsys: Run) -> None:
+    shown = json.loads(buildsys("schema").stdout)
+    assert {"image", "from", "uses", "stop-signal"} <= shown["$defs"]["Recipe"]["properties"].keys()

@@ -1,0 +1,192 @@
+"""doctor: what it finds on hosts that have, and on hosts that lack, what building needs."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Fake, Run
+
+ROOT = Path(__file__).resolve().parents[2]
+Found = dict[str, tuple[str, str]]
+
+
+@pytest.fixture
+def host(fake: Fake, here: Path) -> Path:
+    """A host that has all that is needed: buildah and dnf answer as they would, and keep to themselves."""
+    store = json.dumps({"store": {"GraphDriverName": "overlay", "GraphRoot": str(here)}})
+    fake(
+        "buildah",
+        f'echo "$*" >>{here}/buildah.calls',
+        'if [ "$1" = --version ]; then echo "buildah version 1.30.0 (image-spec 1.0)"; exit; fi',
+        f"echo '{store}'",
+    )
+    fake("dnf", 'if [ "$1" = --version ]; then echo 4.14.0; else echo "os  The system"; fi')
+    fake("unshare", "exit 0")
+    return here
+
+
+def found(run: Run, *words: str) -> tuple[int, Found]:
+    """The exit status, and what doctor says of each thing."""
+    done = run("doctor", *words, "--json")
+    assert done.stderr == ""
+    return done.returncode, {
+        item["about"]: (item["state"], item["found"]) for item in json.loads(done.stdout)
+    }
+
+
+def test_a_host_that_has_everything(buildsys: Run, host: Path) -> None:
+    status, things = found(buildsys)
+    assert status == 0
+    assert {state for state, _ in things.values()} <= {"ok", "note"}
+    assert things["buildah"] == ("ok", f"1.30.0, {host}/bin/buildah")
+    assert things["dnf"] == ("ok", f"4.14.0, {host}/bin/dnf")
+    assert things["container store"] == ("ok", f"overlay, {host}")
+    assert {
+        "bash",
+        "make",
+        "skopeo",
+        "podman",
+        "rpm",
+        "base utilities",
+        "rights",
+        "free space",
+    } <= things.keys()
+    assert "rpmbuild" not in things
+
+
+def test_findings_are_lines_of_cells(buildsys: Run, host: Path) -> None:
+    done = buildsys("doctor", "tiny")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"ok\tbuildah\t1.30.0, {host}/bin/buildah" in done.stdout.splitlines()
+
+
+def test_the_store_that_is_looked_at_is_the_one_that_builds_use(buildsys: Run, host: Path) -> None:
+    assert buildsys("doctor", "--store", "--root /x").returncode == 0
+    assert "--root /x info" in (host / "buildah.calls").read_text().splitlines()
+
+
+@pytest.mark.parametrize("lines", [("exit 125",), ("echo nonsense",)])
+def test_a_store_that_cannot_be_opened(buildsys: Run, host: Path, fake: Fake, lines: tuple[str, ...]) -> None:
+    assert host.is_dir()
+    fake("buildah", 'if [ "$1" = --version ]; then echo buildah version 1.30.0; exit; fi', *lines)
+    status, things = found(buildsys)
+    assert (status, things["container store"]) == (3, ("missing", "`buildah info` cannot open it"))
+
+
+def test_a_program_that_is_too_old(buildsys: Run, host: Path, fake: Fake) -> None:
+    fake("skopeo", "echo skopeo version 0.1.41")
+    status, things = found(buildsys)
+    said = "configurations are read by inspect --raw --config and put back by copy --quiet"
+    assert (status, things["skopeo"]) == (
+        3,
+        ("old", f"0.1.41, {host}/bin/skopeo; 1.2 or newer is needed: {said}"),
+    )
+
+
+def test_a_program_that_does_not_say_its_version(buildsys: Run, host: Path, fake: Fake) -> None:
+    fake("podman", "exit 1")
+    status, things = found(buildsys)
+    assert status == 3
+    assert things["podman"][0] == "old"
+    assert things["podman"][1].startswith(f"{host}/bin/podman; 3.0 or newer is needed: ")
+
+
+def test_rights_that_are_missing(buildsys: Run, host: Path, fake: Fake) -> None:
+    assert host.is_dir()
+    fake("unshare", "exit 1")
+    fake("buildah", 'if [ "$1" = unshare ]; then exit 1; fi', "echo buildah version 1.30.0")
+    status, things = found(buildsys)
+    assert (status, things["rights"][0]) == (3, "missing")
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (("echo 'repo id  repo name'", "echo 'os  The system'"), ("ok", "of this host: os")),
+        (("exit 0",), ("missing", "no repository is enabled on this host")),
+        (("exit 1",), ("missing", "no repository is enabled on this host")),
+    ],
+)
+def test_the_repositories_of_the_host(
+    buildsys: Run, host: Path, fake: Fake, lines: tuple[str, ...], told: tuple[str, str]
+) -> None:
+    site = host / "recipes/tiny/sites/far.yaml"
+    site.write_text(site.read_text() + "repositories: host\n")
+    fake("dnf", *lines)
+    status, things = found(buildsys)
+    assert things["packages of tiny, site far"] == told
+    assert status == (0 if told[0] == "ok" else 3)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files, and says nothing."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the class above calls it
+        """Nothing."""
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """The address of a web server with one repository below /good."""
+    index = tmp_path / "web/good/repodata/repomd.xml"
+    index.parent.mkdir(parents=True)
+    index.write_text("<repomd/>")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "web"))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_repositories_of_a_site(buildsys: Run, host: Path, served: str) -> None:
+    site = host / "recipes/tiny/sites/far.yaml"
+    repositories = "repositories:\n  os: {url: %s, gpgcheck: false}\n"
+    text = site.read_text()
+    site.write_text(text + repositories % f"{served}/good/")
+    status, things = found(buildsys)
+    about = "packages of tiny, site far"
+    assert (status, things[about]) == (0, ("ok", f"os: {served}/good/"))
+
+    site.write_text(text + repositories % f"{served}/bad/")
+    status, things = found(buildsys)
+    assert (status, things[about][0]) == (3, "missing")
+    assert things[about][1] == f"os: {served}/bad/: status 404, File not found"
+
+    site.write_text(text + repositories % "http://127.0.0.1:1")
+    status, things = found(buildsys)
+    assert (status, things[about][0]) == (3, "missing")
+    assert "Connection refused" in things[about][1]
+
+
+def test_a_set_whose_packages_are_made_here(buildsys: Run, host: Path) -> None:
+    assert host.is_dir()
+    status, things = found(buildsys, str(ROOT / "recipes/stable-pike"))
+    assert status == 0
+    assert things["packages of stable-pike, site embedded"] == ("ok", "stand-ins, made here")
+    assert {"rpmbuild", "createrepo_c", "busybox"} <= things.keys()
+
+
+def test_without_any_set_the_programs_are_looked_at(buildsys: Run, host: Path, tmp_path: Path) -> None:
+    assert host.is_dir()
+    away = tmp_path / "away"
+    away.mkdir()
+    done = buildsys("doctor", "--json", cwd=away)
+    assert done.returncode == 0
+    assert "make" in {item["about"] for item in json.loads(done.stdout)}
+
+
+def test_a_site_that_does_not_exist(buildsys: Run, host: Path) -> None:
+    assert host.is_dir()
+    done = buildsys("doctor", "tiny", "--site", "fear")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: no site is called 'fear' [unknown-site]\n  hint: did you mean 'far'?\n"

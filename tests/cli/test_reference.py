@@ -1,0 +1,46 @@
+"""docs/reference/commands.md beside the command line it describes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from buildsys import cli, tools
+from buildsys.cli import ending
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs/reference/commands.md").read_text()
+HELP = dict(
+    re.findall(r"^```console\n\$ (buildsys[^\n]* --help)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+)
+
+
+def test_every_verb_has_its_help_on_the_page() -> None:
+    assert list(HELP) == ["buildsys --help", *(f"buildsys {verb} --help" for verb in cli.VERBS)]
+
+
+@pytest.mark.parametrize("call", HELP)
+def test_the_page_shows_the_help_as_it_is(
+    call: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert cli.run(call.split()[1:]) == 0
+    assert capsys.readouterr().out == HELP[call]
+
+
+def test_no_summary_of_a_verb_is_cut_off() -> None:
+    assert "..." not in HELP["buildsys --help"].split("Commands:")[1]
+
+
+def test_the_page_and_the_help_list_every_exit_status() -> None:
+    statuses = {value for name, value in vars(ending).items() if name.isupper() and isinstance(value, int)}
+    in_help = re.findall(r"(\d+) [a-z]", HELP["buildsys --help"].split("Exit status:")[1])
+    assert set(map(int, in_help)) == {0, *statuses}
+    assert set(map(int, re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE))) == {0, *statuses}
+
+
+@pytest.mark.parametrize("name", tools.NEEDS)
+def test_the_page_names_the_oldest_version_of_each_program(name: str) -> None:
+    oldest = tools.dotted(tools.NEEDS[name].oldest)
+    assert re.search(rf"\b{name} \(?{re.escape(oldest)}\b", PAGE)
