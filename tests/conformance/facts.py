@@ -102,6 +102,9 @@ class ImageFacts:
     labels: Mapping[str, str]
     stop_signal: str
     events: tuple[Event, ...]
+    dropped_packages: tuple[str, ...] = ()
+    dropped_files: tuple[str, ...] = ()
+    """What Kolla puts into the image and TripleO takes out again."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -140,6 +143,7 @@ class Facts:
 def load(folder: Path = FOLDER) -> Facts:
     """Read the facts from their folder."""
     packages, files, steps = _read(folder, "packages"), _read(folder, "files"), _read(folder, "steps")
+    dropped = _read(folder, "dropped")
     images = {
         name: ImageFacts(
             name=name,
@@ -151,6 +155,8 @@ def load(folder: Path = FOLDER) -> Facts:
             labels=data["labels"],
             stop_signal=data.get("stop_signal", ""),
             events=_events(name, packages.get(name, []), files.get(name, []), steps.get(name, [])),
+            dropped_packages=tuple(dropped.get(name, {}).get("packages", ())),
+            dropped_files=tuple(dropped.get(name, {}).get("files", ())),
         )
         for name, data in _read(folder, "images").items()
     }

@@ -12,7 +12,7 @@ from dataclasses import replace
 from . import paths
 from .alter import content, line, put, text, write
 from .facts import Account, CopiedFile, Fact, ImageFacts
-from .model import BuiltImage, Deviation, Entry
+from .model import BuiltImage, Deviation, Entry, Package
 from .undo import undone
 
 Broken = tuple[Fact, str, BuiltImage]
@@ -25,6 +25,13 @@ def broken(image: BuiltImage, facts: ImageFacts, accounts: Mapping[str, Account]
         fact = Fact(facts.name, "package", name)
         left = {key: value for key, value in image.packages.items() if key != name}
         yield fact, "not installed", replace(image, packages=left)
+    if image.name == facts.name:
+        for name in facts.dropped_packages:
+            more = {**image.packages, name: Package(name, "0", "1", "1")}
+            yield Fact(facts.name, "dropped", name), "installed", replace(image, packages=more)
+        for path in facts.dropped_files:
+            place = paths.canonical(image.tree, path)
+            yield Fact(facts.name, "dropped", path), "there", put(image, place, Entry("file"))
     for file in facts.files:
         for how, path, entry in _file(image, file):
             yield file.fact, how, put(image, path, entry)

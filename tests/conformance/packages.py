@@ -27,6 +27,7 @@ def check(replay: Replay) -> Iterator[Finding]:
     for ancestor in scene.lineage():
         for name in ancestor.own.packages:
             yield from _package(scene, ancestor.name, name)
+    yield from _dropped(scene)
     yield from _verified(replay)
 
 
@@ -37,6 +38,20 @@ def _package(scene: Scene, image: str, name: str) -> Iterator[Finding]:
     version = scene.facts.versions.get(name)
     if version and package:
         yield same(scene.name, fact, f"version {version}", f"version {package.version}")
+
+
+def _dropped(scene: Scene) -> Iterator[Finding]:
+    """What TripleO leaves out is not there; a descendant may have reasons of its own to add it."""
+    for name in scene.own.dropped_packages:
+        package = scene.built.packages.get(name)
+        yield same(
+            scene.name, Fact(scene.name, "dropped", name), "nothing", package.evr if package else "nothing"
+        )
+    for path in scene.own.dropped_files:
+        entry = paths.look(scene.tree, path, follow=False)
+        yield same(
+            scene.name, Fact(scene.name, "dropped", path), "nothing", entry.kind if entry else "nothing"
+        )
 
 
 def _verified(replay: Replay) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from .finding import Finding, Verdict
 _COLUMNS = {
     "configuration": set("parent user cmd entrypoint volumes healthcheck env label".split())
     | {"image", "stop signal"},
-    "packages": {"package", "rpm -V"},
+    "packages": {"package", "dropped", "rpm -V"},
     "files": {"file"},
     "accounts": {"account"},
     "steps": {"step"},

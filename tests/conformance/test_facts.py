@@ -19,6 +19,8 @@ def test_nothing_was_lost() -> None:
     assert sum(len(image.files) for image in IMAGES) == 90
     assert sum(len(image.packages) for image in IMAGES) == 489
     assert sum(bool(image.healthcheck) for image in IMAGES) == 41
+    assert sum(len(image.dropped_packages) for image in IMAGES) == 15
+    assert sum(len(image.dropped_files) for image in IMAGES) == 9
     assert len({image.user for image in IMAGES}) == 30
 
 
