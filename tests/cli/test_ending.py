@@ -122,6 +122,24 @@ def test_an_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert capsys.readouterr().err.strip() == ""
 
 
+@pytest.mark.parametrize("module", ["buildsys.cli", "buildsys.cli.reading", "buildsys.recipe.library"])
+def test_an_interrupt_is_quiet_at_any_time(
+    here: Path, environment: dict[str, str], tmp_path: Path, module: str
+) -> None:
+    """The process interrupts itself when it first looks for a module."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+    )
+    argv = [sys.executable, "-m", "buildsys", "list", "tiny"]
+    env = {**environment, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(argv, cwd=here, env=env, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "")
+
+
 @pytest.mark.parametrize("words", [["list", "tiny"], ["graph", "tiny"], ["--help"], ["schema"]])
 def test_a_reader_that_goes_away_is_no_event(
     here: Path, environment: dict[str, str], words: list[str]
