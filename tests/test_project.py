@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
-MADE = {".git", ".venv", "build", "dist"}
+MADE = {".git", ".hypothesis", ".venv", "build", "dist"}
 
 
 def make(*words: str) -> str:

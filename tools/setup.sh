@@ -112,7 +112,7 @@ install_packages() {
   list=$(missing_packages "$1" "$manager")
   [[ -z $list ]] && return
   list=${list//$'\n'/ }
-  if ((EUID != 0)); then
+  if [[ $(id -u) != 0 ]]; then
     say "these packages are missing; install them, then run make again:"
     say "    sudo $command $list"
     exit "$MISSING"
