@@ -138,11 +138,14 @@ class _Writer:
         yield from self._flush(data)
         options = configure(image.config)
         if options:
+            yield Command(("at", str(image.spot))).text()
             yield from self._configure(options)
 
     def key(self, image: Image, base: str, runtime: str) -> str:
         """The static inputs: commands without Spots, packages or repositories, format, epoch, runtime."""
-        lines = [f"do {command.text()}" for command in self.commands]
+        # A line each, whatever a word holds: newlines are written as sed and printf would.
+        texts = (command.text().replace("\\", "\\\\").replace("\n", "\\n") for command in self.commands)
+        lines = [f"do {text}" for text in texts]
         lines += [
             f"package {item.name} {_evr(item)} {item.arch} {item.file} {item.checksum}"
             for _, item in sorted(self.packages.items())
@@ -226,6 +229,7 @@ class _Writer:
             case CopyImage(image=image):
                 return ("from_image", image)
             case CopyPayload(package=package, locked=None):
+                self.uses_packages = True
                 return ("from_payload", package.name)
             case CopyPayload(package=package, locked=LockedPackage() as locked):
                 self.packages[locked.file] = locked
@@ -258,7 +262,9 @@ class _Writer:
             case CopyContext():
                 yield from self._context(step)
             case Download():
-                yield ("pooled", step.mode or "644", step.sha256 or self.carried.downloads[step.url], step.to)
+                to = step.to + step.url.rsplit("/", 1)[-1] if step.to.endswith("/") else step.to
+                mode = _mode(step.mode, "644")
+                yield ("pooled", mode, step.sha256 or self.carried.downloads[step.url], to)
             case InstallGems():
                 files = (self.carried.gems[gem] for gem in step.gems)
                 yield ("gems", str(step.open_files), " ".join(step.flags), *files)
@@ -291,7 +297,7 @@ class _Writer:
         for item in self.carried.context[step.source]:
             to = step.to + name if step.to.endswith("/") else step.to
             to = f"{step.to.rstrip('/')}/{item.path}" if item.path else to
-            yield ("context", step.mode or item.mode, step.owner, item.hash, to)
+            yield ("context", _mode(step.mode, item.mode), step.owner, item.hash, to)
 
 
 def installer(site: Site) -> str:
@@ -302,6 +308,13 @@ def installer(site: Site) -> str:
 def _evr(item: LockedPackage) -> str:
     epoch = "" if item.epoch in {"", "0"} else f"{item.epoch}:"
     return f"{epoch}{item.version}-{item.release}"
+
+
+def _mode(asked: str, natural: str) -> str:
+    """What chmod is told: `a+rx` adds to the natural mode of the file, not to that of the plan's copy."""
+    if not asked or asked.isdigit():
+        return asked or natural
+    return {"644": "u=rw,go=r,", "755": "u=rwx,go=rx,"}[natural] + asked
 
 
 def _recursive(step: ChangeMode | ChangeOwner | RemovePath) -> tuple[str, ...]:

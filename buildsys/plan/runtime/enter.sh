@@ -7,7 +7,9 @@ ONLINE=''
 # inside <<END: run the verbs of lib/inside.sh, one instruction a line, within the root.
 # All data instructions of a stretch share this one entry (a few ms; `buildah run` costs 200).
 inside() {
-    { printf '. /dev/buildsys/plan/lib/inside.sh\n' && cat; } >"$SCRATCH/inside"
+    # Written in full or not run: on a full disk half of it would do half of the work, and succeed.
+    printf '. /dev/buildsys/plan/lib/inside.sh\n' >"$SCRATCH/inside"
+    cat >>"$SCRATCH/inside"
     : >"$SCRATCH/spot"
     # The shell inside tells where it stands through a file; an ERR trap cannot see into it.
     into inside "$ROOT" "$PLAN" "$SCRATCH" "${SOURCES[@]}" || {
@@ -38,8 +40,11 @@ run() {
         limit=(/bin/sh -c 'ulimit -n "$1" 2>/dev/null || ulimit -n "$(ulimit -Hn)"; shift; exec "$@"' sh "$2")
         shift 2
     fi
+    RUNNING=yes
     buildah_run --net "${limit[@]}" "$@"
+    RUNNING=''
 }
+RUNNING=''
 
 # buildah_run [--net] ARGV…: `buildah run` with RUN_OPTIONS, as root, in namespaces of its own: what ARGV leaves
 # running ends with it, and --net keeps the network away whatever the isolation: chroot only shares what it is given.

@@ -41,7 +41,7 @@ decide() {
 read_image_id() {
     local name=$1 id=''
     if [[ $name == "${BASE-}" ]]; then
-        id=$(base_image_id)
+        id=$(base_image_id) || return
     elif [[ -n ${BS_IDS-} ]]; then
         id=$(awk -v name="$name" '$1 == name { print $2 }' "$BS_IDS")
     elif [[ -s $STATE/$name.id ]]; then
@@ -59,9 +59,13 @@ read_image_id() {
 base_image_id() {
     local id
     id=$(image_id "$BASE")
+    # A listing holds no digests, and no names that are short for others.
+    [[ -n $id ]] || id=$(BS_LISTING='' image_id "$BASE")
     if [[ -z $id ]]; then
+        [[ ${BS_WHY-} != 1 ]] || return
         retry buildah pull --quiet "$BASE" >"$PLAN/logs/$IMAGE.log" 2>&1 || {
             cat "$PLAN/logs/$IMAGE.log" >&2
+            infrastructure "$PLAN/logs/$IMAGE.log" && return 75
             return 1
         }
         id=$(BS_LISTING='' image_id "$BASE")
@@ -84,18 +88,30 @@ why_stale() {
         image)
             first=${changed#image }
             first=${first%% *}
-            if [[ $first == "${READS[0]-}" ]]; then
+            if [[ $first == "${BASE:-$FROM}" ]]; then
                 printf 'parent changed: %s' "$first"
             else
                 printf 'copied-from image changed: %s' "$first"
             fi ;;
         repository) printf 'repository changed (unlocked: any repository change rebuilds)' ;;
-        context) printf 'file changed: %s' "$(cut -d' ' -f3- <<<"${changed%%$'\n'*}")" ;;
         runtime) printf 'buildsys runtime changed' ;;
         package) why_packages "$last" ;;
         platform | driver | format | epoch) printf '%s changed' "$first" ;;
+        do) why_recipe "$changed" ;;
         *) printf 'recipe changed' ;;
     esac
+}
+
+# why_recipe CHANGED: a file of the set that is new under a path it had before, or the recipe itself.
+why_recipe() {
+    local old
+    # do context MODE OWNER HASH TO
+    old=$(sed -nE "s/^do context ([^ ]+ [^ ]+) [0-9a-f]{64} (.*)/\\1 \\2/p" <<<"$1" | sort | uniq -d | sed 1!d)
+    if [[ -n $old ]]; then
+        printf 'file changed: %s' "${old#* * }"
+    else
+        printf 'recipe changed'
+    fi
 }
 
 # why_packages LAST: the first package of the lock that differs, old -> new.

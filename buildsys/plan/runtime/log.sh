@@ -36,9 +36,10 @@ log_status() {
 
 # infrastructure LOG: does the log end in a failure that is not the recipe's, and may pass by itself?
 infrastructure() {
-    tail -n 40 "$1" 2>/dev/null | grep -Eqi \
+    # Not grep -q: it would leave before tail is done, and pipefail would take that for no match.
+    tail -n 40 "$1" 2>/dev/null | grep -Ei \
         -e 'no space left on device' -e 'disk quota exceeded' \
         -e 'connection (refused|reset|timed out)' -e 'temporary failure in name resolution' \
         -e 'i/o timeout|TLS handshake timeout' -e 'curl error \((5|6|7|18|28|35|52|56)\)' \
-        -e 'toomanyrequests|429 Too Many Requests|50[234] (Bad Gateway|Service Unavailable|Gateway)'
+        -e 'toomanyrequests|429 Too Many Requests|50[234] (Bad Gateway|Service Unavailable|Gateway)' >/dev/null
 }

@@ -9,8 +9,9 @@
 # Out: one result file, written by rename. Exit 0: done; 75: infrastructure, may be retried;
 # anything else: the recipe failed.
 set -Eeuo pipefail
+shopt -s inherit_errexit
 
-PLAN=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
+PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 LIB=$PLAN/lib
 STATE=$PLAN/state
 REFERENCE=$PREFIX$IMAGE:$TAG
@@ -42,11 +43,13 @@ main() {
         log_status fresh "$BEGAN"
         return
     fi
+    BUILDING=yes
     exec >"$PLAN/logs/$IMAGE.log" 2>&1
     printf '%s: building: %s\n' "$IMAGE" "$REASON"
-    trap 'failed_at=$SPOT failed_command=$BASH_COMMAND' ERR
+    trap 'failed_at=$SPOT; [[ ${FUNCNAME[0]-} != build ]] || failed_command=$BASH_COMMAND' ERR
     container_begin
     build
+    at "$RECIPE"
     commit
     container_end
     exec 1>&3 2>&4
@@ -58,17 +61,21 @@ main() {
 # The one way out: whatever happened, no working container stays and the failure has a place.
 finish() {
     local status=$1
+    # Nothing here may keep the rest from being done, not even a full disk.
+    set +e
     trap - EXIT ERR
     trap '' INT TERM HUP
     ((status)) || return 0
+    [[ ${BS_WHY-} != 1 ]] || exit "$status"
     if [[ -n ${failed_at-} ]]; then
         printf '\n%s: failed at %s\n' "$IMAGE" "$failed_at"
-        [[ ${failed_command-} == return* ]] || printf '    %s\n' "${failed_command-}"
+        [[ ${failed_command:-return} == return* ]] || printf '    %s\n' "${failed_command-}"
     fi
-    container_end || :
+    container_end
     exec 1>&3 2>&4
     if ((status != 130)); then
-        infrastructure "$PLAN/logs/$IMAGE.log" && status=75
+        # A recipe's `run` fails for reasons of its own, whatever it says.
+        [[ -n $BUILDING && -z $RUNNING ]] && infrastructure "$PLAN/logs/$IMAGE.log" && status=75
         log_result '' failed "$REASON" "$BEGAN" "${failed_at:-$RECIPE}"
         log_status FAILED "$BEGAN"
     fi
@@ -78,5 +85,5 @@ finish() {
 # Where the next command comes from: the Spot of its instruction.
 at() { SPOT=$1; }
 
-BEGAN=$EPOCHREALTIME SPOT=$RECIPE REASON=''
+BEGAN=$EPOCHREALTIME SPOT=$RECIPE REASON='' BUILDING=''
 main

@@ -2,7 +2,7 @@
 # why.sh [NAME…]: what a run would do with these images (all) and why, a line each: name, decision, reason.
 # Asks the steps themselves; builds nothing.
 set -euo pipefail
-PLAN=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
+PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 LIB=$PLAN/lib
 STATE=$PLAN/state
 export LC_ALL=C BS_WHY=1 BS_STORE="${BS_STORE-}" BS_LISTING="$STATE/why.listing" BS_IDS="$STATE/why.ids"
@@ -28,10 +28,13 @@ while read -r _ name reads; do
     if [[ -n ${stale[$name]-} ]]; then
         line="$name"$'\t'waits$'\t'"decided when ${stale[$name]} is built"
     else
-        line=$("$PLAN/steps/$name.sh") || line="$name"$'\t'unknown$'\t'"what it is made from is not in the store"
-        [[ $line != *$'\t'stale$'\t'* ]] || stale[$name]=$name
-        printf '%s %s\n' "$name" "${line##*$'\t'}" >>"$BS_IDS"
-        line=${line%$'\t'*}
+        if line=$("$PLAN/steps/$name.sh"); then
+            printf '%s %s\n' "$name" "${line##*$'\t'}" >>"$BS_IDS"
+            line=${line%$'\t'*}
+        else
+            line="$name"$'\t'unknown$'\t'"what it is made from is not in the store"
+        fi
+        [[ $line != *$'\t'@(stale|unknown)$'\t'* ]] || stale[$name]=$name
     fi
     if ((${#wanted[@]} == 0)) || [[ -n ${wanted[$name]-} ]]; then printf '%s\n' "$line"; fi
 done <"$PLAN/graph"
