@@ -119,7 +119,9 @@ def test_the_deepest_that_is_read() -> None:
         parse("[" * (DEEPEST + 1) + "]" * (DEEPEST + 1), "x.yaml")
 
 
-@pytest.mark.parametrize("bomb", ["[" * 500_000, "{a: " * 200_000, "- " * 400_000, "&a " * 10, "? " * 300_000])
+@pytest.mark.parametrize(
+    "bomb", ["[" * 500_000, "{a: " * 200_000, "- " * 400_000, "&a " * 10, "? " * 300_000]
+)
 def test_bombs_are_refused_at_once(bomb: str) -> None:
     with pytest.raises(Refused):
         parse(bomb, "x.yaml")

@@ -12,7 +12,9 @@ Write = Callable[[Mapping[str, str]], Path]
 
 
 def test_everything_of_a_set_by_name(write_set: Write) -> None:
-    folder = write_set({"images/deep/er/app.yaml": "image: app\nfrom: base\n", "traits/web.yaml": "trait: web\n"})
+    folder = write_set(
+        {"images/deep/er/app.yaml": "image: app\nfrom: base\n", "traits/web.yaml": "trait: web\n"}
+    )
     library = load_set(folder)
     assert (library.set.set_, set(library.recipes), set(library.traits), set(library.sites)) == (
         "demo", {"base", "app"}, {"web"}, {"here"}
@@ -31,7 +33,11 @@ def test_files_are_named_as_the_folder_was_given(write_set: Write, monkeypatch: 
 
 def test_what_holds_variables_waits_for_them(write_set: Write) -> None:
     library = load_set(
-        write_set({"images/app.yaml": "image: app\nfrom: base\npackages: '{{ packages }}'\nlabels: {a: '{{ b }}'}\n"})
+        write_set(
+            {
+                "images/app.yaml": "image: app\nfrom: base\npackages: '{{ packages }}'\nlabels: {a: '{{ b }}'}\n"
+            }
+        )
     )
     app = library.recipes["app"]
     assert (app.model, app.holes) == (None, {"packages": None, "labels": {"a": None}})
@@ -42,7 +48,10 @@ def test_a_variable_excuses_its_own_type_only(write_set: Write) -> None:
     text = "image: app\nfrom: base\npackages: '{{ packages }}'\ncmd: sh\nusr: '{{ user }}'\n"
     with pytest.raises(Refused) as refused:
         load_set(write_set({"images/app.yaml": text}))
-    assert [(item.code, item.spot.line) for item in refused.value.diagnostics] == [("wrong-type", 4), ("unknown-key", 5)]
+    assert [(item.code, item.spot.line) for item in refused.value.diagnostics] == [
+        ("wrong-type", 4),
+        ("unknown-key", 5),
+    ]
 
 
 def test_the_mistakes_of_all_files_are_told_together(write_set: Write, tmp_path: Path) -> None:
@@ -65,7 +74,9 @@ def test_the_mistakes_of_all_files_are_told_together(write_set: Write, tmp_path:
 
 def test_an_overlay_brings_recipes_of_its_own(write_set: Write, tmp_path: Path) -> None:
     overlay = tmp_path / "acme.yaml"
-    overlay.write_text("overlay: acme\nrecipes:\n  - {image: extra, from: base}\n  - {image: base, from: site}\n")
+    overlay.write_text(
+        "overlay: acme\nrecipes:\n  - {image: extra, from: base}\n  - {image: base, from: site}\n"
+    )
     with pytest.raises(Refused) as refused:
         load_set(write_set({}), [overlay])
     (twice,) = refused.value.diagnostics

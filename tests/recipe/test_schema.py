@@ -22,7 +22,9 @@ def recipe(text: str) -> schema.Recipe:
 
 def documented_steps() -> dict[str, tuple[set[str], bool]]:
     """The verbs of the language's table, each with its qualifiers and whether it may be optional."""
-    table = re.findall(r"^\| `([a-z-]+): [^|]*?` ?(°?)[^|]*\| ([^|]*)\|", LANGUAGE.read_text("utf-8"), re.MULTILINE)
+    table = re.findall(
+        r"^\| `([a-z-]+): [^|]*?` ?(°?)[^|]*\| ([^|]*)\|", LANGUAGE.read_text("utf-8"), re.MULTILINE
+    )
     return {
         verb: (set(re.findall(r"`([a-z0-9-]+)", qualifiers)), bool(ring) or "°" in qualifiers)
         for verb, ring, qualifiers in table
@@ -31,7 +33,10 @@ def documented_steps() -> dict[str, tuple[set[str], bool]]:
 
 def test_the_documented_steps_are_those_there_are() -> None:
     models = {
-        verb: ({key_of(field) for field in model.model_fields} - {verb, "optional"}, "optional" in model.model_fields)
+        verb: (
+            {key_of(field) for field in model.model_fields} - {verb, "optional"},
+            "optional" in model.model_fields,
+        )
         for verb, model in schema.VERBS.items()
     }
     assert documented_steps() == models

@@ -68,10 +68,18 @@ def test_fills_in(text: str, expected: object) -> None:
 
 def test_only_templates_are_touched() -> None:
     data = {"a": ["{{ image }}", "b", {"c": 1, "d": "{{ groups }}"}], "e": None, "{{ image }}": "f"}
-    assert value(data) == {"a": ["nova-api", "b", {"c": 1, "d": ["kolla", "qemu"]}], "e": None, "{{ image }}": "f"}
+    assert value(data) == {
+        "a": ["nova-api", "b", {"c": 1, "d": ["kolla", "qemu"]}],
+        "e": None,
+        "{{ image }}": "f",
+    }
 
 
-@given(st.lists(st.sampled_from(["{{ image }}", "{{port}}", "{{  home }}", " a", "b\n", "{", "}", "$", "é", "-"])))
+@given(
+    st.lists(
+        st.sampled_from(["{{ image }}", "{{port}}", "{{  home }}", " a", "b\n", "{", "}", "$", "é", "-"])
+    )
+)
 def test_plain_names_give_what_jinja2_gives(parts: list[str]) -> None:
     text = ".".join([*parts, "{{ image }}"])
     jinja = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701
@@ -88,7 +96,11 @@ def test_plain_names_do_not_open_jinja2() -> None:
 
 def test_a_variable_nobody_defined() -> None:
     found = mistake("a\n{{ imge }}")
-    assert (found.code, found.spot, found.hint) == ("undefined-variable", Spot("x.yaml", 1, 10), "did you mean 'image'?")
+    assert (found.code, found.spot, found.hint) == (
+        "undefined-variable",
+        Spot("x.yaml", 1, 10),
+        "did you mean 'image'?",
+    )
     assert mistake("{{ imge ~ 'x' }}").code == "undefined-variable"
     assert "never part" in mistake("{{ tag }}").hint
 

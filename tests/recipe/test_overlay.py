@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from buildsys import image as im
+from buildsys.diagnostics import Spot
+from buildsys.image import Image, ImageSet
+from buildsys.recipe.library import load_set
+from buildsys.resolve import resolve
+
+APP = """\
+image: app
+from: base
+uses: [web]
+accounts: {app: {uid: 1}}
+repositories: {own: {file: /own.repo, options: {name: own}}}
+before: [{touch: /own}]
+packages: [httpd, mod_ssl]
+steps: [{mkdir: /own}]
+user: app
+cmd: [app]
+env: {A: app, B: app}
+labels: {a: app}
+ports: ["80/tcp"]
+volumes: [/srv]
+"""
+WEB = "trait: web\npackages: [web]\nhealthcheck: /bin/check\nlabels: {web: web}\n"
+OTHER = "image: other\nfrom: base\nuses: [web]\n"
+
+Overlaid = Callable[..., ImageSet]
+
+
+@pytest.fixture
+def overlaid(
+    write_set: Callable[[Mapping[str, str]], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Overlaid:
+    """Resolve the set with overlays laid over it, in order."""
+
+    def run(*texts: str) -> ImageSet:
+        folder = write_set({"images/app.yaml": APP, "images/other.yaml": OTHER, "traits/web.yaml": WEB})
+        monkeypatch.chdir(tmp_path)
+        files = []
+        for number, text in enumerate(texts, 1):
+            files.append(Path(f"over{number}.yaml"))
+            files[-1].write_text(f"overlay: over{number}\n{text}")
+        assert folder.is_dir()
+        return resolve(load_set(Path("demo"), files), site=None, variables={}, stand_ins=None)
+
+    return run
+
+
+def app(image_set: ImageSet) -> Image:
+    return image_set.images["app"]
+
+
+def names(image: Image) -> list[str]:
+    return [
+        item.name for step in image.instructions if isinstance(step, im.Install) for item in step.packages
+    ]
+
+
+def test_an_empty_overlay_changes_nothing(overlaid: Overlaid) -> None:
+    assert overlaid("") == overlaid()
+
+
+def test_packages(overlaid: Overlaid) -> None:
+    image = app(overlaid("images: {app: {packages: {append: [new, httpd], remove: [mod_ssl, web]}}}"))
+    assert names(image) == ["httpd", "new"]
+    (install,) = [step for step in image.instructions if isinstance(step, im.Install)]
+    assert [item.spot for item in install.packages] == [
+        Spot("demo/images/app.yaml", 7, 12), Spot("over1.yaml", 2, 36)
+    ]  # fmt: skip
+
+
+def test_steps_stand_before_and_after_all_others(overlaid: Overlaid) -> None:
+    image = app(
+        overlaid(
+            "images: {app: {steps: {prepend: [{mkdir: /first}], append: [{mkdir: /last}]},"
+            " before: {append: [{touch: /{{ image }}}]}}}".replace("/{{ image }}", "'/{{ image }}'")
+        )
+    )
+    made = [step for step in image.instructions if isinstance(step, im.MakeDirectory)]
+    assert [step.paths[0] for step in made] == ["/first", "/own", "/last"]
+    assert made[0].spot == Spot("over1.yaml", 2, 34)
+    assert [step.paths[0] for step in image.instructions if isinstance(step, im.Touch)] == ["/own", "/app"]
+
+
+def test_traits(overlaid: Overlaid) -> None:
+    image = app(overlaid("images: {app: {uses: {remove: [web]}}}"))
+    assert (names(image), image.config.healthcheck) == (["httpd", "mod_ssl"], None)
+    base = overlaid("images: {base: {uses: {append: [web]}}}").images["base"]
+    assert base.config.labels == {"web": "web"}
+
+
+def test_maps_are_merged_and_values_taken_away(overlaid: Overlaid) -> None:
+    text = """\
+images:
+  app:
+    env: {A: over, B: ~, C: over}
+    labels: {web: ~}
+    accounts: {app: ~, new: {uid: 2}}
+    repositories: {own: ~}
+    user: ~
+    healthcheck: ~
+    cmd: [over]
+    entrypoint: [over]
+    ports: {append: ["81/tcp"], remove: ["80/tcp"]}
+    volumes: {remove: [/srv]}
+    from: other
+"""
+    image = app(overlaid(text))
+    assert image.config == im.OciConfig(
+        cmd=("over",),
+        entrypoint=("over",),
+        env={"A": "over", "C": "over"},
+        labels={"a": "app"},
+        ports=("81/tcp",),
+    )
+    assert (image.parent, image.parent_spot) == (im.ParentImage("other"), Spot("over1.yaml", 14, 11))
+    assert image.spots["env.A"] == Spot("over1.yaml", 4, 14)
+    assert image.spots["cmd"] == Spot("over1.yaml", 10, 10)
+    assert [type(step).__name__ for step in image.instructions] == [
+        "DeclareAccounts",
+        "Touch",
+        "Install",
+        "MakeDirectory",
+    ]
+
+
+def test_a_common_part_comes_after_the_sets_and_before_the_recipes(overlaid: Overlaid) -> None:
+    images = overlaid("common: {labels: {a: over, x: '{{ image }}'}}").images
+    assert images["app"].config.labels == {"a": "app", "x": "app", "web": "web"}
+    assert images["base"].config.labels == {"a": "over", "x": "base"}
+
+
+def test_overlays_apply_in_order(overlaid: Overlaid) -> None:
+    image = app(
+        overlaid(
+            "images: {app: {packages: {append: [one]}, user: one}}",
+            "images: {app: {packages: {remove: [one], append: [two]}, user: two}}",
+        )
+    )
+    assert (names(image)[-1], image.config.user) == ("two", "two")
+
+
+def test_a_recipe_of_an_overlay_is_like_any_other(overlaid: Overlaid) -> None:
+    images = overlaid(
+        "recipes:\n  - {image: extra, from: app, uses: [web], packages: ['{{ image }}']}\n",
+        "images: {extra: {user: over}}",
+    ).images
+    assert (names(images["extra"]), images["extra"].config.user) == (["web", "extra"], "over")
+    assert images["extra"].spot == Spot("over1.yaml", 3, 13)
