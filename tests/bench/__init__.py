@@ -1,1 +1,1 @@
-"""What buildsys costs, measured beside the plainest way to do the same: `make bench` writes docs/benchmarks.md."""
+"""What buildsys costs, beside the plainest way to do the same: `make bench` writes docs/benchmarks.md."""

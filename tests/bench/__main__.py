@@ -1,4 +1,4 @@
-"""`make bench`: measure on this machine and write docs/benchmarks.md. Ratios come from one run, side by side."""
+"""`make bench`: measure on this machine and write docs/benchmarks.md, ratios from one run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from buildsys.image import Image
 from tests.bench import plain, sets
 from tests.bench.measure import Taken, store, take
 
@@ -47,11 +48,10 @@ def _head() -> list[str]:
     return [
         "# Benchmarks",
         "",
-        "Written by `make bench`. Wall seconds of whole processes, medians of several runs where a row says so; "
-        "a ratio is of two things measured in the same run, in turn.",
+        "Written by `make bench`. Wall seconds of whole processes; a ratio is of two things measured in turn.",
         "",
-        f"Machine: {JOBS} cores, {memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}, "
-        f"buildah {buildah}. Builds at {JOBS} jobs, each into an empty store.",
+        f"Machine: {JOBS} cores, {memory:.0f} GiB, Linux {platform.release()}, buildah {buildah}, "
+        + f"Python {platform.python_version()}. Builds at {JOBS} jobs, each into an empty store.",
         "",
     ]
 
@@ -148,8 +148,8 @@ def trivial_runs(place: Path) -> list[str]:
     )
 
 
-def _resolved_pike(place: Path):  # type: ignore[no-untyped-def]
-    from buildsys.recipe.library import load_set  # noqa: PLC0415
+def _resolved_pike(place: Path) -> tuple[Mapping[str, Image], Path]:
+    from buildsys.recipe.library import load_set
     from buildsys.resolve import resolve
     from buildsys.standins import build_repository
 

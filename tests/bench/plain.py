@@ -23,7 +23,10 @@ buildah run --isolation {isolation} "$container" -- /bin/sh -c :
 buildah config {config} "$container"
 buildah commit --quiet --format docker --rm "$container" {name} >/dev/null
 """
-DNF = 'dnf --config {conf} --installroot "$root" --releasever 7 --assumeyes --quiet install {packages} >/dev/null 2>&1'
+DNF = (
+    'dnf --config {conf} --installroot "$root" --releasever 7 --assumeyes --quiet install {packages}'
+    " >/dev/null 2>&1"
+)
 
 
 def handwritten(images: Mapping[str, Image], directory: Path, repository: Path, *, isolation: str) -> Path:

@@ -1,4 +1,4 @@
-"""Image sets made for measuring: any size, in the shape of the Pike set (levels, children, packages a recipe)."""
+"""Image sets made for measuring: any size, in the shape of the Pike set."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ common:
   labels: {{name: "{{{{ image }}}}"}}
 """
 BUSYBOX = "localhost/bench/busybox:1"
-SITE = (
-    "site: busybox\nabout: A busybox root.\nbase: {image: %s}\ninstaller: dnf\nrepositories: {}\n" % BUSYBOX
-)
+SITE = f"""\
+site: busybox
+about: A busybox root.
+base: {{image: {BUSYBOX}}}
+installer: dnf
+repositories: {{}}
+"""
 
 
 def parent_of(number: int) -> str:
@@ -31,7 +35,7 @@ def parent_of(number: int) -> str:
 
 
 def generated(directory: Path, count: int) -> Path:
-    """A set of `count` images with packages, files, edits and a health check each, for measuring compilation."""
+    """A set of `count` images with packages, files, edits and a health check each, to be compiled."""
     body = """\
 image: i{number}
 from: {parent}
