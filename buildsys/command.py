@@ -53,13 +53,18 @@ def assignment(name: str, value: str) -> str:
     return f"{name}={word(value)}"
 
 
+def comment(text: str) -> str:
+    """A comment of one line, whatever the text holds: the name of a file may hold a newline."""
+    return f"# {' '.join(text.splitlines())}"
+
+
 def call(verb: str, items: Iterable[tuple[str, str]]) -> list[str]:
     """Lines of bash that call `verb` with many words, each on a line of its own with a remark behind it."""
-    rows = [(word(item), remark) for item, remark in items]
+    rows = [(word(item), comment(remark)) for item, remark in items]
     width = max((len(text) for text, _ in rows), default=0)
     return [
         "words=(",
-        *(f"    {text:<{width}} # {remark}" for text, remark in rows),
+        *(f"    {text:<{width}} {remark}" for text, remark in rows),
         ")",
         f'{verb} "${{words[@]}}"',
     ]

@@ -33,7 +33,9 @@ def write_plan(plan: Plan, directory: Path) -> int:
     top = str(directory)
     for folder in sorted({name.rpartition("/")[0] for name in (*plan.texts, *plan.links)}):
         (directory / folder).mkdir(parents=True, exist_ok=True)
-    changed = sum(_write(f"{top}/{name}", text, name.startswith("steps/")) for name, text in plan.texts.items())
+    changed = sum(
+        _write(f"{top}/{name}", text, name.startswith("steps/")) for name, text in plan.texts.items()
+    )
     changed += sum(_carry(directory / name, source) for name, source in plan.links.items())
     return changed + _sweep(directory, plan)
 
@@ -62,7 +64,8 @@ def _write(path: str, text: str, executable: bool) -> int:  # noqa: FBT001 - one
     target = path
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-            if file.read() == data:
+            runs = not executable or os.stat(file.fileno()).st_mode & 0o100
+            if runs and file.read() == data:
                 return 0
         folder, _, name = path.rpartition("/")
         target = f"{folder}/.{name}.new"
@@ -71,7 +74,9 @@ def _write(path: str, text: str, executable: bool) -> int:  # noqa: FBT001 - one
         pass
     descriptor = os.open(target, flags, 0o755 if executable else 0o644)
     try:
-        os.write(descriptor, data)
+        # A disk that fills up takes part of a write, and refuses the next.
+        while data:
+            data = data[os.write(descriptor, data) :]
     finally:
         os.close(descriptor)
     if target is not path:

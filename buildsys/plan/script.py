@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from buildsys.command import Command, assignment, call, fragment, heredoc, word, words
+from buildsys.command import Command, assignment, call, comment, fragment, heredoc, word, words
 from buildsys.image import (
     Account,
     AppendFile,
@@ -96,7 +96,7 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
     base = image.parent.reference if isinstance(image.parent, BaseImage) else ""
     head = [
         "#!/bin/bash",
-        f"# {image.name}: compiled from {image.spot.file}",
+        comment(f"{image.name}: compiled from {image.spot.file}"),
         f"# by `buildsys plan {image_set.name}`: edit the recipe, not this file.",
         assignment("IMAGE", image.name),
         assignment("RECIPE", str(image.spot)),
