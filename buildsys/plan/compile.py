@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 from buildsys import __version__
@@ -232,7 +231,6 @@ def _repositories(image_set: ImageSet) -> str:
     return "\n".join(lines) + "\n"
 
 
-@cache
 def file_hash(path: str) -> str:
     """SHA-256 of a file's bytes, in hex."""
     with Path(path).open("rb") as file:

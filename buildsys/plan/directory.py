@@ -64,7 +64,7 @@ def _write(path: str, text: str, executable: bool) -> int:  # noqa: FBT001 - one
     target = path
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-            runs = not executable or os.stat(file.fileno()).st_mode & 0o100
+            runs = not executable or os.access(path, os.X_OK)
             if runs and file.read() == data:
                 return 0
         folder, _, name = path.rpartition("/")

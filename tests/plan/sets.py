@@ -1,4 +1,4 @@
-"""Resolved image sets made in Python: short to write in a test, and one that holds every kind of instruction."""
+"""Resolved image sets made in Python: short to write, and one that holds every kind of instruction."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ from buildsys.image import (
 
 EPOCH = 1517443200
 BUSYBOX = "localhost/busybox:1"
-"""The base image that tests/runtime/stores.py puts into a store."""
+"""The base image that tests put into their stores."""
 
 
 def image(
@@ -82,7 +82,7 @@ def image(
     )
 
 
-def site(  # noqa: D417 - the rest are fields of Site
+def site(
     installer: str = "dnf",
     *,
     repositories: tuple[Repository, ...] = (),
@@ -107,7 +107,12 @@ def site(  # noqa: D417 - the rest are fields of Site
 
 
 def image_set(
-    directory: Path, images: Iterable[Image], *, form: Format = "docker", at: Site | None = None, epoch: int = EPOCH
+    directory: Path,
+    images: Iterable[Image],
+    *,
+    form: Format = "docker",
+    at: Site | None = None,
+    epoch: int = EPOCH,
 ) -> ImageSet:
     """A set of these images; `directory` holds its `files/`."""
     return ImageSet("tiny", form, epoch, str(directory), at or site(), {item.name: item for item in images})
@@ -120,7 +125,9 @@ def package(name: str, recipe: str = "every", line: int = 9) -> PackageName:
 
 def locked(name: str) -> LockedPackage:
     """A package of a lock."""
-    return LockedPackage(name, "0", "1.0", "1", "noarch", "os", "sha256:" + "5" * 64, f"p/{name}-1.0-1.noarch.rpm")
+    return LockedPackage(
+        name, "0", "1.0", "1", "noarch", "os", "sha256:" + "5" * 64, f"p/{name}-1.0-1.noarch.rpm"
+    )
 
 
 def every_kind(directory: Path, *, under_lock: bool = False) -> ImageSet:

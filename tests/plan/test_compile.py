@@ -1,0 +1,197 @@
+"""What is compiled: the whole plan of a set with every kind of instruction, from that set alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from buildsys.image import (
+    BaseImage,
+    CopyContext,
+    CopyPayload,
+    Download,
+    Image,
+    ImageSet,
+    Instruction,
+    OciConfig,
+    Repository,
+    Run,
+    Touch,
+)
+from buildsys.plan.compile import compile_plan
+from tests.plan.conftest import GoldenFolder
+from tests.plan.sets import BUSYBOX, EPOCH, every_kind, image, image_set, package, site
+
+HERE = Path(__file__).parent
+BASE = BaseImage(BUSYBOX)
+
+DIGEST = """\
+import hashlib, sys
+from pathlib import Path
+from buildsys.plan.compile import compile_plan
+from tests.plan.sets import every_kind
+plan = compile_plan(every_kind(Path(sys.argv[1])))
+parts = [*sorted(plan.texts.items()), *sorted((name, path.read_text()) for name, path in plan.links.items())]
+print(hashlib.sha256(repr(parts).encode()).hexdigest())
+"""
+
+
+def test_the_set_of_these_tests_holds_every_kind(tmp_path: Path) -> None:
+    kinds = {
+        type(step)
+        for under_lock in (False, True)
+        for item in every_kind(tmp_path, under_lock=under_lock).images.values()
+        for step in item.instructions
+    }
+    assert kinds == set(get_args(Instruction))
+
+
+@pytest.mark.parametrize("under_lock", [False, True], ids=["unlocked", "locked"])
+def test_golden(every: Path, golden_folder: GoldenFolder, under_lock: bool) -> None:  # noqa: FBT001
+    plan = compile_plan(every_kind(every, under_lock=under_lock))
+    golden_folder(plan, HERE / "golden" / ("locked" if under_lock else "unlocked"))
+
+
+def test_same_files_in_same_bytes_out(every: Path, tmp_path: Path) -> None:
+    """Whatever the hash seed, working directory, time zone, locale, umask, home and environment."""
+    found = set()
+    for seed, zone, language, cwd in (("1", "UTC", "C", "/"), ("2", "Asia/Tokyo", "C.UTF-8", str(tmp_path))):
+        environment = {
+            "PYTHONHASHSEED": seed,
+            "TZ": zone,
+            "LC_ALL": language,
+            "HOME": cwd,
+            "BS_FORMAT": f"x{seed}",
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", DIGEST, str(every)],
+            cwd=cwd,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(HERE.parents[1]), **environment},
+            umask=0o77 if seed == "1" else 0o22,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found.add(done.stdout)
+    assert len(found) == 1
+
+
+def test_where_the_set_lies_has_no_say(every: Path, tmp_path: Path) -> None:
+    every.rename(tmp_path / "two words")
+    other = compile_plan(every_kind(tmp_path / "two words"))
+    (tmp_path / "two words").rename(every)
+    assert other.texts == compile_plan(every_kind(every)).texts
+
+
+def key(image_set: ImageSet, name: str = "x") -> str:
+    return compile_plan(image_set).texts[f"keys/{name}"]
+
+
+def one(directory: Path, item: Image) -> ImageSet:
+    return image_set(directory, [item])
+
+
+def test_the_key_says_what_an_image_is_and_not_where_it_was_written(tmp_path: Path) -> None:
+    """Moving an instruction down a line, a comment, the tag: none of it is an input."""
+    touch = Touch(paths=("/a",), mode="")
+    first = compile_plan(one(tmp_path, image("x", BASE, touch)))
+    moved = image(
+        "x", BASE, Touch(paths=("/a",), mode="", spot=image("y", BASE, touch, touch).instructions[1].spot)
+    )
+    second = compile_plan(one(tmp_path, moved))
+    assert first.texts["steps/x.sh"] != second.texts["steps/x.sh"]
+    assert first.texts["keys/x"] == second.texts["keys/x"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        image("x", BASE, Touch(paths=("/b",), mode="")),
+        image("x", BASE, Touch(paths=("/a",), mode="600")),
+        image("x", BASE, Touch(paths=("/a",), mode=""), Touch(paths=("/a",), mode="")),
+        image("x", BASE, Touch(paths=("/a",), mode=""), config=OciConfig(user="nova")),
+        image("x", BaseImage("localhost/other:1"), Touch(paths=("/a",), mode="")),
+    ],
+    ids=["word", "option", "more", "configuration", "base"],
+)
+def test_each_input_of_an_image_changes_its_key(tmp_path: Path, changed: Image) -> None:
+    before = one(tmp_path, image("x", BASE, Touch(paths=("/a",), mode="")))
+    assert key(before) != key(one(tmp_path, changed))
+
+
+def test_format_and_epoch_change_the_key(tmp_path: Path) -> None:
+    item = image("x", BASE)
+    keys = {
+        key(image_set(tmp_path, [item], form=form, epoch=epoch))
+        for form in ("docker", "oci")
+        for epoch in (1, 2)
+    }
+    assert len(keys) == 4
+
+
+def test_the_content_of_a_file_changes_the_key_of_those_who_copy_it(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    images = [image("x", BASE, CopyContext(source="a", to="/a", mode="", owner="")), image("y", BASE)]
+    found = []
+    for text, mode in (("one", 0o644), ("two", 0o644), ("two", 0o755)):
+        (tmp_path / "files/a").write_text(text)
+        (tmp_path / "files/a").chmod(mode)
+        found.append(compile_plan(image_set(tmp_path, images)).texts)
+    assert len({texts["keys/x"] for texts in found}) == 3
+    assert len({texts["keys/y"] for texts in found}) == 1
+
+
+def test_only_who_uses_packages_depends_on_the_repositories(tmp_path: Path) -> None:
+    payload = CopyPayload(package=package("tree"), source="/x", to="/x", mode="", owner="")
+    images = [image("x", BASE, payload), image("y", BASE)]
+    keys = []
+    for checksum in ("1" * 64, "2" * 64):
+        at = site(repositories=(Repository("os", "", "http://repository.example/", "", checksum),))
+        keys.append(compile_plan(image_set(tmp_path, images, at=at)).texts)
+    assert keys[0]["keys/x"] != keys[1]["keys/x"]
+    assert keys[0]["keys/y"] == keys[1]["keys/y"]
+
+
+def test_every_line_of_a_key_is_an_input_whatever_a_command_holds(tmp_path: Path) -> None:
+    run = Run(argv=("/bin/sh", "-ec", "a\nimage base 0123\nformat oci\\nb"), open_files=0)
+    lines = key(one(tmp_path, image("x", BASE, run))).splitlines()
+    assert lines[0] == r"do run /bin/sh -ec 'a\nimage base 0123\nformat oci\\nb'"
+    assert [line.split()[0] for line in lines[1:]] == ["base", "format", "epoch", "runtime"]
+
+
+def test_a_symbolic_mode_adds_to_the_natural_mode_of_the_file(every: Path) -> None:
+    """The plan's own copies have whatever mode the umask gave them."""
+    copies = (CopyContext(source=name, to="/x", mode="a+w", owner="") for name in ("one.conf", "tree/deep/b"))
+    url = "https://example.org/dumb-init"
+    get = Download(url=url, sha256="", to="/usr/bin/", mode="g+w")
+    at = site(downloads={url: str(every / "download")})
+    script = compile_plan(image_set(every, [image("x", BASE, *copies, get)], at=at)).texts["steps/x.sh"]
+    verbs = [line.split()[:2] for line in script.splitlines() if line.startswith(("context", "pooled"))]
+    assert verbs == [
+        ["context", "u=rw,go=r,a+w"],
+        ["context", "u=rwx,go=rx,a+w"],
+        ["pooled", "u=rw,go=r,g+w"],
+    ]
+    assert " /usr/bin/dumb-init\n" in script
+
+
+def test_children_follow_parents_and_long_chains_come_first(tmp_path: Path) -> None:
+    images = [image(name, BASE) for name in ("a", "z")] + [image("b", "z"), image("c", "b"), image("d", "a")]
+    texts = compile_plan(image_set(tmp_path, images)).texts
+    names = [line.split()[1] for line in texts["graph"].splitlines()]
+    assert all(
+        names.index(parent) < names.index(child) for parent, child in (("z", "b"), ("b", "c"), ("a", "d"))
+    )
+    (every_target,) = [line for line in texts["images.mk"].splitlines() if line.startswith("all:")]
+    assert every_target == "all: " + " ".join(f"state/{name}.id" for name in ("z", "a", "b", "c", "d"))
+
+
+def test_the_creation_time_of_all_images_is_the_epoch(tmp_path: Path) -> None:
+    environment = compile_plan(one(tmp_path, image("x", BASE))).texts["plan.env"]
+    assert f"EPOCH={EPOCH}\n" in environment
+    assert "CREATED=2018-02-01T00:00:00Z\n" in environment
