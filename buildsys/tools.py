@@ -60,15 +60,11 @@ class Tool:
         return Diagnostic(NOWHERE, "old-tool", f"{wanted}, {self.path} {has}", need.reason)
 
 
-class Lacking(Refused):
-    """Programs are missing or too old: exit status 3."""
-
-
 def require(names: Iterable[str], notebook: Path) -> None:
     """Make sure of these programs. Their versions are kept in `notebook`, by path, time and size.
 
     Raises:
-        Lacking: some are missing or too old; all of them together.
+        Refused: some are missing (`missing-tool`) or too old (`old-tool`); all of them together.
     """
     known = _read(notebook)
     tools = [look_up(name, known) for name in dict.fromkeys(names)]
@@ -76,7 +72,7 @@ def require(names: Iterable[str], notebook: Path) -> None:
     if not seen.items() <= known.items():
         _write(notebook, known | seen)
     if mistakes := [mistake for tool in tools if (mistake := tool.mistake())]:
-        raise Lacking(mistakes)
+        raise Refused(mistakes)
 
 
 def look_up(name: str, known: Mapping[str, list[int]] | None = None) -> Tool:

@@ -38,6 +38,9 @@ VERBS = {
 }
 """Each verb's module, in the order in which a person needs the verbs. There its name is the verb's."""
 
+LACKING = {"missing-tool", "old-tool"}
+"""Codes of diagnostics that are about the host and no mistake of the person."""
+
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -76,10 +79,8 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except Refused as refused:
-        from buildsys.tools import Lacking
-
         say(refused.text())
-        return MISSING if isinstance(refused, Lacking) else REFUSED
+        return MISSING if any(item.code in LACKING for item in refused.diagnostics) else REFUSED
     except Ended as ended:
         if ended.sentence:
             say(f"error: {ended.sentence}")

@@ -135,12 +135,15 @@ def _plan(
     choice: Choice, selection: Selection, directory: Path, build_directory: Path, *, runs: bool = False
 ) -> tuple[str, ...]:
     """Write a plan that is used at once; returns the goals: none when all images are meant."""
+    from buildsys.plan.compile import TOOLS
     from buildsys.tools import require, require_host_repositories
 
+    notebook = build_directory / "tools.json"
+    # What every plan needs is looked for before anything is made; what this one needs, it says itself.
+    require(TOOLS, notebook)
     image_set, compiled = _compile(choice, build_directory)
     goals = selection.names(image_set) if selection.patterns else ()
-    # The plan itself says which programs it needs, and makes sure of them once more wherever it runs.
-    require(json.loads(compiled.texts["plan.json"])["tools"], build_directory / "tools.json")
+    require(json.loads(compiled.texts["plan.json"])["tools"], notebook)
     if runs and image_set.site.host_repositories:
         require_host_repositories(image_set.site.installer)
     _write(compiled, directory)

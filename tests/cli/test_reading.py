@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 
 from buildsys import image
 from buildsys.cli import showing
-from buildsys.diagnostics import Spot
+from buildsys.cli.choosing import Choice
+from buildsys.diagnostics import NOWHERE, Spot
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
+ROOT = Path(__file__).resolve().parents[2]
 REFERENCES = {name: f"localhost/test/t-{name}:1" for name in ("alone", "app", "base", "side-door")}
 
 
@@ -250,6 +252,24 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def test_every_image_of_the_pike_set_is_shown_whole_as_yaml() -> None:
+    shown = Choice(ROOT / "recipes/stable-pike", None, (), {}).look().images
+    assert len(shown) == 108
+    for name, resolved in shown.items():
+        told = yaml.safe_load("\n".join(line.text for line in showing.lines(resolved)))
+        assert (told["image"], told["reference"]) == (name, str(resolved.reference))
+        assert len(told.get("instructions", ())) == len(resolved.instructions)
+        assert told.get("user") == resolved.config.user
+        assert told["labels"] == resolved.config.labels
+        every = {
+            key
+            for key, value in told.items()
+            if key not in {"image", "reference", "profiles", "instructions"}
+        }
+        placed = {line.text.split(":")[0].strip() for line in showing.lines(resolved) if line.spot != NOWHERE}
+        assert every - {"env", "labels"} <= placed
 
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildsys import tools
+from buildsys.diagnostics import Refused
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Fake
@@ -49,14 +50,14 @@ def test_a_version_is_asked_for_again_when_the_program_changes(fake: Fake, tmp_p
     tools.require(["buildah"], notebook)
     assert asked.read_text() == "\n\n"
     fake("buildah", "echo 1.3.0")
-    with pytest.raises(tools.Lacking, match=r"1\.27 or newer is needed, .*/bin/buildah is version 1\.3\.0"):
+    with pytest.raises(Refused, match=r"1\.27 or newer is needed, .*/bin/buildah is version 1\.3\.0"):
         tools.require(["buildah"], notebook)
 
 
 def test_an_old_program_stays_old_the_second_time(fake: Fake, tmp_path: Path) -> None:
     fake("skopeo", "echo 0.1")
     for _ in range(2):
-        with pytest.raises(tools.Lacking, match=r"skopeo 1\.2 or newer is needed"):
+        with pytest.raises(Refused, match=r"skopeo 1\.2 or newer is needed"):
             tools.require(["skopeo"], tmp_path / "tools.json")
 
 
