@@ -54,7 +54,9 @@ def compile_plan(image_set: ImageSet) -> Plan:
     links |= {f"pool/downloads/{downloads[url]}": Path(path) for url, path in site.downloads.items()}
     gems = _gems(image_set)
     links |= {f"pool/gems/{Path(path).name}": Path(path) for path in gems.values()}
-    carried = Carried(context, downloads, {gem: Path(path).name for gem, path in gems.items()})
+    names = {gem: Path(path).name for gem, path in gems.items()}
+    hashes = {Path(path).name: file_hash(path) for path in gems.values()}
+    carried = Carried(context, downloads, names, hashes)
 
     runtime = {path.name: path.read_text("utf-8") for path in sorted(RUNTIME.glob("*.sh"))}
     changing = hashlib.sha256()

@@ -75,6 +75,8 @@ class Carried:
     """URL -> SHA-256 of the pooled file."""
     gems: Mapping[str, str]
     """Gem as a recipe names it -> file name in the pool."""
+    gem_hashes: Mapping[str, str]
+    """File name in the pool -> SHA-256."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class _Writer:
         self.carried = carried
         self.manager = MANAGERS[installer(image_set.site)]
         self.packages: dict[str, LockedPackage] = {}
+        self.gems: set[str] = set()
         self.commands: list[Command] = []
         self.uses_packages = False
         self.uses_run = False
@@ -150,6 +153,7 @@ class _Writer:
             f"package {item.name} {_evr(item)} {item.arch} {item.file} {item.checksum}"
             for _, item in sorted(self.packages.items())
         ]
+        lines += [f"gem {file} {self.carried.gem_hashes[file]}" for file in sorted(self.gems)]
         if self.uses_packages and not self.set.site.locked:
             site = self.set.site
             lines.append(f"installer {site.installer}")
@@ -266,7 +270,8 @@ class _Writer:
                 mode = _mode(step.mode, "644")
                 yield ("pooled", mode, step.sha256 or self.carried.downloads[step.url], to)
             case InstallGems():
-                files = (self.carried.gems[gem] for gem in step.gems)
+                files = [self.carried.gems[gem] for gem in step.gems]
+                self.gems.update(files)
                 yield ("gems", str(step.open_files), " ".join(step.flags), *files)
             case CommentLines():
                 yield ("comment", step.pattern, step.file)
@@ -354,10 +359,14 @@ def configure(config: OciConfig) -> list[tuple[str, str]]:
     options += _env(config)
     options += [("--label", f"{name}={value}") for name, value in sorted(config.labels.items())]
     options += [("--annotation", f"{name}={value}") for name, value in sorted(config.annotations.items())]
-    # This option takes a line of CSV.
-    options += [("--volume", '"' + path.replace('"', '""') + '"') for path in config.volumes]
+    options += [("--volume", _csv(path)) for path in config.volumes]
     options += [("--port", port) for port in config.ports]
     return options
+
+
+def _csv(value: str) -> str:
+    """One value for an option that takes a line of CSV."""
+    return '"' + value.replace('"', '""') + '"' if set(value) & set(',"') else value
 
 
 def _env(config: OciConfig) -> Iterator[tuple[str, str]]:

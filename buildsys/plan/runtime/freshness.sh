@@ -18,6 +18,8 @@ decide() {
         read_id=$(read_image_id "$name")
         INPUTS+=$'\n'"image $name $read_id"
     done
+    # What repositories elsewhere held when the run began.
+    if [[ $INPUTS == *$'\nrepository '* && -s $STATE/repositories ]]; then INPUTS+=$'\n'$(<"$STATE/repositories"); fi
     KEY=$(printf '%s\n' "$INPUTS" | sha256sum)
     KEY=${KEY%% *}
     KEY_NAME=localhost/buildsys-key/$SET/$IMAGE:$KEY
@@ -93,9 +95,10 @@ why_stale() {
             else
                 printf 'copied-from image changed: %s' "$first"
             fi ;;
-        repository) printf 'repository changed (unlocked: any repository change rebuilds)' ;;
+        repository | metadata) printf 'repository changed (unlocked: any repository change rebuilds)' ;;
         runtime) printf 'buildsys runtime changed' ;;
         package) why_packages "$last" ;;
+        gem) printf 'gem changed: %s' "$(cut -d' ' -f2 <<<"${changed%%$'\n'*}")" ;;
         platform | driver | format | epoch) printf '%s changed' "$first" ;;
         do) why_recipe "$changed" ;;
         *) printf 'recipe changed' ;;
@@ -137,7 +140,7 @@ remember() {
     fi
     {
         printf '%s %s\n' "$1" "$REFERENCE"
-        sed -n '/^image /p' <<<"$INPUTS"
+        sed -n '/^image /p; /^metadata /p' <<<"$INPUTS"
     } >"$STATE/$IMAGE.checked.$$"
     mv -f "$STATE/$IMAGE.checked.$$" "$STATE/$IMAGE.$STAMP.checked"
 }

@@ -2,9 +2,13 @@
 
 # retry COMMAND…: again, later, when the failure was the network's; never when it was the recipe's.
 retry() {
-    local attempt wait=2 log=$PLAN/logs/$IMAGE.log
+    local attempt wait=${BS_PAUSE:-2} log=$PLAN/logs/$IMAGE.log
     for attempt in 1 2 3 4; do
-        if "$@"; then return 0; fi
+        log_mark "$log"
+        if "$@"; then
+            log_mark "$log"
+            return
+        fi
         if ((attempt == 4)) || ! infrastructure "$log"; then return 1; fi
         printf '%s: attempt %d failed, trying again in %d s\n' "$IMAGE" "$attempt" "$wait"
         sleep "$wait"
@@ -12,20 +16,75 @@ retry() {
     done
 }
 
-# packages_explain OUTPUT: name the recipe line of each package the installer could not find or verify.
+# packages_explain OUTPUT: say of each failure that an installer tells which package it is and which line of the
+# recipe asks for it. Fails when there is one: of some the installers themselves only warn.
 packages_explain() {
-    local package spot
-    while IFS= read -r package; do
-        spot=$(sed -nE "s/^ +'?${package//./\\.}'? +# (.*)$/\1/p" "$PLAN/steps/$IMAGE.sh" | head -n 1)
+    local kind word found=0
+    while read -r kind word; do
+        found=1
+        "packages_$kind" "$word"
+    done < <(awk '
+        function say(kind, word) { if (!said[kind, word]++) print kind, word }
+        /(No match for argument|Unable to find a match): / {
+            sub(/.*(argument|match): */, "")
+            count = split($0, words, " ")
+            for (i = 1; i <= count; i++) say("missing", words[i])
+        }
+        /^No package [^ ]+ available/ { say("missing", $3) }
+        /^Public key for [^ ]+ is not installed/ { say("unsigned", $4) }
+        /^Package [^ ]+ is not signed/ { say("unsigned", $2) }
+        /scriptlet fail|Error in [A-Z]+ scriptlet/ { scriptlet = 1 }
+        match($0, /%[a-z]+\([^ ,)]+\) scriptlet failed/) {
+            word = substr($0, RSTART, RLENGTH)
+            gsub(/^[^(]*\(|\).*/, "", word)
+            say("scriptlet", word)
+            named = 1
+        }
+        /Failed to download metadata for repo / { split($0, words, "\047"); say("unreachable", words[2]) }
+        /^failure: repodata.* from [^ ]+: / { sub(/.* from /, ""); sub(/:.*/, ""); say("unreachable", $0) }
+        END { if (scriptlet && !named) say("scriptlet", "") }' "$1")
+    return "$found"
+}
+
+# asked_for WORD: sets SPOT to the line of the recipe that asks for a package, a NAME-VERSION-RELEASE or a file.
+asked_for() {
+    local word spot
+    for word in "$1" "${1%-*-*}"; do
+        spot=$(sed -nE "s/^ +'?${word//[.+]/\\&}(-[^ -]+-[^ -]+)?'? +# (.*:[0-9]+:[0-9]+)$/\2/p" "$PLAN/steps/$IMAGE.sh" |
+            head -n 1)
         [[ -z $spot ]] || SPOT=$spot
-        printf 'error: %s: no repository of this site has a package %s\n' "${spot:-$SPOT}" "$package"
-    done < <(sed -nE -e 's/^(Error: )?(No match for argument|Unable to find a match): *//p' \
-        -e 's/^No package ([^ ]+) available.*/\1/p' "$1" | tr -s ' ' '\n' | sort -u)
+    done
+}
+
+packages_missing() {
+    asked_for "$1"
+    printf 'error: %s: no repository of the site %s has a package %s\n' "$SPOT" "$SITE" "$1"
+}
+
+packages_unsigned() {
+    asked_for "$1"
+    printf 'error: %s: no key of the site %s signs %s; it is refused\n' "$SPOT" "$SITE" "${1##*/}"
+}
+
+packages_scriptlet() {
+    asked_for "$1"
+    printf 'error: %s: a scriptlet %sfailed; see above\n' "$SPOT" "${1:+of $1 }"
+}
+
+packages_unreachable() {
+    local where
+    printf 'error: %s: the repository %s cannot be read\n' "$SPOT" "$1"
+    if [[ $HOST == 1 ]]; then
+        printf '  hint: it is one of this host: dnf makecache --repo %s\n' "$1"
+    else
+        where=$(awk -v id="$1" '$1 == id { print $2 }' "$PLAN/repositories")
+        printf '  hint: is %s in reach from here?\n' "$where"
+    fi
 }
 
 # packages_absent PACKAGE: what to say when one to be removed is not there.
 packages_absent() {
-    printf 'error: package %s is not installed\n' "$1"
+    printf 'error: %s: package %s is not installed\n' "$SPOT" "$1"
     printf '  hint: if that is as it should be, say "optional: true"\n'
 }
 
@@ -33,6 +92,8 @@ case $INSTALLER in
     rpm | dnf | yum)
         # shellcheck source=/dev/null
         . "$LIB/rpm.sh"
+        # shellcheck source=/dev/null
+        . "$LIB/repositories.sh"
         # shellcheck source=/dev/null
         [[ $INSTALLER == rpm ]] || . "$LIB/$INSTALLER.sh"
         ;;

@@ -1,28 +1,38 @@
 # rpm on the host: what dnf and yum share about signatures, and the whole installer of a locked plan.
 
+# Where the image's own rpm looks for its database; the host's may look elsewhere.
+RPM_DATABASE=/var/lib/rpm
+
 # rpm_keyring: a database of the site's keys, made once; sets KEYRING. Its name says which keys are in it.
 rpm_keyring() {
-    local keys
+    local keys=() sum
     [[ -z ${KEYRING-} ]] || return 0
-    keys=$(cat "$PLAN"/pool/keys/* | sha256sum)
-    KEYRING=$STATE/keyring.${keys::16}
+    mapfile -t keys < <(site_keys)
+    sum=$(cat /dev/null "${keys[@]}" | sha256sum)
+    KEYRING=$STATE/keyring.${sum::16}
     exec 7>>"$STATE/keyring.lock"
     flock 7
     if [[ ! -d $KEYRING ]]; then
         rm -rf "$KEYRING.part"
         mkdir -p "$KEYRING.part/verified"
-        rpmkeys --dbpath "$KEYRING.part" --import "$PLAN"/pool/keys/*
+        ((${#keys[@]} == 0)) || rpmkeys --dbpath "$KEYRING.part" --import "${keys[@]}"
         mv "$KEYRING.part" "$KEYRING"
     fi
     exec 7>&-
 }
 
-# rpm_signed FILE…: does a key of this site sign each? rpm itself only warns of an unknown key.
+# site_keys: the key files of this site, a line each: of the plan, and what was fetched or taken out of the image.
+site_keys() { find "$PLAN/pool/keys" "$STATE/keys" "$SCRATCH/keys" -type f 2>/dev/null | sort; }
+
+# rpm_signed FILE…: does a key of this site sign each? Of itself rpm only warns of an unknown key, and says nothing
+# of a package that is not signed.
 rpm_signed() {
+    local file
     rpm_keyring
-    if ! rpmkeys --dbpath "$KEYRING" --checksig "$@" >"$SCRATCH/signatures" 2>&1; then
-        grep -v 'digests signatures OK$' "$SCRATCH/signatures" >&2
-        printf 'error: packages that no key of this site signs are refused\n' >&2
+    if ! rpmkeys --dbpath "$KEYRING" --define '_pkgverify_level all' --checksig "$@" >"$SCRATCH/signatures" 2>&1; then
+        while IFS= read -r file; do packages_unsigned "${file##*/}"; done < <(
+            sed -nE 's/: .*(NOT OK|NOKEY|MISSING).*$//p' "$SCRATCH/signatures"
+        )
         return 1
     fi
 }
@@ -59,13 +69,10 @@ rpm_transaction() {
 # rpm_call ARGUMENTS…: rpm on this root; what is only a warning to it, a failed scriptlet, is a failure here.
 rpm_call() {
     local status=0
-    beside rpm --root "$ROOT" --dbpath /var/lib/rpm "$@" >"$SCRATCH/rpm.out" 2>&1 || status=$?
+    beside rpm --root "$ROOT" --dbpath "$RPM_DATABASE" "$@" >"$SCRATCH/rpm.out" 2>&1 || status=$?
     # Debian's rpm greets everybody who does not use alien.
     sed -e '/^rpm: RPM should not be used/d' -e '/^rpm: However assuming/d' "$SCRATCH/rpm.out"
-    if ((status == 0)) && grep -Eq 'scriptlet failed|NOKEY' "$SCRATCH/rpm.out"; then
-        printf 'error: a scriptlet failed; see above\n'
-        status=1
-    fi
+    packages_explain "$SCRATCH/rpm.out" || status=1
     return "$status"
 }
 
@@ -77,7 +84,7 @@ rpm_remove() {
         shift
     fi
     for package; do
-        if beside rpm --root "$ROOT" --dbpath /var/lib/rpm --query --quiet "$package"; then
+        if beside rpm --root "$ROOT" --dbpath "$RPM_DATABASE" --query --quiet "$package"; then
             present+=("$package")
         elif [[ -z $optional ]]; then
             packages_absent "$package"
@@ -90,7 +97,7 @@ rpm_remove() {
 # rpm_import_key PATH: a key file of the image; read from inside, for the path may be a link.
 rpm_import_key() {
     inside <<<"cat $(printf '%q' "$1") >/dev/buildsys/scratch/key"
-    beside rpmkeys --root "$ROOT" --dbpath /var/lib/rpm --import "$SCRATCH/key"
+    beside rpmkeys --root "$ROOT" --dbpath "$RPM_DATABASE" --import "$SCRATCH/key"
 }
 
 # rpm_fetch PACKAGE FILE: path of a locked package's file, verified.

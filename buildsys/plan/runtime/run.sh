@@ -30,6 +30,8 @@ main() {
     flock -s "$SHARED"
     clear_leftovers
     name_plan
+    [[ ${BS_PULL-} != 1 ]] || pull_bases
+    look_at_repositories
     BS_LISTING=$STATE/listing
     list_store >"$BS_LISTING"
     local goals fresh status=0 rest=() flags=${MAKEFLAGS-}
@@ -123,6 +125,22 @@ name_plan() {
     mv "$STATE/id.new" "$STATE/id"
 }
 
+# The images built elsewhere, anew: their names may mean others by now. What was made from the old ones is stale.
+pull_bases() {
+    local base
+    while IFS= read -r base; do
+        buildah pull --quiet --policy always "$base" >/dev/null && continue
+        printf 'error: the base image %s cannot be pulled\n' "$base" >&2
+        exit 1
+    done < <(sed -n 's/^BASE=//p' "$PLAN"/steps/*.sh | sort -u)
+}
+
+# Repositories that the plan does not carry are asked what they hold.
+look_at_repositories() {
+    : >>"$STATE/repositories"
+    [[ $NETWORK != 1 ]] || bash "$LIB/look.sh"
+}
+
 # closure GOAL…: the goals and all they are made from, in the order of the graph file.
 closure() {
     awk -v goals="$*" '
@@ -144,6 +162,7 @@ closure() {
 judge_stamps() {
     STATE=$STATE awk -v prefix="$PREFIX" -v tag="$TAG" -v force="${BS_FORCE-}" '
         FILENAME == ARGV[1] { id[$2] = $1; next }
+        FILENAME == ARGV[2] { holds[$2] = $3; next }
         {
             name = $2
             reference = prefix name ":" tag
@@ -155,7 +174,8 @@ judge_stamps() {
                 good = (word[1] != "" && id[reference] == word[1])
                 while (good && (getline line < stamp) > 0) {
                     split(line, word, " ")
-                    if (word[2] in now) good = (now[word[2]] == word[3])
+                    if (word[1] == "metadata") good = (holds[word[2]] == word[3])
+                    else if (word[2] in now) good = (now[word[2]] == word[3])
                     else if (word[2] in seen) good = 0
                     else if (word[2] in id) good = (id[word[2]] == word[3])
                 }
@@ -164,7 +184,7 @@ judge_stamps() {
             seen[name] = 1
             if (good && !force) { now[name] = id[reference]; print "fresh " name }
             else if (found) print "drop " stamp
-        }' "$BS_LISTING" "$1"
+        }' "$BS_LISTING" "$STATE/repositories" "$1"
 }
 
 default_jobs() {

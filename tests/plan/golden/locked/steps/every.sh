@@ -107,7 +107,7 @@ END
         --label comma=a,b=c \
         --label name=every \
         --annotation org.example.x=y \
-        --volume '"/var/lib/x"' \
+        --volume /var/lib/x \
         --port 8774/tcp
 }
 
