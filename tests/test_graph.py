@@ -4,6 +4,7 @@ import itertools
 import subprocess
 import sys
 
+import networkx as nx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,14 +76,14 @@ def test_waves_are_as_early_as_can_be(needs: Needs) -> None:
 def test_ancestors_and_descendants_are_two_sides_of_one_thing(needs: Needs) -> None:
     images = graph(needs)
     network = images.networkx()
-    import networkx
-
     for name in needs:
-        assert images.ancestors(name) == networkx.ancestors(network, name)
-        assert images.descendants(name) == networkx.descendants(network, name)
+        assert images.ancestors(name) == nx.ancestors(network, name)
+        assert images.descendants(name) == nx.descendants(network, name)
 
 
-@given(acyclic(), st.dictionaries(st.sampled_from([f"i{number}" for number in range(12)]), st.integers(1, 100)))
+@given(
+    acyclic(), st.dictionaries(st.sampled_from([f"i{number}" for number in range(12)]), st.integers(1, 100))
+)
 def test_remaining_is_the_longest_way_to_the_end(needs: Needs, seconds: dict[str, float]) -> None:
     images = graph(needs)
     remaining = images.remaining(seconds)

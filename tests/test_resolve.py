@@ -111,9 +111,11 @@ def test_the_order_within_an_image(app: App) -> None:
         {
             "set.yaml": SET + "common: {uses: [zero], steps: [{mkdir: /common}], packages: [common]}\n",
             "traits/zero.yaml": "trait: zero\nsteps: [{mkdir: /zero}]\n",
-            "traits/one.yaml": "trait: one\nsteps: [{mkdir: /one}]\npackages: [one]\nbefore: [{touch: /one}]\nuses: [in]\n",
+            "traits/one.yaml": "trait: one\nsteps: [{mkdir: /one}]\npackages: [one]\n"
+            "before: [{touch: /one}]\nuses: [in]\n",
             "traits/in.yaml": "trait: in\nsteps: [{mkdir: /in}]\npackages: [in]\n",
-            "traits/two.yaml": "trait: two\nsteps: [{mkdir: /two}]\npackages: [own, two]\naccounts: {two: {uid: 2}}\n",
+            "traits/two.yaml": "trait: two\nsteps: [{mkdir: /two}]\npackages: [own, two]\n"
+            "accounts: {two: {uid: 2}}\n",
         },
     )
     assert kinds(image) == (
@@ -134,7 +136,8 @@ def test_later_wins_and_maps_are_merged(app: App) -> None:
         {
             "set.yaml": SET
             + "common: {labels: {a: common, b: common, c: common}, user: common, cmd: [common]}\n",
-            "traits/web.yaml": "trait: web\nlabels: {b: web}\nuser: web\nports: ['80/tcp']\nvolumes: [/srv]\n",
+            "traits/web.yaml": "trait: web\nlabels: {b: web}\nuser: web\n"
+            "ports: ['80/tcp']\nvolumes: [/srv]\n",
             "sites/here.yaml": SITE + "labels: {site: here, a: site}\n",
         },
     )
@@ -187,20 +190,24 @@ STEPS: list[tuple[str, im.Instruction]] = [
     ("disable-repository: epel", im.DisableRepository("epel", optional=False)),
     ("gems: ['a:~> 1.0']\n    flags: [--minimal-deps]\n    open-files: 9",
      im.InstallGems(("a:~> 1.0",), ("--minimal-deps",), 9)),
-    ("copy: a.conf\n    to: /a\n    mode: '600'\n    owner: 'a:'", im.CopyContext("files/a.conf", "/a", "600", "a:")),
+    ("copy: a.conf\n    to: /a\n    mode: '600'\n    owner: 'a:'",
+     im.CopyContext("files/a.conf", "/a", "600", "a:")),
     ("copy: /a\n    from: base\n    to: /b", im.CopyImage("base", "/a", "/b", "", "")),
     ("copy: /a\n    from: {package: p}\n    to: /b\n    mode: '755'",
      im.CopyPayload(im.PackageName("p"), "/a", "/b", "755", "")),
     ("copy: /a*\n    to: /b\n    preserve: true", im.CopyInside("/a*", "/b", preserve=True, optional=False)),
     ("mkdir: [/a, /b]\n    mode: '2775'\n    owner: ':g'", im.MakeDirectory(("/a", "/b"), "2775", ":g")),
-    ("chmod: /a\n    mode: a+rx\n    recursive: true", im.ChangeMode(("/a",), "a+rx", recursive=True, optional=False)),
-    ("chown: /a\n    owner: '1:2'\n    optional: true", im.ChangeOwner(("/a",), "1:2", recursive=False, optional=True)),
+    ("chmod: /a\n    mode: a+rx\n    recursive: true",
+     im.ChangeMode(("/a",), "a+rx", recursive=True, optional=False)),
+    ("chown: /a\n    owner: '1:2'\n    optional: true",
+     im.ChangeOwner(("/a",), "1:2", recursive=False, optional=True)),
     ("symlink: /a\n    target: ../b\n    force: true", im.Symlink("/a", "../b", force=True)),
     ("touch: /a", im.Touch(("/a",), "")),
     ("remove: /a/*\n    recursive: true", im.RemovePath(("/a/*",), recursive=True, optional=False)),
     ("move: /a\n    to: /b", im.MovePath("/a", "/b")),
     ("comment: ^Listen 80\n    in: /a", im.CommentLines("/a", "^Listen 80", optional=False)),
-    ("replace: ^a\n    in: /f\n    with: '&\\1'\n    optional: true", im.ReplaceLines("/f", "^a", "&\\1", optional=True)),
+    ("replace: ^a\n    in: /f\n    with: '&\\1'\n    optional: true",
+     im.ReplaceLines("/f", "^a", "&\\1", optional=True)),
     ("append: |\n      a\n      b\n    in: /f", im.AppendLines("/f", ("a", "b"))),
     ("append: [a]\n    in: /f", im.AppendLines("/f", ("a",))),
     ("append-file: /a\n    in: /f", im.AppendFile("/f", "/a")),
@@ -278,9 +285,9 @@ def test_a_list_stays_a_list_and_a_number_becomes_text_where_text_is_wanted(app:
 def test_what_a_trait_is_given_reaches_the_traits_it_uses_only_by_parameters(app: App) -> None:
     traits = {
         "traits/outer.yaml": "trait: outer\nparameters: {a: }\nuses: [{inner: '{{ a }}!'}]\n",
-        "traits/inner.yaml": "trait: inner\nparameters: {b: }\nlabels: {x: '{{ b }}{{ a | default(\"\") }}'}\n",
+        "traits/inner.yaml": "trait: inner\nparameters: {b: }\nlabels: {x: '{{ b }}{{ a | default(1) }}'}\n",
     }
-    assert app("uses: [{outer: y}]\n", traits).config.labels["x"] == "y!"
+    assert app("uses: [{outer: y}]\n", traits).config.labels["x"] == "y!1"
 
 
 def test_a_trait_counts_once_for_equal_parameters(app: App) -> None:
@@ -430,7 +437,8 @@ def test_a_site_with_its_stand_ins(resolved: Resolved, stand_ins: Path) -> None:
         ),
         host_repositories=False,
         downloads={
-            "https://example.org/made": str(stand_ins / "downloads/made"), "https://example.org/own": "demo/files/own"
+            "https://example.org/made": str(stand_ins / "downloads/made"),
+            "https://example.org/own": "demo/files/own"
         },
         gems=(str(stand_ins / "gems/rake-12.0.gem"),),
         stand_ins=True,
@@ -494,8 +502,10 @@ def test_keys_where_the_installer_runs_inside(resolved: Resolved) -> None:
 
 @pytest.mark.parametrize(
     ("gem", "fits"),
-    [("a", True), ("a:1.2.3", True), ("a:= 1.2.3", True), ("a:1.2", False), ("a:~> 1.2", True), ("a:~> 1.2.0", True),
-     ("a:~> 1.3", False), ("a:~> 1.2.4", False), ("a:>= 1.2.3, < 2", True), ("a:< 1.2.3", False), ("a:!= 1.2.3", False),
+    [("a", True), ("a:1.2.3", True), ("a:= 1.2.3", True), ("a:1.2", False), ("a:~> 1.2", True),
+     ("a:~> 1.2.0", True),
+     ("a:~> 1.3", False), ("a:~> 1.2.4", False), ("a:>= 1.2.3, < 2", True), ("a:< 1.2.3", False),
+     ("a:!= 1.2.3", False),
      ("a:> 1.2.3.rc1", True), ("a:<= 1.10", True), ("b-c:2.0", True), ("b", False), ("d:3.0", True)],
 )  # fmt: skip
 def test_gems_and_their_constraints(resolved: Resolved, gem: str, fits: bool) -> None:  # noqa: FBT001
@@ -525,7 +535,8 @@ def test_profiles(resolved: Resolved) -> None:
         }
     )
     assert image_set.profiles == {
-        "globs": ("a1", "a2"), "names": ("base",), "empty": ("a2",), "all": ("a1", "a2", "b", "base"), "for-x": ("b",)
+        "globs": ("a1", "a2"), "names": ("base",), "empty": ("a2",), "all": ("a1", "a2", "b", "base"),
+        "for-x": ("b",)
     }  # fmt: skip
     assert image_set.images["a2"].profiles == ("globs", "empty", "all")
 
@@ -546,7 +557,8 @@ def test_all_mistakes_are_told_together(resolved: Resolved) -> None:
             }
         )
     assert {item.code for item in refused.value.diagnostics} == {
-        "bad-reference", "unknown-member", "bad-name", "site-mismatch", "unknown-parent", "unknown-trait", "missing-file",
+        "bad-reference", "unknown-member", "bad-name", "site-mismatch", "unknown-parent", "unknown-trait",
+        "missing-file",
         "bad-path", "bad-image-name", "undefined-variable", "trait-cycle", "bad-package-name",
     }  # fmt: skip
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -49,7 +51,7 @@ def test_every_value_and_key_knows_where_it_stands(data: dict[str, Any]) -> None
     written = parse(text, "x.yaml")
     for path in places(data):
         value = value_at(data, path)
-        begin = {dict: "{", list: "["}.get(type(value), as_json(value))
+        begin = "{" if isinstance(value, dict) else "[" if isinstance(value, list) else as_json(value)
         assert line_from(text, written.spot(*path)).startswith(begin)
         if path and isinstance(path[-1], str):
             assert line_from(text, written.key_spot(*path)).startswith(as_json(path[-1]))
@@ -74,7 +76,8 @@ def test_a_part_keeps_its_places() -> None:
 
 @pytest.mark.parametrize(
     ("plain", "value"),
-    [("1517443200", 1517443200), ("-1", -1), ("0", 0), ("true", True), ("false", False), ("~", None), ("", None),
+    [("1517443200", 1517443200), ("-1", -1), ("0", 0), ("true", True), ("false", False), ("~", None), ("",
+     None),
      ("null", None), ("5.0.5", "5.0.5"), ("10.0.0.1", "10.0.0.1"), ("5.0.5.dev", "5.0.5.dev"), ("-x", "-x"),
      ("+x", "+x"), (".hidden", ".hidden"), ("..", ".."), ("a+rx", "a+rx"), ("30s", "30s"), ("7.x", "7.x"),
      ("0b", "0b"), ("1e", "1e"), ("y", "y"), ("/etc", "/etc"), ("^Listen 80", "^Listen 80"), ("-", "-")],
@@ -86,8 +89,10 @@ def test_plain_scalars(plain: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     "plain",
-    ["1.10", "0755", "yes", "No", "ON", "off", "True", "FALSE", "Null", "2017-08-29", "2001-12-14t21:59:43.10-05:00",
-     "0x1F", "0o17", "0b11", "1_000", "1e3", "1.5e3", ".5", "-.5", "5.", "22:22", "190:20:30.5", ".inf", "-.INF",
+    ["1.10", "0755", "yes", "No", "ON", "off", "True", "FALSE", "Null", "2017-08-29",
+     "2001-12-14t21:59:43.10-05:00",
+     "0x1F", "0o17", "0b11", "1_000", "1e3", "1.5e3", ".5", "-.5", "5.", "22:22", "190:20:30.5", ".inf",
+     "-.INF",
      ".nan", "+12", "-0", "00", "99999999999999999999"],
 )  # fmt: skip
 def test_what_yaml_readers_disagree_about_is_refused(plain: str) -> None:
@@ -127,23 +132,24 @@ def test_bombs_are_refused_at_once(bomb: str) -> None:
         parse(bomb, "x.yaml")
 
 
+def refused_at(read: Callable[[], Written]) -> set[str]:
+    """The files in which reading found mistakes; none when it went well."""
+    try:
+        read()
+    except Refused as refused:
+        return {item.spot.file for item in refused.diagnostics}
+    return set()
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
-        assert isinstance(parse(text, "x.yaml"), Written)
-    except Refused as refused:
-        assert refused.diagnostics
+    assert refused_at(lambda: parse(text, "x.yaml")) <= {"x.yaml"}
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
-    # Hypothesis runs many examples in one test, so the file is its own.
-    from tempfile import TemporaryDirectory
-
+    # One test runs many examples, so each makes its own file.
     with TemporaryDirectory() as folder:
         file = Path(folder, "x.yaml")
         file.write_bytes(raw)
-        try:
-            read(file)
-        except Refused as refused:
-            assert {item.spot.file for item in refused.diagnostics} == {str(file)}
+        assert refused_at(lambda: read(file)) <= {str(file)}

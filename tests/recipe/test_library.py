@@ -32,13 +32,8 @@ def test_files_are_named_as_the_folder_was_given(write_set: Write, monkeypatch: 
 
 
 def test_what_holds_variables_waits_for_them(write_set: Write) -> None:
-    library = load_set(
-        write_set(
-            {
-                "images/app.yaml": "image: app\nfrom: base\npackages: '{{ packages }}'\nlabels: {a: '{{ b }}'}\n"
-            }
-        )
-    )
+    text = "image: app\nfrom: base\npackages: '{{ packages }}'\nlabels: {a: '{{ b }}'}\n"
+    library = load_set(write_set({"images/app.yaml": text}))
     app = library.recipes["app"]
     assert (app.model, app.holes) == (None, {"packages": None, "labels": {"a": None}})
     assert library.recipes["base"].model is not None

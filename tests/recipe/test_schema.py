@@ -52,8 +52,8 @@ def test_a_health_check_in_its_three_forms(text: str, command: object) -> None:
 
 
 def test_one_path_or_several() -> None:
-    one, several = recipe("steps: [{mkdir: /a}, {mkdir: [/a, /b]}]").steps or ()
-    assert (one, several) == (schema.VERBS["mkdir"](mkdir=["/a"]), schema.VERBS["mkdir"](mkdir=["/a", "/b"]))
+    assert recipe("steps: [{mkdir: /a}]") == recipe("steps: [{mkdir: [/a]}]")
+    assert recipe("steps: [{mkdir: [/a, /b]}]") != recipe("steps: [{mkdir: [/a]}]")
 
 
 def test_uses_by_name_or_with_parameters() -> None:
@@ -109,5 +109,5 @@ def test_the_json_schema_refuses_unknown_keys_and_holds_together() -> None:
 
 def test_the_json_schema_knows_nothing_of_null_but_in_overlays() -> None:
     for name, part in schema.json_schema()["$defs"].items():
-        if name not in {"Patch"}:
+        if name != "Patch":
             assert all(inner.get("type") != "null" for inner in schemas(part)), name
