@@ -477,8 +477,8 @@ class Image:
 class Repository:
     """A package repository a build may use.
 
-    `directory` (a local tree, carried in the plan's pool) or `url`, never both; `key` is a public key
-    file carried in the plan, empty when unsigned.
+    `directory` (a local tree, carried in the plan's pool) or `url`, never both; `key` is a public key: a file
+    carried in the plan, a URL, a path of the image where the installer runs inside; empty when unsigned.
     """
 
     id: str
@@ -511,6 +511,8 @@ class Site:
     """Release version that repository addresses may name; empty: the host's."""
     locked: bool = False
     """Whether every package is named exactly, by file and checksum."""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """URL of a download -> where the plan fetches it from, when that is elsewhere."""
     notes: tuple[str, ...] = ()
     """Sentences the summary repeats: stand-ins, repositories left out, unverified downloads."""
 

@@ -18,10 +18,13 @@ from buildsys.graph import ImageGraph
 from buildsys.image import (
     CopyContext,
     CopyPayload,
+    Download,
     ImageSet,
     InstallGems,
     LockedPackage,
     ParentImage,
+    Repository,
+    Site,
     Transaction,
 )
 from buildsys.packages import MANAGERS
@@ -29,9 +32,14 @@ from buildsys.plan import makefile
 from buildsys.plan.script import Carried, ContextFile, Step, compile_step, installer
 
 RUNTIME = Path(__file__).parent / "runtime"
-CONTENT_CHANGING = ("commit.sh", "enter.sh", "inside.sh", "namespace.sh", "packages.sh", "sources.sh")
+CONTENT_CHANGING = (
+    "commit.sh", "enter.sh", "inside.sh", "namespace.sh", "packages.sh", "repositories.sh", "sources.sh",
+)  # fmt: skip
 """Runtime files whose change may change an image's bytes; the installer's own file is added."""
-TOOLS = ("bash", "make", "buildah", "skopeo", "awk", "sed", "find", "tar", "flock", "unshare", "sha256sum")
+TOOLS = (
+    "bash", "make", "buildah", "skopeo",
+    "awk", "sed", "find", "tar", "flock", "unshare", "setpriv", "sha256sum",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +85,11 @@ def compile_plan(image_set: ImageSet) -> Plan:
     texts["plan.env"] = makefile.environment(_environment(image_set))
     texts["notes"] = "".join(f"{note}\n" for note in site.notes)
     texts["plan.json"] = _summary(image_set, steps)
-    if site.repositories and not site.locked:
+    if not site.locked and not site.host_repositories:
         texts["pool/repositories.conf"] = _repositories(image_set)
+        texts["repositories"] = "".join(
+            f"{item.id} {item.url or 'carried'} {_key(item, site)}\n" for item in site.repositories
+        )
     return Plan(texts, links)
 
 
@@ -95,6 +106,7 @@ def _environment(image_set: ImageSet) -> dict[str, str]:
         "INSTALLER": installer(image_set.site),
         "RELEASE": image_set.site.release,
         "NETWORK": "1" if _needs_network(image_set) else "",
+        "HOST": "1" if image_set.site.host_repositories and not image_set.site.locked else "",
         "TOOLS": " ".join(_tools(image_set)),
     }
 
@@ -105,7 +117,13 @@ def _needs_network(image_set: ImageSet) -> bool:
 
 
 def _tools(image_set: ImageSet) -> tuple[str, ...]:
-    return TOOLS + MANAGERS[installer(image_set.site)].TOOLS
+    site = image_set.site
+    fetches = (not site.locked and any(item.url for item in site.repositories)) or any(
+        isinstance(step, Download) and step.url not in site.downloads
+        for image in image_set.images.values()
+        for step in image.instructions
+    )
+    return TOOLS + MANAGERS[installer(site)].TOOLS + (("curl",) if fetches else ())
 
 
 def _weights(image_set: ImageSet) -> dict[str, float]:
@@ -182,7 +200,7 @@ def _gems(image_set: ImageSet) -> dict[str, str]:
         for gem in step.gems
     }
     files = {Path(path).name.rsplit("-", 1)[0]: path for path in image_set.site.gems}
-    return {gem: files[gem.split(":", 1)[0]] for gem in sorted(wanted)}
+    return {gem: files[name] for gem in sorted(wanted) if (name := gem.split(":", 1)[0]) in files}
 
 
 def _pool(image_set: ImageSet) -> Iterator[tuple[str, Path]]:
@@ -198,7 +216,7 @@ def _pool(image_set: ImageSet) -> Iterator[tuple[str, Path]]:
                 for name in files:
                     path = Path(folder, name)
                     yield f"pool/repos/{repository.id}/{path.relative_to(root).as_posix()}", path
-        if repository.key:
+        if _key(repository, site) == "carried":
             yield f"pool/keys/{repository.id}", Path(repository.key)
 
 
@@ -225,12 +243,35 @@ def _repositories(image_set: ImageSet) -> str:
         "reposdir=/dev/null",
         "varsdir=/dev/null",
         "color=never",
+        "obsoletes=1",
+        "deltarpm=0",
+        "clean_requirements_on_remove=0",
+        # A run asks the repositories once, when it begins; see plan/runtime/repositories.sh.
+        "keepcache=1",
+        "metadata_expire=never",
     ]
     for item in image_set.site.repositories:
         where = f"file://@PLAN@/pool/repos/{item.id}" if item.directory else item.url
         lines += ["", f"[{item.id}]", f"name={item.id}", f"baseurl={where}"]
-        lines += [f"gpgkey=file://@PLAN@/pool/keys/{item.id}"] if item.key else ["gpgcheck=0"]
+        match _key(item, image_set.site):
+            case "none":
+                lines.append("gpgcheck=0")
+            case "carried":
+                lines.append(f"gpgkey=file://@PLAN@/pool/keys/{item.id}")
+            case path if path.startswith("/"):
+                lines.append(f"gpgkey=file://{path}")
+            case _:
+                lines.append(f"gpgkey=file://@PLAN@/state/keys/{item.id}")
     return "\n".join(lines) + "\n"
+
+
+def _key(repository: Repository, site: Site) -> str:
+    """Where a repository's key is: `carried` in the pool, a path of the image, an address, or `none`."""
+    if not repository.key:
+        return "none"
+    if "://" in repository.key or (site.inside and repository.key.startswith("/")):
+        return repository.key
+    return "carried"
 
 
 def file_hash(path: str) -> str:

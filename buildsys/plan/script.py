@@ -6,6 +6,7 @@ which verb of `plan/runtime` says an instruction, and in which order.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -171,7 +172,12 @@ class _Writer:
         for step in image.instructions:
             if (source := self._source(step)) and source not in opened:
                 opened.add(source)
-                yield from self._outside(Command(source, step.spot))
+                command = Command(source, step.spot)
+                if source[0] == "fetched":
+                    # Where it comes from is no input: the verb that places it names its checksum.
+                    yield from self._said(command)
+                else:
+                    yield from self._outside(command)
 
     def _flush(self, data: list[Command]) -> Iterator[str]:
         if not data:
@@ -189,6 +195,9 @@ class _Writer:
 
     def _outside(self, command: Command) -> Iterator[str]:
         self.commands.append(command)
+        yield from self._said(command)
+
+    def _said(self, command: Command) -> Iterator[str]:
         yield Command(("at", str(command.spot))).text()
         yield command.text()
 
@@ -238,6 +247,9 @@ class _Writer:
             case CopyPayload(package=package, locked=LockedPackage() as locked):
                 self.packages[locked.file] = locked
                 return ("from_payload", package.name, locked.file)
+            case Download(url=url, sha256=sha256) if url not in self.set.site.downloads:
+                address = self.set.site.addresses.get(url, url)
+                return ("fetched", address, _fetched(step), *((sha256,) if sha256 else ()))
             case _:
                 return None
 
@@ -268,7 +280,12 @@ class _Writer:
             case Download():
                 to = step.to + step.url.rsplit("/", 1)[-1] if step.to.endswith("/") else step.to
                 mode = _mode(step.mode, "644")
-                yield ("pooled", mode, step.sha256 or self.carried.downloads[step.url], to)
+                if step.url in self.carried.downloads:
+                    yield ("pooled", mode, self.carried.downloads[step.url], to)
+                else:
+                    yield ("download", mode, _fetched(step), to)
+            case InstallGems() if missing := [gem for gem in step.gems if gem not in self.carried.gems]:
+                yield ("fail", f"the site {self.set.site.name} does not have the gems {', '.join(missing)}")
             case InstallGems():
                 files = [self.carried.gems[gem] for gem in step.gems]
                 self.gems.update(files)
@@ -308,6 +325,11 @@ class _Writer:
 def installer(site: Site) -> str:
     """The package manager that acts: under a lock nothing is left to solve, rpm alone does it."""
     return "rpm" if site.locked and site.installer == "dnf" else site.installer
+
+
+def _fetched(step: Download) -> str:
+    """The name of what the plan fetches by itself: its checksum, or where nobody knows one, its URL's."""
+    return step.sha256 or f"url-{hashlib.sha256(step.url.encode()).hexdigest()}"
 
 
 def _evr(item: LockedPackage) -> str:

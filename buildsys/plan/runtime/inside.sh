@@ -194,6 +194,9 @@ context() { place "$1" "$2" "$here/plan/context/$3" "$4"; }
 # pooled MODE SHA256 TO: a download of the plan's pool
 pooled() { place "$1" '' "$here/plan/pool/downloads/$2" "$3"; }
 
+# download MODE NAME TO: a download that the plan fetched by itself
+download() { place "$1" '' "$here/plan/state/downloads/$2" "$3"; }
+
 # payload MODE OWNER PACKAGE PATH TO: a file of a package that is not installed
 payload() {
     source=$(beneath "$here/payload/$3" "$4")

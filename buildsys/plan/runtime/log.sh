@@ -34,12 +34,17 @@ log_status() {
     printf '[%d/%d] %s %s s%s\n' "$number" "${BS_TOTAL:-1}" "$IMAGE" "$(seconds "$2")" "$note"
 }
 
+# log_mark LOG: what stands there so far is settled; infrastructure looks behind it.
+log_mark() { LOG_MARK=$(stat -c %s "$1" 2>/dev/null || printf 0); }
+LOG_MARK=0
+
 # infrastructure LOG: does the log end in a failure that is not the recipe's, and may pass by itself?
 infrastructure() {
     # Not grep -q: it would leave before tail is done, and pipefail would take that for no match.
-    tail -n 40 "$1" 2>/dev/null | grep -Ei \
+    tail -c "+$((LOG_MARK + 1))" "$1" 2>/dev/null | tail -n 40 | grep -Ei \
         -e 'no space left on device' -e 'disk quota exceeded' \
         -e 'connection (refused|reset|timed out)' -e 'temporary failure in name resolution' \
-        -e 'i/o timeout|TLS handshake timeout' -e 'curl error \((5|6|7|18|28|35|52|56)\)' \
+        -e 'i/o timeout|TLS handshake timeout' -e 'curl(: | error )\((5|6|7|16|18|28|35|52|55|56|92)\)' \
+        -e 'curl#(5|6|7|16|18|28|35|52|55|56) ' -e '\[Errno 12\] Timeout' -e 'returned error: (429|50[0234])' \
         -e 'toomanyrequests|429 Too Many Requests|50[234] (Bad Gateway|Service Unavailable|Gateway)' >/dev/null
 }

@@ -61,7 +61,7 @@ rpm_verified() {
 rpm_transaction() {
     rpm_verified "$@"
     (
-        cd "$PLAN/pool/packages"
+        cd "$PLAN/pool/packages" || exit
         rpm_call --upgrade --oldpackage --nosignature -- "$@"
     )
 }

@@ -160,13 +160,13 @@ closure() {
 # judge_stamps GOALS: a stamp counts only while the store still gives the image's name that id, and while
 # the images it was made from still have the ids it was made from. Prints `fresh NAME` and `drop FILE`.
 judge_stamps() {
-    STATE=$STATE awk -v prefix="$PREFIX" -v tag="$TAG" -v force="${BS_FORCE-}" '
+    NOW=$STATE awk -v prefix="$PREFIX" -v tag="$TAG" -v force="${BS_FORCE-}" '
         FILENAME == ARGV[1] { id[$2] = $1; next }
         FILENAME == ARGV[2] { holds[$2] = $3; next }
         {
             name = $2
             reference = prefix name ":" tag
-            stamp = ENVIRON["STATE"] "/" name "." $1 ".checked"
+            stamp = ENVIRON["NOW"] "/" name "." $1 ".checked"
             line = ""
             good = found = (getline line < stamp) >= 0
             if (found) {

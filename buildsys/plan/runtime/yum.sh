@@ -73,8 +73,11 @@ yum_fetch() {
 
 # yum_keys: the keys that lie in the image, as far as it has them yet, read from inside: SCRATCH/keys.
 yum_keys() {
+    local id key
     mkdir -p "$SCRATCH/keys"
-    awk '$3 ~ /^\// { printf "[ ! -f %s ] || cat %s >/dev/buildsys/scratch/keys/%s\n", $3, $3, $1 }' \
-        "$PLAN/repositories" >"$SCRATCH/read-keys"
+    while read -r id _ key; do
+        [[ $key == /* ]] || continue
+        printf '[ ! -f %q ] || cat %q >/dev/buildsys/scratch/keys/%q\n' "$key" "$key" "$id"
+    done <"$PLAN/repositories" >"$SCRATCH/read-keys"
     inside <"$SCRATCH/read-keys"
 }

@@ -1,0 +1,107 @@
+# What a plan does not carry: packages of repositories elsewhere, downloads, keys. NETWORK=1: there are such
+# repositories; HOST=1: they are the host's own, and nothing of how it reaches them may be seen anywhere.
+#
+# Fetching is done with the network, one build at a time, into a cache that all builds share. Installing is done side
+# by side and without the network, on each build's own view of that cache.
+
+if [[ $HOST == 1 ]]; then
+    # The indices of the host's repositories hold addresses: they stay on the host, outside of the plan.
+    CACHE=${BS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/buildsys}/host
+else
+    CACHE=${BS_CACHE:-$STATE/cache}/$INSTALLER
+fi
+
+# fetch URL FILE: by curl; a file is there whole or not at all.
+fetch() {
+    curl --fail --location --silent --show-error --connect-timeout 20 --speed-limit 1 --speed-time 60 \
+        --output "$2.part" "$1" && mv -f "$2.part" "$2"
+}
+
+# fill_cache COMMAND…: with the network, and with the cache to itself. Each run asks the repositories anew, once.
+fill_cache() {
+    local status=0 lock looked=$CACHE.looked
+    mkdir -p "$CACHE"
+    chmod 700 "$CACHE"
+    exec {lock}>>"$CACHE.lock"
+    flock "$lock"
+    if [[ -z ${BS_LISTING-} || ! $looked -nt $BS_LISTING ]]; then
+        "${INSTALLER}_call" "cache=$CACHE" clean expire-cache && : >"$looked"
+    fi
+    ONLINE=1 "$@" {lock}>&- || status=$?
+    if ((status == 0)); then
+        rm -rf "$SCRATCH/cache"
+        cp -al "$CACHE" "$SCRATCH/cache" 2>/dev/null || { rm -rf "$SCRATCH/cache" && cp -a "$CACHE" "$SCRATCH/cache"; }
+        # What an installer notes beside its repositories it writes in place; links of these would be shared.
+        find "$SCRATCH/cache" -maxdepth 1 -type f -delete
+    fi
+    exec {lock}>&-
+    return "$status"
+}
+
+# from_repositories WORDS…: an installer's words, done in two stages; only the first has the network, and may be repeated.
+from_repositories() {
+    repository_keys || return
+    retry fill_cache "${INSTALLER}_call" "cache=$CACHE" "$@" --downloadonly || return
+    "${INSTALLER}_call" "cache=$SCRATCH/cache" --cacheonly "$@"
+}
+
+# repository_keys: make sure of the keys that are addresses: state/keys/ID.
+repository_keys() {
+    local id key lock
+    [[ $HOST != 1 ]] || return 0
+    while read -r id _ key; do
+        [[ $key == *://* ]] || continue
+        mkdir -p "$STATE/keys"
+        exec {lock}>>"$STATE/keys.lock"
+        flock "$lock"
+        [[ -e $STATE/keys/$id ]] || retry fetch "$key" "$STATE/keys/$id" || {
+            printf 'error: %s: the key of the repository %s cannot be fetched: %s\n' "$SPOT" "$id" "$key"
+            return 1
+        }
+        exec {lock}>&-
+    done <"$PLAN/repositories"
+}
+
+# fetched URL NAME [SHA256]: a download that is not carried, fetched once a plan: state/downloads/NAME.
+fetched() {
+    local file=$STATE/downloads/$2 sum lock
+    mkdir -p "$STATE/downloads"
+    exec {lock}>>"$STATE/downloads.lock"
+    flock "$lock"
+    if [[ ! -e $file ]]; then
+        retry fetch "$1" "$file.new" || {
+            printf 'error: %s: %s cannot be fetched\n' "$SPOT" "$1"
+            return 1
+        }
+        sum=$(sha256sum <"$file.new" | cut -d' ' -f1)
+        printf 'fetched %s, sha256 %s\n' "$1" "$sum"
+        if [[ -n ${3-} && $sum != "$3" ]]; then
+            rm -f "$file.new"
+            printf 'error: %s: %s is not what the site says it is: its sha256 is %s, not %s\n' "$SPOT" "$1" "$sum" "$3"
+            return 1
+        fi
+        mv -f "$file.new" "$file"
+    fi
+    exec {lock}>&-
+}
+
+# payload_file PACKAGE: prints the path of a package's file out of the cache; found once a run.
+payload_file() {
+    local known=$STATE/payload/$1.file file lock
+    mkdir -p "$STATE/payload"
+    exec {lock}>>"$STATE/payload.found.lock"
+    flock "$lock"
+    if [[ -n ${BS_LISTING-} && $known -nt $BS_LISTING && -e $(<"$known") ]]; then
+        cat "$known"
+        return
+    fi
+    repository_keys >&2 || return
+    retry fill_cache "${INSTALLER}_call" "cache=$CACHE" install --downloadonly -- "$1" >&2 || return
+    while IFS= read -r file; do
+        [[ $(rpm --query --package --nosignature --queryformat '%{NAME}' "$file" 2>/dev/null) == "$1" ]] || continue
+        printf '%s' "$file" | tee "$known"
+        return
+    done < <(find "$CACHE" -name "$1-[0-9]*.rpm" | sort -rV)
+    packages_missing "$1" >&2
+    return 1
+}
