@@ -167,7 +167,7 @@ class InstallGems(_Instruction):
 
 @dataclass(frozen=True, slots=True)
 class CopyContext(_Instruction):
-    """Copy a file or directory of the set's own folder (`source`, relative to it) into the image."""
+    """Copy a file or directory of the set's context (`source`, relative to its `files/`) into the image."""
 
     source: str
     to: str

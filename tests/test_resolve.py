@@ -191,7 +191,7 @@ STEPS: list[tuple[str, im.Instruction]] = [
     ("gems: ['a:~> 1.0']\n    flags: [--minimal-deps]\n    open-files: 9",
      im.InstallGems(("a:~> 1.0",), ("--minimal-deps",), 9)),
     ("copy: a.conf\n    to: /a\n    mode: '600'\n    owner: 'a:'",
-     im.CopyContext("files/a.conf", "/a", "600", "a:")),
+     im.CopyContext("a.conf", "/a", "600", "a:")),
     ("copy: /a\n    from: base\n    to: /b", im.CopyImage("base", "/a", "/b", "", "")),
     ("copy: /a\n    from: {package: p}\n    to: /b\n    mode: '755'",
      im.CopyPayload(im.PackageName("p"), "/a", "/b", "755", "")),

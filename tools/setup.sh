@@ -23,6 +23,7 @@ build  command:fuse-overlayfs   fuse-overlayfs   fuse-overlayfs
 build  command:newuidmap        uidmap           shadow-utils
 build  command:dnf              dnf              dnf
 build  command:rpm              rpm              rpm
+build  static:busybox           busybox-static   busybox
 build  command:rpmbuild         rpm              rpm-build
 build  command:rpmsign          rpm              rpm-sign
 build  command:createrepo_c     createrepo-c     createrepo_c
@@ -31,7 +32,6 @@ build  command:faketime         faketime         libfaketime
 build  python                   python3-venv     python3.11
 test   command:git              git              git
 test   command:runc             runc             runc
-test   static:busybox           busybox-static   busybox
 test   command:docker-registry  docker-registry  docker-distribution
 test   command:mmdebstrap       mmdebstrap       mmdebstrap
 test   command:shellcheck       shellcheck       ShellCheck

@@ -9,7 +9,7 @@ from buildsys import image
 from buildsys.diagnostics import Spot, closest
 from buildsys.recipe.schema import steps as written
 from buildsys.resolve import syntax
-from buildsys.resolve.context import FOLDER, Context
+from buildsys.resolve.context import Context
 from buildsys.resolve.gems import Gems
 from buildsys.resolve.notes import Notes
 
@@ -119,7 +119,7 @@ def _copy(step: written.Copy, at: Place) -> image.Instruction:
         return image.CopyInside(source, to, bool(step.preserve), bool(step.optional), spot=at.spot)
     if origin is None:
         at.note("copy", at.around.context.problem(source))
-        return image.CopyContext(f"{FOLDER}/{source}", to, mode, owner, spot=at.spot)
+        return image.CopyContext(source, to, mode, owner, spot=at.spot)
     at.check("copy", syntax.path, source)
     if isinstance(origin, written.PayloadOf):
         spot = at.notes.spot(*at.at("from"), "package")

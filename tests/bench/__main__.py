@@ -48,10 +48,10 @@ def _head() -> list[str]:
     return [
         "# Benchmarks",
         "",
-        "Written by `make bench`. Wall seconds of whole processes; a ratio is of two things measured in turn.",
+        "Written by `make bench`. Seconds of whole processes; a ratio is of two things measured in turn.",
         "",
-        f"Machine: {JOBS} cores, {memory:.0f} GiB, Linux {platform.release()}, buildah {buildah}, "
-        + f"Python {platform.python_version()}. Builds at {JOBS} jobs, each into an empty store.",
+        f"Machine: {JOBS} cores, {memory:.0f} GiB, Linux {platform.release()}, buildah {buildah}.",
+        f"Builds at {JOBS} jobs, each into an empty store.",
         "",
     ]
 
@@ -114,7 +114,7 @@ def _one_leaf(place: Path, environment: dict[str, str]) -> str:
 
 
 def cold_build(place: Path) -> list[str]:
-    """The embedded set from nothing, beside hand-written scripts of minimal buildah calls for the same graph."""
+    """The embedded set from nothing, beside hand-written scripts of minimal buildah calls."""
     images, stand_ins = _resolved_pike(place)
     hand = plain.handwritten(images, place / "hand", stand_ins, isolation="chroot")
     take([BUILDSYS, "plan", "stable-pike", "--build-dir", str(place)], cwd=ROOT)
