@@ -94,7 +94,7 @@ def nothing_changed(place: Path) -> list[str]:
         "| what | seconds (median of 5) | asked |",
         "|---|---|---|",
         f"| `make -C build/stable-pike` | {statistics.median(plan):.2f} | 0.2 |",
-        f"| `buildsys build stable-pike`, all `make stable-pike` does | {statistics.median(whole):.2f} | 0.8 |",
+        f"| `buildsys build stable-pike` (all that `make` calls) | {statistics.median(whole):.2f} | 0.8 |",
         "",
         leaf,
         "",
