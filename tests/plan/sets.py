@@ -57,6 +57,7 @@ from buildsys.image import (
 EPOCH = 1517443200
 BUSYBOX = "localhost/busybox:1"
 """The base image that tests put into their stores."""
+BASE = BaseImage(BUSYBOX)
 
 
 def image(
@@ -141,10 +142,17 @@ def every_kind(directory: Path, *, under_lock: bool = False) -> ImageSet:
         locked=under_lock,
     )
     names = ("files/one.conf", "files/tree/a", "files/tree/deep/b", "repo/p/tree-1.0-1.noarch.rpm", "key")
-    for name in (*names, "repo/p/filesystem-1.0-1.noarch.rpm", "download", "fluentd-0.12.2.gem"):
+    for name in (
+        *names,
+        "repo/p/filesystem-1.0-1.noarch.rpm",
+        "repo/p/along-1.0-1.noarch.rpm",
+        "download",
+        "fluentd-0.12.2.gem",
+    ):
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{name}\n")
+        if not path.exists():
+            path.write_text(f"{name}\n")
     (directory / "files/tree/deep/b").chmod(0o755)
     (directory / "files/one.conf").chmod(0o644)
     (directory / "files/tree/a").chmod(0o644)

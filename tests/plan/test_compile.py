@@ -25,10 +25,9 @@ from buildsys.image import (
 )
 from buildsys.plan.compile import compile_plan
 from tests.plan.conftest import GoldenFolder
-from tests.plan.sets import BUSYBOX, EPOCH, every_kind, image, image_set, package, site
+from tests.plan.sets import BASE, EPOCH, every_kind, image, image_set, package, site
 
 HERE = Path(__file__).parent
-BASE = BaseImage(BUSYBOX)
 
 DIGEST = """\
 import hashlib, sys
