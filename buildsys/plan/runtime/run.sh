@@ -5,6 +5,9 @@ PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 LIB=$PLAN/lib
 STATE=$PLAN/state
 export LC_ALL=C TZ=UTC
+# The steps are bash as it comes, whatever the caller's shell is told to be.
+unset BASH_ENV POSIXLY_CORRECT CDPATH
+set +o posix
 if ((EUID != 0)) && [[ -z ${BS_USERNS-} ]] && command -v buildah >/dev/null; then
     # Mounting a root as an ordinary user needs buildah's user namespace, once for the whole run.
     BS_USERNS=1 exec buildah unshare -- "$BASH" "$0" "$@"

@@ -5,18 +5,21 @@ SOURCES=() BORROWED=()
 # from_image NAME: mount another image of the set, read-only, for the verb `other`.
 from_image() {
     local borrowed
-    : >"$STATE/working.$IMAGE.$1"
-    borrowed=$(buildah from --pull-never --name "buildsys-$(plan_id)-$IMAGE-reads-$1" "$(read_image_id "$1")")
+    # Capitals and `+` are in no image's name: nothing of another image is called so.
+    borrowed=buildsys-$(plan_id)-$IMAGE-READS-$1
+    : >"$STATE/working.$IMAGE+$1"
     BORROWED+=("$1=$borrowed")
+    buildah from --quiet --pull-never --name "$borrowed" "$(read_image_id "$1")" >/dev/null
     SOURCES+=("image/$1=$(buildah mount "$borrowed")")
 }
 
 # from_payload PACKAGE [FILE]: the package's files, unpacked once a plan, for the verb `payload`.
 # FILE is the exact one, under a lock.
 from_payload() {
-    local package=$1 file unpacked
+    local package=$1 file sum unpacked
     file=$("${INSTALLER}_fetch" "$@")
-    unpacked=$STATE/payload/$(basename "$file" .rpm)
+    sum=$(sha256sum <"$file")
+    unpacked=$STATE/payload/$package.${sum::16}
     exec 7>>"$STATE/payload.lock"
     flock 7
     if [[ ! -d $unpacked ]]; then
@@ -34,7 +37,7 @@ sources_close() {
     local borrowed
     for borrowed in "${BORROWED[@]}"; do
         command buildah "${STORE[@]}" rm "${borrowed#*=}" >/dev/null 2>&1 || continue
-        rm -f "$STATE/working.$IMAGE.${borrowed%%=*}"
+        rm -f "$STATE/working.$IMAGE+${borrowed%%=*}"
     done
     BORROWED=()
 }

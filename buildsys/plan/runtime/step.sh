@@ -30,7 +30,7 @@ main() {
     mkdir -p "$STATE" "$PLAN/results" "$PLAN/logs"
     store_open
     trap 'finish $?' EXIT
-    trap 'exit 130' INT TERM HUP
+    trap 'STOPPED=yes; exit 130' INT TERM HUP
     decide
     if [[ ${BS_WHY-} == 1 ]]; then
         printf '%s\t%s\t%s\t%s\n' "$IMAGE" "$DECISION" "$REASON" "$ID"
@@ -73,9 +73,13 @@ finish() {
     fi
     container_end
     exec 1>&3 2>&4
-    if ((status != 130)); then
-        # A recipe's `run` fails for reasons of its own, whatever it says.
-        [[ -n $BUILDING && -z $RUNNING ]] && infrastructure "$PLAN/logs/$IMAGE.log" && status=75
+    if [[ -z $STOPPED ]]; then
+        # A recipe's `run` fails for reasons of its own, whatever it says and whatever its status.
+        if [[ -n $RUNNING ]]; then
+            status=1
+        elif [[ -n $BUILDING ]]; then
+            if infrastructure "$PLAN/logs/$IMAGE.log"; then status=75; else status=1; fi
+        fi
         log_result '' failed "$REASON" "$BEGAN" "${failed_at:-$RECIPE}"
         log_status FAILED "$BEGAN"
     fi
@@ -85,5 +89,5 @@ finish() {
 # Where the next command comes from: the Spot of its instruction.
 at() { SPOT=$1; }
 
-BEGAN=$EPOCHREALTIME SPOT=$RECIPE REASON='' BUILDING=''
+BEGAN=$EPOCHREALTIME SPOT=$RECIPE REASON='' BUILDING='' STOPPED=''
 main
