@@ -90,7 +90,8 @@ def fragment(name: str, lines: Iterable[str], indent: str = "    ") -> list[str]
             end = "" if line == end else end
         elif (opened := _HEREDOC.search(line)) is not None:
             end = opened[1]
-    return [*text, "}"]
+    # A function without a command is no shell.
+    return [*text, *([f"{indent}:"] if len(text) == 1 else []), "}"]
 
 
 _HEREDOC = re.compile(r"<<'(END_*)'$")

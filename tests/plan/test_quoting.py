@@ -92,6 +92,10 @@ def test_a_function_keeps_commands_and_here_documents_as_they_are(
     assert run(("bash",), *fragment("build", lines), "build") == expected
 
 
+def test_a_function_of_nothing_does_nothing() -> None:
+    assert run(("bash",), *fragment("build", []), "build") == b""
+
+
 @pytest.mark.parametrize("value", ["\0", "a\0b"])
 def test_what_no_argv_can_hold_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="NUL"):
