@@ -1,4 +1,4 @@
-"""Fixtures of the runtime's tests: roots to enter."""
+"""Fixtures of the runtime's tests: roots to enter, and plans on a store that is fake."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.runtime.roots")
+pytest.register_assert_rewrite("tests.runtime.faked", "tests.runtime.roots")
 
+from tests.runtime.faked import Faked, make_fake  # noqa: E402 - rewritten on import
 from tests.runtime.roots import SHELLS, Box, copy_root, make_plan, make_root  # noqa: E402 - rewritten on import
 
 
@@ -26,3 +27,9 @@ def box(request: pytest.FixtureRequest, shell_roots: dict[str, Path], tmp_path: 
     copy_root(shell_roots[request.param], tmp_path / "root")
     make_plan(tmp_path / "plan")
     return Box(tmp_path / "root", tmp_path / "plan", tmp_path / "scratch")
+
+
+@pytest.fixture
+def faked(tmp_path: Path) -> Faked:
+    """A plan directory, not yet written, and a fake container store."""
+    return Faked(tmp_path / "plan", make_fake(tmp_path / "fake"))
