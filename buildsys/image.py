@@ -59,6 +59,10 @@ class LockedPackage:
     """`sha256:HEX`."""
     location: str
     """Path of the file below the repository's root."""
+    size: int = 0
+    """Bytes of the file; 0: not told."""
+    source: str = ""
+    """File name of the source package it was built from."""
 
     @property
     def nevra(self) -> str:
@@ -511,6 +515,8 @@ class Site:
     """Release version that repository addresses may name; empty: the host's."""
     locked: bool = False
     """Whether every package is named exactly, by file and checksum."""
+    pool: str = ""
+    """Folder of verified packages, `SHA256.rpm` each; empty: they lie in the repositories' own directories."""
     addresses: Mapping[str, str] = field(default_factory=dict)
     """URL of a download -> where the plan fetches it from, when that is elsewhere."""
     notes: tuple[str, ...] = ()

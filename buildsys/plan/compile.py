@@ -208,7 +208,10 @@ def _pool(image_set: ImageSet) -> Iterator[tuple[str, Path]]:
     if site.locked:
         directories = {item.id: Path(item.directory) for item in site.repositories}
         for package in _locked_packages(image_set):
-            yield f"pool/packages/{package.file}", directories[package.repository] / package.location
+            source = directories[package.repository] / package.location
+            if site.pool:
+                source = Path(site.pool, f"{package.checksum.partition(':')[2]}.rpm")
+            yield f"pool/packages/{package.file}", source
     for repository in site.repositories:
         if repository.directory and not site.locked:
             root = Path(repository.directory)
@@ -269,7 +272,7 @@ def _key(repository: Repository, site: Site) -> str:
     """Where a repository's key is: `carried` in the pool, a path of the image, an address, or `none`."""
     if not repository.key:
         return "none"
-    if "://" in repository.key or (site.inside and repository.key.startswith("/")):
+    if "://" in repository.key or (site.inside and not site.locked and repository.key.startswith("/")):
         return repository.key
     return "carried"
 
