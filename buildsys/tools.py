@@ -108,6 +108,8 @@ class Store:
     location: str
     free: int
     """Bytes."""
+    run: str
+    """Where it keeps what lives only until the next start of the host."""
 
 
 def store(options: str) -> Store | None:
@@ -116,7 +118,7 @@ def store(options: str) -> Store | None:
     try:
         data = json.loads(said or "")["store"]
         location: str = data["GraphRoot"]
-        return Store(data["GraphDriverName"], location, shutil.disk_usage(location).free)
+        return Store(data["GraphDriverName"], location, shutil.disk_usage(location).free, data["RunRoot"])
     except (ValueError, KeyError, OSError):
         return None
 
@@ -143,6 +145,73 @@ def require_host_repositories(installer: str) -> None:
         message = f"this site takes packages from the host's own repositories, and {installer} has none"
         hint = f"enable some (`{installer} repolist --all` lists them), or choose another site with --site"
         raise Refused([Diagnostic(NOWHERE, "no-host-repositories", message, hint)])
+
+
+# ── images and packages, as the programs give them ──────────────────────────────────────────────────────────
+
+
+class ToolFailed(Exception):  # noqa: N818 - reads as what happened
+    """A program failed; carries the last thing it said."""
+
+
+def image_id(options: str, name: str) -> str | None:
+    """The id of an image of the store that these options of buildah choose; None when it has none."""
+    words = ("inspect", "--type", "image", "--format", "{{.FromImageID}}", name)
+    said = _said("buildah", *shlex.split(options), *words)
+    return said.strip() if said else None
+
+
+def image_manifest(reference: str) -> str:
+    """The manifest of an image, as it is stored. References are skopeo's: `TRANSPORT:NAME`.
+
+    Raises:
+        ToolFailed: the image cannot be read.
+    """
+    return _output("skopeo", "inspect", "--raw", reference)
+
+
+def image_config(reference: str) -> str:
+    """The configuration of an image, as it is stored.
+
+    Raises:
+        ToolFailed: the image cannot be read.
+    """
+    return _output("skopeo", "inspect", "--raw", "--config", reference)
+
+
+def copy_image(reference: str, layout: Path) -> None:
+    """Copy an image into an OCI layout; a blob whose name is there already is not copied.
+
+    Raises:
+        ToolFailed: the image cannot be read, or the layout not be written.
+    """
+    options = ("--insecure-policy", "copy", "--quiet", "--dest-oci-accept-uncompressed-layers")
+    _output("skopeo", *options, reference, f"oci:{layout}")
+
+
+def installed_packages(database: Path, form: str) -> str:
+    """What rpm says of every package in a database, in `form`, a query format.
+
+    Raises:
+        ToolFailed: rpm cannot read the database.
+    """
+    return _output("rpm", "--dbpath", str(database), "--query", "--all", "--queryformat", form)
+
+
+def _output(program: str, *words: str) -> str:
+    import sh
+
+    try:
+        return str(sh.Command(program)(*words, _tty_out=False, _decode_errors="replace"))
+    except sh.CommandNotFound as error:
+        raise Refused([mistake for mistake in [Tool(program, "").mistake()] if mistake]) from error
+    except sh.ErrorReturnCode as error:
+        last = error.stderr.decode(errors="replace").strip().splitlines()[-1:] or [str(error)]
+        raise ToolFailed(_MESSAGE.sub(r"\1", last[0])) from error
+
+
+_MESSAGE = re.compile(r'^time=.*? msg="(.*)"$')
+"""How tools written in Go say things; the time and the level are of no use to a person."""
 
 
 def _said(program: str, *words: str) -> str | None:

@@ -33,6 +33,8 @@ VERBS = {
     "plan": "building",
     "build": "building",
     "why": "building",
+    "diff": "differing",
+    "compare": "differing",
     "doctor": "host",
     "schema": "reading",
 }

@@ -1,0 +1,57 @@
+"""The packages in an image, by its rpm database: read by this host's rpm from a copy."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from buildsys import tools
+from buildsys.built.image import BuiltImage, unreadable
+from buildsys.built.layer import files
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.packages.change import Held
+
+DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
+"""Where distributions keep their database: newer ones, older ones."""
+WHOLE = {"rpmdb.sqlite", "Packages"}
+"""Files that hold all headers; beside them lie only indices."""
+FORM = r"%{NAME}\t%{ARCH}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{SHA1HEADER}\n"
+
+
+def installed(image: BuiltImage, layers: int | None = None) -> Held:
+    """The packages that the image has in the end, or with only its lowest layers.
+
+    Raises:
+        Refused: the image has no rpm database (`no-package-database`), or one that this host's rpm cannot
+            read (`unreadable-image`).
+    """
+    found: dict[str, dict[str, bytes | None]] = {folder: {} for folder in DATABASES}
+    # From the top: what an upper layer says of a file counts, and lower ones need not be fetched.
+    for number in reversed(range(len(image.layers) if layers is None else layers)):
+        archive = image.archive(number)
+        for folder, content in found.items():
+            found[folder] = dict(files(archive, folder)) | content
+        if any(found[folder].get(name) for folder in DATABASES for name in WHOLE):
+            break
+    for content in found.values():
+        if there := {name: data for name, data in content.items() if data}:
+            return _read(image, there)
+    raise Refused(
+        [Diagnostic(NOWHERE, "no-package-database", f"the image '{image.name}' has no rpm database")]
+    )
+
+
+def _read(image: BuiltImage, content: Mapping[str, bytes]) -> Held:
+    with tempfile.TemporaryDirectory(prefix="buildsys-rpm-") as folder:
+        for name, data in content.items():
+            Path(folder, name).write_bytes(data)
+        try:
+            said = tools.installed_packages(Path(folder), FORM)
+        except tools.ToolFailed as failed:
+            raise unreadable(image.name, str(failed)) from failed
+    packages: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
+    for line in sorted(said.splitlines()):
+        name, arch, version, header = line.split("\t")
+        packages[name, arch] = (*packages.get((name, arch), ()), (version, header))
+    return packages
