@@ -8,7 +8,7 @@ container_begin() {
     if [[ -n ${BASE-} ]]; then
         parent=$BASE
     elif [[ -n $FROM ]]; then
-        parent=${BS_PARENT:-$(read_image_id "$FROM")}
+        parent=$(read_image_id "$FROM")
     fi
     # No proxy of the host enters the environment of a `run`.
     buildah from --quiet --pull-never --http-proxy=false --name "$CONTAINER" "$parent" >/dev/null

@@ -14,6 +14,9 @@ decide() {
     STAMP=$(sha256sum <"$PLAN/keys/$IMAGE")
     STAMP=${STAMP::16}
     INPUTS+=$'\n'"platform $PLATFORM"$'\n'"driver $DRIVER"
+    # Where the caller chooses another than the plan's.
+    [[ $BS_FORMAT == "$FORMAT" ]] || INPUTS+=$'\n'"format $BS_FORMAT"
+    [[ $BS_EPOCH == "$EPOCH" ]] || INPUTS+=$'\n'"epoch $BS_EPOCH"
     for name in "${READS[@]}"; do
         read_id=$(read_image_id "$name")
         INPUTS+=$'\n'"image $name $read_id"
@@ -44,6 +47,8 @@ read_image_id() {
     local name=$1 id=''
     if [[ $name == "${BASE-}" ]]; then
         id=$(base_image_id) || return
+    elif [[ $name == "$FROM" && -n ${BS_PARENT-} ]]; then
+        id=$(BS_LISTING='' image_id "$BS_PARENT")
     elif [[ -n ${BS_IDS-} ]]; then
         id=$(awk -v name="$name" '$1 == name { print $2 }' "$BS_IDS")
     elif [[ -s $STATE/$name.id ]]; then
@@ -139,7 +144,7 @@ remember() {
         mv -f "$STATE/$IMAGE.id.$$" "$STATE/$IMAGE.id"
     fi
     {
-        printf '%s %s\n' "$1" "$REFERENCE"
+        printf '%s %s %s %s\n' "$1" "$REFERENCE" "$BS_FORMAT" "$BS_EPOCH"
         sed -n '/^image /p; /^metadata /p' <<<"$INPUTS"
     } >"$STATE/$IMAGE.checked.$$"
     mv -f "$STATE/$IMAGE.checked.$$" "$STATE/$IMAGE.$STAMP.checked"

@@ -163,7 +163,8 @@ closure() {
 # judge_stamps GOALS: a stamp counts only while the store still gives the image's name that id, and while
 # the images it was made from still have the ids it was made from. Prints `fresh NAME` and `drop FILE`.
 judge_stamps() {
-    NOW=$STATE awk -v prefix="$PREFIX" -v tag="$TAG" -v force="${BS_FORCE-}" '
+    NOW=$STATE awk -v prefix="$PREFIX" -v tag="$TAG" -v force="${BS_FORCE-}" \
+        -v format="${BS_FORMAT:-$FORMAT}" -v epoch="${BS_EPOCH:-$EPOCH}" '
         FILENAME == ARGV[1] { id[$2] = $1; next }
         FILENAME == ARGV[2] { holds[$2] = $3; next }
         {
@@ -174,7 +175,7 @@ judge_stamps() {
             good = found = (getline line < stamp) >= 0
             if (found) {
                 split(line, word, " ")
-                good = (word[1] != "" && id[reference] == word[1])
+                good = (word[1] != "" && id[reference] == word[1] && word[3] == format && word[4] == epoch)
                 while (good && (getline line < stamp) > 0) {
                     split(line, word, " ")
                     if (word[1] == "metadata") good = (holds[word[2]] == word[3])

@@ -19,6 +19,7 @@ REFERENCE=$PREFIX$IMAGE:$TAG
 : "${BS_RESULT:=$PLAN/results/$IMAGE.json}"
 export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH=$BS_EPOCH BUILDAH_FORMAT=$BS_FORMAT
 umask 022
+[[ $BS_EPOCH == "$EPOCH" ]] || CREATED=$(date -u -d "@$BS_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
 for room in log store freshness container enter sources packages commit; do
     # shellcheck source=/dev/null
