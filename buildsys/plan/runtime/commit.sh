@@ -38,7 +38,7 @@ normalise() {
         -e 's/"Hostname":"[0-9a-f]{12}"/"Hostname":""/g' \
         -e 's/"io\.buildah\.version":"[^"]*",//g' -e 's/,?"io\.buildah\.version":"[^"]*"//g' <<<"$config")
     printf '%s' "$config" >"$work/config"
-    read -r new _ < <(sha256sum "$work/config")
+    read -r new _ < <(sha256sum <"$work/config")
     size=$(stat -c %s "$work/config")
     old=$(sed -E 's/.*"config":\{[^}]*"digest":"sha256:([0-9a-f]+)".*/\1/' <<<"$manifest")
     sed -E -e 's/("config":\{[^}]*"size":)[0-9]+/\1'"$size"'/' -e "s/$old/$new/" \
