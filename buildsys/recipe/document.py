@@ -7,7 +7,9 @@ more than its loaders keep (where everything stood).
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from yaml.error import MarkedYAMLError
 from yaml.events import AliasEvent, DocumentStartEvent, MappingEndEvent, SequenceEndEvent, StreamEndEvent
 from yaml.reader import ReaderError
 
-from buildsys.diagnostics import Diagnostic, Refused, Spot
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot
 from buildsys.recipe.written import LINE, Marks, Written, is_template, spot_of, strings
 
 __all__ = ["DEEPEST", "LARGEST", "Written", "parse", "read"]
@@ -72,12 +74,7 @@ def parse(text: str, file: str) -> Written:
 
 
 def _text(file: str) -> str:
-    try:
-        with Path(file).open("rb") as stream:
-            raw = stream.read(LARGEST + 1)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise _refused(Spot(file), "unreadable-file", f"cannot read this file: {reason}") from None
+    raw = _bytes(file)
     if len(raw) > LARGEST:
         raise _refused(Spot(file), "large-file", f"this file is larger than {LARGEST} bytes")
     try:
@@ -87,6 +84,23 @@ def _text(file: str) -> str:
         spot = Spot(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
         message = f"this file is not UTF-8: byte 0x{raw[error.start]:02x}"
         raise _refused(spot, "not-utf-8", message, "save it as UTF-8") from None
+
+
+def _bytes(file: str) -> bytes:
+    try:
+        # Opening a pipe would wait for someone to write into it.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                # Without a Spot: to show a line of it would wait as well.
+                message = f"{file} is no file, but a folder, a pipe or a device"
+                raise _refused(NOWHERE, "unreadable-file", message)
+            return os.read(descriptor, LARGEST + 1)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise _refused(Spot(file), "unreadable-file", f"cannot read this file: {reason}") from None
 
 
 def _refused(spot: Spot, code: str, message: str, hint: str = "") -> Refused:

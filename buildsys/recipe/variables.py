@@ -258,9 +258,10 @@ _ALLOWED = frozenset(
     "Add Sub Neg Getitem Slice Keyword Pair Dict".split()
 )
 _REFUSED = {
-    "Assign": "assigning", "AssignBlock": "assigning", "Block": "a block", "Call": "a call", "Div": "dividing",
-    "Extends": "inheritance", "FloorDiv": "dividing", "Getattr": "an attribute", "Import": "importing",
-    "Include": "including", "Macro": "a macro", "Mod": "formatting", "Mul": "multiplying", "Pow": "multiplying",
+    "Assign": "assigning", "AssignBlock": "assigning", "Block": "a block", "Call": "a call",
+    "Div": "dividing", "Extends": "inheritance", "FloorDiv": "dividing", "Getattr": "an attribute",
+    "Import": "importing", "Include": "including", "Macro": "a macro", "Mod": "formatting",
+    "Mul": "multiplying", "Pow": "multiplying",
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,32 +27,23 @@ class Written:
 
     def spot(self, *path: str | int) -> Spot:
         """Where the value at `path` begins; what was not written itself is where its container is."""
-        marks = self.marks
-        for step in path:
-            inner = _inner(marks, step)
-            if inner is None:
-                break
-            marks = inner
+        marks, _ = _walk(self.marks, path)
         return spot_of(self.file, marks if type(marks) is int else marks[0])
 
     def key_spot(self, *path: str | int) -> Spot:
         """Where the key that ends `path` stands."""
         *above, last = path
-        marks = self.marks
-        for step in above:
-            inner = _inner(marks, step)
-            if inner is None:
-                break
-            marks = inner
-        if type(marks) is tuple and last in marks[1]:
+        marks, arrived = _walk(self.marks, above)
+        if arrived and type(marks) is tuple and last in marks[1]:
             return spot_of(self.file, marks[1][last][0])
         return self.spot(*path)
 
     def part(self, *path: str | int) -> Written:
         """The piece at `path`, which must exist."""
-        data, marks = self.data, self.marks
+        data = self.data
         for step in path:
-            data, marks = data[step], _inner(marks, step)
+            data = data[step]
+        marks, _ = _walk(self.marks, path)
         return Written(self.file, data, marks, self.templated and any(map(is_template, strings(data))))
 
     def with_data(self, data: Any) -> Written:
@@ -60,12 +51,19 @@ class Written:
         return Written(self.file, data, self.marks)
 
 
-def _inner(marks: Marks, step: str | int) -> Marks | None:
-    if type(marks) is tuple and step in marks[1]:
-        return marks[1][step][1]
-    if type(marks) is list and type(step) is int and step + 1 < len(marks):
-        return marks[step + 1]
-    return None
+def _walk(marks: Marks, path: Iterable[str | int]) -> tuple[Marks, bool]:
+    """The marks at the end of a path, or as far along it as anything was written; and whether it was all."""
+    for step in path:
+        if type(marks) is tuple:
+            entry = marks[1].get(step)
+            if entry is None:
+                return marks, False
+            marks = entry[1]
+        elif type(marks) is list and type(step) is int and step + 1 < len(marks):
+            marks = marks[step + 1]
+        else:
+            return marks, False
+    return marks, True
 
 
 def spot_of(file: str, position: int) -> Spot:

@@ -119,7 +119,7 @@ class _Resolver:
             if not self._made:
                 self._sentences.append("the stand-ins are not made yet: nothing can be installed from them")
         repositories = self._repositories()
-        files, checksums = self._downloads()
+        files, addresses, checksums = self._downloads()
         gems = self._gems()
         base, bootstrap = self._base()
         for name, reason in (written.left_out or {}).items():
@@ -131,6 +131,7 @@ class _Resolver:
             repositories=repositories,
             host_repositories=written.repositories == "host",
             downloads=files,
+            addresses=addresses,
             gems=gems,
             stand_ins=written.stand_ins is not None,
             release=notes.check(("release",), syntax.release, written.release),
@@ -210,14 +211,20 @@ class _Resolver:
             return key  # a file of the image itself
         return self._local(key, path)
 
-    def _downloads(self) -> tuple[dict[str, str], dict[str, str]]:
-        files, checksums = {}, {}
+    def _downloads(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+        files: dict[str, str] = {}
+        addresses, checksums = {}, {}
         for url, place in (self._written.downloads or {}).items():
             path = ("downloads", url)
             self._notes.problem(path, syntax.url(url), key=True)
             self._notes.check((*path, "sha256"), syntax.sha256, place.sha256)
             if place.file is not None:
                 files[url] = self._local(place.file, (*path, "file"))
+            if place.url is not None:
+                addresses[url] = self._notes.check((*path, "url"), syntax.url, place.url)
+                if place.file is not None:
+                    message = f"the download '{url}' is either a file or comes from a url"
+                    self._notes.problem(path, ("site-mismatch", message, "write one of them"), key=True)
             if place.sha256 is not None:
                 checksums[url] = place.sha256
             elif place.unverified:
@@ -226,7 +233,7 @@ class _Resolver:
             elif place.file and not place.file.startswith("/") and Path(files[url]).is_file():
                 # A file of the set is as trusted as the recipe beside it.
                 checksums[url] = hashlib.sha256(Path(files[url]).read_bytes()).hexdigest()
-        return files, checksums
+        return files, addresses, checksums
 
     def _gems(self) -> tuple[str, ...]:
         if self._written.gems is None:

@@ -66,6 +66,7 @@ class _Resolver:
         self._traits = Traits(library.traits, self._variables, self._around, self._found)
         commons = [library.common, *(item.common for item in library.overlays)]
         self._commons = [_Common(common, self._traits) for common in commons if common is not None]
+        self._nearest: dict[str, str] = {}
         self._joined: list[tuple[str, str, Spot]] = []
 
     def image_set(self) -> image.ImageSet:
@@ -167,12 +168,15 @@ class _Resolver:
                 return image.EmptyRoot(), spot, ()
             return self._site.base, spot, (self._site.bootstrap,) if self._site.bootstrap else ()
         if name not in self._library.recipes:
-            hint = (
-                closest(name, [*self._library.recipes, "site"])
-                or "`from` names an image of this set, or site"
-            )
+            hint = self._near(name) or "`from` names an image of this set, or site"
             self._found.append(Diagnostic(spot, "unknown-parent", f"no image is called '{name}'", hint))
         return image.ParentImage(name), spot, ()
+
+    def _near(self, name: str) -> str:
+        """The closest names, sought once: a parent that was renamed is missed by all its children."""
+        if name not in self._nearest:
+            self._nearest[name] = closest(name, [*self._library.recipes, "site"])
+        return self._nearest[name]
 
     def _check_overlays(self) -> None:
         for item in self._library.overlays:

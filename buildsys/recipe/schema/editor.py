@@ -36,7 +36,7 @@ def json_schema() -> Schema:
 
 
 def _tidy(schema: Schema) -> None:
-    """No titles made of key names, no `null` where a key is just left out, a variable in place of any value."""
+    """No titles made of key names, no defaults, and a variable in place of any value."""
     for key, value in list(schema.get("properties", {}).items()):
         value.pop("title", None)
         value.pop("default", None)

@@ -133,9 +133,10 @@ class Repository(Model):
 
 
 class DownloadSource(Model):
-    """Where the bytes of a download come from, and what they must be."""
+    """Where the bytes of a download come from (a file, another URL; else its own), and what they must be."""
 
     file: Maybe[str] = None
+    url: Maybe[str] = None
     sha256: Maybe[str] = None
     unverified: Maybe[Literal[True]] = None
 
