@@ -87,7 +87,7 @@ def _shown(value: Any) -> str:
 def _layers(a: BuiltImage, b: BuiltImage, number: int) -> Iterator[Difference]:
     where = f"layer {number + 1}"
     if number >= min(len(a.layers), len(b.layers)):
-        counts = (f"{len(image.layers)} layers" for image in (a, b))
+        counts = (f"of {len(image.layers)}" for image in (a, b))
         yield Difference(where, ABSENT, "only one has it", *counts)
         return
     one, other = _entries(a, number), _entries(b, number)

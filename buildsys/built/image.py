@@ -51,6 +51,7 @@ class BuiltImage:
         return _blob(layout, layers[number]["digest"])
 
     def _fetch(self, number: int, layout: Path) -> None:
+        layout.mkdir(parents=True)
         # A layout's blobs are known by their names: those of the other layers are not copied when they stand
         # there already, and nobody reads them.
         for others in (self.layers, [layer["digest"] for layer in self.manifest["layers"]]):

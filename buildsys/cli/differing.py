@@ -128,5 +128,5 @@ def compare(a: str, b: str, *, store: str, limit: int, as_json: bool) -> None:
         say(f"equal: both are {ids[0]}")
         return
     if more:
-        say(f"there is more: these are the first {limit} differences (--limit)")
+        say("there is more: --limit 0 names all")
     raise Ended(FAILED)
