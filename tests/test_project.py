@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from importlib import metadata
@@ -69,6 +70,16 @@ def test_readme_begins_with_the_two_commands() -> None:
 def test_readme_names_only_targets() -> None:
     named = {line.split()[1] for line in console_lines() if re.match(r"make [a-z]", line)}
     assert named <= targets()
+
+
+def test_readme_names_only_verbs() -> None:
+    verbs = {line.split()[1] for line in console_lines() if line.startswith(".venv/bin/buildsys ")}
+    answer = subprocess.run(
+        [sys.executable, "-m", "buildsys", "--help"], capture_output=True, check=True, text=True
+    )
+    listed = set(re.findall(r"^  ([a-z]+)  ", answer.stdout.partition("Commands:")[2], re.MULTILINE))
+    assert verbs
+    assert verbs <= listed
 
 
 def test_ci_runs_the_readme_test_command() -> None:
