@@ -91,6 +91,8 @@ def _without_stand_ins(source: Source[schema.Site]) -> Source[schema.Site]:
     if isinstance(data.get("downloads"), dict):
         data["downloads"] = {
             url: {key: value for key, value in place.items() if not _in_stand_ins(value)}
+            if isinstance(place, dict)
+            else place
             for url, place in data["downloads"].items()
         }
     data = {key: value for key, value in data.items() if key != "gems" or not _in_stand_ins(value)}
