@@ -114,12 +114,23 @@ why_stale() {
 why_recipe() {
     local old
     # do context MODE OWNER HASH TO
+    local line spot
     old=$(sed -nE "s/^do context ([^ ]+ [^ ]+) [0-9a-f]{64} (.*)/\\1 \\2/p" <<<"$1" | sort | uniq -d | sed 1!d)
     if [[ -n $old ]]; then
         printf 'file changed: %s' "${old#* * }"
-    else
-        printf 'recipe changed'
+        return
     fi
+    # The first command that is new has a place in the step, behind the Spot it came from.
+    line=$(grep -Fxv -f "$STATE/$IMAGE.inputs" <<<"$INPUTS" | sed -n 's/^do //p' | sed 1q)
+    spot=$(awk -v line="$line" '
+        { sub(/^ +/, "") }
+        $1 == "at" { spot = $2 }
+        line != "" && index($0, line) == 1 { print spot; exit }' "$PLAN/steps/$IMAGE.sh")
+    case $spot in
+        '') printf 'recipe changed: %s' "$RECIPE" ;;
+        */traits/*) printf 'trait changed: %s' "$spot" ;;
+        *) printf 'recipe changed: %s' "$spot" ;;
+    esac
 }
 
 # why_packages LAST: the first package of the lock that differs, old -> new.
@@ -139,6 +150,8 @@ why_packages() {
 remember() {
     printf '%s\n' "$INPUTS" >"$STATE/$IMAGE.inputs.$$"
     mv -f "$STATE/$IMAGE.inputs.$$" "$STATE/$IMAGE.inputs"
+    # In which order keys were current: for lib/prune.sh, which leaves the newest.
+    printf '%s\n' "$KEY" >>"$STATE/$IMAGE.keys"
     if [[ ! -e $STATE/$IMAGE.id || $(<"$STATE/$IMAGE.id") != "$1" ]]; then
         printf '%s\n' "$1" >"$STATE/$IMAGE.id.$$"
         mv -f "$STATE/$IMAGE.id.$$" "$STATE/$IMAGE.id"
