@@ -85,7 +85,9 @@ def compile_plan(image_set: ImageSet) -> Plan:
     texts["plan.env"] = makefile.environment(_environment(image_set))
     texts["notes"] = "".join(f"{note}\n" for note in site.notes)
     texts["plan.json"] = _summary(image_set, steps)
-    if not site.locked and not site.host_repositories:
+    if site.locked:
+        texts["unsigned"] = "".join(f"{name}\n" for name in _unsigned(image_set))
+    elif not site.host_repositories:
         texts["pool/repositories.conf"] = _repositories(image_set)
         texts["repositories"] = "".join(
             f"{item.id} {item.url or 'carried'} {_key(item, site)}\n" for item in site.repositories
@@ -208,9 +210,10 @@ def _pool(image_set: ImageSet) -> Iterator[tuple[str, Path]]:
     if site.locked:
         directories = {item.id: Path(item.directory) for item in site.repositories}
         for package in _locked_packages(image_set):
-            source = directories[package.repository] / package.location
             if site.pool:
                 source = Path(site.pool, f"{package.checksum.partition(':')[2]}.rpm")
+            else:
+                source = directories[package.repository] / package.location
             yield f"pool/packages/{package.file}", source
     for repository in site.repositories:
         if repository.directory and not site.locked:
@@ -230,6 +233,12 @@ def _locked_packages(image_set: ImageSet) -> Iterator[LockedPackage]:
                 yield from step.packages
             elif isinstance(step, CopyPayload) and step.locked is not None:
                 yield step.locked
+
+
+def _unsigned(image_set: ImageSet) -> list[str]:
+    """Files of packages whose repository has no key: only the lock's checksum says that they are right."""
+    open_to_all = {item.id for item in image_set.site.repositories if not item.key}
+    return sorted({item.file for item in _locked_packages(image_set) if item.repository in open_to_all})
 
 
 def _repositories(image_set: ImageSet) -> str:

@@ -1,8 +1,5 @@
 # dnf on the host, against the mounted root.
 
-# Where the image's own rpm looks for its database. Debian's rpm keeps one in the home of the caller.
-if [[ $HOST == 1 && $(rpm --eval '%{_dbpath}') != */.rpmdb ]]; then RPM_DATABASE=$(rpm --eval '%{_dbpath}'); fi
-
 # Plugins that give this host's own repositories their certificates and addresses; no other runs, for some act on
 # the host after each transaction.
 : "${BS_DNF_PLUGINS=subscription-manager,spacewalk,amazon-id,rhui*,azure-rhui*}"

@@ -1,7 +1,8 @@
 # rpm on the host: what dnf and yum share about signatures, and the whole installer of a locked plan.
 
-# Where the image's own rpm looks for its database; the host's may look elsewhere.
+# Where the image's own rpm looks for its database; the host's may look elsewhere: Debian's in the home of the caller.
 RPM_DATABASE=/var/lib/rpm
+if [[ $HOST == 1 && $(rpm --eval '%{_dbpath}') != */.rpmdb ]]; then RPM_DATABASE=$(rpm --eval '%{_dbpath}'); fi
 
 # rpm_keyring: a database of the site's keys, made once; sets KEYRING. Its name says which keys are in it.
 rpm_keyring() {
@@ -38,13 +39,16 @@ rpm_signed() {
 }
 
 # rpm_verified FILE…: pool files with the lock's checksum and a signature of the site; each is looked at once a plan.
+# Of those that PLAN/unsigned names, whose repository has no key, the checksum is all there is.
 rpm_verified() {
-    local file sum unseen=() marks=()
+    local file sum unsigned unseen=() signed=() marks=()
     rpm_keyring
+    unsigned=$'\n'$(<"$PLAN/unsigned")$'\n'
     while read -r _ _ _ _ file sum; do
         sum=${sum#sha256:}
         [[ " $* " == *" $file "* && ! -e $KEYRING/verified/$sum ]] || continue
         unseen+=("$PLAN/pool/packages/$file")
+        [[ $unsigned == *$'\n'"$file"$'\n'* ]] || signed+=("$PLAN/pool/packages/$file")
         marks+=("$KEYRING/verified/$sum")
         printf '%s  %s\n' "$sum" "$PLAN/pool/packages/$file"
     done < <(grep '^package ' "$PLAN/keys/$IMAGE") >"$SCRATCH/sums"
@@ -53,7 +57,7 @@ rpm_verified() {
         printf 'error: a package of the pool is not the one the lock names\n'
         return 1
     fi
-    rpm_signed "${unseen[@]}" || return
+    ((${#signed[@]} == 0)) || rpm_signed "${signed[@]}" || return
     touch "${marks[@]}"
 }
 
