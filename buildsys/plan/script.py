@@ -152,7 +152,7 @@ class _Writer:
         lines = [f"do {text}" for text in texts]
         lines += [
             f"package {item.name} {_evr(item)} {item.arch} {item.file} {item.checksum}"
-            for _, item in sorted(self.packages.items())
+            for item in self.packages.values()
         ]
         lines += [f"gem {file} {self.carried.gem_hashes[file]}" for file in sorted(self.gems)]
         if self.uses_packages and not self.set.site.locked:
@@ -173,8 +173,8 @@ class _Writer:
             if (source := self._source(step)) and source not in opened:
                 opened.add(source)
                 command = Command(source, step.spot)
-                if source[0] == "fetched":
-                    # Where it comes from is no input: the verb that places it names its checksum.
+                if source[0] in {"fetched", "from_payload"}:
+                    # Where it comes from is no input: what places it is, and its checksum.
                     yield from self._said(command)
                 else:
                     yield from self._outside(command)
@@ -209,9 +209,10 @@ class _Writer:
             yield Command(("at", str(step.spot))).text()
             yield from call(command.argv[0], ((item.name, str(item.spot)) for item in step.packages))
         elif isinstance(step, Transaction):
+            # Which builds of them is said by the lines of the packages themselves.
+            self.commands.append(Command((command.argv[0], *(item.name for item in step.requested))))
+            self.packages |= {item.file: item for item in step.packages}
             if step.packages:
-                self.commands.append(command)
-                self.packages |= {item.file: item for item in step.packages}
                 spots = {item.name: str(item.spot) for item in step.requested}
                 yield Command(("at", str(step.spot))).text()
                 rows = ((item.file, spots.get(item.name, "along")) for item in step.packages)

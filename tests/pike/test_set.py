@@ -129,7 +129,7 @@ def test_one_changed_leaf_rebuilds_one_image(built_pike: BuiltPike, tmp_path: Pa
         after = ids(built_pike.store)
         assert {name for name in before if before[name] != after[name]} == {"cron"}
         result = json.loads((built_pike.plan / "results/cron.json").read_text())
-        assert result["reason"] == "recipe changed"
+        assert result["reason"].startswith("recipe changed: ")
     finally:
         again = [BUILDSYS, "build", "stable-pike", "--build-dir", str(built_pike.build)]
         subprocess.run(again, cwd=ROOT, env=environment, check=True, capture_output=True)
@@ -177,7 +177,7 @@ def test_interrupted_it_leaves_no_working_container(moved: Path, other_store: St
     os.killpg(run.pid, signal.SIGINT)
     _, errors = run.communicate(timeout=60)
     assert run.returncode != 0
-    assert "not reached" in errors
+    assert "built" in errors
     assert other_store.buildah("containers", "--quiet") == ""
 
 

@@ -49,6 +49,9 @@ def fresh(faked: Faked, tiny: ImageSet) -> Faked:
     return faked
 
 
+RECIPES = "recipes/tiny/images"
+
+
 def changed(faked: Faked, image_set: ImageSet) -> dict[str, str]:
     """Compile another set into the plan; what was built and why, which `why` must have said before."""
     faked.compile(image_set)
@@ -79,19 +82,21 @@ def test_when_nothing_changed_nothing_is_called_but_the_list_of_images(fresh: Fa
 
 
 def test_a_changed_leaf_is_built_alone(fresh: Faked, tmp_path: Path) -> None:
-    assert changed(fresh, image_set(tmp_path, images(child="new"))) == {"child": "recipe changed"}
+    assert changed(fresh, image_set(tmp_path, images(child="new"))) == {
+        "child": f"recipe changed: {RECIPES}/child.yaml:4:5"
+    }
 
 
 def test_a_changed_parent_rebuilds_its_children(fresh: Faked, tmp_path: Path) -> None:
     assert changed(fresh, image_set(tmp_path, images(base="new"))) == {
-        "base": "recipe changed",
+        "base": f"recipe changed: {RECIPES}/base.yaml:4:5",
         "child": "parent changed: base",
     }
 
 
 def test_a_changed_image_rebuilds_those_who_copy_from_it(fresh: Faked, tmp_path: Path) -> None:
     assert changed(fresh, image_set(tmp_path, images(tool="new"))) == {
-        "tool": "recipe changed",
+        "tool": f"recipe changed: {RECIPES}/tool.yaml:4:5",
         "child": "copied-from image changed: tool",
     }
 
@@ -99,7 +104,9 @@ def test_a_changed_image_rebuilds_those_who_copy_from_it(fresh: Faked, tmp_path:
 def test_a_parent_rebuilt_to_equal_content_leaves_its_children_alone(fresh: Faked, tmp_path: Path) -> None:
     rebuilt = images()
     rebuilt[0] = image("base", BASE, does("one"), Require(file="/etc/x", pattern="x"))
-    assert changed(fresh, image_set(tmp_path, rebuilt)) == {"base": "recipe changed"}
+    assert changed(fresh, image_set(tmp_path, rebuilt)) == {
+        "base": f"recipe changed: {RECIPES}/base.yaml:5:5"
+    }
 
 
 def test_a_recipe_that_returns_finds_its_image_again(fresh: Faked, tiny: ImageSet, tmp_path: Path) -> None:
@@ -131,7 +138,7 @@ def test_a_file_copied_elsewhere_is_a_change_of_the_recipe(faked: Faked, with_fi
     assert isinstance(steps[1], CopyContext)
     base = replace(with_file.images["base"], instructions=(steps[0], replace(steps[1], to="/other")))
     moved = replace(with_file, images={**with_file.images, "base": base})
-    assert changed(faked, moved)["base"] == "recipe changed"
+    assert changed(faked, moved)["base"].startswith("recipe changed: ")
 
 
 def test_a_changed_repository_rebuilds_who_uses_packages(faked: Faked, tmp_path: Path) -> None:
