@@ -8,8 +8,8 @@ ONLINE=''
 # All data instructions of a stretch share this one entry (a few ms; `buildah run` costs 200).
 inside() {
     # Written in full or not run: on a full disk half of it would do half of the work, and succeed.
-    printf '. /dev/buildsys/plan/lib/inside.sh\n' >"$SCRATCH/inside"
-    cat >>"$SCRATCH/inside"
+    printf '. /dev/buildsys/plan/lib/inside.sh\n' >"$SCRATCH/inside" || return
+    cat >>"$SCRATCH/inside" || return
     : >"$SCRATCH/spot"
     # The shell inside tells where it stands through a file; an ERR trap cannot see into it.
     into inside "$ROOT" "$PLAN" "$SCRATCH" "${SOURCES[@]}" || {
