@@ -65,10 +65,15 @@ class LockedPackage:
     """File name of the source package it was built from."""
 
     @property
-    def nevra(self) -> str:
-        """`name-epoch:version-release.arch`; a zero epoch is left out, as rpm does."""
+    def evr(self) -> str:
+        """`epoch:version-release`; a zero epoch is left out, as rpm does."""
         epoch = "" if self.epoch in {"", "0"} else f"{self.epoch}:"
-        return f"{self.name}-{epoch}{self.version}-{self.release}.{self.arch}"
+        return f"{epoch}{self.version}-{self.release}"
+
+    @property
+    def nevra(self) -> str:
+        """`name-epoch:version-release.arch`."""
+        return f"{self.name}-{self.evr}.{self.arch}"
 
     @property
     def file(self) -> str:

@@ -12,6 +12,7 @@ import click
 
 from buildsys.cli.choosing import Choice, Selection, Verb, takes_selection, takes_set
 from buildsys.cli.ending import FAILED, Ended, say
+from buildsys.cli.locks import Locking, takes_locking
 from buildsys.cli.output import put, put_row
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 
 def takes_plan(verb: Verb) -> Verb:
-    """Give a verb the options that say where plans and stand-ins are written."""
+    """Give a verb the options that say where plans and stand-ins are written, and what locks them."""
 
+    @takes_locking
     @click.option(
         "-o", "--output", "directory", metavar="DIR", type=click.Path(path_type=Path),
         help="The plan's directory; else SET below the build directory.",
@@ -52,12 +54,14 @@ takes_store = click.option(
 @takes_set
 @takes_plan
 @click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 unless it is up to date.")
-def plan(choice: Choice, directory: Path, build_directory: Path, *, only_check: bool) -> None:
+def plan(
+    choice: Choice, locking: Locking, directory: Path, build_directory: Path, *, only_check: bool
+) -> None:
     """Write the plan of an image set, for make to run.
 
     Only files that change are written. `make -C DIR` then builds the images, without buildsys.
     """
-    image_set, compiled = _compile(choice, build_directory)
+    image_set, compiled = _compile(choice, locking, build_directory)
     if not only_check:
         changed = _write(compiled, directory)
         say(f"{directory}: {_count(len(image_set.images), 'image')}, {_count(changed, 'file')} written")
@@ -84,6 +88,7 @@ def plan(choice: Choice, directory: Path, build_directory: Path, *, only_check: 
 def build(
     choice: Choice,
     selection: Selection,
+    locking: Locking,
     directory: Path,
     build_directory: Path,
     *,
@@ -98,7 +103,7 @@ def build(
     """
     from buildsys.executors import make
 
-    goals = _plan(choice, selection, directory, build_directory, runs=True)
+    goals = _plan(choice, selection, locking, directory, build_directory, runs=True)
     make.run(directory, goals, make.Run(store, jobs, force))
 
 
@@ -109,7 +114,14 @@ def build(
 @takes_store
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 def why(
-    choice: Choice, selection: Selection, directory: Path, build_directory: Path, *, store: str, as_json: bool
+    choice: Choice,
+    selection: Selection,
+    locking: Locking,
+    directory: Path,
+    build_directory: Path,
+    *,
+    store: str,
+    as_json: bool,
 ) -> None:
     """Say which images a build would make, and why.
 
@@ -119,7 +131,7 @@ def why(
     """
     from buildsys.executors import make
 
-    goals = _plan(choice, selection, directory, build_directory)
+    goals = _plan(choice, selection, locking, directory, build_directory)
     decisions = make.why(directory, goals, make.Run(store))
     try:
         if as_json:
@@ -132,7 +144,13 @@ def why(
 
 
 def _plan(
-    choice: Choice, selection: Selection, directory: Path, build_directory: Path, *, runs: bool = False
+    choice: Choice,
+    selection: Selection,
+    locking: Locking,
+    directory: Path,
+    build_directory: Path,
+    *,
+    runs: bool = False,
 ) -> tuple[str, ...]:
     """Write a plan that is used at once; returns the goals: none when all images are meant."""
     from buildsys.plan.compile import TOOLS
@@ -141,19 +159,19 @@ def _plan(
     notebook = build_directory / "tools.json"
     # What every plan needs is looked for before anything is made; what this one needs, it says itself.
     require(TOOLS, notebook)
-    image_set, compiled = _compile(choice, build_directory)
+    image_set, compiled = _compile(choice, locking, build_directory)
     goals = selection.names(image_set) if selection.patterns else ()
     require(json.loads(compiled.texts["plan.json"])["tools"], notebook)
-    if runs and image_set.site.host_repositories:
+    if runs and image_set.site.host_repositories and not image_set.site.locked:
         require_host_repositories(image_set.site.installer)
     _write(compiled, directory)
     return goals
 
 
-def _compile(choice: Choice, build_directory: Path) -> tuple[ImageSet, Plan]:
+def _compile(choice: Choice, locking: Locking, build_directory: Path) -> tuple[ImageSet, Plan]:
     from buildsys.plan.compile import compile_plan
 
-    image_set = choice.ready(build_directory)
+    image_set = choice.ready(build_directory, locking)
     return image_set, compile_plan(image_set)
 
 

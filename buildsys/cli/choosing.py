@@ -14,6 +14,7 @@ import click
 from buildsys.cli.ending import FAILED, MISSING, REFUSED, Ended
 
 if TYPE_CHECKING:
+    from buildsys.cli.locks import Locking
     from buildsys.image import ImageSet
     from buildsys.recipe.library import Library
 
@@ -56,8 +57,20 @@ class Choice:
         """
         return self._resolve(library or self.load(), None)
 
-    def ready(self, build_directory: Path) -> ImageSet:
-        """The set resolved, to be compiled: stand-in packages are made first, where the site wants them.
+    def ready(self, build_directory: Path, locking: Locking) -> ImageSet:
+        """The set resolved and locked, to be compiled.
+
+        Raises:
+            Refused: mistakes in its files, or in what was asked for; its lock cannot be used.
+            Ended: the stand-ins cannot be made.
+        """
+        image_set, kept = self.made(build_directory)
+        return locking.applied(image_set, build_directory, kept)
+
+    def made(self, build_directory: Path) -> tuple[ImageSet, Path | None]:
+        """The set resolved; stand-in packages are made first, where the site wants them.
+
+        The path is where the lock of a repository made here lies.
 
         Raises:
             Refused: mistakes in its files, or in what was asked for.
@@ -68,26 +81,18 @@ class Choice:
         library = self.load()
         data_file = choose(library, self.site).written.data.get("stand-ins")
         if data_file is None:
-            return self._resolve(library, None)
+            return self._resolve(library, None), None
         # Mistakes in recipes are told at once, not after the stand-ins are made.
         output = build_directory / "standins" / self.name
         if not output.is_dir():
             self._resolve(library, None)
         _make_stand_ins(self.directory / data_file, output)
-        return _locked(self._resolve(library, output), output / "lock.yaml")
+        return self._resolve(library, output), output / "lock.yaml"
 
     def _resolve(self, library: Library, stand_ins: Path | None) -> ImageSet:
         from buildsys.resolve import resolve
 
         return resolve(library, site=self.site, variables=self.variables, stand_ins=stand_ins)
-
-
-def _locked(image_set: ImageSet, path: Path) -> ImageSet:
-    """A repository made here is known whole: its lock is kept by itself, beside it, and never committed."""
-    from buildsys.lock.apply import apply_lock
-    from buildsys.lock.keep import kept_lock
-
-    return apply_lock(image_set, kept_lock(image_set, path))
 
 
 def _make_stand_ins(data_file: Path, output: Path) -> None:

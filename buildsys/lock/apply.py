@@ -6,46 +6,52 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from buildsys.image import (
+    BaseImage,
     Bootstrap,
     CopyPayload,
+    Download,
     Image,
     ImageSet,
     Install,
     Instruction,
-    LockedPackage,
     Transaction,
     Uninstall,
     UpdateAll,
 )
-from buildsys.lock.file import Lock
+from buildsys.lock.bases import pinned
+from buildsys.lock.file import Lock, LockedStep
 
 
 def apply_lock(image_set: ImageSet, lock: Lock) -> ImageSet:
-    """The set with a `Transaction` in place of each Bootstrap, Install and UpdateAll.
+    """The set with a `Transaction` for each Bootstrap, Install and UpdateAll, and base images by digest.
 
-    The lock must have been made for this set as it is (see `buildsys.lock.solve.request_hash`).
+    The lock must answer the set as it is (see `buildsys.lock.answers`).
     """
     images = {name: _locked(image, lock) for name, image in image_set.images.items()}
     return replace(image_set, images=images, site=replace(image_set.site, locked=True))
 
 
 def _locked(image: Image, lock: Lock) -> Image:
-    return replace(image, instructions=tuple(_instructions(image, iter(lock.images[image.name]), lock)))
+    parent = image.parent
+    if isinstance(parent, BaseImage):
+        parent = BaseImage(pinned(parent.reference, lock.bases[parent.reference]))
+    steps = iter(lock.images[image.name].steps)
+    return replace(image, parent=parent, instructions=tuple(_instructions(image, steps, lock)))
 
 
-def _instructions(
-    image: Image, transactions: Iterator[tuple[LockedPackage, ...]], lock: Lock
-) -> Iterator[Instruction]:
+def _instructions(image: Image, steps: Iterator[LockedStep], lock: Lock) -> Iterator[Instruction]:
     for step in image.instructions:
         match step:
             case Bootstrap() | Install():
-                yield Transaction(next(transactions), step.packages, spot=step.spot)
+                yield Transaction(next(steps).packages, step.packages, spot=step.spot)
             case UpdateAll():
-                yield Transaction(next(transactions), (), spot=step.spot)
+                yield Transaction(next(steps).packages, (), spot=step.spot)
             case Uninstall():
-                next(transactions)
+                next(steps)
                 yield step
             case CopyPayload():
                 yield replace(step, locked=lock.payloads[step.package.name])
+            case Download() if not step.sha256 and step.url in lock.downloads:
+                yield replace(step, sha256=lock.downloads[step.url])
             case _:
                 yield step

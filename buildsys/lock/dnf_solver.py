@@ -1,105 +1,113 @@
-"""Solve the packages of a whole image set in one process, with the distribution's own solver.
+"""Ask the distribution's own solver, in one process, for the packages of a whole image set.
 
-Run by the interpreter that has `dnf` (the system's, not the project's environment): reads a request as
-JSON from standard input and writes the answer to standard output. Imports nothing of buildsys.
+Run by the interpreter that has `dnf` (the system's, of whatever age, not the project's environment): reads a
+request as JSON from standard input and writes the answer to standard output. Imports nothing of buildsys.
 
-An image is solved against its parent's packages as they were just solved, without building it: the parent's
-packages are asked for exactly, the image's own by name, and the parent's are taken away from the answer.
+An image is solved against its parent's packages as they were just solved, without building it. What a base
+image holds is installed, to the solver; what the images of the set add to it is asked for exactly.
 """
 
+import hashlib
 import json
+import re
+import shutil
 import sys
 import tempfile
+from pathlib import Path
+from typing import Any
 
 import dnf  # type: ignore[import-not-found]
+import dnf.rpm  # type: ignore[import-not-found]
 import hawkey  # type: ignore[import-not-found]
 
+Row = Any
+"""A map, as it came out of JSON or goes there."""
 
-def _main():  # type: ignore[no-untyped-def]
+
+def main() -> None:
+    """Answer one request."""
     request = json.load(sys.stdin)
-    with tempfile.TemporaryDirectory(prefix="buildsys-lock-") as work:
-        base = _open_base(request, work)
-        try:
-            base.fill_sack(load_system_repo=False)
-        except dnf.exceptions.RepoError as error:
-            json.dump({"unreachable": str(error)}, sys.stdout)
-            return
-        answer = _solve(base, request)
-    json.dump(answer, sys.stdout)
+    # Whatever libraries say belongs to the person, not into the answer.
+    answer_to, sys.stdout = sys.stdout, sys.stderr
+    try:
+        with tempfile.TemporaryDirectory(prefix="buildsys-lock-") as work:
+            answer = fetch(request, work) if "fetch" in request else Solving(request, work).answer()
+    except (dnf.exceptions.RepoError, dnf.exceptions.DownloadError) as error:
+        answer = {"unreachable": " ".join(str(error).split())}
+    json.dump(answer, answer_to)
+    answer_to.flush()
 
 
-def _open_base(request, work):  # type: ignore[no-untyped-def]
+# ── repositories ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def open_base(request: Row, work: str, root: str = "") -> Any:
+    """The repositories as dnf sees them; what is installed in `root` is installed to it."""
     base = dnf.Base()
     conf = base.conf
-    conf.installroot = conf.logdir = conf.persistdir = work
-    conf.cachedir = request["cache"] or work
-    conf.reposdir = []
-    conf.plugins = False
-    conf.install_weak_deps = False
-    conf.substitutions["releasever"] = request["release"]
     if request["host_repositories"]:
-        conf.reposdir = dnf.conf.Conf().reposdir
+        conf.read()
+        conf.substitutions.update_from_etc("/")
+        base.init_plugins(["*"], request["plugins"])
+        base.pre_configure_plugins()
+    conf.installroot = root or work
+    conf.logdir = conf.persistdir = work
+    conf.cachedir = request["cache"] or work
+    conf.install_weak_deps = False
+    release = request["release"] or (request["host_repositories"] and dnf.rpm.detect_releasever("/"))
+    conf.substitutions["releasever"] = release or ""
+    if request["host_repositories"]:
         base.read_all_repos()
+        base.configure_plugins()
+    else:
+        conf.reposdir = []
+        conf.plugins = False
     for repository in request["repositories"]:
         base.repos.add_new_repo(repository["id"], conf, baseurl=[repository["url"]])
+    for repository in base.repos.iter_enabled():
+        # What counts is what they hold now.
+        repository.metadata_expire = 0
+        repository.skip_if_unavailable = False
+    base.fill_sack(load_system_repo=bool(root))
     return base
 
 
-def _solve(base, request):  # type: ignore[no-untyped-def]
-    held, images, problems = {}, {}, []
-    for image in request["images"]:
-        have = held.get(image["parent"], frozenset())
-        transactions = []
-        for step in image["steps"]:
-            wanted, reason = _transaction(base.sack, have, step)
-            if reason:
-                problems.append(
-                    {"image": image["name"], "reasons": reason, "names": _missing(base.sack, step)}
-                )
-                break
-            new = wanted - have
-            transactions.append(sorted((_describe(package) for package in new), key=lambda row: row["name"]))
-            # An update takes the older one's place.
-            names = {(package.name, package.arch) for package in new}
-            have = frozenset(old for old in have if (old.name, old.arch) not in names) | new
-            have = frozenset(old for old in have if old.name not in set(step.get("remove", ())))
-        held[image["name"]] = have
-        images[image["name"]] = transactions
-    payloads = {}
-    for name in request["payloads"]:
-        found = hawkey.Query(base.sack).filterm(name=name).latest()
-        if len(found) == 0:
-            problems.append({"image": "", "reasons": [], "names": [name]})
-        else:
-            payloads[name] = _describe(found[0])
-    return {"images": images, "payloads": payloads, "problems": problems}
+def metadata(repository: Any) -> Row:
+    """What tells one state of a repository from another, and which is the newer one."""
+    content = Path(repository._repo.getCachedir(), "repodata", "repomd.xml").read_bytes()  # noqa: SLF001
+    # A text that is made by createrepo; the two things wanted of it need no parser.
+    revision = re.search(rb"<revision>([^<]*)</revision>", content)
+    times = re.findall(rb"<timestamp>(\d+)(?:\.\d+)?</timestamp>", content)
+    return {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "revision": revision.group(1).decode(errors="replace") if revision else "",
+        "time": max(map(int, times), default=0),
+    }
 
 
-def _transaction(sack, have, step):  # type: ignore[no-untyped-def]
-    goal = hawkey.Goal(sack)
-    for package in have:
-        if step["update"]:
-            goal.install(select=hawkey.Selector(sack).set(name=package.name))
-        else:
-            goal.install(package)
-    for name in step["install"]:
-        subject = hawkey.Subject(name)
-        selector = subject.get_best_selector(sack)
-        goal.install(select=selector)
-    absent = _missing(sack, step)
-    if absent:
-        return frozenset(), [f"no package {name}" for name in absent]
-    if not goal.run():
-        return frozenset(), [line for rule in goal.problem_rules() for line in rule]
-    return frozenset(goal.list_installs()), None
+def fetch(request: Row, work: str) -> Row:
+    """Fetch packages with this host's own configuration; each is put into a folder by its checksum."""
+    base = open_base(request, work)
+    wanted = set(request["fetch"])
+    found: Any = {}
+    for package in hawkey.Query(base.sack):
+        checksum = describe(package)["checksum"]
+        if checksum in wanted:
+            found.setdefault(checksum, package)
+    for repository in base.repos.iter_enabled():
+        repository.pkgdir = work
+    base.download_packages(list(found.values()))
+    for checksum, package in found.items():
+        shutil.copyfile(package.localPkg(), str(Path(request["into"], checksum.partition(":")[2])))
+    return {"missing": sorted(wanted - set(found))}
 
 
-def _missing(sack, step):  # type: ignore[no-untyped-def]
-    return [name for name in step["install"] if not hawkey.Subject(name).get_best_query(sack)]
-
-
-def _describe(package):  # type: ignore[no-untyped-def]
-    kind, value = package.returnIdSum() if hasattr(package, "returnIdSum") else package.chksum
+def describe(package: Any) -> Row:
+    """A package as the lock names it."""
+    kind, value = package.returnIdSum()
+    location = package.location
+    if package.baseurl:
+        location = f"{package.baseurl.rstrip('/')}/{location}"
     return {
         "name": package.name,
         "epoch": str(package.epoch),
@@ -108,9 +116,261 @@ def _describe(package):  # type: ignore[no-untyped-def]
         "arch": package.arch,
         "repository": package.reponame,
         "checksum": f"{kind}:{value}",
-        "location": package.location,
+        "location": location,
+        "size": package.downloadsize,
+        "source": package.sourcerpm or "",
     }
 
 
+def slot(package: Any) -> Any:
+    """Of packages that share this, an image holds one."""
+    return package.name, package.arch
+
+
+def nevra(package: Any) -> str:
+    """A package's whole name."""
+    epoch = f"{package.epoch}:" if package.epoch else ""
+    return f"{package.name}-{epoch}{package.version}-{package.release}.{package.arch}"
+
+
+# ── a set, image by image ───────────────────────────────────────────────────────────────────────────────────
+
+
+class State:
+    """What an image holds, as far as it is known: packages added to its base, names taken away from it."""
+
+    def __init__(self, added: Any = frozenset(), removed: Any = frozenset()) -> None:
+        self.added = added
+        self.removed = removed
+
+    def then(self, new: Any, gone: Any, removed: Any) -> "State":
+        """The state after a transaction."""
+        slots = {slot(package) for package in new}
+        kept = (old for old in self.added if slot(old) not in slots and old not in gone)
+        added = frozenset(old for old in kept if old.name not in removed) | new
+        return State(added, (self.removed | removed) - {package.name for package in new})
+
+
+class Solving:
+    """One request, image by image."""
+
+    def __init__(self, request: Row, work: str) -> None:
+        self.request = request
+        self.work = work
+        self.bases: Any = {}
+        self.versions: Any = {}
+        self.states: Any = {}
+        self.problems: Any = []
+        self.known: Any = {}
+
+    def answer(self) -> Row:
+        """The packages of every image and payload, or why there are none."""
+        images = {image["name"]: self.image(image) for image in self.request["images"]}
+        base = self.bases[min(self.bases)] if self.bases else self.base("")
+        return {
+            "images": images,
+            "payloads": {row["name"]: self.payload(base.sack, row) for row in self.request["payloads"]},
+            "problems": self.problems,
+            "repositories": {item.id: metadata(item) for item in base.repos.iter_enabled()},
+            "keys": self.keys(base),
+        }
+
+    def base(self, root: str) -> Any:
+        """The repositories, with a base image's packages installed."""
+        if root not in self.bases:
+            self.bases[root] = open_base(self.request, self.work, root)
+            self.versions[root] = Versions(self.bases[root].sack)
+        return self.bases[root]
+
+    def image(self, image: Row) -> Any:
+        """An image's own transactions: those of its steps, as far as they can be solved."""
+        root, state = self.states.get(image["parent"], (image["root"], State()))
+        sack = self.base(root).sack
+        holding = Holding(self.versions[root], image["held"])
+        transactions = []
+        for step in image["steps"]:
+            others = holding.others(state)
+            sack.add_excludes(others)
+            new, gone, reasons = solve(sack, state, step)
+            sack.remove_excludes(others)
+            problem = holding.problem(sack, state, step, new, reasons)
+            if problem:
+                self.problems.append({**problem, "image": image["name"]})
+                break
+            transactions.append(self.rows(new))
+            state = state.then(new, gone, set(step["remove"]))
+        self.states[image["name"]] = (root, state)
+        return transactions
+
+    def rows(self, packages: Any) -> Any:
+        """Packages as the lock names them. One that two repositories have alike is taken from one of them."""
+        return [self.known.setdefault(nevra(item), describe(item)) for item in sorted(packages, key=nevra)]
+
+    def payload(self, sack: Any, row: Row) -> Row:
+        """The package that files are copied out of."""
+        found = hawkey.Query(sack).available().filterm(name=row["name"])
+        held = [package for package in found if nevra(package) == row["held"]]
+        if row["held"] and not held:
+            self.problems.append({"kind": "vanished", "image": "", "names": [row["held"]]})
+        elif not found:
+            self.problems.append({"kind": "missing", "image": "", "names": [row["name"]]})
+        else:
+            return self.rows(held[:1] or [found.latest()[0]])[0]
+        return {}
+
+    def keys(self, base: Any) -> Row:
+        """Where keys are: those of the host's repositories; of files that packages bring, the package."""
+        if self.request["host_repositories"]:
+            return {item.id: list(item.gpgkey) for item in base.repos.iter_enabled()}
+        found = {}
+        for path in self.request["key_files"]:
+            for package in hawkey.Query(base.sack).available().filterm(file=path):
+                if nevra(package) in self.known:
+                    found[path] = nevra(package)
+        return found
+
+
+# ── packages that stay as they are ──────────────────────────────────────────────────────────────────────────
+
+
+class Versions:
+    """All packages of a sack by name, and of which of them there are several versions."""
+
+    def __init__(self, sack: Any) -> None:
+        self.all = {}
+        slots: Any = {}
+        for package in hawkey.Query(sack):
+            name = nevra(package)
+            self.all[name] = package
+            slots.setdefault(slot(package), []).append((name, package))
+        self.several = {key: found for key, found in slots.items() if len(found) > 1}
+        self.installed = {key for key, found in self.several.items() if any(p.installed for _, p in found)}
+
+
+class Holding:
+    """Packages of an image that stay at their version: no other of them is to be seen.
+
+    `rows` are those of the lock so far; None: nothing is held, whatever is best is taken.
+    """
+
+    def __init__(self, versions: Versions, rows: Any) -> None:
+        self.versions = versions
+        self.active = rows is not None
+        self.slots = {row["nevra"]: (row["name"], row["arch"]) for row in rows or ()}
+        self.vanished = {key: name for name, key in self.slots.items() if name not in versions.all}
+
+    def others(self, state: State) -> Any:
+        """What else there is of the packages that are held, or that the parent holds."""
+        if not self.active:
+            return []
+        keep = set(self.slots) | {nevra(package) for package in state.added}
+        slots = (
+            set(self.slots.values()) | {slot(package) for package in state.added} | self.versions.installed
+        )
+        # Of one that vanished others must be seen, to find out whether it is needed.
+        return [
+            package
+            for key in slots & set(self.versions.several) - set(self.vanished)
+            for name, package in self.versions.several[key]
+            if name not in keep and not package.installed
+        ]
+
+    def problem(self, sack: Any, state: State, step: Row, new: Any, reasons: Any) -> Row:
+        """What is wrong with an answer; None when nothing is."""
+        moved = sorted(self.vanished[slot(package)] for package in new if slot(package) in self.vanished)
+        if moved:
+            return {"kind": "vanished", "names": moved}
+        if not reasons:
+            return None
+        absent = missing(sack, step)
+        if absent:
+            return {"kind": "missing", "names": absent}
+        if self.active:
+            new, _, still = solve(sack, state, step)
+            if not still:
+                slots, names = {slot(package) for package in new}, {nevra(package) for package in new}
+                moved = [name for name, key in self.slots.items() if key in slots and name not in names]
+                return {"kind": "held", "names": sorted(moved)}
+        return {"kind": "unsolvable", "reasons": reasons}
+
+
+# ── one transaction ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def solve(sack: Any, state: State, step: Row) -> Any:
+    """Packages that a step adds, those they take the place of, and why there is no answer."""
+    nothing: Any = frozenset()
+    absent = missing(sack, step)
+    if absent:
+        return nothing, nothing, [f"no package {name}" for name in absent]
+    found, reasons = attempt(sack, state, step, nothing)
+    if reasons:
+        # A package of the parent is in the way: as few of them as possible make room.
+        found, loosely = attempt(sack, state, step, state.added)
+        if not loosely:
+            loose = fewest(state.added - found, lambda some: not attempt(sack, state, step, some)[1])
+            found, reasons = attempt(sack, state, step, loose)
+    if reasons:
+        return nothing, nothing, reasons
+    new = found - state.added
+    slots = {slot(package) for package in found}
+    gone = frozenset(old for old in state.added - found if slot(old) not in slots)
+    orphans = sorted(nevra(old) for old in gone if not replaced(sack, old, new))
+    if orphans:
+        return nothing, nothing, [f"{name} would have to go" for name in orphans]
+    return new, gone, []
+
+
+def attempt(sack: Any, state: State, step: Row, loose: Any) -> Any:
+    """Solve with the parent's packages as they are, but for those that may be newer or make room."""
+    goal = hawkey.Goal(sack)
+    for package in state.added:
+        any_version = hawkey.Selector(sack).set(name=package.name, arch=package.arch)
+        if step["update"]:
+            goal.install(select=any_version)
+        elif package in loose:
+            goal.install(select=any_version, optional=True)
+        else:
+            goal.install(package)
+    for package in hawkey.Query(sack).installed().filterm(name=sorted(state.removed)):
+        goal.erase(package)
+    if step["update"]:
+        goal.upgrade_all()
+    # What an ancestor of the set holds already is no error, and no reason to have another of it.
+    have = {package.name for package in state.added}
+    for name in step["install"]:
+        if name not in have:
+            goal.install(select=hawkey.Subject(name).get_best_selector(sack))
+    if not goal.run(ignore_weak_deps=True, force_best=not step["update"] and not loose):
+        return frozenset(), [line for rule in goal.problem_rules() for line in rule]
+    return frozenset([*goal.list_installs(), *goal.list_upgrades(), *goal.list_downgrades()]), []
+
+
+def fewest(candidates: Any, enough: Any) -> Any:
+    """Of things that are enough together, few that still are: halves, quarters … are tried without."""
+    kept = sorted(candidates, key=nevra)
+    size = len(kept)
+    while size:
+        start = 0
+        while start < len(kept):
+            rest = kept[:start] + kept[start + size :]
+            if enough(frozenset(rest)):
+                kept = rest
+            else:
+                start += size
+        size //= 2
+    return frozenset(kept)
+
+
+def replaced(sack: Any, old: Any, new: Any) -> bool:
+    """Whether one of the new packages takes the place of an old one of another name."""
+    return bool(hawkey.Query(sack).filterm(pkg=list(new)).filterm(obsoletes=[old])) if new else False
+
+
+def missing(sack: Any, step: Row) -> Any:
+    """Packages that are in no repository."""
+    return [name for name in step["install"] if not hawkey.Subject(name).get_best_query(sack)]
+
+
 if __name__ == "__main__":
-    _main()
+    main()

@@ -1,67 +1,144 @@
-"""The lock file: YAML a person reads and reviews, written by `buildsys lock`, never edited by hand."""
+"""The lock file: YAML a person reads and reviews, written by `buildsys lock`, never edited by hand.
+
+A line a thing, and behind each key JSON, which is YAML too: read thirty times faster than YAML as such.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from buildsys.diagnostics import Diagnostic, Refused
+from buildsys.diagnostics import Diagnostic, Refused, Spot
 from buildsys.image import LockedPackage
-from buildsys.recipe import document
-from buildsys.recipe.document import Written
 
-VERSION = 1
+VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a repository held when the lock was made."""
+
+    sha256: str
+    """Of repomd.xml."""
+    revision: str
+    time: int
+    """Of the newest part of the metadata, in seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedStep:
+    """One instruction about packages: what it asked for, and the packages that answer it."""
+
+    asked: tuple[str, ...]
+    """`install`, `remove` or `update`, then names."""
+    packages: tuple[LockedPackage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LockedImage:
+    """An image's own transactions, and what they were solved against."""
+
+    parent: str
+    """Image of the set, or empty: the site's base."""
+    steps: tuple[LockedStep, ...]
+
+    def packages(self) -> Iterator[LockedPackage]:
+        """The packages of all its transactions."""
+        for step in self.steps:
+            yield from step.packages
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The exact packages of a set at a site."""
+    """The exact packages of a set at a site, and all else that comes from elsewhere."""
 
     set: str
     site: str
-    request: str
-    """Hash of what the solver was asked, and of the repositories where they are known without network:
-    the answer holds while it stays equal."""
-    images: Mapping[str, tuple[tuple[LockedPackage, ...], ...]]
-    """Per image its own transactions, in the order of its instructions."""
+    solver: str
+    """Hash of the solver's program."""
+    images: Mapping[str, LockedImage]
     payloads: Mapping[str, LockedPackage]
     """Packages files are copied out of without installing them."""
+    repositories: Mapping[str, Metadata]
+    bases: Mapping[str, str] = field(default_factory=dict)
+    """Reference of a base image -> its digest."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Repository -> `sha256:HEX` of its key, or the locked package that brings the key."""
+    downloads: Mapping[str, str] = field(default_factory=dict)
+    """URL -> SHA-256."""
+
+    def packages(self) -> dict[str, LockedPackage]:
+        """Every package by its name, epoch, version, release and architecture."""
+        found = {item.nevra: item for image in self.images.values() for item in image.packages()}
+        return found | {item.nevra: item for item in self.payloads.values()}
+
+
+# ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def text(lock: Lock) -> str:
-    """The lock as YAML: each package once, each transaction a line."""
-    known = {package.nevra: package for rows in lock.images.values() for row in rows for package in row}
-    known |= {package.nevra: package for package in lock.payloads.values()}
-    body = [
-        f"# Exact packages of {lock.set} at the site {lock.site}. Written by `buildsys lock`: do not edit.",
-        f"lock: {VERSION}",
-        f"set: {lock.set}",
-        f"site: {lock.site}",
-        f"request: {lock.request}",
-        "packages:",
-        *(f"  {json.dumps(name)}: {_package(known[name])}" for name in sorted(known)),
-        "images:",
-        *(
-            f"  {json.dumps(name)}: {json.dumps([[package.nevra for package in row] for row in rows])}"
-            for name, rows in sorted(lock.images.items())
-        ),
-        "payloads: " + json.dumps({name: item.nevra for name, item in sorted(lock.payloads.items())}),
-    ]
-    content = "\n".join(body) + "\n"
-    return f"{content}seal: {_seal(content)}\n"
+    """The lock as YAML: each package once, each image a line."""
+    content = "\n".join(_lines(lock)) + "\n"
+    return f'{content}seal: "{_seal(content)}"\n'
 
 
-def _package(item: LockedPackage) -> str:
-    fields = [item.name, item.epoch, item.version, item.release, item.arch, item.repository, item.checksum]
-    return json.dumps([*fields, item.location])
+def _lines(lock: Lock) -> Iterator[str]:
+    yield f"# Exact packages of {lock.set} at the site {lock.site}. Written by `buildsys lock`: do not edit."
+    yield f"lock: {VERSION}"
+    for key in ("set", "site", "solver"):
+        yield f"{key}: {json.dumps(getattr(lock, key))}"
+    yield from _section("bases", lock.bases.items())
+    yield from _section(
+        "repositories",
+        ((name, [item.sha256, item.revision, item.time]) for name, item in lock.repositories.items()),
+    )
+    yield from _section("keys", lock.keys.items())
+    yield from _section("downloads", lock.downloads.items())
+    yield from _section("packages", ((name, astuple(item)) for name, item in lock.packages().items()))
+    yield from _section("payloads", ((name, item.nevra) for name, item in lock.payloads.items()))
+    yield from _section("images", ((name, _image(item)) for name, item in lock.images.items()))
+
+
+def _section(name: str, rows: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(rows)]
+    yield f"{name}:" if lines else f"{name}: {{}}"
+    yield from lines
+
+
+def _image(item: LockedImage) -> dict[str, Any]:
+    steps = [[list(step.asked), [package.nevra for package in step.packages]] for step in item.steps]
+    return {"from": item.parent, "steps": steps}
+
+
+def write(lock: Lock, path: Path) -> None:
+    """Put a lock in the place of the one at `path`: whenever this ends, the old or the new one is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.new")
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # Two that write at once would write into the same file aside.
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        with aside.open("w", encoding="utf-8") as stream:
+            stream.write(text(lock))
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(path)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _seal(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def read(path: Path, *, image_set: str, site: str) -> Lock:
@@ -71,32 +148,76 @@ def read(path: Path, *, image_set: str, site: str) -> Lock:
         Refused: the file is no lock (`lock-unreadable`), was changed by hand (`lock-edited`), or belongs to
             another set or site (`lock-of-another`).
     """
-    written = document.read(path)
-    data = written.data
-    if not isinstance(data, dict) or data.get("lock") != VERSION:
-        raise _refused(written, "lock-unreadable", f"{path} is no lock of this version of buildsys")
-    content, _, _ = path.read_text("utf-8").rpartition("seal: ")
-    if data.get("seal") != _seal(content):
-        raise _refused(written, "lock-edited", f"{path} was changed after `buildsys lock` wrote it")
+    spot = Spot(str(path))
+    again = f"bring it back as it was, or remove it and run `buildsys lock {image_set} --site {site}`"
+    try:
+        content = path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise Refused(
+            [Diagnostic(spot, "lock-unreadable", f"this lock cannot be read: {why}", again)]
+        ) from error
+    if f"\nlock: {VERSION}\n" not in content:
+        message = "this is no lock, or one of another version of buildsys"
+        raise Refused([Diagnostic(spot, "lock-unreadable", message, again)])
+    body, _, seal = content.rpartition("seal: ")
+    if seal != f'"{_seal(body)}"\n':
+        message = "this lock was changed after `buildsys lock` wrote it"
+        raise Refused([Diagnostic(spot, "lock-edited", message, again)])
+    try:
+        data, lines = _parse(body)
+        lock = _lock(data)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        # The seal is right: whoever made this knew how, but not what a lock holds.
+        message = "this is not what `buildsys lock` writes"
+        raise Refused([Diagnostic(spot, "lock-unreadable", message, again)]) from error
     for key, value in (("set", image_set), ("site", site)):
         if data[key] != value:
-            spot = written.spot(key)
             message = f"this lock is of the {key} '{data[key]}', not '{value}'"
-            raise Refused([Diagnostic(spot, "lock-of-another", message, _HINT)])
+            hint = f"`buildsys lock {image_set} --site {site}` makes the right one"
+            raise Refused([Diagnostic(Spot(str(path), lines[key]), "lock-of-another", message, hint)])
+    return lock
+
+
+def _parse(body: str) -> tuple[dict[str, Any], dict[str, int]]:
+    data: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    section: dict[str, Any] = {}
+    decode = json.JSONDecoder().raw_decode
+    for number, line in enumerate(body.splitlines(), 1):
+        if line.startswith("#"):
+            continue
+        if line.startswith("  "):
+            key, end = decode(line, 2)
+            section[key] = decode(line, end + 2)[0]
+            continue
+        name, _, value = line.partition(":")
+        lines[name] = number
+        section = {}
+        data[name] = json.loads(value) if value else section
+    return data, lines
+
+
+def _lock(data: dict[str, Any]) -> Lock:
     packages = {name: LockedPackage(*fields) for name, fields in data["packages"].items()}
-    return Lock(image_set, site, data["request"], *_parts(data, packages))
-
-
-def _parts(data: dict[str, Any], packages: dict[str, LockedPackage]) -> tuple[Any, Any]:
     images = {
-        name: tuple(tuple(packages[nevra] for nevra in row) for row in rows)
-        for name, rows in data["images"].items()
+        name: LockedImage(
+            row["from"],
+            tuple(
+                LockedStep(tuple(asked), tuple(packages[nevra] for nevra in nevras))
+                for asked, nevras in row["steps"]
+            ),
+        )
+        for name, row in data["images"].items()
     }
-    return images, {name: packages[nevra] for name, nevra in data["payloads"].items()}
-
-
-_HINT = "run `buildsys lock` to write it anew"
-
-
-def _refused(written: Written, code: str, message: str) -> Refused:
-    return Refused([Diagnostic(written.spot(), code, message, _HINT)])
+    return Lock(
+        set=data["set"],
+        site=data["site"],
+        solver=data["solver"],
+        images=images,
+        payloads={name: packages[nevra] for name, nevra in data["payloads"].items()},
+        repositories={name: Metadata(*fields) for name, fields in data["repositories"].items()},
+        bases=data["bases"],
+        keys=data["keys"],
+        downloads=data["downloads"],
+    )

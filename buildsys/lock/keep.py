@@ -6,26 +6,36 @@ from pathlib import Path
 
 from buildsys.diagnostics import Refused
 from buildsys.image import ImageSet
-from buildsys.lock.file import Lock, read, text
-from buildsys.lock.solve import request_hash, solve
+from buildsys.lock.answers import differences
+from buildsys.lock.file import Lock, read, write
+from buildsys.lock.make import Wish, make_lock
+from buildsys.lock.places import Places
+from buildsys.lock.solve import solver_hash
 
 
-def kept_lock(image_set: ImageSet, path: Path) -> Lock:
-    """The lock at `path` when it still answers what this set asks of its repositories; else a new one, written there.
+def kept_lock(image_set: ImageSet, path: Path, places: Places, *, store: str = "") -> Lock:
+    """The lock at `path` when it still answers what this set asks of its repositories, else a new one.
 
     Raises:
         Refused: the set cannot be solved; what was at `path` stays.
     """
-    if path.is_file():
-        try:
-            lock = read(path, image_set=image_set.name, site=image_set.site.name)
-        except Refused:
-            # Nobody reviews this file; one that cannot be read is made again.
-            lock = None
-        if lock is not None and lock.request == request_hash(image_set):
-            return lock
-    lock = solve(image_set)
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_text(text(lock), "utf-8")
-    aside.replace(path)
+    if (lock := still_good(image_set, path)) is not None:
+        return lock
+    lock = make_lock(image_set, places, Wish(), store=store)
+    write(lock, path)
     return lock
+
+
+def still_good(image_set: ImageSet, path: Path) -> Lock | None:
+    """The lock at `path`, unless it is missing, damaged, or no longer what the solver would answer."""
+    if not path.is_file():
+        return None
+    try:
+        lock = read(path, image_set=image_set.name, site=image_set.site.name)
+    except Refused:
+        # Nobody reviews this file; one that cannot be read is made again.
+        return None
+    holds = {item.id: item.checksum for item in image_set.site.repositories}
+    held = {name: item.sha256 for name, item in lock.repositories.items()}
+    same = lock.solver == solver_hash() and holds == held and not differences(image_set, lock)
+    return lock if same else None

@@ -4,151 +4,195 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.graph import ImageGraph
-from buildsys.image import (
-    Bootstrap,
-    CopyPayload,
-    Image,
-    ImageSet,
-    Install,
-    LockedPackage,
-    PackageName,
-    ParentImage,
-    Uninstall,
-    UpdateAll,
-)
-from buildsys.lock.file import Lock
+from buildsys.image import BaseImage, Image, ImageSet, LockedPackage, ParentImage
+from buildsys.lock.asked import asked, package_steps, payloads
+from buildsys.lock.bases import DATABASES, Base
+from buildsys.lock.file import LockedImage, LockedStep, Metadata
+from buildsys.lock.refusals import problems
 
 SOLVER = Path(__file__).with_name("dnf_solver.py")
+PLUGINS = ("subscription-manager", "spacewalk", "amazon-id", "rhui*", "azure-rhui*")
+"""Plugins of dnf that give this host's own repositories their certificates and addresses."""
 
 
-def request_hash(image_set: ImageSet) -> str:
-    """Hash of all that decides the solver's answer and is known without network."""
-    asked = request(image_set, cache="")
-    checksums = [(item.id, item.checksum) for item in image_set.site.repositories]
-    for item in asked["repositories"]:
-        del item["url"]
-    text = json.dumps([asked, checksums], sort_keys=True)
-    return hashlib.sha256(text.encode() + SOLVER.read_bytes()).hexdigest()
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked besides the set itself."""
+
+    bases: Mapping[str, Base] = field(default_factory=dict)
+    """Base images by their reference: what is in them is installed."""
+    held: Mapping[str, Sequence[LockedPackage]] = field(default_factory=dict)
+    """Images whose packages stay at the versions they have."""
+    held_payloads: Mapping[str, LockedPackage] = field(default_factory=dict)
+    key_files: Sequence[str] = ()
+    """Paths of public keys that some package may bring."""
+    cache: Path | None = None
+    """Where metadata is kept from one time to the next."""
 
 
-def request(image_set: ImageSet, *, cache: str) -> dict[str, Any]:
-    """What the solver is asked, as JSON-able data: repositories, and per image its steps about packages."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the solver says."""
+
+    images: Mapping[str, LockedImage]
+    payloads: Mapping[str, LockedPackage]
+    repositories: Mapping[str, Metadata]
+    keys: Mapping[str, Any]
+    """Where the keys of the host's repositories are; else, by its path, which package brings a key."""
+
+
+def solver_hash() -> str:
+    """Hash of the program that answers."""
+    return hashlib.sha256(SOLVER.read_bytes()).hexdigest()
+
+
+def solve(image_set: ImageSet, question: Question) -> Answer:
+    """Solve the whole set.
+
+    Raises:
+        Refused: a repository cannot be reached (`repository-unreachable`) or is not fit for a lock
+            (`repository-unfit`); a package is in none (`package-missing`, at the recipe's line), cannot be
+            installed with the others (`package-unsolvable`), is held but gone (`package-vanished`), or cannot
+            be held (`lock-held`).
+    """
+    answer = ask(_request(image_set, question))
+    if answer["problems"]:
+        raise Refused(problems(image_set, answer["problems"]))
+    found = Answer(
+        images={name: _image(image_set.images[name], rows) for name, rows in answer["images"].items()},
+        payloads={name: LockedPackage(**row) for name, row in answer["payloads"].items()},
+        repositories={name: Metadata(**row) for name, row in answer["repositories"].items()},
+        keys=answer["keys"],
+    )
+    _refuse_weak(found)
+    return found
+
+
+def ask(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the solver's program on a request.
+
+    Raises:
+        Refused: it cannot reach a repository (`repository-unreachable`), or dnf is missing (`missing-tool`).
+    """
+    with tempfile.TemporaryDirectory(prefix="buildsys-lock-") as home:
+        # Debian's rpm would look for a package database in the home of the caller, not in the root.
+        Path(home, ".rpmmacros").write_text(f"%_dbpath /{request.get('database') or DATABASES[0]}\n")
+        done = subprocess.run(
+            [_interpreter(), "-I", str(SOLVER)],
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            env={**os.environ, "HOME": home, "LC_ALL": "C.UTF-8"},
+        )
+    if done.returncode:
+        raise RuntimeError(f"the solver failed:\n{done.stderr}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    if "unreachable" in answer:
+        hint = "check the site's addresses and this host's network"
+        raise Refused([Diagnostic(NOWHERE, "repository-unreachable", answer["unreachable"], hint)])
+    return answer
+
+
+def sources(image_set: ImageSet, cache: Path | None) -> dict[str, Any]:
+    """The part of a request that says where packages come from."""
     site = image_set.site
-    images = [image_set.images[name] for name in ImageGraph(image_set.images).order()]
+    if cache is not None:
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
     return {
         "release": site.release,
-        "cache": cache,
+        "cache": str(cache.absolute()) if cache else "",
         "host_repositories": site.host_repositories,
+        "plugins": os.environ.get("BS_DNF_PLUGINS", ",".join(PLUGINS)).split(","),
         "repositories": [
             {"id": item.id, "url": item.url or Path(item.directory).resolve().as_uri()}
             for item in site.repositories
         ],
-        "images": [
-            {
-                "name": image.name,
-                "parent": image.parent.name if isinstance(image.parent, ParentImage) else "",
-                "steps": [_step(step) for step in package_steps(image)],
-            }
-            for image in images
+    }
+
+
+def _request(image_set: ImageSet, question: Question) -> dict[str, Any]:
+    images = [image_set.images[name] for name in ImageGraph(image_set.images).order()]
+    found = {base.database for base in question.bases.values() if base.database}
+    return sources(image_set, question.cache) | {
+        "database": next(iter(sorted(found)), ""),
+        "key_files": list(question.key_files),
+        "images": [_asking(image, question) for image in images],
+        "payloads": [
+            {"name": name, "held": item.nevra if (item := question.held_payloads.get(name)) else ""}
+            for name in sorted({item.name for item, _ in payloads(image_set)})
         ],
-        "payloads": sorted({item.name for item in _payloads(image_set)}),
     }
 
 
-def package_steps(image: Image) -> Iterator[Bootstrap | Install | UpdateAll | Uninstall]:
-    """The instructions that change which packages the image holds; a lock has a transaction for each."""
-    for step in image.instructions:
-        if isinstance(step, Bootstrap | Install | UpdateAll | Uninstall):
-            yield step
-
-
-def _step(step: Bootstrap | Install | UpdateAll | Uninstall) -> dict[str, Any]:
-    match step:
-        case Bootstrap(packages=packages) | Install(packages=packages):
-            return {"install": [item.name for item in packages], "remove": [], "update": False}
-        case Uninstall(packages=packages):
-            return {"install": [], "remove": [item.name for item in packages], "update": False}
-        case UpdateAll():
-            return {"install": [], "remove": [], "update": True}
-
-
-def _payloads(image_set: ImageSet) -> Iterator[PackageName]:
-    for image in image_set.images.values():
-        for step in image.instructions:
-            if isinstance(step, CopyPayload):
-                yield step.package
-
-
-def solve(image_set: ImageSet, *, cache: Path | None = None) -> Lock:
-    """Solve the whole set.
-
-    Raises:
-        Refused: a repository cannot be reached (`repository-unreachable`), a package is in none
-            (`package-missing`, at the recipe's line), or the solver finds no solution (`package-unsolvable`).
-    """
-    asked = request(image_set, cache=str(cache) if cache else "")
-    done = subprocess.run(
-        [_interpreter(), "-I", str(SOLVER)],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"the solver failed:\n{done.stderr}")
-    answer = json.loads(done.stdout)
-    if "unreachable" in answer:
-        hint = "check the site's addresses and this host's network"
-        raise Refused([Diagnostic(NOWHERE, "repository-unreachable", answer["unreachable"], hint)])
-    if answer["problems"]:
-        raise Refused([item for problem in answer["problems"] for item in _problem(image_set, problem)])
-    images = {
-        name: tuple(tuple(_package(row) for row in rows) for rows in transactions)
-        for name, transactions in answer["images"].items()
-    }
-    payloads = {name: _package(row) for name, row in answer["payloads"].items()}
-    return Lock(image_set.name, image_set.site.name, request_hash(image_set), images, payloads)
-
-
-def _package(row: dict[str, str]) -> LockedPackage:
-    return LockedPackage(**row)
-
-
-def _problem(image_set: ImageSet, problem: dict[str, Any]) -> Iterator[Diagnostic]:
-    image = image_set.images.get(problem["image"])
-    spots = _asked(image) if image else {item.name: item.spot for item in _payloads(image_set)}
-    for name in problem["names"]:
-        message = f"no repository of the site '{image_set.site.name}' has a package '{name}'"
-        yield Diagnostic(spots.get(name, NOWHERE), "package-missing", message)
-    if not problem["names"] and image is not None:
-        named = [spot for name, spot in spots.items() if any(name in line for line in problem["reasons"])]
-        message = (
-            f"the packages of '{image.name}' cannot be installed together: {'; '.join(problem['reasons'])}"
-        )
-        yield Diagnostic(named[0] if named else image.spot, "package-unsolvable", message)
-
-
-def _asked(image: Image) -> dict[str, Spot]:
+def _asking(image: Image, question: Question) -> dict[str, Any]:
+    root = ""
+    if isinstance(image.parent, BaseImage) and (base := question.bases.get(image.parent.reference)):
+        root = str(base.root.absolute()) if base.database else ""
+    held = question.held.get(image.name)
     return {
-        item.name: item.spot
-        for step in package_steps(image)
-        if not isinstance(step, UpdateAll)
-        for item in step.packages
+        "name": image.name,
+        "parent": image.parent.name if isinstance(image.parent, ParentImage) else "",
+        "root": root,
+        "steps": [_step(asked(step)) for step in package_steps(image)],
+        "held": held
+        if held is None
+        else [{"name": item.name, "arch": item.arch, "nevra": item.nevra} for item in held],
     }
+
+
+def _step(words: tuple[str, ...]) -> dict[str, Any]:
+    kind, *names = words
+    return {
+        "install": names if kind == "install" else [],
+        "remove": names if kind == "remove" else [],
+        "update": kind == "update",
+    }
+
+
+def _image(image: Image, transactions: list[list[dict[str, Any]]]) -> LockedImage:
+    steps = zip(package_steps(image), transactions, strict=True)
+    return LockedImage(
+        image.parent.name if isinstance(image.parent, ParentImage) else "",
+        tuple(LockedStep(asked(step), tuple(LockedPackage(**row) for row in rows)) for step, rows in steps),
+    )
+
+
+def _refuse_weak(answer: Answer) -> None:
+    everything = [item for image in answer.images.values() for item in image.packages()]
+    weak = {
+        (item.repository, item.checksum.partition(":")[0])
+        for item in (*everything, *answer.payloads.values())
+        if not item.checksum.startswith("sha256:")
+    }
+    if weak:
+        raise Refused(_unfit(weak))
+
+
+def _unfit(weak: set[tuple[str, str]]) -> Iterator[Diagnostic]:
+    for repository, kind in sorted(weak):
+        message = f"the repository '{repository}' knows its packages by {kind}; a lock needs their sha256"
+        hint = "index it anew with createrepo_c, or build unlocked"
+        yield Diagnostic(NOWHERE, "repository-unfit", message, hint)
 
 
 def _interpreter() -> str:
     """The interpreter dnf itself runs under: the one that has its modules."""
     program = shutil.which("dnf")
     if program is None:
-        raise Refused([Diagnostic(NOWHERE, "tool-missing", "locking needs dnf, which this machine lacks")])
+        hint = "install dnf; building from a lock does not need it"
+        raise Refused([Diagnostic(NOWHERE, "missing-tool", "dnf is needed and is not installed", hint)])
     first = Path(program).read_bytes().split(b"\n", 1)[0].decode(errors="replace")
     return first.removeprefix("#!").split()[0]

@@ -1,0 +1,154 @@
+"""The verb that asks repositories what they hold: lock."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from buildsys.cli.building import takes_store
+from buildsys.cli.choosing import Choice, Selection, takes_selection, takes_set
+from buildsys.cli.ending import FAILED, REFUSED, Ended, say
+from buildsys.cli.locks import Locking, takes_pool
+from buildsys.cli.output import put, put_table
+from buildsys.diagnostics import Diagnostic, Refused, Spot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from buildsys.image import ImageSet
+    from buildsys.lock.file import Lock
+    from buildsys.lock.moved import Move, Split
+    from buildsys.lock.places import Places
+
+
+@click.command()
+@takes_set
+@takes_selection(parents=False)
+@click.option("--update", is_flag=True, help="Take the newest packages: for IMAGE only, else for all images.")
+@click.option(
+    "--check", "only_check", is_flag=True, help="Write nothing; exit 1 when --update would move something."
+)
+@click.option("--fetch", "also_fetch", is_flag=True, help="Fetch into the pool what the lock names.")
+@click.option(
+    "-o", "--output", "file", metavar="FILE", type=click.Path(path_type=Path),
+    help="The lock; else SET/locks/SITE.yaml.",
+)  # fmt: skip
+@click.option(
+    "--build-dir", "build_directory", metavar="DIR", type=click.Path(path_type=Path), default="build",
+    show_default=True, help="Where everything that is made goes.",
+)  # fmt: skip
+@takes_pool
+@takes_store
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def lock(
+    choice: Choice,
+    selection: Selection,
+    file: Path | None,
+    build_directory: Path,
+    pool: Path | None,
+    *,
+    update: bool,
+    only_check: bool,
+    also_fetch: bool,
+    store: str,
+    as_json: bool,
+) -> None:
+    """Write down the exact packages of every image, as the repositories have them now.
+
+    Where there is a lock already, only what the recipes newly ask for is added to it; with --update packages
+    move to the newest. A line for each that moved: image, package, old and new version. IMAGE is a name, a
+    glob in quotes ('neutron-*') or a profile (@compute).
+    """
+    from buildsys.lock.file import write
+    from buildsys.lock.moved import moves, splits
+    from buildsys.lock.places import lock_path
+
+    image_set, kept = choice.made(build_directory)
+    names = _names(image_set, selection, update=update or only_check)
+    path = file or kept or lock_path(image_set)
+    old = _old(image_set, path, kept)
+    if old is None and (only_check or names is not None):
+        command = f"buildsys lock {image_set.name} --site {image_set.site.name}"
+        raise Refused(
+            [Diagnostic(Spot(str(path)), "no-lock", "there is no lock yet", f"`{command}` makes it")]
+        )
+    places = Locking(pool=pool).places(build_directory)
+    new = _answer(image_set, old, places, names, update=update, only_check=only_check, store=store)
+    moved = moves(old, new)
+    _show(moved, splits(new), as_json=as_json)
+    if only_check:
+        if moved:
+            raise Ended(FAILED, f"{_count(len(moved), 'thing')} moved since {path} was made")
+        say(f"{path}: nothing moved")
+        return
+    if new == old:
+        say(f"{path}: nothing changed")
+    else:
+        write(new, path)
+        packages = _count(len(new.packages()), "package")
+        say(f"{path}: {_count(len(new.images), 'image')}, {packages}, {len(moved)} moved")
+    if also_fetch and path != kept:
+        from buildsys.lock.pool import fill
+
+        fill(image_set, new, places, store=store, say=say)
+
+
+def _names(image_set: ImageSet, selection: Selection, *, update: bool) -> frozenset[str] | None:
+    """The images that are named; None: none is, all are meant."""
+    if not selection.patterns:
+        return None
+    if not update:
+        raise Ended(REFUSED, "images are named with --update or --check: a lock is always of the whole set")
+    return frozenset(selection.names(image_set))
+
+
+def _old(image_set: ImageSet, path: Path, kept: Path | None) -> Lock | None:
+    """The lock so far. The one of a repository made here is of no worth once it does not hold any more."""
+    from buildsys.lock.file import read
+    from buildsys.lock.keep import still_good
+
+    if path == kept:
+        return still_good(image_set, path)
+    return read(path, image_set=image_set.name, site=image_set.site.name) if path.exists() else None
+
+
+def _answer(
+    image_set: ImageSet,
+    old: Lock | None,
+    places: Places,
+    names: frozenset[str] | None,
+    *,
+    update: bool,
+    only_check: bool,
+    store: str,
+) -> Lock:
+    from buildsys.lock.answers import require_answer
+    from buildsys.lock.make import Wish, make_lock
+    from buildsys.lock.unmoved import unmoved
+
+    if only_check and old is not None:
+        require_answer(image_set, old, "the lock")
+        if unmoved(image_set, old, places, store=store):
+            return old
+    moving = names if update or only_check else frozenset()
+    return make_lock(image_set, places, Wish(old, moving), store=store)
+
+
+def _show(moved: Sequence[Move], split: Sequence[Split], *, as_json: bool) -> None:
+    if as_json:
+        data = {"moved": [asdict(move) for move in moved], "split": [asdict(item) for item in split]}
+        put(json.dumps(data, indent=1))
+    elif moved:
+        rows = [(move.image, move.name, move.old or "-", "->", move.new or "-") for move in moved]
+        put_table(("IMAGE", "PACKAGE", "OLD", "", "NEW"), rows)
+    for item in split:
+        ends = "; ".join(f"{version} in {', '.join(images)}" for version, images in item.versions)
+        say(f"warning: {item.source} ends at {len(item.versions)} versions: {ends}")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,0 +1,162 @@
+"""Base images: which one a reference means now, and what packages it holds; nothing of it is run."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from buildsys.diagnostics import Diagnostic, Refused, Spot
+
+DATABASES = ("var/lib/rpm", "usr/lib/sysimage/rpm")
+"""Where distributions keep rpm's database."""
+MARKS = ("Packages", "Packages.db", "rpmdb.sqlite")
+KEYS = "etc/pki/rpm-gpg"
+LOCAL = "localhost/"
+"""Names that no registry has: what was built on this host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base image, looked at."""
+
+    digest: str
+    root: Path
+    """A folder with its package database and public keys, and nothing else of it."""
+
+    @property
+    def database(self) -> str:
+        """Where its package database lies; empty when it has none."""
+        found = (path for path in DATABASES if any((self.root / path / mark).is_file() for mark in MARKS))
+        return next(found, "")
+
+    def file(self, path: str) -> Path | None:
+        """One of its public keys, by its path in the image."""
+        found = self.root / path.lstrip("/")
+        return found if found.is_file() else None
+
+
+def digest_of(reference: str, spot: Spot, store: str) -> str:
+    """The digest a reference stands for now: asked of its registry, or of the store when it was built here.
+
+    Raises:
+        Refused: nobody has it (`base-unreachable`).
+    """
+    if "@" in reference:
+        return reference.partition("@")[2]
+    if reference.startswith(LOCAL):
+        command = [
+            "buildah",
+            *shlex.split(store),
+            "inspect",
+            "--type",
+            "image",
+            "--format",
+            "{{.FromImageDigest}}",
+        ]
+        return _said([*command, reference], reference, spot)
+    command = ["skopeo", "inspect", "--no-tags", "--format", "{{.Digest}}", f"docker://{reference}"]
+    return _said(command, reference, spot)
+
+
+def pinned(reference: str, digest: str) -> str:
+    """A reference by digest: `name@sha256:…`. Tools take a tag or a digest, not both."""
+    name = reference.partition("@")[0]
+    last = name.rpartition("/")[2]
+    return f"{name[: len(name) - len(last)]}{last.partition(':')[0]}@{digest}"
+
+
+def look_at(reference: str, digest: str, spot: Spot, store: str, cache: Path) -> Base:
+    """What a base image holds. Kept below `cache` by its digest: it is fetched once.
+
+    Raises:
+        Refused: it cannot be fetched (`base-unreachable`), or its layers not be read (`base-unreadable`).
+    """
+    root = cache / digest.replace(":", "-")
+    if not root.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=cache) as place:
+            layers = Path(place, "image")
+            command = ["skopeo", "--insecure-policy", "copy", "--quiet", _source(reference, digest, store)]
+            _said([*command, f"dir:{layers}"], reference, spot)
+            made = Path(place, "root")
+            made.mkdir()
+            for layer in json.loads((layers / "manifest.json").read_bytes())["layers"]:
+                try:
+                    with (layers / layer["digest"].partition(":")[2]).open("rb") as stream:
+                        _unpack(stream, made)
+                except tarfile.TarError as error:
+                    message = f"a layer of the base image {reference} cannot be read: {error}"
+                    hint = "its layers must be tar archives, plain or packed by gzip"
+                    raise Refused([Diagnostic(spot, "base-unreadable", message, hint)]) from error
+            if not root.is_dir():
+                made.rename(root)
+    return Base(digest, root)
+
+
+def _source(reference: str, digest: str, store: str) -> str:
+    if not reference.startswith(LOCAL):
+        return f"docker://{pinned(reference, digest)}"
+    form = "{{.store.GraphDriverName}}@{{.store.GraphRoot}}+{{.store.RunRoot}}"
+    command = ["buildah", *shlex.split(store), "info", "--format", form]
+    place = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return f"containers-storage:[{place}]{reference}"
+
+
+def _said(command: list[str], reference: str, spot: Spot) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    except FileNotFoundError as error:
+        message = f"{command[0]} is needed and is not installed"
+        raise Refused([Diagnostic(spot, "missing-tool", message, f"install {command[0]}")]) from error
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it does not say why"])[-1]
+        why = re.sub(r'^time=.*? msg="(.*)"$', r"\1", last).replace('\\"', '"')
+        hint = "check its name, this host's network, and what the registry wants: skopeo login"
+        message = f"the base image {reference} cannot be looked at: {why}"
+        raise Refused([Diagnostic(spot, "base-unreachable", message, hint)])
+    return done.stdout.strip()
+
+
+# ── out of layers, the little that is wanted ────────────────────────────────────────────────────────────────
+
+
+def _unpack(layer: IO[bytes], root: Path) -> None:
+    """Lay a layer over `root`: regular files of the package database and the keys; what it deletes goes."""
+    with tarfile.open(fileobj=layer, mode="r:*") as archive:
+        for member in _wanted(archive):
+            path = root / _clean(member.name)
+            name = path.name
+            if name == ".wh..wh..opq":
+                shutil.rmtree(path.parent, ignore_errors=True)
+            elif name.startswith(".wh."):
+                gone = path.with_name(name.removeprefix(".wh."))
+                shutil.rmtree(gone) if gone.is_dir() else gone.unlink(missing_ok=True)
+            elif member.isfile() and (source := archive.extractfile(member)) is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with source, path.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+
+
+def _wanted(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    folders = [PurePosixPath(folder) for folder in (*DATABASES, KEYS)]
+    below = tuple(f"{folder}/" for folder in folders)
+    above = {f"{place.parent}/.wh.{place.name}" for folder in folders for place in (folder, *folder.parents)}
+    for member in archive:
+        name = _clean(member.name)
+        if name.startswith(below) or name in above:
+            yield member
+
+
+def _clean(name: str) -> str:
+    """A path of an archive as it lies below the root; one that climbs out of it is nothing that is wanted."""
+    parts = PurePosixPath(name).parts
+    return "" if ".." in parts else "/".join(part for part in parts if part not in {"/", "."})

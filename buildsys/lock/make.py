@@ -1,0 +1,194 @@
+"""Make a lock: packages from the solver, base images by digest, keys and downloads by checksum."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.image import BaseImage, ImageSet, LockedPackage, Repository
+from buildsys.lock import asked
+from buildsys.lock.bases import Base, digest_of, look_at
+from buildsys.lock.fetch import Unfetched, fetch
+from buildsys.lock.file import Lock
+from buildsys.lock.places import Places
+from buildsys.lock.solve import Answer, Question, solve, solver_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to stay as an earlier lock has it, and what may move."""
+
+    old: Lock | None = None
+    moving: Collection[str] | None = None
+    """Images whose packages may move; None: those of all."""
+
+    def moves(self, image: str) -> bool:
+        """Whether an image's packages may be others than before."""
+        return self.old is None or self.moving is None or image in self.moving
+
+
+def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "") -> Lock:
+    """Make the lock of a resolved set. `store` are options of buildah: where base images built here are.
+
+    Raises:
+        Refused: see `buildsys.lock.solve.solve`; besides, a base image (`base-unreachable`), a key or a
+            download (`not-fetched`) cannot be had, or a repository is older than before (`repository-older`).
+    """
+    bases = dict(_bases(image_set, places, wish, store))
+    inside = _keys_inside(image_set)
+    known = {path: file for path in inside for base in bases.values() if (file := base.file(path))}
+    old = wish.old
+    held = {name for name in image_set.images if not wish.moves(name)}
+    question = Question(
+        bases=bases,
+        held={
+            name: tuple(old.images[name].packages()) if name in old.images else () for name in sorted(held)
+        } if old else {},
+        held_payloads={
+            package.name: old.payloads[package.name]
+            for package, image in asked.payloads(image_set)
+            if old and image.name in held and package.name in old.payloads
+        },
+        key_files=[path for path in inside if path not in known],
+        cache=places.metadata,
+    )  # fmt: skip
+    answer = solve(image_set, question)
+    if old is not None:
+        refuse_older(image_set, old, answer)
+    return Lock(
+        set=image_set.name,
+        site=image_set.site.name,
+        solver=solver_hash(),
+        images=answer.images,
+        payloads=answer.payloads,
+        repositories=answer.repositories,
+        bases={reference: base.digest for reference, base in bases.items()},
+        keys=dict(_keys(image_set, places, answer, known)),
+        downloads=dict(_downloads(image_set, places, wish)),
+    )
+
+
+def refuse_older(image_set: ImageSet, old: Lock, answer: Answer) -> None:
+    """Make sure that no repository has gone back behind the lock.
+
+    Raises:
+        Refused: some have (`repository-older`).
+    """
+    found = []
+    for name, now in answer.repositories.items():
+        then = old.repositories.get(name)
+        if then is None or now.time >= then.time:
+            continue
+        message = (
+            f"the repository '{name}' is older than the lock: its metadata is of {_date(now.time)}, "
+            f"the lock's of {_date(then.time)}"
+        )
+        hint = (
+            "a mirror lags behind, or somebody keeps updates from you: try later, or another mirror; "
+            f"to go back on purpose, remove the lock and run `buildsys lock {image_set.name}"
+            f" --site {image_set.site.name}`"
+        )
+        found.append(Diagnostic(NOWHERE, "repository-older", message, hint))
+    if found:
+        raise Refused(found)
+
+
+def _date(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _bases(image_set: ImageSet, places: Places, wish: Wish, store: str) -> Iterator[tuple[str, Base]]:
+    for reference, spot in asked.bases(image_set).items():
+        known = wish.old.bases.get(reference) if wish.old else None
+        if known is None or any(
+            isinstance(image.parent, BaseImage) and image.parent.reference == reference and wish.moves(name)
+            for name, image in image_set.images.items()
+        ):
+            known = digest_of(reference, spot, store)
+        yield reference, look_at(reference, known, spot, store, places.bases)
+
+
+# ── keys and downloads ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def is_inside(image_set: ImageSet, repository: Repository) -> bool:
+    """Whether a repository's key is a file of the image, not of the set."""
+    return image_set.site.inside and repository.key.startswith("/")
+
+
+def _keys_inside(image_set: ImageSet) -> list[str]:
+    found = (item.key for item in image_set.site.repositories if is_inside(image_set, item))
+    return sorted(set(found))
+
+
+def _keys(
+    image_set: ImageSet, places: Places, answer: Answer, known: Mapping[str, Path]
+) -> Iterator[tuple[str, str]]:
+    """Repository -> `sha256:HEX` of its key, kept in the pool, or the package that brings the key."""
+    for repository in image_set.site.repositories:
+        if "://" in repository.key:
+            yield repository.id, f"sha256:{_fetched(repository.key, places, 'the key of ' + repository.id)}"
+        elif is_inside(image_set, repository):
+            if repository.key in known:
+                yield repository.id, f"sha256:{_keep(known[repository.key], places)}"
+            elif repository.key in answer.keys:
+                yield repository.id, answer.keys[repository.key]
+    if image_set.site.host_repositories:
+        used = {item.repository for item in _packages(answer)}
+        for name, urls in sorted(answer.keys.items()):
+            for number, url in enumerate(urls if name in used else ()):
+                yield f"{name}.{number}", f"sha256:{_fetched(url, places, 'the key of ' + name)}"
+
+
+def _packages(answer: Answer) -> Iterator[LockedPackage]:
+    for image in answer.images.values():
+        yield from image.packages()
+    yield from answer.payloads.values()
+
+
+def _downloads(image_set: ImageSet, places: Places, wish: Wish) -> Iterator[tuple[str, str]]:
+    old: Mapping[str, Any] = wish.old.downloads if wish.old else {}
+    done: dict[str, str] = {}
+    for step, image in asked.downloads(image_set):
+        if step.url in done:
+            continue
+        if step.sha256:
+            done[step.url] = step.sha256
+        elif step.url in old and not wish.moves(image.name):
+            done[step.url] = old[step.url]
+        else:
+            address = image_set.site.addresses.get(step.url, step.url)
+            done[step.url] = _fetched(address, places, step.url)
+        yield step.url, done[step.url]
+
+
+def _fetched(url: str, places: Places, what: str) -> str:
+    """Fetch a file whose checksum nobody knows into the pool; its checksum."""
+    part = places.pool / "part" / hashlib.sha256(url.encode()).hexdigest()
+    part.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        fetch(url, part)
+    except Unfetched as error:
+        message = f"{what} cannot be fetched: {error}"
+        hint = f"is {url} in reach from here?"
+        raise Refused([Diagnostic(NOWHERE, "not-fetched", message, hint)]) from error
+    return _keep(part, places, move=True)
+
+
+def _keep(file: Path, places: Places, *, move: bool = False) -> str:
+    content = file.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    kept = places.file(sha256)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    if move:
+        file.replace(kept)
+    elif not kept.exists():
+        aside = kept.with_name(f".{kept.name}.new")
+        aside.write_bytes(content)
+        aside.replace(kept)
+    return sha256

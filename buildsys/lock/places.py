@@ -1,0 +1,43 @@
+"""Where what is fetched is kept, below the build directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildsys.image import ImageSet, LockedPackage
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Folders shared by all sets and plans of a build directory."""
+
+    pool: Path
+    """Packages, keys and downloads by their SHA-256: verified, and never changed."""
+    metadata: Path
+    """What repositories held when they were last asked."""
+    bases: Path
+    """What base images hold, by digest."""
+
+    @classmethod
+    def below(cls, build_directory: Path, pool: Path | None = None) -> Places:
+        """The usual places of a build directory; the pool may be elsewhere."""
+        return cls(pool or build_directory / "pool", build_directory / "metadata", build_directory / "bases")
+
+    @property
+    def packages(self) -> Path:
+        """The pool's packages."""
+        return self.pool / "packages"
+
+    def package(self, package: LockedPackage) -> Path:
+        """Where a package is, or will be."""
+        return self.packages / f"{package.checksum.partition(':')[2]}.rpm"
+
+    def file(self, sha256: str) -> Path:
+        """Where a key or a download is, or will be."""
+        return self.pool / "files" / sha256
+
+
+def lock_path(image_set: ImageSet) -> Path:
+    """Where the lock of a set at its site lies, to be kept with the recipes."""
+    return Path(image_set.directory) / "locks" / f"{image_set.site.name}.yaml"

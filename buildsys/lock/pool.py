@@ -1,0 +1,213 @@
+"""The pool: packages, keys and downloads that a lock names, fetched once for all sets and plans.
+
+What is in it has the lock's checksum, and packages a signature of their site too: both are looked at before a
+file enters, by rename. Nothing in it changes afterwards.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote, urljoin
+
+from buildsys.diagnostics import Diagnostic, Refused
+from buildsys.image import ImageSet, LockedPackage, Repository
+from buildsys.lock import asked
+from buildsys.lock.fetch import Unfetched, fetch
+from buildsys.lock.file import Lock
+from buildsys.lock.keys import Keys
+from buildsys.lock.places import Places
+from buildsys.lock.refusals import Blame
+from buildsys.lock.signatures import keyring
+from buildsys.lock.solve import ask, sources
+
+AT_ONCE = 4
+"""Files fetched side by side."""
+
+Say = Callable[[str], None]
+
+
+def fill(image_set: ImageSet, lock: Lock, places: Places, *, store: str = "", say: Say) -> ImageSet:
+    """Make sure that the pool has all that a plan of this set carries; the set comes back with its places.
+
+    `image_set` is resolved, and not locked yet. Nothing is fetched when nothing is missing.
+
+    Raises:
+        Refused: files cannot be fetched (`not-fetched`), are not there any more (`package-vanished`), are cut
+            short (`package-truncated`), are not what the lock names (`wrong-checksum`), or are signed by
+            nobody the site knows (`unknown-signer`). What is right has entered the pool all the same.
+    """
+    filling = _Filling(image_set, lock, places, store)
+    if any(filling.missing()) or not all(key.is_file() for key in filling.keys.files().values()):
+        with _alone(places.pool):
+            filling.run(say)
+    site = image_set.site
+    keys = filling.keys.files()
+    # One whose key nobody found is left out, so that nothing of it is taken for right.
+    repositories = tuple(
+        replace(item, key=str(keys.get(item.id, "")))
+        for item in site.repositories
+        if item.id in keys or not item.key
+    )
+    if site.host_repositories:
+        repositories = tuple(Repository(name, "", "", str(key), "") for name, key in keys.items())
+    files = {step.url: str(places.file(lock.downloads[step.url])) for step, _ in asked.downloads(image_set)}
+    return replace(
+        image_set,
+        site=replace(
+            site,
+            repositories=repositories,
+            downloads={**site.downloads, **files},
+            pool=str(places.packages),
+        ),
+    )
+
+
+@contextmanager
+def _alone(pool: Path) -> Iterator[None]:
+    """One at a time fills a pool; a second one waits, and finds less to do."""
+    for folder in ("packages", "files", "part"):
+        (pool / folder).mkdir(parents=True, exist_ok=True)
+    with (pool / "lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+class _Filling:
+    """What a lock names, and what of it the pool lacks."""
+
+    def __init__(self, image_set: ImageSet, lock: Lock, places: Places, store: str) -> None:
+        self._set = image_set
+        self._places = places
+        self._lock = lock
+        self._blame = Blame(image_set, lock)
+        self._repositories = {item.id: item for item in image_set.site.repositories}
+        self.keys = Keys(image_set, lock, places, store)
+        wanted = [item for name in image_set.images for item in lock.images[name].packages()]
+        wanted += [lock.payloads[item.name] for item, _ in asked.payloads(image_set)]
+        self._wanted = {item.checksum: item for item in wanted}
+        self._found: list[Diagnostic] = []
+
+    def missing(self) -> tuple[list[LockedPackage], list[str]]:
+        """Packages and URLs of downloads that the pool does not have, or not whole."""
+        packages = [item for item in self._wanted.values() if not self._has(item)]
+        urls = dict.fromkeys(step.url for step, _ in asked.downloads(self._set))
+        return packages, [url for url in urls if not self._places.file(self._lock.downloads[url]).is_file()]
+
+    def _has(self, package: LockedPackage) -> bool:
+        try:
+            return self._places.package(package).stat().st_size == package.size
+        except OSError:
+            return False
+
+    def run(self, say: Say) -> None:
+        """Bring what is missing."""
+        packages, urls = self.missing()
+        if packages or urls:
+            size = sum(item.size for item in packages)
+            say(f"fetching {len(packages)} packages ({size / 2**20:.1f} MiB) and {len(urls)} downloads")
+        with ThreadPoolExecutor(AT_ONCE) as workers:
+            list(workers.map(self._download, urls))
+            if self._set.site.host_repositories:
+                self._ask_host(packages)
+            arrived = [
+                item for item, came in zip(packages, workers.map(self._bring, packages), strict=True) if came
+            ]
+        self._enter(arrived)
+        if self._found:
+            raise Refused(self._found)
+
+    # ── fetching ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _part(self, checksum: str) -> Path:
+        return self._places.pool / "part" / checksum.rpartition(":")[2]
+
+    def _ask_host(self, packages: Iterable[LockedPackage]) -> None:
+        """Of the host's own repositories only its own package manager knows the way to them."""
+        away = [item.checksum for item in packages if not self._part(item.checksum).exists()]
+        if away:
+            into = {"fetch": away, "into": str(self._part("").absolute())}
+            ask(sources(self._set, self._places.metadata) | into)
+
+    def _bring(self, package: LockedPackage) -> bool:
+        """Fetch a package until its checksum is right; a wrong one is fetched again, once."""
+        part = self._part(package.checksum)
+        for attempt in (1, 2):
+            try:
+                self._fetch(package, part)
+            except Unfetched as error:
+                self._found.append(self._blame.not_fetched(package, error))
+                return False
+            size, sum_is = part.stat().st_size, f"sha256:{_sha256(part)}"
+            if sum_is == package.checksum:
+                return True
+            part.unlink()
+            if attempt == 2:
+                self._found.append(self._blame.wrong(package, size, sum_is))
+        return False
+
+    def _fetch(self, package: LockedPackage, part: Path) -> None:
+        repository = self._repositories.get(package.repository)
+        if repository is None:
+            if not part.exists():
+                raise Unfetched("the host's repositories no longer have it", gone=True)
+        elif repository.directory:
+            try:
+                part.write_bytes((Path(repository.directory) / package.location).read_bytes())
+            except FileNotFoundError as error:
+                raise Unfetched(str(error), gone=True) from error
+        else:
+            url = urljoin(f"{repository.url.rstrip('/')}/", quote(package.location, safe="/:%+~,;=@!()$&'*"))
+            fetch(url, part, size=package.size)
+
+    def _download(self, url: str) -> None:
+        sha256 = self._lock.downloads[url]
+        part = self._part(sha256)
+        try:
+            fetch(self._set.site.addresses.get(url, url), part)
+        except Unfetched as error:
+            self._found.append(self._blame.download_not_fetched(url, error))
+            return
+        now = _sha256(part)
+        if now == sha256:
+            part.chmod(0o444)
+            part.replace(self._places.file(sha256))
+        else:
+            part.unlink()
+            self._found.append(self._blame.wrong_download(url, now, sha256))
+
+    # ── entering ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _enter(self, packages: Iterable[LockedPackage]) -> None:
+        """Let packages in whose signature is right. Some bring the keys of others, so it goes in rounds."""
+        waiting = {self._part(item.checksum): item for item in packages}
+        unsigned = {item.id for item in self._repositories.values() if not item.key}
+        for part, item in list(waiting.items()):
+            if item.repository in unsigned:
+                self._admit(part, waiting.pop(part))
+        with keyring(self.keys.fetch()) as ring:
+            while True:
+                refused = ring.refused([*waiting])
+                for part in [part for part in waiting if part not in refused]:
+                    self._admit(part, waiting.pop(part))
+                brought = self.keys.brought()
+                if not brought:
+                    break
+                for key in brought:
+                    ring.add(key)
+        for part, item in waiting.items():
+            self._found.append(self._blame.unknown_signer(item, refused[part]))
+
+    def _admit(self, part: Path, package: LockedPackage) -> None:
+        part.chmod(0o444)
+        part.replace(self._places.package(package))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

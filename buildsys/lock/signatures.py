@@ -1,0 +1,82 @@
+"""Who signed a package: asked of rpm, by the public keys of one site and no others."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+
+
+class Keyring:
+    """A database of public keys."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+
+    def add(self, key: Path) -> None:
+        """Trust a key from now on.
+
+        Raises:
+            Refused: the file holds no key that rpm can read (`bad-key`).
+        """
+        done = self._rpmkeys("--import", str(key))
+        if done.returncode:
+            said = (done.stderr.strip().splitlines() or ["rpmkeys does not say why"])[-1]
+            raise Refused([Diagnostic(NOWHERE, "bad-key", f"{key} is no public key: {said}")])
+
+    def refused(self, packages: Sequence[Path]) -> dict[Path, str]:
+        """Packages that no key here signs, each with what is known of its signature."""
+        if not packages:
+            return {}
+        # Of itself rpm is content with a package that is not signed at all.
+        names = [str(path) for path in packages]
+        done = self._rpmkeys("--define", "_pkgverify_level all", "--checksig", *names)
+        if done.returncode == 0:
+            return {}
+        good = {line.rpartition(": ")[0] for line in done.stdout.splitlines() if line.endswith(" OK")}
+        bad = {line.rpartition(": ")[0] for line in done.stdout.splitlines() if line.endswith(" NOT OK")}
+        return {path: self._signature(path) for path in packages if str(path) in bad or str(path) not in good}
+
+    def _signature(self, package: Path) -> str:
+        said = self._rpmkeys("--checksig", "--verbose", str(package)).stdout
+        keys = sorted(set(re.findall(r"[Ss]ignature, key ID ([0-9a-f]+)", said)))
+        if not keys:
+            return "it is not signed"
+        if "BAD" in said:
+            return f"its signature by the key {keys[0]} is not right"
+        return f"it is signed by the key {', '.join(keys)}"
+
+    def _rpmkeys(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = ["rpmkeys", "--dbpath", str(self._database), *words]
+        try:
+            return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        except FileNotFoundError as error:
+            hint = "install rpm"
+            message = "rpmkeys is needed and is not installed"
+            raise Refused([Diagnostic(NOWHERE, "missing-tool", message, hint)]) from error
+
+
+@contextmanager
+def keyring(keys: Iterable[Path] = ()) -> Iterator[Keyring]:
+    """A keyring of its own for a while, with these keys in it."""
+    with tempfile.TemporaryDirectory(prefix="buildsys-keys-") as place:
+        made = Keyring(Path(place))
+        for key in keys:
+            made.add(key)
+        yield made
+
+
+def file_of(package: Path, path: str) -> bytes:
+    """One file out of a package's payload; empty when it holds none of that name."""
+    with tempfile.TemporaryFile() as archive, package.open("rb") as source:
+        subprocess.run(
+            ["rpm2archive", "-"], stdin=source, stdout=archive, stderr=subprocess.DEVNULL, check=True
+        )
+        archive.seek(0)
+        command = ["tar", "--extract", "--gzip", "--to-stdout", f".{path}"]
+        return subprocess.run(command, stdin=archive, capture_output=True, check=False).stdout
