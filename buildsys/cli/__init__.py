@@ -33,6 +33,7 @@ VERBS = {
     "plan": "building",
     "build": "building",
     "why": "building",
+    "lock": "locking",
     "diff": "differing",
     "compare": "differing",
     "doctor": "host",
