@@ -106,6 +106,7 @@ def _environment(image_set: ImageSet) -> dict[str, str]:
         "EPOCH": str(image_set.epoch),
         "CREATED": datetime.fromtimestamp(image_set.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "INSTALLER": installer(image_set.site),
+        "INSIDE": "1" if image_set.site.inside else "",
         "RELEASE": image_set.site.release,
         "NETWORK": "1" if _needs_network(image_set) else "",
         "HOST": "1" if image_set.site.host_repositories and not image_set.site.locked else "",

@@ -325,7 +325,7 @@ class _Writer:
 
 def installer(site: Site) -> str:
     """The package manager that acts: under a lock nothing is left to solve, rpm alone does it."""
-    return "rpm" if site.locked and site.installer == "dnf" else site.installer
+    return "rpm" if site.locked and site.installer in {"dnf", "yum"} else site.installer
 
 
 def _fetched(step: Download) -> str:

@@ -1,4 +1,5 @@
-# rpm on the host: what dnf and yum share about signatures, and the whole installer of a locked plan.
+# rpm: what dnf and yum share about signatures, and the whole installer of a locked plan: on the host, or where the
+# image's own rpm must write its database (INSIDE=1), within the image.
 
 # Where the image's own rpm looks for its database; the host's may look elsewhere: Debian's in the home of the caller.
 RPM_DATABASE=/var/lib/rpm
@@ -63,17 +64,29 @@ rpm_verified() {
 
 # rpm_transaction FILE…: install or update exactly these packages of the pool, in one transaction.
 rpm_transaction() {
+    local update=(--upgrade --oldpackage --nosignature --)
     rpm_verified "$@"
-    (
-        cd "$PLAN/pool/packages" || exit
-        rpm_call --upgrade --oldpackage --nosignature -- "$@"
-    )
+    if [[ $INSIDE == 1 ]]; then
+        rpm_call "${update[@]}" "${@/#//dev/buildsys/plan/pool/packages/}"
+    else
+        # By names alone: rpm takes paths for patterns, and this one may hold any character.
+        (cd "$PLAN/pool/packages" && rpm_call "${update[@]}" "$@")
+    fi
+}
+
+# rpm_on_root ARGUMENTS…: the rpm that may write this root's database.
+rpm_on_root() {
+    if [[ $INSIDE == 1 ]]; then
+        within rpm "$@"
+    else
+        beside rpm --root "$ROOT" --dbpath "$RPM_DATABASE" "$@"
+    fi
 }
 
 # rpm_call ARGUMENTS…: rpm on this root; what is only a warning to it, a failed scriptlet, is a failure here.
 rpm_call() {
     local status=0
-    beside rpm --root "$ROOT" --dbpath "$RPM_DATABASE" "$@" >"$SCRATCH/rpm.out" 2>&1 || status=$?
+    rpm_on_root "$@" >"$SCRATCH/rpm.out" 2>&1 || status=$?
     # Debian's rpm greets everybody who does not use alien.
     sed -e '/^rpm: RPM should not be used/d' -e '/^rpm: However assuming/d' "$SCRATCH/rpm.out"
     packages_explain "$SCRATCH/rpm.out" || status=1
@@ -88,7 +101,7 @@ rpm_remove() {
         shift
     fi
     for package; do
-        if beside rpm --root "$ROOT" --dbpath "$RPM_DATABASE" --query --quiet "$package"; then
+        if rpm_on_root --query --quiet "$package"; then
             present+=("$package")
         elif [[ -z $optional ]]; then
             packages_absent "$package"
@@ -100,6 +113,10 @@ rpm_remove() {
 
 # rpm_import_key PATH: a key file of the image; read from inside, for the path may be a link.
 rpm_import_key() {
+    if [[ $INSIDE == 1 ]]; then
+        within rpm --import "$1"
+        return
+    fi
     inside <<<"cat $(printf '%q' "$1") >/dev/buildsys/scratch/key"
     beside rpmkeys --root "$ROOT" --dbpath "$RPM_DATABASE" --import "$SCRATCH/key"
 }
