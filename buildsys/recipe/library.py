@@ -151,7 +151,10 @@ class _Loader:
 
     def _overlay(self, path: Path, recipes: dict[str, Source[schema.Recipe]]) -> OverlayFile | None:
         written = self._try(document.read, path)
-        if written is None or self._source(schema.Overlay, written) is None:
+        if (
+            written is None
+            or self._try(lambda frame: schema.read(schema.Overlay, frame), _frame(written)) is None
+        ):
             return None
         common = self._source(schema.Fragment, written.part("common")) if "common" in written.data else None
         for number in range(len(written.data.get("recipes", ()))):
@@ -184,6 +187,17 @@ class _Loader:
         except Refused as refused:
             self._found += refused.diagnostics
             return None
+
+
+def _frame(overlay: Written) -> Written:
+    """An overlay without what stands in its parts, which are checked one by one."""
+    if not isinstance(overlay.data, dict):
+        return overlay
+    data = dict(overlay.data)
+    for key, kind in (("common", dict), ("images", dict), ("recipes", list)):
+        if isinstance(data.get(key), kind):
+            data[key] = kind()
+    return overlay.with_data(data)
 
 
 A = TypeVar("A")

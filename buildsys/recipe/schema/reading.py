@@ -42,8 +42,12 @@ def read(model: type[M], written: Written) -> M:
         raise Refused(_diagnostics(model, written, error.errors(include_url=False))) from None
 
 
+_READ_BEFORE_FILLING: tuple[tuple[str, ...], ...] = ((), ("parameters",), ("variables",))
+"""What cannot come by a variable as a whole: the piece itself, and what says which variables there are."""
+
+
 def check_template(model: type[Model], written: Written) -> None:
-    """Check a piece that holds variables: a text with a variable may yet become a list or a number.
+    """Check a piece that holds variables: a text may yet become a list or a number.
 
     Raises:
         Refused: it cannot fit the model whatever its variables hold.
@@ -54,7 +58,9 @@ def check_template(model: type[Model], written: Written) -> None:
         certain = [
             detail
             for detail in error.errors(include_url=False)
-            if detail["type"] == "extra_forbidden" or not _may_change(detail["input"])
+            if detail["type"] == "extra_forbidden"
+            or detail["loc"][:1] in _READ_BEFORE_FILLING
+            or not _may_change(detail["input"])
         ]
         if certain:
             raise Refused(_diagnostics(model, written, certain)) from None
@@ -75,8 +81,10 @@ def _diagnostics(model: type[Model], written: Written, details: Iterable[ErrorDe
 
 
 def _diagnostic(model: type[Model], written: Written, detail: ErrorDetails) -> Diagnostic:
-    path = _path(detail["loc"])
     kind, value = detail["type"], detail["input"]
+    path = _path(detail["loc"])
+    if kind in ("extra_forbidden", "missing"):  # these end in a key, whatever it looks like
+        path = (*_path(detail["loc"][:-1]), detail["loc"][-1])
     last = path[-1] if path else ""
     holder = _model_at(model, detail["loc"][:-1])
     if kind == "extra_forbidden":
@@ -92,6 +100,8 @@ def _diagnostic(model: type[Model], written: Written, detail: ErrorDetails) -> D
         hint = closest(str(value), allowed) or f"write {' or '.join(allowed)}"
         return Diagnostic(spot, "bad-choice", f"{_name(path)} cannot be {_shown(value)}", hint)
     wanted = _WANTED.get(kind)
+    if not path:
+        return Diagnostic(spot, "wrong-type", f"{_noun(model, path)} is a map, not {_described(value)}")
     if wanted is None:
         return Diagnostic(spot, "wrong-type", f"{_name(path)}: {detail['msg']}")
     message = f"{_name(path)} wants {wanted}, not {_described(value)}"
@@ -109,7 +119,7 @@ def _type_hint(wanted: str, value: Any, model: type[Model]) -> str:
         return f"leave the quotes out: {value}"
     if wanted == "true or false" and isinstance(value, str) and value in ("true", "false"):
         return f"leave the quotes out: {value}"
-    if model is Overlay and wanted == "a map" and isinstance(value, list):
+    if model is Patch and wanted == "a map" and isinstance(value, list):
         return "an overlay says what it changes: {append: […]}, and also prepend: or remove:"
     return ""
 
@@ -170,8 +180,6 @@ def _noun(holder: type[Model] | None, path: Path) -> str:
 
 def _name(path: Path) -> str:
     """What stands at a path, as a person would call it who looks at the place."""
-    if not path:
-        return "this file"
     last = path[-1]
     if isinstance(last, str):
         return f"'{last}'"
