@@ -36,6 +36,7 @@ VERBS = {
     "lock": "locking",
     "diff": "differing",
     "compare": "differing",
+    "prune": "pruning",
     "doctor": "host",
     "schema": "reading",
 }

@@ -59,10 +59,23 @@ def run(directory: Path, goals: Sequence[str], how: Run) -> NoReturn:
 
     Exit statuses are the plan's: 0 done, 1 some failed, 3 a tool is missing, 130 interrupted.
     """
+    _become(directory, "run.sh", goals, how)
+
+
+def prune(directory: Path, how: Run, *, keep: int, remove: bool) -> NoReturn:
+    """Become the plan's pruning: list what earlier builds left in the store, or remove it.
+
+    Each image keeps as many older keys as `keep` says.
+    Exit statuses: 0 done, 1 a build is running, or something could not be removed.
+    """
+    _become(directory, "prune.sh", ["--keep", str(keep), *(["--yes"] if remove else [])], how)
+
+
+def _become(directory: Path, program: str, words: Sequence[str], how: Run) -> NoReturn:
     # Python ignores these two, and what is ignored stays so across exec.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    argv = ["bash", str(directory / "lib" / "run.sh"), *goals]
+    argv = ["bash", str(directory / "lib" / program), *words]
     os.execvpe("bash", argv, how.environment(os.environ))  # noqa: S606 - no shell of ours reads it
 
 
