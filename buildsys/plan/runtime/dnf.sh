@@ -6,15 +6,15 @@
 
 # dnf_call [cache=DIR] WORDS…: one dnf on this root, with the site's repositories and keys.
 dnf_call() {
-    local status=0 options=() cache=()
+    local status=0 lent=()
     dnf_safe_root || return
     dnf_ready
     if [[ $1 == cache=* ]]; then
-        cache=("$1")
+        lent=("$1")
         shift
     fi
     # All that dnf writes besides packages lies in the private /dev of the root, and is gone with it.
-    HOME=$SCRATCH/home beside "${cache[@]}" dnf "${DNF[@]}" --installroot "$ROOT" --releasever "${RELEASE:-/}" \
+    HOME=$SCRATCH/home beside "${lent[@]}" dnf "${DNF[@]}" --installroot "$ROOT" --releasever "${RELEASE:-/}" \
         --assumeyes --setopt=cachedir=/dev/buildsys/cache --setopt=logdir=/dev/buildsys/log \
         --setopt=persistdir=/dev/buildsys/state "$@" 2>&1 | discreetly >"$SCRATCH/dnf.out" || status=$?
     cat "$SCRATCH/dnf.out"

@@ -25,14 +25,16 @@ packages_explain() {
         "packages_$kind" "$word"
     done < <(awk '
         function say(kind, word) { if (!said[kind, word]++) print kind, word }
+        function unsigned(word) { sub(/\.rpm$/, "", word); say("unsigned", word) }
         /(No match for argument|Unable to find a match): / {
             sub(/.*(argument|match): */, "")
             count = split($0, words, " ")
             for (i = 1; i <= count; i++) say("missing", words[i])
         }
         /^No package [^ ]+ available/ { say("missing", $3) }
-        /^Public key for [^ ]+ is not installed/ { say("unsigned", $4) }
-        /^Package [^ ]+ is not signed/ { say("unsigned", $2) }
+        /Failing package is: / { sub(/.*Failing package is: /, ""); unsigned($1) }
+        /^Public key for [^ ]+ is not installed/ { unsigned($4) }
+        /^Package [^ ]+ is not signed/ { unsigned($2) }
         /scriptlet fail|Error in [A-Z]+ scriptlet/ { scriptlet = 1 }
         match($0, /%[a-z]+\([^ ,)]+\) scriptlet failed/) {
             word = substr($0, RSTART, RLENGTH)
@@ -63,7 +65,7 @@ packages_missing() {
 
 packages_unsigned() {
     asked_for "$1"
-    printf 'error: %s: no key of the site %s signs %s; it is refused\n' "$SPOT" "$SITE" "${1##*/}"
+    printf 'error: %s: no key of the site %s signs %s; it is refused\n' "$SPOT" "$SITE" "$1"
 }
 
 packages_scriptlet() {

@@ -32,7 +32,7 @@ rpm_signed() {
     local file
     rpm_keyring
     if ! rpmkeys --dbpath "$KEYRING" --define '_pkgverify_level all' --checksig "$@" >"$SCRATCH/signatures" 2>&1; then
-        while IFS= read -r file; do packages_unsigned "${file##*/}"; done < <(
+        while IFS= read -r file; do packages_unsigned "$(basename "$file" .rpm)"; done < <(
             sed -nE 's/: .*(NOT OK|NOKEY|MISSING).*$//p' "$SCRATCH/signatures"
         )
         return 1

@@ -2,16 +2,16 @@
 
 # yum_call [cache=DIR] WORDS…: one yum in this root, with the site's repositories and keys and nothing of the image's.
 yum_call() {
-    local status=0 cache=() text
+    local status=0 lent=() text
     if [[ $1 == cache=* ]]; then
-        cache=("$1")
+        lent=("$1")
         shift
     fi
     if [[ ! -e $SCRATCH/yum.conf ]]; then
         text=$(<"$PLAN/pool/repositories.conf")
         printf '%s\n' "${text//@PLAN@//dev/buildsys/plan}" >"$SCRATCH/yum.conf"
     fi
-    within "${cache[@]}" yum --assumeyes --config=/dev/buildsys/scratch/yum.conf \
+    within "${lent[@]}" yum --assumeyes --config=/dev/buildsys/scratch/yum.conf \
         --setopt=cachedir=/dev/buildsys/cache "$@" >"$SCRATCH/yum.out" 2>&1 || status=$?
     cat "$SCRATCH/yum.out"
     packages_explain "$SCRATCH/yum.out" || status=1
