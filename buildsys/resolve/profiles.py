@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from fnmatch import translate
+from typing import Any
 
 from buildsys.diagnostics import Diagnostic, Spot, closest
 from buildsys.resolve.notes import Notes
@@ -14,7 +15,7 @@ Joined = Iterable[tuple[str, str, Spot]]
 
 
 def profiles(
-    written: Mapping[str, list[str]], notes: Notes, images: Mapping[str, object], joined: Joined
+    written: Mapping[str, list[Any]], notes: Notes, images: Mapping[str, object], joined: Joined
 ) -> dict[str, tuple[str, ...]]:
     """The images of each profile, sorted.
 
@@ -32,6 +33,10 @@ def profiles(
         members[name], nested[name] = set(), {}
         for number, pattern in enumerate(patterns):
             path = ("profiles", name, number)
+            if not isinstance(pattern, str):
+                message = "a member of a profile is a text, and this variable holds something else"
+                notes.problem(path, ("wrong-type", message, ""))
+                continue
             if pattern in written and pattern not in images:
                 nested[name].setdefault(pattern, notes.spot(*path))
                 continue

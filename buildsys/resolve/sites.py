@@ -136,6 +136,7 @@ class _Resolver:
             addresses=addresses,
             gems=gems,
             stand_ins=written.stand_ins is not None,
+            left_out=tuple(written.left_out or {}),
             release=notes.check(("release",), syntax.release, written.release),
             notes=tuple(self._sentences),
         )
