@@ -103,7 +103,7 @@ def build(
     """
     from buildsys.executors import make
 
-    goals = _plan(choice, selection, locking, directory, build_directory, runs=True)
+    _, goals = planned(choice, selection, locking, directory, build_directory, runs=True)
     make.run(directory, goals, make.Run(store, jobs, force))
 
 
@@ -131,7 +131,7 @@ def why(
     """
     from buildsys.executors import make
 
-    goals = _plan(choice, selection, locking, directory, build_directory)
+    _, goals = planned(choice, selection, locking, directory, build_directory)
     decisions = make.why(directory, goals, make.Run(store))
     try:
         if as_json:
@@ -143,7 +143,7 @@ def why(
         raise Ended(failed.status) from failed
 
 
-def _plan(
+def planned(
     choice: Choice,
     selection: Selection,
     locking: Locking,
@@ -151,8 +151,8 @@ def _plan(
     build_directory: Path,
     *,
     runs: bool = False,
-) -> tuple[str, ...]:
-    """Write a plan that is used at once; returns the goals: none when all images are meant."""
+) -> tuple[ImageSet, tuple[str, ...]]:
+    """Write a plan that is used at once; the set, and the goals: none when all images are meant."""
     from buildsys.plan.compile import TOOLS
     from buildsys.tools import require, require_host_repositories
 
@@ -165,7 +165,7 @@ def _plan(
     if runs and image_set.site.host_repositories and not image_set.site.locked:
         require_host_repositories(image_set.site.installer)
     _write(compiled, directory)
-    return goals
+    return image_set, goals
 
 
 def _compile(choice: Choice, locking: Locking, build_directory: Path) -> tuple[ImageSet, Plan]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-FAILED, REFUSED, MISSING, BUG, INTERRUPTED = 1, 2, 3, 70, 130
+FAILED, REFUSED, MISSING, CHANGED, BUG, INTERRUPTED = 1, 2, 3, 10, 70, 130
 
 
 class Ended(Exception):  # noqa: N818 - reads as what happened

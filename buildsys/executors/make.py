@@ -25,6 +25,8 @@ class Run:
     """Images at once; None: as make's job server says, else as the plan finds best."""
     force: bool = False
     """Build what is fresh too."""
+    pull: bool = False
+    """Ask for base images anew, before anything else."""
 
     def environment(self, outer: Mapping[str, str]) -> dict[str, str]:
         """The environment of the run: ours, and what was asked for."""
@@ -33,6 +35,8 @@ class Run:
             environment["JOBS"] = str(self.jobs)
         if self.force:
             environment["BS_FORCE"] = "1"
+        if self.pull:
+            environment["BS_PULL"] = "1"
         return environment
 
 
@@ -62,6 +66,20 @@ def run(directory: Path, goals: Sequence[str], how: Run) -> NoReturn:
     _become(directory, "run.sh", goals, how)
 
 
+def wait(directory: Path, how: Run) -> int:
+    """Run a plan, all of it, and wait for the end; the exit status is as with `run`.
+
+    Who interrupts us from a terminal interrupts the run, too: it ends by itself, and we after it.
+    """
+    with subprocess.Popen(_argv(directory, "run.sh"), env=how.environment(os.environ)) as running:
+        before = signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            status = running.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
+    return status if status >= 0 else 128 - status
+
+
 def prune(directory: Path, how: Run, *, keep: int, remove: bool) -> NoReturn:
     """Become the plan's pruning: list what earlier builds left in the store, or remove it.
 
@@ -75,8 +93,12 @@ def _become(directory: Path, program: str, words: Sequence[str], how: Run) -> No
     # Python ignores these two, and what is ignored stays so across exec.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    argv = ["bash", str(directory / "lib" / program), *words]
+    argv = _argv(directory, program, *words)
     os.execvpe("bash", argv, how.environment(os.environ))  # noqa: S606 - no shell of ours reads it
+
+
+def _argv(directory: Path, program: str, *words: str) -> list[str]:
+    return ["bash", str(directory / "lib" / program), *words]
 
 
 def why(directory: Path, names: Sequence[str], how: Run) -> Iterator[Decision]:
@@ -85,7 +107,7 @@ def why(directory: Path, names: Sequence[str], how: Run) -> Iterator[Decision]:
     Raises:
         PlanFailed: the plan could not say.
     """
-    argv = ["bash", str(directory / "lib" / "why.sh"), *names]
+    argv = _argv(directory, "why.sh", *names)
     with subprocess.Popen(argv, env=how.environment(os.environ), stdout=subprocess.PIPE, text=True) as asked:
         for line in asked.stdout or ():
             yield Decision(*line.rstrip("\n").split("\t", 2))

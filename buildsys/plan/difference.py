@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import zip_longest
@@ -15,6 +15,8 @@ from buildsys.plan.directory import LAYOUT, MARK
 
 NONE = ""
 """Stands for the side that has nothing."""
+PACKAGE = "package "
+"""What the inputs that are packages begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,18 @@ def read_plan(directory: Path) -> dict[str, PlannedImage]:
 
 
 def _image(parent: str, lines: Sequence[str]) -> PlannedImage:
-    packages: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
-    for line in lines:
-        if line.startswith("package "):
+    others = tuple(line for line in lines if not line.startswith(PACKAGE))
+    return PlannedImage(parent, others, packages(lines))
+
+
+def packages(inputs: Iterable[str]) -> Held:
+    """The packages that the inputs of an image name."""
+    found: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
+    for line in inputs:
+        if line.startswith(PACKAGE):
             _, name, version, arch, _, checksum = line.split(" ")
-            packages[name, arch] = (*packages.get((name, arch), ()), (version, checksum))
-    return PlannedImage(parent, tuple(line for line in lines if not line.startswith("package ")), packages)
+            found[name, arch] = (*found.get((name, arch), ()), (version, checksum))
+    return found
 
 
 def plan_change(old: Mapping[str, PlannedImage], new: Mapping[str, PlannedImage]) -> PlanChange:
