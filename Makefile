@@ -21,10 +21,10 @@ SETS     := $(patsubst recipes/%/set.yaml,%,$(wildcard recipes/*/set.yaml))
 
 .PHONY: help
 help: ## what can be made, in one line each
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@$(if $(SETS),printf '  %-19s the image set of that name\n' $(SETS))
-	@$(if $(SETS),printf '  %-19s its plan only (written to build/)\n' $(SETS:%=plan-%))
-	@$(if $(SETS),printf '  %-19s brought up to date, with a report; for timers\n' $(SETS:%=periodic-%))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@$(if $(SETS),printf '  %-20s the image set of that name\n' $(SETS))
+	@$(if $(SETS),printf '  %-20s its plan only (written to build/)\n' $(SETS:%=plan-%))
+	@$(if $(SETS),printf '  %-20s the set brought up to date with a report (for timers)\n' $(SETS:%=periodic-%))
 	@echo '  An image set takes SITE=rdo JOBS=4 ONLY="nova-api '\''neutron-*'\''" OVERLAY=file.yaml'
 
 # ── set-up: once; afterwards make compares times and starts no process ──────────────────────────────────────────
