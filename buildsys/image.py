@@ -522,6 +522,8 @@ class Site:
     """Whether every package is named exactly, by file and checksum."""
     pool: str = ""
     """Folder of verified packages, `SHA256.rpm` each; empty: they lie in the repositories' own directories."""
+    left_out: tuple[str, ...] = ()
+    """Repositories that the site does without: some images may be impossible there."""
     addresses: Mapping[str, str] = field(default_factory=dict)
     """URL of a download -> where the plan fetches it from, when that is elsewhere."""
     notes: tuple[str, ...] = ()

@@ -66,6 +66,7 @@ def lock(
     from buildsys.lock.file import write
     from buildsys.lock.moved import moves, splits
     from buildsys.lock.places import lock_path
+    from buildsys.lock.present import present
 
     image_set, kept = choice.made(build_directory)
     names = _names(image_set, selection, update=update or only_check)
@@ -80,6 +81,8 @@ def lock(
     new = _answer(image_set, old, places, names, update=update, only_check=only_check, store=store)
     moved = moves(old, new)
     _show(moved, splits(new), as_json=as_json)
+    for name, reason in sorted(new.absent.items()):
+        say(f"note: {name} cannot be built at the site {image_set.site.name}: {reason}")
     if only_check:
         if moved:
             raise Ended(FAILED, f"{_count(len(moved), 'thing')} moved since {path} was made")
@@ -94,7 +97,7 @@ def lock(
     if also_fetch and path != kept:
         from buildsys.lock.pool import fill
 
-        fill(image_set, new, places, store=store, say=say)
+        fill(present(image_set, new.absent), new, places, store=store, say=say)
 
 
 def _names(image_set: ImageSet, selection: Selection, *, update: bool) -> frozenset[str] | None:
@@ -128,11 +131,13 @@ def _answer(
 ) -> Lock:
     from buildsys.lock.answers import require_answer
     from buildsys.lock.make import Wish, make_lock
+    from buildsys.lock.present import present
     from buildsys.lock.unmoved import unmoved
 
     if only_check and old is not None:
-        require_answer(image_set, old, "the lock")
-        if unmoved(image_set, old, places, store=store):
+        able = present(image_set, old.absent)
+        require_answer(able, old, "the lock")
+        if unmoved(able, old, places, store=store):
             return old
     moving = names if update or only_check else frozenset()
     return make_lock(image_set, places, Wish(old, moving), store=store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -63,7 +64,7 @@ def digest_of(reference: str, spot: Spot, store: str) -> str:
             "{{.FromImageDigest}}",
         ]
         return _said([*command, reference], reference, spot)
-    command = ["skopeo", "inspect", "--no-tags", "--format", "{{.Digest}}", f"docker://{reference}"]
+    command = [*_skopeo(), "inspect", "--no-tags", "--format", "{{.Digest}}", f"docker://{reference}"]
     return _said(command, reference, spot)
 
 
@@ -85,8 +86,14 @@ def look_at(reference: str, digest: str, spot: Spot, store: str, cache: Path) ->
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=cache) as place:
             layers = Path(place, "image")
-            command = ["skopeo", "--insecure-policy", "copy", "--quiet", _source(reference, digest, store)]
-            _said([*command, f"dir:{layers}"], reference, spot)
+            words = (
+                "--insecure-policy",
+                "copy",
+                "--quiet",
+                _source(reference, digest, store),
+                f"dir:{layers}",
+            )
+            _said([*_skopeo(), *words], reference, spot)
             made = Path(place, "root")
             made.mkdir()
             for layer in json.loads((layers / "manifest.json").read_bytes())["layers"]:
@@ -100,6 +107,12 @@ def look_at(reference: str, digest: str, spot: Spot, store: str, cache: Path) ->
             if not root.is_dir():
                 made.rename(root)
     return Base(digest, root)
+
+
+def _skopeo() -> list[str]:
+    """Skopeo, with the registries that buildah would use: of itself it does not look at that variable."""
+    registries = os.environ.get("CONTAINERS_REGISTRIES_CONF")
+    return ["skopeo", *(["--registries-conf", registries] if registries else [])]
 
 
 def _source(reference: str, digest: str, store: str) -> str:

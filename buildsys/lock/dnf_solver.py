@@ -160,15 +160,19 @@ class Solving:
         self.bases: Any = {}
         self.versions: Any = {}
         self.states: Any = {}
+        self.images: Any = {}
+        self.absent: Any = {}
         self.problems: Any = []
         self.known: Any = {}
 
     def answer(self) -> Row:
         """The packages of every image and payload, or why there are none."""
-        images = {image["name"]: self.image(image) for image in self.request["images"]}
+        for image in self.request["images"]:
+            self.image(image)
         base = self.bases[min(self.bases)] if self.bases else self.base("")
         return {
-            "images": images,
+            "images": self.images,
+            "absent": self.absent,
             "payloads": {row["name"]: self.payload(base.sack, row) for row in self.request["payloads"]},
             "problems": self.problems,
             "repositories": {item.id: metadata(item) for item in base.repos.iter_enabled()},
@@ -182,8 +186,11 @@ class Solving:
             self.versions[root] = Versions(self.bases[root].sack)
         return self.bases[root]
 
-    def image(self, image: Row) -> Any:
-        """An image's own transactions: those of its steps, as far as they can be solved."""
+    def image(self, image: Row) -> None:
+        """Find an image's own transactions: those of its steps, as far as they can be solved."""
+        if image["parent"] in self.absent:
+            self.absent[image["name"]] = f"it is made from {image['parent']}"
+            return
         root, state = self.states.get(image["parent"], (image["root"], State()))
         sack = self.base(root).sack
         holding = Holding(self.versions[root], image["held"])
@@ -194,13 +201,16 @@ class Solving:
             new, gone, reasons = solve(sack, state, step)
             sack.remove_excludes(others)
             problem = holding.problem(sack, state, step, new, reasons)
+            if problem and problem["kind"] == "missing" and self.request["incomplete"]:
+                self.absent[image["name"]] = f"no package {', '.join(problem['names'])}"
+                return
             if problem:
                 self.problems.append({**problem, "image": image["name"]})
                 break
             transactions.append(self.rows(new))
             state = state.then(new, gone, set(step["remove"]))
         self.states[image["name"]] = (root, state)
-        return transactions
+        self.images[image["name"]] = transactions
 
     def rows(self, packages: Any) -> Any:
         """Packages as the lock names them. One that two repositories have alike is taken from one of them."""

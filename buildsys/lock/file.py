@@ -72,6 +72,8 @@ class Lock:
     """Repository -> `sha256:HEX` of its key, or the locked package that brings the key."""
     downloads: Mapping[str, str] = field(default_factory=dict)
     """URL -> SHA-256."""
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Images that cannot be built at this site, which leaves repositories out, and why."""
 
     def packages(self) -> dict[str, LockedPackage]:
         """Every package by its name, epoch, version, release and architecture."""
@@ -100,6 +102,7 @@ def _lines(lock: Lock) -> Iterator[str]:
     )
     yield from _section("keys", lock.keys.items())
     yield from _section("downloads", lock.downloads.items())
+    yield from _section("absent", lock.absent.items())
     yield from _section("packages", ((name, astuple(item)) for name, item in lock.packages().items()))
     yield from _section("payloads", ((name, item.nevra) for name, item in lock.payloads.items()))
     yield from _section("images", ((name, _image(item)) for name, item in lock.images.items()))
@@ -220,4 +223,5 @@ def _lock(data: dict[str, Any]) -> Lock:
         bases=data["bases"],
         keys=data["keys"],
         downloads=data["downloads"],
+        absent=data["absent"],
     )

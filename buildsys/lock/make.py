@@ -16,6 +16,7 @@ from buildsys.lock.bases import Base, digest_of, look_at
 from buildsys.lock.fetch import Unfetched, fetch
 from buildsys.lock.file import Lock
 from buildsys.lock.places import Places
+from buildsys.lock.present import absent_with_dependents, present
 from buildsys.lock.solve import Answer, Question, solve, solver_hash
 
 
@@ -60,16 +61,19 @@ def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "
     answer = solve(image_set, question)
     if old is not None:
         refuse_older(image_set, old, answer)
+    absent = absent_with_dependents(image_set, answer.absent)
+    image_set = present(image_set, absent)
     return Lock(
         set=image_set.name,
         site=image_set.site.name,
         solver=solver_hash(),
-        images=answer.images,
+        images={name: answer.images[name] for name in image_set.images},
         payloads=answer.payloads,
         repositories=answer.repositories,
         bases={reference: base.digest for reference, base in bases.items()},
         keys=dict(_keys(image_set, places, answer, known)),
         downloads=dict(_downloads(image_set, places, wish)),
+        absent=absent,
     )
 
 

@@ -48,6 +48,8 @@ class Answer:
     images: Mapping[str, LockedImage]
     payloads: Mapping[str, LockedPackage]
     repositories: Mapping[str, Metadata]
+    absent: Mapping[str, str]
+    """Images of which a package is in no repository, at a site that leaves some out."""
     keys: Mapping[str, Any]
     """Where the keys of the host's repositories are; else, by its path, which package brings a key."""
 
@@ -73,6 +75,7 @@ def solve(image_set: ImageSet, question: Question) -> Answer:
         images={name: _image(image_set.images[name], rows) for name, rows in answer["images"].items()},
         payloads={name: LockedPackage(**row) for name, row in answer["payloads"].items()},
         repositories={name: Metadata(**row) for name, row in answer["repositories"].items()},
+        absent=answer["absent"],
         keys=answer["keys"],
     )
     _refuse_weak(found)
@@ -129,6 +132,7 @@ def _request(image_set: ImageSet, question: Question) -> dict[str, Any]:
     return sources(image_set, question.cache) | {
         "database": next(iter(sorted(found)), ""),
         "key_files": list(question.key_files),
+        "incomplete": bool(image_set.site.left_out),
         "images": [_asking(image, question) for image in images],
         "payloads": [
             {"name": name, "held": item.nevra if (item := question.held_payloads.get(name)) else ""}
