@@ -41,7 +41,7 @@ def periodic(
     store: str,
     jobs: int | None,
 ) -> None:
-    """Bring an image set up to date, as a timer does: look, lock, build what is stale, report.
+    """Bring an image set up to date, as a timer does, and report.
 
     Asks the repositories what they hold, moves the lock to that, builds what it makes stale, and leaves
     report.md and report.json in the plan's directory. Exit status 0: nothing had changed and nothing was
