@@ -1,0 +1,54 @@
+"""Where packages come from, resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A package repository a build may use.
+
+    `directory` (a local tree, carried in the plan's pool) or `url`, never both; `key` is a public key: a file
+    carried in the plan, a URL, a path of the image where the installer runs inside; empty when unsigned.
+    """
+
+    id: str
+    directory: str
+    url: str
+    key: str
+    checksum: str
+    """Content hash of the repository's metadata where it is known without network, else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where packages and base images come from, resolved.
+
+    `installer` names the package manager (a table line of `buildsys.packages`); `inside` says whether it
+    runs within the image (rdo's yum) or on the host against the mounted root.
+    """
+
+    name: str
+    installer: str
+    inside: bool
+    repositories: tuple[Repository, ...]
+    host_repositories: bool
+    downloads: Mapping[str, str]
+    """URL -> local file; a URL that is missing here is fetched by the plan."""
+    gems: tuple[str, ...]
+    """Local gem files."""
+    stand_ins: bool
+    release: str = ""
+    """Release version that repository addresses may name; empty: the host's."""
+    locked: bool = False
+    """Whether every package is named exactly, by file and checksum."""
+    pool: str = ""
+    """Folder of verified packages, `SHA256.rpm` each; empty: they lie in the repositories themselves."""
+    left_out: tuple[str, ...] = ()
+    """Repositories that the site does without: some images may be impossible there."""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """URL of a download -> where the plan fetches it from, when that is elsewhere."""
+    notes: tuple[str, ...] = ()
+    """Sentences the summary repeats: stand-ins, repositories left out, unverified downloads."""
