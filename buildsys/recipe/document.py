@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from yaml import MappingStartEvent, ScalarEvent, SequenceStartEvent
+from yaml import MappingStartEvent, ScalarEvent
 from yaml.cyaml import CParser  # type: ignore[attr-defined]
 from yaml.error import MarkedYAMLError
 from yaml.events import AliasEvent, DocumentStartEvent, MappingEndEvent, SequenceEndEvent, StreamEndEvent
@@ -40,6 +40,8 @@ _OTHER_WORDS = {
     for form in (word, word.capitalize(), word.upper())
     if form not in _WORDS
 }
+_SPECIAL = frozenset(_WORDS.keys() | _OTHER_WORDS.keys())
+_NO_ALIAS = "write the value out, or share it with a trait"
 # Everything that some reader takes for a number or a date begins with one of these.
 _NUMERIC_START = frozenset("0123456789+-.")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?")
@@ -118,6 +120,9 @@ class _Reader:
         self._source = text
         self._file = file
         self._found: list[Diagnostic] = []
+        # Most texts hold none of these, and what is not there need not be looked for in each value.
+        self._wary = "&" in text or "!" in text
+        self._escapes = "\\" in text
 
     def document(self) -> Written:
         written = None
@@ -159,40 +164,31 @@ class _Reader:
         return Written(self._file, data, marks, templated)
 
     def _value(self, event: Any, depth: int) -> tuple[Any, Marks]:
+        if self._wary and type(event) is not AliasEvent:
+            self._refuse_properties(event)
         kind = type(event)
         if kind is ScalarEvent:
-            if event.anchor is not None or event.tag is not None:
-                self._refuse_properties(event)
             mark = event.start_mark
             position = mark.line * LINE + mark.column
             value = event.value
-            if event.implicit[0]:
-                if value in _WORDS:
-                    return _WORDS[value], position
-                if value[0] in _NUMERIC_START or value in _OTHER_WORDS:
-                    return self._plain(value, position), position
-            if "\0" in value:
+            if event.implicit[0] and (value in _SPECIAL or value[0] in _NUMERIC_START):
+                return self._plain(value, position), position
+            if self._escapes and "\0" in value:
                 self._note(position, "nul-character", "a text cannot hold a NUL character")
             return value, position
+        position = _position(event)
         if kind is AliasEvent:
             message = f"an alias (*{event.anchor}) is not allowed"
-            self._note(
-                _position(event), "yaml-alias", message, "write the value out, or share it with a trait"
-            )
+            self._note(position, "yaml-alias", message, _NO_ALIAS)
             raise _Stop
-        if event.anchor is not None or event.tag is not None:
-            self._refuse_properties(event)
-        position = _position(event)
         if depth == DEEPEST:
             self._note(position, "deep-nesting", f"more than {DEEPEST} collections stand in one another")
             raise _Stop
         if kind is MappingStartEvent:
-            return self._mapping(position, depth)
-        if kind is not SequenceStartEvent:
-            raise AssertionError(event)
+            return self._mapping(position, depth + 1)
         items: list[Any] = []
         marks: list[Any] = [position]
-        while (item := self._next()).__class__ is not SequenceEndEvent:
+        while type(item := self._next()) is not SequenceEndEvent:
             value, mark = self._value(item, depth + 1)
             items.append(value)
             marks.append(mark)
@@ -201,22 +197,24 @@ class _Reader:
     def _mapping(self, position: int, depth: int) -> tuple[dict[str, Any], Marks]:
         items: dict[str, Any] = {}
         marks: dict[str, tuple[int, Marks]] = {}
-        while (event := self._next()).__class__ is not MappingEndEvent:
-            key, mark = self._value(event, depth + 1)
-            if type(mark) is not int:
-                mark = mark[0]
+        following, value = self._next, self._value
+        while type(event := following()) is not MappingEndEvent:
+            key, mark = value(event, depth)
             if type(key) is not str:
+                mark = _position(event)
                 self._note(mark, "key-not-text", "a key must be text", _quote(event))
                 key = str(key)
             elif key in items:
                 first = (spot_of(self._file, marks[key][0]), "first written here")
                 message = f"the key '{key}' is written twice"
                 self._note(mark, "duplicate-key", message, "keep one of them", (first,))
-            items[key], inner = self._value(self._next(), depth + 1)
-            marks.setdefault(key, (mark, inner))
+            items[key], inner = value(following(), depth)
+            marks[key] = (mark, inner)
         return items, (position, marks)
 
     def _plain(self, value: str, position: int) -> Any:
+        if value in _WORDS:
+            return _WORDS[value]
         if _INTEGER.fullmatch(value) and value != "-0":
             return int(value)
         meaning = _other_meaning(value)
@@ -230,11 +228,8 @@ class _Reader:
 
     def _refuse_properties(self, event: Any) -> None:
         if event.anchor is not None:
-            message, hint = (
-                f"an anchor (&{event.anchor}) is not allowed",
-                "write the value out, or share it with a trait",
-            )
-            self._note(_position(event), "yaml-alias", message, hint)
+            message = f"an anchor (&{event.anchor}) is not allowed"
+            self._note(_position(event), "yaml-alias", message, _NO_ALIAS)
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             self._note(_position(event), "yaml-tag", f"a tag ({tag}) is not allowed", "leave the tag out")
