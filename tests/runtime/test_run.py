@@ -220,13 +220,27 @@ def test_interrupted(slow: Faked, tmp_path: Path) -> None:
     assert len(slow.built()) == 2
 
 
-def test_terminated(slow: Faked, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_terminated(slow: Faked, tmp_path: Path, number: signal.Signals) -> None:
     process = slow.start()
     until((tmp_path / "begun").exists)
-    os.killpg(process.pid, signal.SIGTERM)
+    os.killpg(process.pid, number)
     process.communicate(timeout=30)
-    assert process.returncode != 0
+    assert process.returncode == 130
     assert slow.containers() == []
+
+
+def test_terminated_alone(slow: Faked, tmp_path: Path) -> None:
+    """Who tells only the process he started: what is under way ends, nothing else begins."""
+    process = slow.start()
+    until((tmp_path / "begun").exists)
+    process.terminate()
+    time.sleep(0.3)
+    assert process.poll() is None
+    (tmp_path / "go").touch()
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, slow.containers()) == (130, [])
+    assert errors.endswith("tiny: 2 images: 0 built, 0 fresh, 2 not reached\n")
 
 
 def test_killed_and_continued(slow: Faked, tmp_path: Path) -> None:

@@ -17,14 +17,15 @@ commit() {
 
 # tidy: logs, caches and locks leave; what this step wrote is as old as the set.
 tidy() {
-    find -P "$UPPER" \( \
+    # What a step removed stays so: a removal is a device in the layer, or a file called .wh.
+    find -P "$UPPER" ! -type c ! -name '.wh.*' \( \
         -path "$UPPER/var/log/dnf*.log*" -o -path "$UPPER/var/log/hawkey.log*" -o -path "$UPPER/var/log/yum.log*" \
         -o -path "$UPPER/var/cache/dnf/*" -o -path "$UPPER/var/cache/yum/*" -o -path "$UPPER/var/lib/dnf/*" \
         -o -path "$UPPER/var/lib/yum/*" -o -path "$UPPER/var/cache/ldconfig/aux-cache" \
         -o -path "$UPPER/var/lib/rpm/rpmdb.sqlite-*" -o -path "$UPPER/var/lib/rpm/.rpm.lock" \
         -o -path "$UPPER/var/lib/rpm/__db*" -o -path "$UPPER/usr/lib/sysimage/rpm/rpmdb.sqlite-*" \
         -o -path "$UPPER/usr/lib/sysimage/rpm/.rpm.lock" -o -path "$UPPER/run/buildsys" \) -delete
-    find -P "$UPPER" -newer "$SCRATCH/epoch" -exec touch -h -d @"$BS_EPOCH" {} +
+    find -P "$UPPER" -newer "$SCRATCH/epoch" -newerct "@$SINCE" -exec touch -h -d @"$BS_EPOCH" {} +
 }
 
 # normalise IMAGE-ID: a config without time, container id and tool version, over the same layers.

@@ -14,8 +14,14 @@ container_begin() {
     buildah from --quiet --pull-never --http-proxy=false --name "$CONTAINER" "$parent" >/dev/null
     ROOT=$(buildah mount "$CONTAINER")
     # With overlay, what this step changes lies in a directory of its own beside the merged root.
-    UPPER=$ROOT
-    if [[ $DRIVER == overlay && -d ${ROOT%/merged}/diff ]]; then UPPER=${ROOT%/merged}/diff; fi
+    UPPER=$ROOT SINCE=0
+    if [[ $DRIVER == overlay && -d ${ROOT%/merged}/diff ]]; then
+        UPPER=${ROOT%/merged}/diff
+    else
+        # Without, what changes from now on; a file's clock ticks slower than this one.
+        SINCE=$EPOCHREALTIME
+        sleep 0.02
+    fi
     SCRATCH=$(mktemp -d "$STATE/scratch.$IMAGE.XXXXXX")
     touch -d @"$BS_EPOCH" "$SCRATCH/epoch"
 }

@@ -52,14 +52,26 @@ main() {
         # Behind `--` stand variables. -i and -t would pass off as done what failed or was never built.
         [[ ${flags%%-- *} =~ (^|\ )-(j|-jobserver) ]] || rest=(-j "${JOBS:-$(default_jobs)}")
         if [[ $flags =~ ^([a-zA-Z]+)(.*) ]]; then export MAKEFLAGS=${BASH_REMATCH[1]//[it]/}${BASH_REMATCH[2]}; fi
-        trap 'interrupted=130' INT
-        $MAKE --no-print-directory -k -C "$PLAN" -f images.mk "${rest[@]}" "$@" || status=$?
-        ((status == 0)) || status=${interrupted:-1}
-        trap - INT
+        run_make "${rest[@]}" "$@" || status=$?
         drop_intermediates
     fi
     summary "$goals"
     return "$status"
+}
+
+# run_make ARGUMENTS…: make on the images; fails with 1, or with 130 when interrupted. What is sent to this shell
+# alone is passed on; then as always the steps end first, each with its working container.
+run_make() {
+    local make status=0 interrupted=1
+    trap 'interrupted=130' INT
+    trap 'interrupted=130; kill -TERM "$make" 2>/dev/null' TERM HUP
+    # A shell lets what it starts beside itself ignore interrupts, unless told otherwise.
+    (trap - INT QUIT TERM HUP && exec $MAKE --no-print-directory -k -C "$PLAN" -f images.mk "$@") &
+    make=$!
+    # A signal ends a wait, not make.
+    while wait "$make" || status=$?; kill -0 "$make" 2>/dev/null; do status=0; done
+    trap - INT TERM HUP
+    ((status == 0)) || return "$interrupted"
 }
 
 # check_goals GOAL…: images of this plan, or `all`.

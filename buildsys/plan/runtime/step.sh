@@ -31,7 +31,8 @@ main() {
     mkdir -p "$STATE" "$PLAN/results" "$PLAN/logs"
     store_open
     trap 'finish $?' EXIT
-    trap 'STOPPED=yes; exit 130' INT TERM HUP
+    # Only once: a second signal must not keep the first from being seen to.
+    trap 'trap "" INT TERM HUP; STOPPED=yes; exit 130' INT TERM HUP
     decide
     if [[ ${BS_WHY-} == 1 ]]; then
         printf '%s\t%s\t%s\t%s\n' "$IMAGE" "$DECISION" "$REASON" "$ID"
@@ -64,8 +65,8 @@ finish() {
     local status=$1
     # Nothing here may keep the rest from being done, not even a full disk.
     set +e
-    trap - EXIT ERR
     trap '' INT TERM HUP
+    trap - EXIT ERR
     ((status)) || return 0
     [[ ${BS_WHY-} != 1 ]] || exit "$status"
     if [[ -n ${failed_at-} ]]; then
