@@ -259,6 +259,7 @@ def _repositories(image_set: ImageSet) -> str:
         "obsoletes=1",
         "deltarpm=0",
         "clean_requirements_on_remove=0",
+        "retries=3",
         # A run asks the repositories once, when it begins; see plan/runtime/repositories.sh.
         "keepcache=1",
         "metadata_expire=never",

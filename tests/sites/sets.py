@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from tests.sites.conftest import Ground
+from tests.sites.packages import run
 
 
 def write_set(folder: Path, site: str, recipes: Mapping[str, str]) -> None:
@@ -19,6 +21,28 @@ def write_set(folder: Path, site: str, recipes: Mapping[str, str]) -> None:
     (folder / "sites/far.yaml").write_text(site)
     for name, text in recipes.items():
         (folder / "images" / f"{name}.yaml").write_text(f"image: {name}\n{text}")
+
+
+def unpacked(ground: Ground, image: str, folder: Path) -> Path:
+    """The last layer of an image and its configuration, below a folder: what building it added."""
+    folder.mkdir()
+    name = f"containers-storage:[overlay@{ground.store.root}+{ground.store.runroot}]{image}"
+    run("skopeo", "--insecure-policy", "copy", "--quiet", name, f"dir:{folder}/.image")
+    manifest = json.loads((folder / ".image/manifest.json").read_text())
+    layer = folder / ".image" / manifest["layers"][-1]["digest"].removeprefix("sha256:")
+    run("tar", "-xf", layer, "-C", folder)
+    return folder
+
+
+def found(folder: Path, *words: str) -> list[str]:
+    """Files below a folder whose name or bytes hold one of the words."""
+    hits = []
+    for path in folder.rglob("*"):
+        data = path.name.encode()
+        if path.is_file() and not path.is_symlink():
+            data += path.read_bytes()
+        hits += [f"{path}: {word}" for word in words if word.encode() in data]
+    return hits
 
 
 def tree(ground: Ground, image: str) -> set[str]:

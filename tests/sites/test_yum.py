@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.sites.conftest import Ground, Outcome
-from tests.sites.loopback import Web, web_server
+from tests.sites.conftest import Ground, Outcome, push
+from tests.sites.loopback import Web, free_port, web_server
 from tests.sites.packages import make_key, make_package, make_repository
-from tests.sites.sets import tree, write_set
+from tests.sites.quarry import Quarry, open_quarry
+from tests.sites.sets import found, tree, unpacked
 
 pytestmark = pytest.mark.real
 
@@ -24,71 +25,54 @@ base: {{image: {base}}}
 repositories:
   stones: {{url: "{web}/stones/", key: "{web}/key"}}
 """
-BROKEN_OFF = 12
-"""More answers than dnf itself asks for before it gives up."""
+BROKEN_OFF = 5
+"""More answers than an installer itself asks for before it gives up."""
 
 
 @dataclass(frozen=True)
-class Quarry:
-    """A repository, a set that takes packages from it, and its plan."""
+class Stones:
+    """A repository over the web."""
 
-    ground: Ground
-    web: Web
     folder: Path
-    set: Path
-
-    @property
-    def plan(self) -> Path:
-        return self.set.with_name("plan")
-
-    def write(self) -> None:
-        """Write the plan."""
-        done = self.ground.buildsys("plan", self.set, "-o", self.plan)
-        assert done.status == 0, done.text
-
-    def make(self, *goals: str, **environment: str) -> Outcome:
-        """Run it."""
-        return self.ground.make(self.plan, "-j4", *goals, environment=environment)
-
-    def log(self, image: str) -> str:
-        return (self.plan / f"logs/{image}.log").read_text()
-
-    def result(self, image: str) -> dict[str, str]:
-        return dict(json.loads((self.plan / f"results/{image}.json").read_text()))
+    web: Web
 
 
 @pytest.fixture(scope="module")
-def quarry(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quarry]:
-    place = tmp_path_factory.mktemp("yum")
-    stones = place / "web/stones"
-    stones.mkdir(parents=True)
+def stones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stones]:
+    place = tmp_path_factory.mktemp("stones")
+    folder = place / "web/stones"
+    folder.mkdir(parents=True)
     key, stranger = make_key(place / "key", "quarry"), make_key(place / "stranger", "stranger")
-    good = [make_package(stones, name) for name in ("stone", "pebble", "gravel", "sand")]
-    cracked = make_package(stones, "cracked", post="exit 3")
+    good = [make_package(folder, name) for name in ("stone", "pebble", "gravel", "sand")]
+    cracked = make_package(folder, "cracked", post="exit 3")
     key.sign(*good, cracked)
-    stranger.sign(make_package(stones, "forged"))
-    make_package(stones, "bare")
-    make_repository(stones)
+    stranger.sign(make_package(folder, "forged"))
+    make_package(folder, "bare")
+    make_repository(folder)
     (place / "web/key").write_bytes(key.public.read_bytes())
+    (place / "web/program").write_text("#!/bin/sh\n")
     with web_server(place / "web") as web:
-        port = web.address.rpartition(":")[2]
-        recipes = {
-            "base": "from: site\npackages: [stone]\n",
-            **{
-                f"heap-{number}": f"from: base\npackages: [pebble, {other}]\n"
-                for number, other in enumerate(("stone", "gravel", "sand", "pebble"))
-            },
-            "missing": "from: base\npackages:\n  - pebble\n  - no-such-package\n",
-            "cracked": "from: base\npackages: [cracked]\n",
-            "forged": "from: base\npackages: [forged]\n",
-            "bare": "from: base\npackages: [bare]\n",
-            "absent": "from: base\nsteps:\n  - remove-packages: [gravel]\n",
-            "alone": f"from: base\nsteps:\n  - run: [bash, -c, 'exec 3<>/dev/tcp/127.0.0.1/{port}']\n",
-        }
-        write_set(place / "quarry", SITE.format(base=ground.base, web=web.address), recipes)
-        quarry = Quarry(ground, web, stones, place / "quarry")
-        quarry.write()
-        yield quarry
+        yield Stones(folder, web)
+
+
+@pytest.fixture(scope="module")
+def quarry(ground: Ground, stones: Stones, tmp_path_factory: pytest.TempPathFactory) -> Quarry:
+    port = stones.web.address.rpartition(":")[2]
+    recipes = {
+        "base": "from: site\npackages: [stone]\n",
+        **{
+            f"heap-{number}": f"from: base\npackages: [pebble, {other}]\n"
+            for number, other in enumerate(("stone", "gravel", "sand", "pebble"))
+        },
+        "missing": "from: base\npackages:\n  - pebble\n  - no-such-package\n",
+        "cracked": "from: base\npackages: [cracked]\n",
+        "forged": "from: base\npackages: [forged]\n",
+        "bare": "from: base\npackages: [bare]\n",
+        "absent": "from: base\nsteps:\n  - remove-packages: [gravel]\n",
+        "alone": f"from: base\nsteps:\n  - run: [bash, -c, 'exec 3<>/dev/tcp/127.0.0.1/{port}']\n",
+    }
+    site = SITE.format(base=ground.base, web=stones.web.address)
+    return open_quarry(ground, tmp_path_factory.mktemp("yum") / "quarry", site, recipes)
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +87,9 @@ def test_what_can_be_built_is(quarry: Quarry, built: Outcome) -> None:
         assert {"usr/share/stone/about", "usr/share/pebble/about", f"usr/share/{other}/about"} <= files
 
 
-def test_builds_share_what_is_fetched(quarry: Quarry, built: Outcome) -> None:
+def test_builds_share_what_is_fetched(stones: Stones, built: Outcome) -> None:
     for name in ("stone", "pebble", "gravel", "sand"):
-        assert quarry.web.count(f"/{name}-1.0-1.el7.noarch.rpm") == 1, built.text
+        assert stones.web.count(f"/{name}-1.0-1.el7.noarch.rpm") == 1, built.text
 
 
 @pytest.mark.parametrize(
@@ -138,20 +122,116 @@ def test_nothing_stays_of_what_was_lent(quarry: Quarry, built: Outcome) -> None:
     assert not list(quarry.plan.glob("state/scratch*"))
 
 
-def test_a_second_run_finds_all_fresh(quarry: Quarry, built: Outcome) -> None:
+def test_a_second_run_finds_all_fresh(quarry: Quarry, stones: Stones, built: Outcome) -> None:
     assert built.status
-    asked = len(quarry.web.asked)
+    asked = len(stones.web.asked)
     again = quarry.make("base", "heap-0")
     assert again.status == 0
     assert "2 images: 0 built, 2 fresh" in again.text
-    assert quarry.web.asked[asked:] == ["/stones/repodata/repomd.xml"]
+    assert stones.web.asked[asked:] == ["/stones/repodata/repomd.xml"]
 
 
-def test_a_repository_that_changed_rebuilds(quarry: Quarry, built: Outcome) -> None:
+def test_a_repository_out_of_reach_is_taken_as_unchanged(
+    quarry: Quarry, stones: Stones, built: Outcome
+) -> None:
     assert built.status
-    quarry.web.drops["repomd.xml"] = 0
-    make_package(quarry.folder, "dust")
-    make_repository(quarry.folder)
+    stones.web.drops["repomd.xml"] = 1
+    again = quarry.make("base")
+    assert again.status == 0
+    assert "note: the repository stones cannot be reached; it is taken as unchanged\n" in again.text
+    assert "0 built, 1 fresh" in again.text
+
+
+def test_a_repository_that_changed_rebuilds(quarry: Quarry, stones: Stones, built: Outcome) -> None:
+    assert built.status
+    make_package(stones.folder, "dust")
+    make_repository(stones.folder)
     done = quarry.make("base")
-    assert "1 images: 1 built" in done.text or "1 image: 1 built" in done.text, done.text
-    assert "repository changed (unlocked: any repository change rebuilds)" in quarry.result("base")["reason"]
+    assert "1 built, 0 fresh" in done.text, done.text
+    assert quarry.result("base")["reason"] == "repository changed (unlocked: any repository change rebuilds)"
+
+
+def test_a_base_that_changed_rebuilds_when_asked(quarry: Quarry, ground: Ground) -> None:
+    built = quarry.make("base")
+    assert built.status == 0
+    container = ground.store.buildah("from", "--pull-never", ground.base).strip()
+    ground.store.buildah("config", "--label", "newer=yes", container)
+    push(ground, ground.store.buildah("commit", "--quiet", "--rm", container).strip(), ground.base)
+    assert "0 built, 1 fresh" in quarry.make("base").text
+    done = quarry.make("base", BS_PULL="1")
+    assert "1 built, 0 fresh" in done.text, done.text
+    assert quarry.result("base")["reason"] == f"parent changed: {ground.base}"
+
+
+def test_a_broken_connection_is_tried_again(ground: Ground, stones: Stones, tmp_path: Path) -> None:
+    site = SITE.format(base=ground.base, web=stones.web.address)
+    quarry = open_quarry(ground, tmp_path / "broken", site, {"base": "from: site\npackages: [sand]\n"})
+    stones.web.drops["/sand-1.0-1.el7.noarch.rpm"] = BROKEN_OFF
+    done = quarry.make()
+    assert done.status == 0, done.text
+    assert "base: attempt 1 failed, trying again in 1 s\n" in quarry.log("base")
+
+
+def test_a_repository_that_cannot_be_read(ground: Ground, stones: Stones, tmp_path: Path) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    site = SITE.format(base=ground.base, web=stones.web.address).replace(
+        f"{stones.web.address}/stones/", nobody
+    )
+    quarry = open_quarry(ground, tmp_path / "nobody", site, {"base": "from: site\npackages: [sand]\n"})
+    done = quarry.make(BS_PAUSE="0")
+    assert done.status
+    assert "] Error 75\n" in done.text
+    sentence = (
+        f"error: {quarry.set}/images/base.yaml:3:12: the repository stones cannot be read\n"
+        f"  hint: is {nobody} in reach from here?\n"
+    )
+    assert sentence in quarry.log("base"), quarry.log("base")
+
+
+def test_a_proxy_stays_outside(ground: Ground, stones: Stones, tmp_path: Path) -> None:
+    site = SITE.format(base=ground.base, web="http://stones.example")
+    recipes = {"base": "from: site\npackages: [sand]\nsteps:\n  - run: env >/environment\n"}
+    quarry = open_quarry(ground, tmp_path / "proxied", site, recipes)
+    proxy = stones.web.address.replace("//", "//proxy-user:proxy-password@")
+    done = quarry.make(http_proxy=proxy, no_proxy="127.0.0.1")
+    assert done.status == 0, done.text
+    assert "http://stones.example/stones/repodata/repomd.xml" in stones.web.asked
+    image = unpacked(ground, "localhost/proxied/base:1", tmp_path / "image")
+    assert (image / "environment").is_file()
+    for folder in (quarry.plan, image):
+        assert found(folder, "proxy-user", "proxy-password") == []
+
+
+def test_downloads_are_fetched_once_and_held_to_their_checksum(
+    ground: Ground, stones: Stones, tmp_path: Path
+) -> None:
+    address = f"{stones.web.address}/program"
+    right, wrong = hashlib.sha256(b"#!/bin/sh\n").hexdigest(), "0" * 64
+    site = SITE.format(base=ground.base, web=stones.web.address) + (
+        "downloads:\n"
+        f'  https://example.org/mirrored: {{url: {address}, sha256: "{right}"}}\n'
+        f'  https://example.org/changed: {{url: {address}, sha256: "{wrong}"}}\n'
+        f"  {address}: {{unverified: true}}\n"
+    )
+    recipes = {
+        name: f"from: site\nsteps:\n  - download: {url}\n    to: /usr/bin/program\n    mode: '755'\n"
+        for name, url in {
+            "mirrored": "https://example.org/mirrored",
+            "again": "https://example.org/mirrored",
+            "changed": "https://example.org/changed",
+            "unverified": address,
+        }.items()
+    }
+    quarry = open_quarry(ground, tmp_path / "downloads", site, recipes)
+    done = quarry.make()
+    assert "4 images: 3 built, 0 fresh, 1 failed" in done.text, done.text
+    assert stones.web.asked.count("/program") == 3
+    assert f"note: the download {address} is not verified\n" in done.text
+    assert (
+        f"error: {quarry.set}/images/changed.yaml:4:5: {address} is not what the site says it is: "
+        f"its sha256 is {right}, not {wrong}\n"
+    ) in quarry.log("changed")
+    assert f"fetched {address}, sha256 {right}\n" in quarry.log("unverified")
+    image = unpacked(ground, "localhost/downloads/mirrored:1", tmp_path / "image")
+    assert (image / "usr/bin/program").read_text() == "#!/bin/sh\n"
+    assert (image / "usr/bin/program").stat().st_mode & 0o7777 == 0o755
