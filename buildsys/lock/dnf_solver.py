@@ -66,7 +66,7 @@ def open_base(request: Row, work: str, root: str = "") -> Any:
         base.repos.add_new_repo(repository["id"], conf, baseurl=[repository["url"]])
     for repository in base.repos.iter_enabled():
         # What counts is what they hold now.
-        repository.metadata_expire = 0
+        repository._repo.expire()  # noqa: SLF001
         repository.skip_if_unavailable = False
     base.fill_sack(load_system_repo=bool(root))
     return base
@@ -196,6 +196,8 @@ class Solving:
         holding = Holding(self.versions[root], image["held"])
         transactions = []
         for step in image["steps"]:
+            # What is new beside packages that stay is the newest that fits them, not the newest there is.
+            step["best"] = not step["update"] and not holding.active
             others = holding.others(state)
             sack.add_excludes(others)
             new, gone, reasons = solve(sack, state, step)
@@ -316,18 +318,17 @@ def solve(sack: Any, state: State, step: Row) -> Any:
     found, reasons = attempt(sack, state, step, nothing)
     if reasons:
         # A package of the parent is in the way: as few of them as possible make room.
-        found, loosely = attempt(sack, state, step, state.added)
-        if not loosely:
-            loose = fewest(state.added - found, lambda some: not attempt(sack, state, step, some)[1])
-            found, reasons = attempt(sack, state, step, loose)
-    if reasons:
-        return nothing, nothing, reasons
+        found, still = attempt(sack, state, step, state.added)
+        if still:
+            return nothing, nothing, reasons
+        loose = fewest(state.added - found, lambda some: not attempt(sack, state, step, some)[1])
+        found, _ = attempt(sack, state, step, loose)
     new = found - state.added
     slots = {slot(package) for package in found}
     gone = frozenset(old for old in state.added - found if slot(old) not in slots)
-    orphans = sorted(nevra(old) for old in gone if not replaced(sack, old, new))
-    if orphans:
-        return nothing, nothing, [f"{name} would have to go" for name in orphans]
+    if not all(replaced(sack, old, new) for old in gone):
+        # Nobody asked for that one to go.
+        return nothing, nothing, reasons
     return new, gone, []
 
 
@@ -351,7 +352,7 @@ def attempt(sack: Any, state: State, step: Row, loose: Any) -> Any:
     for name in step["install"]:
         if name not in have:
             goal.install(select=hawkey.Subject(name).get_best_selector(sack))
-    if not goal.run(ignore_weak_deps=True, force_best=not step["update"] and not loose):
+    if not goal.run(ignore_weak_deps=True, force_best=step["best"] and not loose):
         return frozenset(), [line for rule in goal.problem_rules() for line in rule]
     return frozenset([*goal.list_installs(), *goal.list_upgrades(), *goal.list_downgrades()]), []
 

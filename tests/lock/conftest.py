@@ -1,0 +1,51 @@
+"""Ground for these tests: packages built once, and a world of its own for each test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("tests.sites.packages", "tests.lock.world")
+
+from tests.lock.serve import serve  # noqa: E402 - after the registration
+from tests.lock.stones import Stones, build  # noqa: E402
+from tests.lock.world import EXPECTED, FIRST, RECIPES, SET, Told, World, refusal  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def stones(tmp_path_factory: pytest.TempPathFactory) -> Stones:
+    """All packages; building them takes seconds."""
+    return build(tmp_path_factory.mktemp("stones"))
+
+
+@pytest.fixture
+def world(stones: Stones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A set of four images and the repository it needs."""
+    (tmp_path / "web").mkdir()
+    with serve(tmp_path / "web") as server:
+        made = World(tmp_path, stones, server)
+        made.packages(*FIRST)
+        (made.set / "files").mkdir(parents=True)
+        (made.set / "files/KEY").write_bytes(stones.key.public.read_bytes())
+        (made.set / "set.yaml").write_text(SET)
+        made.site()
+        for name, text in RECIPES.items():
+            made.recipe(name, text)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("BS_PAUSE", "0.05")
+        yield made
+
+
+@pytest.fixture
+def told(golden: Callable[[str, Path], None]) -> Told:
+    """Compare what a person is told, word by word, with a file of expected/; `--rewrite` writes it."""
+
+    def compare(doing: Callable[[], object], code: str, name: str = "") -> None:
+        text = re.sub(r"http://127\.0\.0\.1:\d+", "http://ADDRESS", refusal(doing, code))
+        text = re.sub(r"\b[0-9a-f]{64}\b", "SHA256", re.sub(r"/\S*/demo/", "…/demo/", text))
+        golden(text, EXPECTED / f"{name or code}.txt")
+
+    return compare
