@@ -17,13 +17,18 @@ fetch() {
         --output "$2.part" "$1" && mv -f "$2.part" "$2"
 }
 
-# fill_cache COMMAND…: with the network, and with the cache to itself. Each run asks the repositories anew, once.
-fill_cache() {
-    local status=0 lock looked=$CACHE.looked
+# cache_locked: sets lock, the descriptor that keeps the cache to this build until it is closed.
+cache_locked() {
     mkdir -p "$CACHE"
     chmod 700 "$CACHE"
     exec {lock}>>"$CACHE.lock"
     flock "$lock"
+}
+
+# fill_cache COMMAND…: with the network, and with the cache to itself. Each run asks the repositories anew, once.
+fill_cache() {
+    local status=0 lock looked=$CACHE.looked
+    cache_locked
     if [[ -z ${BS_LISTING-} || ! $looked -nt $BS_LISTING ]]; then
         "${INSTALLER}_call" "cache=$CACHE" clean expire-cache && : >"$looked"
     fi
@@ -41,7 +46,7 @@ fill_cache() {
 # from_repositories WORDS…: an installer's words, done in two stages; only the first has the network, and may be repeated.
 from_repositories() {
     repository_keys || return
-    retry fill_cache "${INSTALLER}_call" "cache=$CACHE" "$@" --downloadonly || return
+    retry fill_cache "${INSTALLER}_call" "cache=$CACHE" --downloadonly "$@" || return
     "${INSTALLER}_call" "cache=$SCRATCH/cache" --cacheonly "$@"
 }
 
