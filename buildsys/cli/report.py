@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -158,7 +159,8 @@ def _section(title: str) -> Iterator[str]:
 def _block(lines: Iterable[str], margin: str = "") -> Iterator[str]:
     # Nothing in it may end it: a fence is longer than any in what it holds.
     text = list(lines)
-    fence = "`" * max(3, 1 + max((len(line) - len(line.lstrip().lstrip("`")) for line in text), default=0))
+    ticks = max((len(found[1]) for line in text if (found := re.match(r" *(`*)", line))), default=0)
+    fence = "`" * max(3, ticks + 1)
     yield from (f"{margin}{line}".rstrip() for line in (fence, *text, fence))
 
 

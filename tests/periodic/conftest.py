@@ -1,0 +1,184 @@
+"""A set whose packages come from a repository on disk that changes, built as a timer does."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.register_assert_rewrite("tests.sites.packages")
+
+from buildsys.standins.busybox import find_busybox  # noqa: E402 - after the registration
+from tests.busybox import APPLETS, OURS  # noqa: E402
+from tests.sites.packages import make_package, make_repository, run  # noqa: E402
+from tests.stores import Store, store  # noqa: E402
+
+SPEC = """\
+Name: root
+Version: 1
+Release: 1
+Summary: A root that can be entered
+License: none
+BuildArch: noarch
+%description
+A shell and what steps call.
+%install
+cp -a {tree}/. %{{buildroot}}/
+%files
+/bin
+/dev
+/etc
+/proc
+/sys
+/tmp
+/usr
+/var
+"""
+
+SET = {
+    "set.yaml": 'set: demo\nnamespace: example\nprefix: ""\ntag: "1"\nepoch: 1517443200\nsite: disk\n',
+    "sites/disk.yaml": """\
+site: disk
+installer: dnf
+base: {{bootstrap: [root]}}
+repositories:
+  disk: {{url: "file://{repository}", gpgcheck: false}}
+""",
+    "images/base.yaml": "image: base\nfrom: site\n",
+    "images/tool.yaml": "image: tool\nfrom: base\npackages: [tool]\n",
+    "images/below.yaml": "image: below\nfrom: tool\nsteps:\n  - touch: /below\n",
+    "images/beside.yaml": "image: beside\nfrom: base\nsteps:\n  - touch: /beside\n",
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A set below `recipes/demo`, its repository, a container store."""
+
+    place: Path
+    store: Store
+    packages: Path
+    """Packages that were made once: `tool` in two versions."""
+
+    @property
+    def plan(self) -> Path:
+        return self.place / "build/demo"
+
+    @property
+    def repository(self) -> Path:
+        return self.place / "repository"
+
+    @property
+    def lock(self) -> Path:
+        return self.place / "recipes/demo/locks/disk.yaml"
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the set."""
+        path = self.place / "recipes/demo" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def publish(self, *names: str) -> None:
+        """Put packages into the repository."""
+        self.repository.mkdir(exist_ok=True)
+        for name in names:
+            (made,) = self.packages.glob(f"{name}-1*.rpm")
+            shutil.copy(made, self.repository)
+        make_repository(self.repository)
+
+    def buildsys(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command."""
+        return subprocess.run(
+            [sys.executable, "-m", "buildsys", *words],
+            cwd=self.place,
+            env=self.environment(**environment),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    def periodic(self, **environment: str) -> int:
+        """Build periodically; the exit status."""
+        done = self.buildsys("periodic", "demo", **environment)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode
+
+    def interrupted(self, when: Callable[[], object]) -> int:
+        """Build periodically and press Ctrl-C when something is true; the exit status."""
+        begun = subprocess.Popen(
+            [sys.executable, "-m", "buildsys", "periodic", "demo"],
+            cwd=self.place,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        end = time.monotonic() + 60
+        while not when() and begun.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+        os.killpg(begun.pid, signal.SIGINT)
+        return begun.wait(timeout=60)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Ours, without what would change the outcome."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        return {**kept, "BS_STORE": self.store.options, "BS_SPACE_MIB": "1", "BS_ISOLATION": "chroot", **more}
+
+    def report(self) -> dict[str, Any]:
+        """The report, for programs."""
+        data: dict[str, Any] = json.loads((self.plan / "report.json").read_text())
+        return data
+
+    def page(self) -> str:
+        """The report, for people."""
+        return (self.plan / "report.md").read_text()
+
+    def built(self) -> list[str]:
+        """The images that the report says were built."""
+        return sorted(item["image"] for item in self.report()["built"])
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root that can be entered, and `tool` 1.0 and 1.1."""
+    place = tmp_path_factory.mktemp("packages")
+    tree = place / "tree"
+    for name in ("bin", "dev", "etc", "proc", "sys", "tmp", "usr/share", "var/lib"):
+        (tree / name).mkdir(parents=True)
+    shutil.copy(find_busybox(), tree / "bin/busybox")
+    for applet in APPLETS:
+        (tree / "bin" / applet).symlink_to("busybox")
+    (place / "root.spec").write_text(SPEC.format(tree=tree))
+    macros = (
+        f"_topdir {place}/top",
+        f"_rpmdir {place}/rpms",
+        "_binaries_in_noarch_packages_terminate_build 0",
+    )
+    define = [word for macro in macros for word in ("--define", macro)]
+    run("rpmbuild", "-bb", "--quiet", *define, place / "root.spec")
+    (root,) = (place / "rpms").rglob("*.rpm")
+    root.rename(place / root.name)
+    for version in ("1.0", "1.1"):
+        make_package(place, "tool", version)
+    return place
+
+
+@pytest.fixture
+def scene(tmp_path: Path, packages: Path) -> Iterator[Scene]:
+    """Published: the root and `tool` 1.0."""
+    with store(tmp_path / "store") as made:
+        scene = Scene(tmp_path, made, packages)
+        for name, text in SET.items():
+            scene.write(name, text.format(repository=scene.repository) if "sites" in name else text)
+        scene.publish("root", "tool-1.0")
+        yield scene
