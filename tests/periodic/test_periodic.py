@@ -8,6 +8,7 @@ import time
 import pytest
 
 from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, REFUSED
+from tests.busybox import put_base
 from tests.periodic.conftest import Scene
 
 pytestmark = pytest.mark.real
@@ -151,3 +152,18 @@ def test_without_a_lock_any_change_of_the_repository_builds(scene: Scene) -> Non
         "repository changed (unlocked: any repository change rebuilds)"
     }
     assert scene.report()["packages"] == []
+
+
+def test_base_images_are_asked_for_anew_but_not_those_made_here(scene: Scene) -> None:
+    put_base(scene.store, scene.place / "root")
+    scene.write("sites/disk.yaml", "site: disk\ninstaller: dnf\nbase: {image: localhost/busybox:1}\n")
+    scene.write("images/tool.yaml", "image: tool\nfrom: base\n")
+    assert scene.periodic() == CHANGED
+    assert scene.periodic() == 0
+    nowhere = "registry.invalid/busybox:1"
+    scene.store.buildah("tag", "localhost/busybox:1", nowhere)
+    scene.write("sites/disk.yaml", f"site: disk\ninstaller: dnf\nbase: {{image: {nowhere}}}\n")
+    done = scene.buildsys("periodic", "demo")
+    assert done.returncode == FAILED
+    assert f"error: the base image {nowhere} cannot be pulled\n" in done.stderr
+    assert scene.report()["outcome"] == "failed"

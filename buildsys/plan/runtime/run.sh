@@ -144,6 +144,8 @@ name_plan() {
 pull_bases() {
     local base
     while IFS= read -r base; do
+        # What was made here is nowhere else.
+        [[ $base != localhost/* ]] || continue
         buildah pull --quiet --policy always "$base" >/dev/null && continue
         printf 'error: the base image %s cannot be pulled\n' "$base" >&2
         exit 1
@@ -231,7 +233,7 @@ summary() {
             built) built=$((built + 1)) ;;
             fresh) fresh=$((fresh + 1)) ;;
             failed) failed+=("$name") ;;
-            *) if [[ -e $STATE/working.$name ]]; then killed+=("$name"); else missing+=("$name"); fi ;;
+            *) if [[ $status != 130 && -e $STATE/working.$name ]]; then killed+=("$name"); else missing+=("$name"); fi ;;
         esac
     done <"$1"
     for name in "${failed[@]}"; do
