@@ -19,9 +19,9 @@ FRONT = """\
 # LAUNCH   a launcher each step is handed to (srun, …)       BS_STORE   options choosing the container store
 # JOBS     images at once when make is not told by -j        BS_FORCE=1 build even what is fresh
 GOALS := $(or $(filter-out help,$(MAKECMDGOALS)),all)
-.PHONY: run help $(GOALS)
-$(GOALS): run ; @:
-run: ; +@MAKE='$(MAKE)' bash lib/run.sh $(GOALS)
+.PHONY: .run help $(GOALS)
+$(GOALS): .run ; @:
+.run: ; +@MAKE='$(MAKE)' bash lib/run.sh $(GOALS)
 help: ; @sed -n 's/^#  \\{{0,1\\}}//p' Makefile
 """
 

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -53,12 +53,13 @@ def bad(faked: Faked, tmp_path: Path) -> Faked:
 
 
 @pytest.fixture
-def slow(faked: Faked, tmp_path: Path) -> Faked:
+def slow(faked: Faked, tmp_path: Path) -> Iterator[Faked]:
     """An image that is being built until `go` exists; `begun` says that it is."""
     (tmp_path / "set").mkdir()
     text = f"host touch {tmp_path}/begun; until [[ -e {tmp_path}/go ]]; do /bin/sleep 0.02; done"
     faked.compile(image_set(tmp_path, [image("base", BASE, does(text)), image("child", "base")]))
-    return faked
+    yield faked
+    (tmp_path / "go").touch()
 
 
 def test_status_lines_and_summary(good: Faked) -> None:
@@ -193,6 +194,18 @@ def test_a_second_run_waits_and_says_for_whom(slow: Faked, tmp_path: Path) -> No
     assert first.communicate(timeout=30)[1] == "tiny: 1 images: 1 built, 0 fresh\n"
     assert second.communicate(timeout=30)[1] == "tiny: 2 images: 1 built, 1 fresh\n"
     assert (first.returncode, second.returncode) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["run", "all", "help", "images.mk", "x.id", "x.checked"])
+def test_an_image_may_have_a_name_that_means_something_here(faked: Faked, tmp_path: Path, name: str) -> None:
+    faked.compile(image_set(tmp_path, [image("x", BASE), image(name, "x")]))
+    assert set(faked.built(name)) == {"x", name}
+    assert faked.make().returncode == 0
+    done = faked.make(name, BS_FORCE="1")
+    assert "warning" not in done.stderr
+    assert "ircular" not in done.stderr
+    if name != "help":
+        assert len(faked.events()) == 2
 
 
 def test_two_plans_in_one_store(tmp_path: Path, slow: Faked) -> None:
@@ -500,6 +513,20 @@ def test_a_plan_may_be_moved_with_all_it_has_built(good: Faked, tmp_path: Path) 
     assert moved.events() == []
 
 
+def test_a_copy_of_a_plan_is_a_plan_of_its_own(slow: Faked, tmp_path: Path) -> None:
+    """Copied while it is being built, and built beside it: neither takes what the other has under way."""
+    first = slow.start("base")
+    until((tmp_path / "begun").exists)
+    subprocess.run(["cp", "-r", str(slow.plan), str(tmp_path / "copy")], check=True)
+    (before,) = slow.containers()
+    second = Faked(tmp_path / "copy", slow.fake).start("base")
+    until(lambda: len(slow.containers()) == 2)
+    assert before in slow.containers()
+    (tmp_path / "go").touch()
+    assert (first.communicate(timeout=30)[0] != "", second.communicate(timeout=30)[0] != "") == (True, True)
+    assert (first.returncode, second.returncode, slow.containers()) == (0, 0, [])
+
+
 def test_names_of_working_containers_never_meet(faked: Faked, tmp_path: Path) -> None:
     """The image `a` reads `b`; other images are called as what it reads from might be."""
     wait = does("host /bin/sleep 0.3")
@@ -558,3 +585,16 @@ def test_other_formats_and_epochs_are_other_images(good: Faked) -> None:
     assert good.built() == {}
     assert good.built(BS_EPOCH="86400")["base"] == "epoch changed"
     assert good.built(BS_EPOCH="86400") == {}
+
+
+def test_the_clock_of_an_older_bash(good: Faked) -> None:
+    """Bash 4.4 has no EPOCHREALTIME."""
+    script = "unset EPOCHREALTIME; set -eu; . $0/lib/log.sh; began=$(clock); /bin/sleep 0.3; seconds $began"
+    done = good.call(["bash", "-c", script, str(good.plan)])
+    assert (done.returncode, done.stdout) == (0, "0.3")
+
+
+def test_what_json_cannot_hold_is_left_out_of_results(good: Faked) -> None:
+    script = '. "$0/lib/log.sh"; json "$1"'
+    done = good.call(["bash", "-c", script, str(good.plan), 'a"b\\c\nd\te\x1bf\rg\x01h é'])
+    assert json.loads(done.stdout) == 'a"b\\c\nd\te?f?g?h é'

@@ -19,7 +19,7 @@ container_begin() {
         UPPER=${ROOT%/merged}/diff
     else
         # Without, what changes from now on; a file's clock ticks slower than this one.
-        SINCE=$EPOCHREALTIME
+        SINCE=$(clock)
         sleep 0.02
     fi
     SCRATCH=$(mktemp -d "$STATE/scratch.$IMAGE.XXXXXX")
@@ -39,5 +39,5 @@ container_end() {
 # plan_id: a few letters that keep two plans in one store apart.
 plan_id() {
     [[ -s $STATE/id ]] || (set -C && od -An -N4 -tx4 /dev/urandom | tr -d ' ' >"$STATE/id") 2>/dev/null || :
-    cat "$STATE/id"
+    sed 1q "$STATE/id"
 }

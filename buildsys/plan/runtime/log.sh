@@ -6,12 +6,18 @@ json() {
     text=${text//\"/\\\"}
     text=${text//$'\n'/\\n}
     text=${text//$'\t'/\\t}
+    text=${text//[[:cntrl:]]/?}
     printf '"%s"' "$text"
 }
 
-# seconds SINCE: time passed since an EPOCHREALTIME, with one decimal.
+# clock: now, in seconds with six decimals.
+clock() { if [[ -n ${EPOCHREALTIME-} ]]; then printf '%s' "$EPOCHREALTIME"; else date +%s.%6N; fi; }
+
+# seconds SINCE: time passed since what the clock said, with one decimal.
 seconds() {
-    local now=${EPOCHREALTIME/[^0-9]/} since=${1/[^0-9]/}
+    local now since=${1/[^0-9]/}
+    now=$(clock)
+    now=${now/[^0-9]/}
     printf '%d.%d' $(((now - since) / 1000000)) $(((now - since) / 100000 % 10))
 }
 

@@ -79,7 +79,7 @@ who_builds() {
 # Containers of this plan, one a line: there is no run, so nobody works in them. Notes the images of all others.
 find_containers() {
     local id=none image name
-    [[ ! -s $STATE/id ]] || id=$(<"$STATE/id")
+    [[ ! -s $STATE/id ]] || read -r id <"$STATE/id"
     while read -r image name; do
         if [[ $name == "buildsys-$id-"* ]]; then printf '%s\n' "$name"; else printf '%s\n' "$image" >&3; fi
     done < <(buildah containers --all --noheading --notruncate --format '{{.ImageID}} {{.ContainerName}}') 3>"$SCRATCH/used"

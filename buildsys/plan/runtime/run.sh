@@ -31,8 +31,8 @@ main() {
     # Shared by all builds of this store; whoever gets it alone may delete images.
     exec {SHARED}>>"$RUNROOT/buildsys.lock"
     flock -s "$SHARED"
-    clear_leftovers
     name_plan
+    clear_leftovers
     [[ ${BS_PULL-} != 1 ]] || pull_bases
     look_at_repositories
     BS_LISTING=$STATE/listing
@@ -124,7 +124,7 @@ clear_leftovers() {
     local id name
     for name in "$STATE"/working.*; do
         [[ -e $name ]] || continue
-        id=$(<"$STATE/id")
+        read -r id <"$STATE/id"
         buildah containers --noheading --format '{{.ContainerName}}' | sed 's/ *$//' |
             grep "^buildsys-$id-" | xargs -r -n 1 buildah "${STORE[@]}" rm >/dev/null || :
         rm -f "$STATE"/working.*
@@ -133,10 +133,12 @@ clear_leftovers() {
     rm -rf "$STATE"/scratch.*
 }
 
-# The plan's own part of the names of its working containers; made here, before steps could at the same time.
+# The plan's own part of the names of its working containers, and where the plan lies: a copy is a plan of its own,
+# and what the original has under way is not the copy's to take away. Made here, before steps could at the same time.
 name_plan() {
-    [[ -s $STATE/id ]] && return
-    od -An -N4 -tx4 /dev/urandom | tr -d ' ' >"$STATE/id.new"
+    [[ ! -s $STATE/id || $(sed 1d "$STATE/id") != "$PLAN" ]] || return 0
+    rm -f "$STATE"/working.*
+    { od -An -N4 -tx4 /dev/urandom | tr -d ' ' && printf '%s\n' "$PLAN"; } >"$STATE/id.new"
     mv "$STATE/id.new" "$STATE/id"
 }
 

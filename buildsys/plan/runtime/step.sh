@@ -91,5 +91,5 @@ finish() {
 # Where the next command comes from: the Spot of its instruction.
 at() { SPOT=$1; }
 
-BEGAN=$EPOCHREALTIME SPOT=$RECIPE REASON='' BUILDING='' STOPPED=''
+BEGAN=$(clock) SPOT=$RECIPE REASON='' BUILDING='' STOPPED=''
 main
