@@ -23,9 +23,9 @@ def require_answer(image_set: ImageSet, lock: Lock, path: str) -> None:
     command = f"buildsys lock {image_set.name} --site {image_set.site.name}"
     found = []
     for spot, what, image in differences(image_set, lock):
-        hint = f"`{command}` asks for what is new and keeps the rest; "
-        hint += f"`{command} --update {image}`".replace(" `", "`") + " takes the newest"
-        found.append(Diagnostic(spot, "lock-outdated", f"{what}: {path} is older than that", hint))
+        newest = " ".join([command, "--update", *([image] if image else [])])
+        hint = f"`{command}` asks for what is new and keeps the rest; `{newest}` takes the newest"
+        found.append(Diagnostic(spot, "lock-outdated", f"{what}; {path} was made before that", hint))
     if found:
         raise Refused(found)
 

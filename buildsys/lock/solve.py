@@ -104,8 +104,10 @@ def ask(request: Mapping[str, Any]) -> dict[str, Any]:
         raise RuntimeError(f"the solver failed:\n{done.stderr}")
     answer: dict[str, Any] = json.loads(done.stdout)
     if "unreachable" in answer:
-        hint = "check the site's addresses and this host's network"
-        raise Refused([Diagnostic(NOWHERE, "repository-unreachable", answer["unreachable"], hint)])
+        message = answer["unreachable"]
+        urls = [item["url"] for item in request["repositories"] if f"'{item['id']}'" in message]
+        hint = f"is {urls[0]} in reach from here?" if urls else "dnf makecache says more"
+        raise Refused([Diagnostic(NOWHERE, "repository-unreachable", message, hint)])
     return answer
 
 
