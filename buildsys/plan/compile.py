@@ -260,6 +260,10 @@ def _repositories(image_set: ImageSet) -> str:
         "deltarpm=0",
         "clean_requirements_on_remove=0",
         "retries=3",
+        # What an installer writes besides packages lies in the private /dev of the root, and is gone with it.
+        "cachedir=/dev/buildsys/cache",
+        "logdir=/dev/buildsys/log",
+        "persistdir=/dev/buildsys/state",
         # A run asks the repositories once, when it begins; see plan/runtime/repositories.sh.
         "keepcache=1",
         "metadata_expire=never",

@@ -44,7 +44,7 @@ class _Handler(SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         self.web.asked.append(self.path)
         if self.web.account and not self._known():
-            self.send_error(401)
+            self._ask_who()
             return
         self.path = urlsplit(self.path).path
         for end, left in self.web.drops.items():
@@ -53,6 +53,13 @@ class _Handler(SimpleHTTPRequestHandler):
                 self._break_off()
                 return
         super().do_GET()
+
+    def _ask_who(self) -> None:
+        proxy = "://" in self.path
+        self.send_response(407 if proxy else 401)
+        self.send_header("Proxy-Authenticate" if proxy else "WWW-Authenticate", 'Basic realm="loopback"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _known(self) -> bool:
         expected = "Basic " + base64.b64encode(self.web.account.encode()).decode()

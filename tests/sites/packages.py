@@ -70,16 +70,22 @@ def make_package(
     name: str,
     version: str = "1.0",
     *,
-    files: Mapping[str, str] | None = None,
+    files: Mapping[str, str | Path] | None = None,
     post: str = "",
     requires: Iterable[str] = (),
 ) -> Path:
-    """Build a package that holds these files; it is not signed."""
+    """Build a package that holds these files: texts, copies, links (`-> TARGET`); it is not signed."""
     files = {f"/usr/share/{name}/about": f"{name} {version}\n"} if files is None else files
     work = folder / f".{name}-{version}"
-    for path, text in files.items():
-        (work / "tree" / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
-        (work / "tree" / path.lstrip("/")).write_text(text)
+    for path, content in files.items():
+        place = work / "tree" / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, Path):
+            shutil.copy(content, place)
+        elif content.startswith("-> "):
+            place.symlink_to(content.removeprefix("-> "))
+        else:
+            place.write_text(content)
     lines = [
         f"Name: {name}",
         f"Version: {version}",
@@ -98,7 +104,13 @@ def make_package(
     ]
     (work / "package.spec").write_text("\n".join(lines) + "\n")
     define = ("--define", f"_topdir {work}/top", "--define", f"_rpmdir {work}/rpms")
-    run("rpmbuild", "-bb", *define, "--define", "_build_id_links none", work / "package.spec")
+    define += (
+        "--define",
+        "_build_id_links none",
+        "--define",
+        "_binaries_in_noarch_packages_terminate_build 0",
+    )
+    run("rpmbuild", "-bb", *define, work / "package.spec")
     (built,) = (work / "rpms").rglob("*.rpm")
     return built.rename(folder / built.name)
 

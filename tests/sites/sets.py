@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.sites.conftest import Ground
 from tests.sites.packages import run
+from tests.stores import Store
 
 
 def write_set(folder: Path, site: str, recipes: Mapping[str, str]) -> None:
@@ -23,10 +23,10 @@ def write_set(folder: Path, site: str, recipes: Mapping[str, str]) -> None:
         (folder / "images" / f"{name}.yaml").write_text(f"image: {name}\n{text}")
 
 
-def unpacked(ground: Ground, image: str, folder: Path) -> Path:
+def unpacked(store: Store, image: str, folder: Path) -> Path:
     """The last layer of an image and its configuration, below a folder: what building it added."""
     folder.mkdir()
-    name = f"containers-storage:[overlay@{ground.store.root}+{ground.store.runroot}]{image}"
+    name = f"containers-storage:[overlay@{store.root}+{store.runroot}]{image}"
     run("skopeo", "--insecure-policy", "copy", "--quiet", name, f"dir:{folder}/.image")
     manifest = json.loads((folder / ".image/manifest.json").read_text())
     layer = folder / ".image" / manifest["layers"][-1]["digest"].removeprefix("sha256:")
@@ -45,11 +45,11 @@ def found(folder: Path, *words: str) -> list[str]:
     return hits
 
 
-def tree(ground: Ground, image: str) -> set[str]:
+def tree(store: Store, image: str) -> set[str]:
     """The paths of an image."""
-    container = ground.store.buildah("from", "--pull-never", image).strip()
+    container = store.buildah("from", "--pull-never", image).strip()
     try:
-        root = Path(ground.store.buildah("mount", container).strip())
+        root = Path(store.buildah("mount", container).strip())
         return {path.relative_to(root).as_posix() for path in root.rglob("*")}
     finally:
-        ground.store.buildah("rm", container)
+        store.buildah("rm", container)

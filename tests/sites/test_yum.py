@@ -83,7 +83,7 @@ def built(quarry: Quarry) -> Outcome:
 def test_what_can_be_built_is(quarry: Quarry, built: Outcome) -> None:
     assert "quarry: 11 images: 5 built, 0 fresh, 6 failed" in built.text
     for number, other in enumerate(("stone", "gravel", "sand", "pebble")):
-        files = tree(quarry.ground, f"localhost/quarry/heap-{number}:1")
+        files = tree(quarry.ground.store, f"localhost/quarry/heap-{number}:1")
         assert {"usr/share/stone/about", "usr/share/pebble/about", f"usr/share/{other}/about"} <= files
 
 
@@ -116,8 +116,8 @@ def test_a_run_has_no_network(quarry: Quarry, built: Outcome) -> None:
 
 def test_nothing_stays_of_what_was_lent(quarry: Quarry, built: Outcome) -> None:
     assert built.status
-    before = tree(quarry.ground, quarry.ground.base)
-    new = tree(quarry.ground, "localhost/quarry/base:1") - before
+    before = tree(quarry.ground.store, quarry.ground.base)
+    new = tree(quarry.ground.store, "localhost/quarry/base:1") - before
     assert new == {"usr/share/stone", "usr/share/stone/about"}
     assert not list(quarry.plan.glob("state/scratch*"))
 
@@ -196,7 +196,7 @@ def test_a_proxy_stays_outside(ground: Ground, stones: Stones, tmp_path: Path) -
     done = quarry.make(http_proxy=proxy, no_proxy="127.0.0.1")
     assert done.status == 0, done.text
     assert "http://stones.example/stones/repodata/repomd.xml" in stones.web.asked
-    image = unpacked(ground, "localhost/proxied/base:1", tmp_path / "image")
+    image = unpacked(ground.store, "localhost/proxied/base:1", tmp_path / "image")
     assert (image / "environment").is_file()
     for folder in (quarry.plan, image):
         assert found(folder, "proxy-user", "proxy-password") == []
@@ -232,6 +232,6 @@ def test_downloads_are_fetched_once_and_held_to_their_checksum(
         f"its sha256 is {right}, not {wrong}\n"
     ) in quarry.log("changed")
     assert f"fetched {address}, sha256 {right}\n" in quarry.log("unverified")
-    image = unpacked(ground, "localhost/downloads/mirrored:1", tmp_path / "image")
+    image = unpacked(ground.store, "localhost/downloads/mirrored:1", tmp_path / "image")
     assert (image / "usr/bin/program").read_text() == "#!/bin/sh\n"
     assert (image / "usr/bin/program").stat().st_mode & 0o7777 == 0o755

@@ -20,7 +20,6 @@ done
 look() {
     local id where
     if [[ $HOST == 1 ]]; then
-        dnf_ready
         if [[ -z $(host_repositories) ]]; then
             printf "error: this site takes packages from the host's own repositories, and none is enabled\n" >&2
             printf '  hint: dnf repolist --all lists them\n' >&2

@@ -11,8 +11,8 @@ yum_call() {
         text=$(<"$PLAN/pool/repositories.conf")
         printf '%s\n' "${text//@PLAN@//dev/buildsys/plan}" >"$SCRATCH/yum.conf"
     fi
-    within "${lent[@]}" yum --assumeyes --config=/dev/buildsys/scratch/yum.conf \
-        --setopt=cachedir=/dev/buildsys/cache "$@" >"$SCRATCH/yum.out" 2>&1 || status=$?
+    within "${lent[@]}" yum --assumeyes --config=/dev/buildsys/scratch/yum.conf "$@" \
+        >"$SCRATCH/yum.out" 2>&1 || status=$?
     cat "$SCRATCH/yum.out"
     packages_explain "$SCRATCH/yum.out" || status=1
     return "$status"
