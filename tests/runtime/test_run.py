@@ -394,12 +394,12 @@ def test_a_failing_run_is_never_tried_again(faked: Faked, tmp_path: Path) -> Non
 
 @pytest.fixture
 def wide(faked: Faked, tmp_path: Path) -> Faked:
-    """Six images that depend on nothing and take a while; each says how many were under way."""
+    """Four images that depend on nothing and take a while; each says how many were under way."""
     text = (
         f"host mkdir -p {tmp_path}/now; touch {tmp_path}/now/$$; /bin/sleep 0.4; "
         f"ls {tmp_path}/now | wc -l >>{tmp_path}/seen; rm {tmp_path}/now/$$"
     )
-    faked.compile(image_set(tmp_path, [image(f"i{number}", BASE, does(text)) for number in range(6)]))
+    faked.compile(image_set(tmp_path, [image(f"i{number}", BASE, does(text)) for number in range(4)]))
     return faked
 
 
@@ -409,7 +409,7 @@ def most(tmp_path: Path) -> int:
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_jobs(wide: Faked, tmp_path: Path, jobs: int) -> None:
-    assert len(wide.built(JOBS=str(jobs))) == 6
+    assert len(wide.built(JOBS=str(jobs))) == 4
     assert most(tmp_path) == jobs
 
 
