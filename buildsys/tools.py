@@ -118,7 +118,9 @@ def store(options: str) -> Store | None:
     try:
         data = json.loads(said or "")["store"]
         location: str = data["GraphRoot"]
-        return Store(data["GraphDriverName"], location, shutil.disk_usage(location).free, data["RunRoot"])
+        return Store(
+            data["GraphDriverName"], location, shutil.disk_usage(location).free, data.get("RunRoot", "")
+        )
     except (ValueError, KeyError, OSError):
         return None
 

@@ -84,6 +84,10 @@ class Ground:
         result = json.loads((self.plan / f"results/{image}.json").read_text())
         return f"{KEYS}{image}:{result['key']}"
 
+    def plan_id(self) -> str:
+        """The plan's part of the names of its working containers."""
+        return (self.plan / "state/id").read_text().split()[0]
+
     def containers(self) -> list[str]:
         """Names of all working containers of the store."""
         rows = self.store.buildah(

@@ -82,8 +82,6 @@ def test_text(before: Path, after: Path, capsys: pytest.CaptureFixture[str]) -> 
         "changed\tapp\tpackage glance.noarch\t1.0-1\t\n"
         "changed\tapp\tpackage nova.noarch\t1.0-1\t1.1-1\n"
         "changed\tapp\tpackage swift.noarch\t\t1.0-1\n"
-        "changed\tapp\tinput\tdo rpm_transaction nova-1.0-1.noarch.rpm glance-1.0-1.noarch.rpm"
-        "\tdo rpm_transaction nova-1.1-1.noarch.rpm swift-1.0-1.noarch.rpm\n"
         "changed\tapp\tinput\tdo file '' '/a b'\tdo directory '' '' /d\n"
         "changed\tapp\tinput\t\tdo file 755 '/a b'\n"
     )

@@ -165,10 +165,13 @@ def test_an_image_that_a_container_uses_is_left_alone(ground: Ground) -> None:
 
 def test_containers_of_killed_builds_of_this_plan_go(ground: Ground) -> None:
     ground.build([ROOT])
-    own = f"buildsys-{(ground.plan / 'state/id').read_text().strip()}-app"
+    own = f"buildsys-{ground.plan_id()}-app"
     for name in (own, "buildsys-ffffffff-app", "mine"):
         ground.store.buildah("from", "--pull-never", "--name", name, "localhost/tests/t-base:1")
     (ground.plan / "state/working.app").touch()
+    copy = Ground(ground.store, ground.plan.with_name("copy"))
+    shutil.copytree(ground.plan, copy.plan)
+    assert rows(copy.call("prune.sh")) == {}
     assert rows(ground.call("prune.sh")) == {own: ("container", "-")}
     assert own in ground.containers()
     done = ground.call("prune.sh", "--yes")
@@ -180,7 +183,7 @@ def test_containers_of_killed_builds_of_this_plan_go(ground: Ground) -> None:
 def test_an_old_image_of_a_killed_build_goes_with_its_container(ground: Ground) -> None:
     ground.build([ROOT, says("one")])
     old = ground.key("app")
-    own = f"buildsys-{(ground.plan / 'state/id').read_text().strip()}-child"
+    own = f"buildsys-{ground.plan_id()}-child"
     ground.store.buildah("from", "--pull-never", "--name", own, old)
     ground.build([ROOT, says("two")])
     done = ground.call("prune.sh", "--yes")

@@ -78,8 +78,10 @@ who_builds() {
 
 # Containers of this plan, one a line: there is no run, so nobody works in them. Notes the images of all others.
 find_containers() {
-    local id=none image name
-    [[ ! -s $STATE/id ]] || read -r id <"$STATE/id"
+    local id='' place='' image name
+    [[ ! -s $STATE/id ]] || { read -r id && read -r place; } <"$STATE/id" || :
+    # A copy of a plan has the other's id until it is run.
+    [[ -n $id && $place == "$PLAN" ]] || id=none
     while read -r image name; do
         if [[ $name == "buildsys-$id-"* ]]; then printf '%s\n' "$name"; else printf '%s\n' "$image" >&3; fi
     done < <(buildah containers --all --noheading --notruncate --format '{{.ImageID}} {{.ContainerName}}') 3>"$SCRATCH/used"
