@@ -23,7 +23,7 @@ from buildsys.lock.file import Lock
 from buildsys.lock.keys import Keys
 from buildsys.lock.places import Places
 from buildsys.lock.refusals import Blame
-from buildsys.lock.signatures import keyring
+from buildsys.lock.signatures import is_whole, keyring
 from buildsys.lock.solve import ask, sources
 
 AT_ONCE = 4
@@ -146,9 +146,10 @@ class _Filling:
             size, sum_is = part.stat().st_size, f"sha256:{_sha256(part)}"
             if sum_is == package.checksum:
                 return True
-            part.unlink()
             if attempt == 2:
-                self._found.append(self._blame.wrong(package, size, sum_is))
+                short = size < package.size and not is_whole(part)
+                self._found.append(self._blame.wrong(package, sum_is, size if short else None))
+            part.unlink()
         return False
 
     def _fetch(self, package: LockedPackage, part: Path) -> None:

@@ -85,11 +85,11 @@ class Blame:
         hint = f"is the repository '{package.repository}' in reach from here?"
         return Diagnostic(self._spot(package), "not-fetched", message, hint)
 
-    def wrong(self, package: LockedPackage, size: int, checksum: str) -> Diagnostic:
-        """A package has come twice and was not the one of the lock."""
+    def wrong(self, package: LockedPackage, checksum: str, size: int | None) -> Diagnostic:
+        """A package has come twice and was not the one of the lock; with `size`, it is cut off there."""
         about = f"{package.nevra} of the repository '{package.repository}'"
         spot = self._spot(package)
-        if size < package.size:
+        if size is not None:
             message = f"{about} comes cut short, twice: {size} bytes of {package.size}"
             hint = "the repository is damaged, or being written to: try later, or another mirror"
             return Diagnostic(spot, "package-truncated", message, hint)

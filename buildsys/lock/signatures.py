@@ -24,10 +24,9 @@ class Keyring:
         Raises:
             Refused: the file holds no key that rpm can read (`bad-key`).
         """
-        done = self._rpmkeys("--import", str(key))
-        if done.returncode:
-            said = (done.stderr.strip().splitlines() or ["rpmkeys does not say why"])[-1]
-            raise Refused([Diagnostic(NOWHERE, "bad-key", f"{key} is no public key: {said}")])
+        if self._rpmkeys("--import", str(key)).returncode:
+            hint = "what is wanted is one in ASCII armour: gpg --armor --export"
+            raise Refused([Diagnostic(NOWHERE, "bad-key", f"{key} is no public key that rpm can read", hint)])
 
     def refused(self, packages: Sequence[Path]) -> dict[Path, str]:
         """Packages that no key here signs, each with what is known of its signature."""
@@ -69,6 +68,12 @@ def keyring(keys: Iterable[Path] = ()) -> Iterator[Keyring]:
         for key in keys:
             made.add(key)
         yield made
+
+
+def is_whole(package: Path) -> bool:
+    """Whether a package is one, from its first byte to its last, whoever made it."""
+    command = ["rpmkeys", "--checksig", "--nosignature", str(package)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def file_of(package: Path, path: str) -> bytes:

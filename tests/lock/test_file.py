@@ -21,13 +21,11 @@ from buildsys.lock.file import Lock, LockedImage, LockedStep, Metadata, read, te
 from tests.lock.world import Told
 
 
-def package(name: str, version: str = "1.0", **others: str) -> LockedPackage:
+def package(name: str, version: str = "1.0") -> LockedPackage:
     checksum = "sha256:" + hashlib.sha256(f"{name}{version}".encode()).hexdigest()
     file = f"p/{name}-{version}-1.noarch.rpm"
-    row = LockedPackage(
-        name, "1", version, "1", "noarch", "quarry", checksum, file, 1234, f"{name}-1-1.src.rpm"
-    )
-    return replace(row, **others)
+    source = f"{name}-{version}-1.src.rpm"
+    return LockedPackage(name, "1", version, "1", "noarch", "quarry", checksum, file, 1234, source)
 
 
 def sample(version: str = "1.0") -> Lock:
