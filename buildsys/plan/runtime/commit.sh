@@ -13,6 +13,14 @@ commit() {
     printf '%s\n' "$intermediate" >>"$STATE/intermediate"
     normalise "$intermediate"
     buildah tag "$KEY_NAME" "$REFERENCE"
+    exec {NAMING}>&-
+}
+
+# name_alone ID: until NAMING is closed nobody else names this image. Equal images are one, and a tool that adds a
+# name reads those it has and writes them back.
+name_alone() {
+    exec {NAMING}>>"$RUNROOT/buildsys.naming.${1::1}"
+    flock "$NAMING"
 }
 
 # tidy: logs, caches and locks leave; what this step wrote is as old as the set.
@@ -48,6 +56,7 @@ normalise() {
         -e 's/,?"annotations":\{\}//' <<<"$manifest" | tr -d '\n' >"$work/manifest.json"
     mv "$work/config" "$work/$new"
     printf 'Directory Transport Version: 1.1\n' >"$work/version"
+    name_alone "$new"
     command skopeo --insecure-policy copy --quiet "dir:$work" "$(in_store "$KEY_NAME")"
     ID=$new
 }

@@ -39,7 +39,11 @@ main() {
         return
     fi
     if [[ $DECISION != stale ]]; then
-        [[ $DECISION == fresh ]] || buildah tag "$ID" "$REFERENCE"
+        if [[ $DECISION != fresh ]]; then
+            name_alone "$ID"
+            buildah tag "$ID" "$REFERENCE"
+            exec {NAMING}>&-
+        fi
         remember "$ID"
         log_result "$ID" fresh "$REASON" "$BEGAN"
         log_status fresh "$BEGAN"
