@@ -36,6 +36,7 @@ def world(stones: Stones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
             made.recipe(name, text)
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("BS_PAUSE", "0.05")
+        monkeypatch.setenv("BS_STORE", made.store)
         yield made
 
 

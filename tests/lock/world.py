@@ -6,12 +6,15 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from buildsys import diagnostics
+from buildsys import cli, diagnostics
 from buildsys.diagnostics import Refused
 from buildsys.image import ImageSet
 from buildsys.lock.file import Lock
@@ -20,7 +23,6 @@ from buildsys.lock.places import Places
 from buildsys.lock.pool import fill
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
-from tests.conftest import ROOT
 from tests.lock.serve import Server
 from tests.lock.stones import Stones
 from tests.sites.packages import run
@@ -47,6 +49,15 @@ FIRST = tuple(
     for name in ("ground", "libmid", "mid", "mid-extra", "leaf", "other", "old-name", "enemy", "broken")
 )
 """What the repository holds at first."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True)
@@ -112,17 +123,26 @@ class World:
         """Fetch what a lock names."""
         return fill(self.resolved(), lock, self.places, say=lambda _: None)
 
-    def buildsys(self, *words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run the command there."""
+    def buildsys(self, *words: str | Path, **environment: str) -> Outcome:
+        """Run a verb that does not become another program, in this process: starting one costs a second."""
+        diagnostics._lines.cache_clear()
+        out, err = StringIO(), StringIO()
+        with patch.dict(os.environ, environment), redirect_stdout(out), redirect_stderr(err):
+            status = cli.run([*map(str, words)])
+        return Outcome(status, out.getvalue(), err.getvalue())
+
+    def command(self, *words: str | Path, **environment: str) -> Outcome:
+        """Run a command there, as a process of its own."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-        return subprocess.run(
-            [str(ROOT / ".venv/bin/buildsys"), *map(str, words)],
+        done = subprocess.run(
+            [*map(str, words)],
             cwd=self.place,
-            env={**kept, "BS_PAUSE": "0.05", "BS_STORE": self.store, **environment},
+            env={**kept, "BS_STORE": self.store, **environment},
             check=False,
             capture_output=True,
             text=True,
         )
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
     @property
     def store(self) -> str:
