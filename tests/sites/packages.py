@@ -103,7 +103,7 @@ def make_package(
         *files,
     ]
     (work / "package.spec").write_text("\n".join(lines) + "\n")
-    define = ("--define", f"_topdir {work}/top", "--define", f"_rpmdir {work}/rpms")
+    define: tuple[str, ...] = ("--define", f"_topdir {work}/top", "--define", f"_rpmdir {work}/rpms")
     define += (
         "--define",
         "_build_id_links none",
