@@ -98,7 +98,7 @@ def make_package(
         "Made for a test.",
         "%install",
         f"cp -a {work}/tree/. %{{buildroot}}/",
-        *(["%post", post] if post else []),
+        *([f"%post {post}" if post.startswith("-p") else f"%post\n{post}"] if post else []),
         "%files",
         *files,
     ]

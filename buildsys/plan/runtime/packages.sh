@@ -35,16 +35,18 @@ packages_explain() {
         /Failing package is: / { sub(/.*Failing package is: /, ""); unsigned($1) }
         /^Public key for [^ ]+ is not installed/ { unsigned($4) }
         /^Package [^ ]+ is not signed/ { unsigned($2) }
-        /scriptlet fail|Error in [A-Z]+ scriptlet/ { scriptlet = 1 }
-        match($0, /%[a-z]+\([^ ,)]+\) scriptlet failed/) {
+        # rpm, also of scriptlets in Lua; dnf when it is quiet, which then is all there is; yum.
+        /script(let)? failed/ && match($0, /%[a-z]+\([^ ,)]+\)/) {
             word = substr($0, RSTART, RLENGTH)
-            gsub(/^[^(]*\(|\).*/, "", word)
+            gsub(/^[^(]*\(|\)$/, "", word)
             say("scriptlet", word)
             named = 1
         }
+        /script(let)? fail|Error in [A-Z]+ scriptlet/ { fallen = 1 }
+        /Error in [A-Z]+ scriptlet in rpm package / { fallen = $NF }
         /Failed to download metadata for repo / { split($0, words, "\047"); say("unreachable", words[2]) }
         /^failure: repodata.* from [^ ]+: / { sub(/.* from /, ""); sub(/:.*/, ""); say("unreachable", $0) }
-        END { if (scriptlet && !named) say("scriptlet", "") }' "$1")
+        END { if (fallen && !named) say("scriptlet", fallen == 1 ? "" : fallen) }' "$1")
     return "$found"
 }
 
@@ -52,9 +54,11 @@ packages_explain() {
 asked_for() {
     local word spot
     for word in "$1" "${1%-*-*}"; do
-        spot=$(sed -nE "s/^ +'?${word//[.+]/\\&}(-[^ -]+-[^ -]+)?'? +# (.*:[0-9]+:[0-9]+)$/\2/p" "$PLAN/steps/$IMAGE.sh" |
+        spot=$(sed -nE "s/^ +'?${word//[.+*\/]/\\&}(-[^ -]+-[^ -]+)?'? +# (.*:[0-9]+:[0-9]+)$/\2/p" "$PLAN/steps/$IMAGE.sh" |
             head -n 1)
-        [[ -z $spot ]] || SPOT=$spot
+        [[ -n $spot ]] || continue
+        SPOT=$spot
+        return
     done
 }
 

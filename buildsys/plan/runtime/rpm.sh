@@ -70,7 +70,9 @@ rpm_transaction() {
         rpm_call "${update[@]}" "${@/#//dev/buildsys/plan/pool/packages/}"
     else
         # By names alone: rpm takes paths for patterns, and this one may hold any character.
-        (cd "$PLAN/pool/packages" && rpm_call "${update[@]}" "$@")
+        cd "$PLAN/pool/packages" || return
+        rpm_call "${update[@]}" "$@"
+        cd "$OLDPWD" || return
     fi
 }
 
