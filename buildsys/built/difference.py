@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import posixpath
-import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Any
 
-from buildsys.built.image import BuiltImage, unreadable
-from buildsys.built.layer import Entry, entries
+from buildsys.built.image import BuiltImage
+from buildsys.built.layer import Entry
 from buildsys.built.packages import DATABASES, installed
 from buildsys.diagnostics import Refused
 from buildsys.packages.change import package_changes
@@ -90,7 +89,7 @@ def _layers(a: BuiltImage, b: BuiltImage, number: int) -> Iterator[Difference]:
         counts = (f"of {len(image.layers)}" for image in (a, b))
         yield Difference(where, ABSENT, "only one has it", *counts)
         return
-    one, other = _entries(a, number), _entries(b, number)
+    one, other = a.entries(number), b.entries(number)
     database = False
     for path in sorted(one.keys() | other.keys()):
         if one.get(path) == other.get(path):
@@ -105,13 +104,6 @@ def _layers(a: BuiltImage, b: BuiltImage, number: int) -> Iterator[Difference]:
     if one == other:
         digests = (image.layers[number] for image in (a, b))
         yield Difference(where, ABSENT, "same files, packed in another way", *digests)
-
-
-def _entries(image: BuiltImage, number: int) -> dict[str, Entry]:
-    try:
-        return entries(image.archive(number))
-    except tarfile.TarError as error:
-        raise unreadable(image.name, f"layer {number + 1}: {error}") from error
 
 
 def _properties(a: Entry | None, b: Entry | None) -> Iterator[tuple[str, str, str]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from buildsys import tools
+from buildsys.built.layer import Entry, entries, files
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 
 TRANSPORTS = ("containers-storage:", "dir:", "docker:", "docker-archive:", "oci:", "oci-archive:")
@@ -37,12 +40,33 @@ class BuiltImage:
         """The digests of the layers' content, the lowest first."""
         return tuple(self.config["rootfs"]["diff_ids"])
 
-    def archive(self, number: int) -> Path:
-        """The archive of the layer of that number, from 0.
+    def entries(self, number: int) -> dict[str, Entry]:
+        """All that the layer of that number, from 0, says, by absolute path; see `layer.entries`.
 
         Raises:
-            Refused: it cannot be fetched (`unreadable-image`).
+            Refused: it cannot be fetched or read (`unreadable-image`).
         """
+        with self._reading(number) as archive:
+            return entries(archive)
+
+    def files(self, number: int, folder: str) -> dict[str, bytes | None]:
+        """The files that a layer has right in a folder, by name; None for one that is gone.
+
+        Raises:
+            Refused: it cannot be fetched or read (`unreadable-image`).
+        """
+        with self._reading(number) as archive:
+            return dict(files(archive, folder))
+
+    @contextmanager
+    def _reading(self, number: int) -> Iterator[Path]:
+        archive = self._archive(number)
+        try:
+            yield archive
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            raise unreadable(self.name, f"layer {number + 1}: {error}") from error
+
+    def _archive(self, number: int) -> Path:
         layout = self.place / str(number)
         if not layout.is_dir():
             self._fetch(number, layout)
@@ -100,6 +124,8 @@ def _in_store(name: str, options: str) -> str:
     found = tools.image_id(options, name)
     store = tools.store(options) if found else None
     if store is None:
+        if mistake := tools.look_up("buildah").mistake():
+            raise Refused([mistake])
         words = f"buildah {options} images".replace("  ", " ")
         hint = f"`{words}` lists those that are there; another place is named as TRANSPORT:NAME"
         message = f"the container store has no image '{name}'"

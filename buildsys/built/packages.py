@@ -8,7 +8,6 @@ from pathlib import Path
 
 from buildsys import tools
 from buildsys.built.image import BuiltImage, unreadable
-from buildsys.built.layer import files
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.packages.change import Held
 
@@ -29,9 +28,8 @@ def installed(image: BuiltImage, layers: int | None = None) -> Held:
     found: dict[str, dict[str, bytes | None]] = {folder: {} for folder in DATABASES}
     # From the top: what an upper layer says of a file counts, and lower ones need not be fetched.
     for number in reversed(range(len(image.layers) if layers is None else layers)):
-        archive = image.archive(number)
         for folder, content in found.items():
-            found[folder] = dict(files(archive, folder)) | content
+            found[folder] = image.files(number, folder) | content
         if any(found[folder].get(name) for folder in DATABASES for name in WHOLE):
             break
     for content in found.values():

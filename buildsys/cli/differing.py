@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -54,7 +54,7 @@ def _plans(a: str, b: str, *, as_json: bool) -> bool:
 def _rows(change: PlanChange) -> Iterator[Row]:
     yield from (("added", name, "", "", "") for name in change.added)
     yield from (("removed", name, "", "", "") for name in change.removed)
-    yield from (("changed", "(all)", "input", *pair) for pair in _cells(change.everywhere))
+    yield from (("changed", "(all)", "input", *map(_cell, pair)) for pair in change.everywhere)
     for image in change.changed:
         yield from (("changed", image.image, *row) for row in _image_rows(image))
 
@@ -64,11 +64,13 @@ def _image_rows(change: ImageChange) -> Iterator[Row]:
         yield ("parent", *change.parents)
     for package in change.packages:
         yield (f"package {package.name}.{package.arch}", package.old, _new(package))
-    yield from (("input", *pair) for pair in _cells(change.inputs))
+    yield from (("input", *map(_cell, pair)) for pair in change.inputs)
 
 
-def _cells(pairs: Iterable[tuple[str, str]]) -> Iterator[Row]:
-    return (tuple(line.replace("\t", "\\t") for line in pair) for pair in pairs)
+def _cell(text: str) -> str:
+    """A text that parts no cells and moves no cursor: names of files may hold anything."""
+    known = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in known)
 
 
 def _packages(a: str, b: str, store: str, *, as_json: bool) -> bool:
@@ -122,7 +124,7 @@ def compare(a: str, b: str, *, store: str, limit: int, as_json: bool) -> None:
     if as_json:
         put(json.dumps([asdict(difference) for difference in shown], indent=1))
     else:
-        rows = ((item.where, item.path, item.what, item.a, item.b) for item in shown)
+        rows = (tuple(map(_cell, (item.where, item.path, item.what, item.a, item.b))) for item in shown)
         put_table(("WHERE", "PATH", "WHAT", "IN A", "IN B"), rows)
     if not shown:
         say(f"equal: both are {ids[0]}")

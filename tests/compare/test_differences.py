@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from buildsys import cli
 from buildsys.built.difference import Difference, differences
 from buildsys.built.image import opened
 from buildsys.diagnostics import Refused
@@ -189,6 +190,40 @@ def test_a_layer_that_cannot_be_read(tmp_path: Path) -> None:
     (mistake,) = refused.value.diagnostics
     assert mistake.code == "unreadable-image"
     assert mistake.message.startswith(f"'oci:{tmp_path}/a' cannot be read: layer 1: ")
+
+
+def test_a_layer_that_ends_too_early(tmp_path: Path) -> None:
+    whole = layer(member("x", bytes(range(256)) * 4000))
+    names = [image(tmp_path / "a", whole[:500_000]), image(tmp_path / "b", whole)]
+    cut = image(tmp_path / "c", whole, pack=lambda data: gzip.compress(data)[:-100])
+    with opened([*names, cut], "") as (a, b, c):
+        for broken in (a, c):
+            with pytest.raises(Refused) as refused:
+                broken.entries(0)
+            assert [item.code for item in refused.value.diagnostics] == ["unreadable-image"]
+        assert b.entries(0)["/x"].size == 256 * 4000
+
+
+def test_a_path_may_hold_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = "a\tb\n\x1b[1m\udcff/é"
+    names = [image(tmp_path / "a", layer(member(odd))), image(tmp_path / "b", layer(member("x")))]
+    assert cli.run(["compare", *names]) == 1
+    assert capsys.readouterr().out.splitlines()[0] == "layer 1\t/a\\tb\\n\\x1b[1m\\xff/é\tkind\tfile\t"
+    assert cli.run(["compare", "--json", *names]) == 1
+    assert json.loads(capsys.readouterr().out)[0]["path"] == f"/{odd}"
+
+
+@pytest.mark.parametrize(("program", "name"), [("skopeo", "oci:nowhere"), ("buildah", "x")])
+def test_without_the_program_that_reads(
+    program: str,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cli.run(["compare", name, name]) == 3
+    assert f"{program} is needed and is not installed [missing-tool]" in capsys.readouterr().err
 
 
 def test_an_index_of_platforms_is_not_chosen_from(tmp_path: Path) -> None:
