@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILDSYS = str(ROOT / ".venv/bin/buildsys")
 REPORT = ROOT / "docs/benchmarks.md"
 JOBS = os.cpu_count() or 2
-ROUNDS = 3
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
 
 
 def main() -> None:
