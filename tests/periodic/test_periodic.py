@@ -102,7 +102,7 @@ def test_images_come_and_go(locked: Scene) -> None:
 
 
 def test_runs_that_build_nothing(locked: Scene) -> None:
-    """A repository that does not answer; too little space to begin."""
+    """A repository that does not answer; too little space to begin; Ctrl-C."""
     lock = locked.lock.read_bytes()
     locked.repository.rename(locked.place / "away")
     assert locked.periodic() == REFUSED
@@ -120,16 +120,6 @@ def test_runs_that_build_nothing(locked: Scene) -> None:
     assert (report["outcome"], report["built"], report["fresh"]) == ("failed", [], 0)
     assert sorted(report["blocked"]) == ["base", "below", "beside", "tool"]
 
-
-def test_a_mistake_before_there_is_a_plan_leaves_no_directory_behind(scene: Scene) -> None:
-    scene.write("images/base.yaml", "image: base\nfrom: nothing\n")
-    assert scene.periodic() == REFUSED
-    assert not scene.plan.exists()
-    scene.write("images/base.yaml", "image: base\nfrom: site\n")
-    assert scene.buildsys("plan", "demo").returncode == 0
-
-
-def test_interrupted(locked: Scene) -> None:
     locked.write("images/tool.yaml", "image: tool\nfrom: base\nsteps:\n  - run: sleep 60\n")
     log = locked.plan / "logs/tool.log"
     log.unlink()
@@ -140,6 +130,14 @@ def test_interrupted(locked: Scene) -> None:
     report = locked.report()
     assert (report["outcome"], report["blocked"]) == ("interrupted", ["tool", "below"])
     assert locked.store.buildah("containers", "--quiet").split() == []
+
+
+def test_a_mistake_before_there_is_a_plan_leaves_no_directory_behind(scene: Scene) -> None:
+    scene.write("images/base.yaml", "image: base\nfrom: nothing\n")
+    assert scene.periodic() == REFUSED
+    assert not scene.plan.exists()
+    scene.write("images/base.yaml", "image: base\nfrom: site\n")
+    assert scene.buildsys("plan", "demo").returncode == 0
 
 
 def test_without_a_lock_any_change_of_the_repository_builds(scene: Scene) -> None:
