@@ -66,7 +66,6 @@ def lock(
     from buildsys.lock.file import write
     from buildsys.lock.moved import moves, splits
     from buildsys.lock.places import lock_path
-    from buildsys.lock.present import present
 
     image_set, kept = choice.made(build_directory)
     names = _names(image_set, selection, update=update or only_check)
@@ -97,7 +96,7 @@ def lock(
     if also_fetch and path != kept:
         from buildsys.lock.pool import fill
 
-        fill(present(image_set, new.absent), new, places, store=store, say=say)
+        fill(image_set, new, places, store=store, say=say)
 
 
 def _names(image_set: ImageSet, selection: Selection, *, update: bool) -> frozenset[str] | None:
@@ -131,13 +130,11 @@ def _answer(
 ) -> Lock:
     from buildsys.lock.answers import require_answer
     from buildsys.lock.make import Wish, make_lock
-    from buildsys.lock.present import present
     from buildsys.lock.unmoved import unmoved
 
     if only_check and old is not None:
-        able = present(image_set, old.absent)
-        require_answer(able, old, "the lock")
-        if unmoved(able, old, places, store=store):
+        require_answer(image_set, old, "the lock")
+        if unmoved(image_set, old, places, store=store):
             return old
     moving = names if update or only_check else frozenset()
     return make_lock(image_set, places, Wish(old, moving), store=store)

@@ -60,20 +60,17 @@ class Locking:
     def _kept(self, image_set: ImageSet, build_directory: Path, path: Path) -> ImageSet:
         from buildsys.lock.apply import apply_lock
         from buildsys.lock.keep import kept_lock
-        from buildsys.lock.present import present
 
         lock = kept_lock(image_set, path, self.places(build_directory), store=store())
-        return apply_lock(present(image_set, lock.absent), lock)
+        return apply_lock(image_set, lock)
 
     def _written(self, image_set: ImageSet, build_directory: Path, path: Path) -> ImageSet:
         from buildsys.lock.answers import require_answer
         from buildsys.lock.apply import apply_lock
         from buildsys.lock.file import read
         from buildsys.lock.pool import fill
-        from buildsys.lock.present import present
 
         lock = read(path, image_set=image_set.name, site=image_set.site.name)
-        image_set = present(image_set, lock.absent)
         require_answer(image_set, lock, str(path))
         filled = fill(image_set, lock, self.places(build_directory), store=store(), say=say)
         return apply_lock(filled, lock)

@@ -9,6 +9,7 @@ from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot
 from buildsys.image import Image, ImageSet, ParentImage
 from buildsys.lock import asked
 from buildsys.lock.file import Lock, LockedImage, LockedStep
+from buildsys.lock.present import present
 
 Difference = tuple[Spot, str, str]
 """Where, what, and in which image (empty: in the site)."""
@@ -31,7 +32,8 @@ def require_answer(image_set: ImageSet, lock: Lock, path: str) -> None:
 
 
 def differences(image_set: ImageSet, lock: Lock) -> list[Difference]:
-    """What a set asks, and a lock does not answer."""
+    """What a set asks, and a lock does not answer. What cannot be built at the site asks nothing."""
+    image_set = present(image_set, lock.absent)
     found = [*_site(image_set, lock)]
     for image in image_set.images.values():
         found += [(spot, what, image.name) for spot, what in _image(image, lock)]

@@ -20,13 +20,16 @@ from buildsys.image import (
 )
 from buildsys.lock.bases import pinned
 from buildsys.lock.file import Lock, LockedStep
+from buildsys.lock.present import present
 
 
 def apply_lock(image_set: ImageSet, lock: Lock) -> ImageSet:
     """The set with a `Transaction` for each Bootstrap, Install and UpdateAll, and base images by digest.
 
-    The lock must answer the set as it is (see `buildsys.lock.answers`).
+    The lock must answer the set as it is (see `buildsys.lock.answers`). What cannot be built at the site is
+    left out.
     """
+    image_set = present(image_set, lock.absent)
     images = {name: _locked(image, lock) for name, image in image_set.images.items()}
     return replace(image_set, images=images, site=replace(image_set.site, locked=True))
 

@@ -101,7 +101,8 @@ def look_at(reference: str, digest: str, spot: Spot, store: str, cache: Path) ->
                     with (layers / layer["digest"].partition(":")[2]).open("rb") as stream:
                         _unpack(stream, made)
                 except tarfile.TarError as error:
-                    message = f"a layer of the base image {reference} cannot be read: {error}"
+                    why = str(error).splitlines()[0].rstrip(":")
+                    message = f"a layer of the base image {reference} cannot be read: {why}"
                     hint = "its layers must be tar archives, plain or packed by gzip"
                     raise Refused([Diagnostic(spot, "base-unreadable", message, hint)]) from error
             if not root.is_dir():

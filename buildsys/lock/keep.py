@@ -10,7 +10,6 @@ from buildsys.lock.answers import differences
 from buildsys.lock.file import Lock, read, write
 from buildsys.lock.make import Wish, make_lock
 from buildsys.lock.places import Places
-from buildsys.lock.present import present
 from buildsys.lock.solve import solver_hash
 
 
@@ -38,6 +37,5 @@ def still_good(image_set: ImageSet, path: Path) -> Lock | None:
         return None
     holds = {item.id: item.checksum for item in image_set.site.repositories}
     held = {name: item.sha256 for name, item in lock.repositories.items()}
-    image_set = present(image_set, lock.absent)
     same = lock.solver == solver_hash() and holds == held and not differences(image_set, lock)
     return lock if same else None

@@ -22,6 +22,7 @@ from buildsys.lock.fetch import Unfetched, fetch
 from buildsys.lock.file import Lock
 from buildsys.lock.keys import Keys
 from buildsys.lock.places import Places
+from buildsys.lock.present import present
 from buildsys.lock.refusals import Blame
 from buildsys.lock.signatures import is_whole, keyring
 from buildsys.lock.solve import ask, sources
@@ -35,13 +36,15 @@ Say = Callable[[str], None]
 def fill(image_set: ImageSet, lock: Lock, places: Places, *, store: str = "", say: Say) -> ImageSet:
     """Make sure that the pool has all that a plan of this set carries; the set comes back with its places.
 
-    `image_set` is resolved, and not locked yet. Nothing is fetched when nothing is missing.
+    `image_set` is resolved, and not locked yet; what cannot be built at the site is left out. Nothing is fetched
+    when nothing is missing.
 
     Raises:
         Refused: files cannot be fetched (`not-fetched`), are not there any more (`package-vanished`), are cut
             short (`package-truncated`), are not what the lock names (`wrong-checksum`), or are signed by
             nobody the site knows (`unknown-signer`). What is right has entered the pool all the same.
     """
+    image_set = present(image_set, lock.absent)
     filling = _Filling(image_set, lock, places, store)
     if any(filling.missing()) or not all(key.is_file() for key in filling.keys.files().values()):
         with _alone(places.pool):

@@ -13,6 +13,7 @@ from buildsys.lock.bases import digest_of
 from buildsys.lock.fetch import Unfetched, fetch
 from buildsys.lock.file import Lock
 from buildsys.lock.places import Places
+from buildsys.lock.present import present
 
 INDEX = "repodata/repomd.xml"
 
@@ -22,6 +23,7 @@ def unmoved(image_set: ImageSet, lock: Lock, places: Places, *, store: str) -> b
 
     What cannot be found out this way counts as moved: the solver will say what is wrong.
     """
+    image_set = present(image_set, lock.absent)
     site = image_set.site
     if site.host_repositories or {item.id for item in site.repositories} != lock.repositories.keys():
         return False

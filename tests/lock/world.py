@@ -117,7 +117,8 @@ class World:
 
     def lock(self, old: Lock | None = None, *moving: str, update: bool = False) -> Lock:
         """Lock it: anew, or with an older lock, of which some images move, or none, or with `update` all."""
-        return make_lock(self.resolved(), self.places, Wish(old, None if update else frozenset(moving)))
+        wish = Wish(old, None if update else frozenset(moving))
+        return make_lock(self.resolved(), self.places, wish, store=self.store)
 
     def fill(self, lock: Lock) -> ImageSet:
         """Fetch what a lock names."""
