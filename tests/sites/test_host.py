@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from buildsys.standins.busybox import find_busybox
 from tests.conftest import ROOT
+from tests.docs.pages import carry_out
 from tests.sites.conftest import Outcome
 from tests.sites.loopback import Web, web_server
 from tests.sites.packages import Key, make_key, make_package, make_repository, run
@@ -21,6 +23,7 @@ from tests.stores import Store, store
 
 pytestmark = pytest.mark.real
 
+PAGE = ROOT / "docs/how-to/build-from-host-repositories.md"
 SITE = """\
 site: far
 installer: dnf
@@ -79,27 +82,27 @@ class Host:
         ports = (web.address.rpartition(":")[2] for web in (self.certified, self.proxied))
         return (*SECRETS, *(f"127.0.0.1:{port}" for port in ports), str(self.place / "key"))
 
+    @property
+    def inside(self) -> list[str]:
+        """What stands before a command that runs on this host."""
+        folders = (str(self.place / "etc"), str(self.place / "work"))
+        return ["unshare", "--mount", "sh", "-c", IN_PLACE_OF_ETC, "sh", *folders]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
+            "BS_STORE": self.store.options,
+            "BS_PAUSE": "0",
+            "XDG_CACHE_HOME": str(self.place / "cache"),
+        }
+
     def run(self, *command: str | Path) -> Outcome:
         """Run a command on this host."""
         done = subprocess.run(
-            [
-                "unshare",
-                "--mount",
-                "sh",
-                "-c",
-                IN_PLACE_OF_ETC,
-                "sh",
-                self.place / "etc",
-                self.place / "work",
-                *command,
-            ],
+            [*self.inside, *command],
             cwd=ROOT,
-            env={
-                **{name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
-                "BS_STORE": self.store.options,
-                "BS_PAUSE": "0",
-                "XDG_CACHE_HOME": str(self.place / "cache"),
-            },
+            env=self.environment,
             check=False,
             text=True,
             stdout=subprocess.PIPE,
@@ -253,6 +256,15 @@ def test_out_of_reach_without_a_word_about_where(host: Host, built: tuple[Path, 
     assert ": the repository behind-a-certificate cannot be read\n" in log
     assert "  hint: it is one of this host: dnf makecache --repo behind-a-certificate\n" in log
     assert not [word for word in host.secrets if word in done.text + log]
+
+
+def test_the_page_does_what_it_says(host: Host, tmp_path: Path) -> None:
+    command = tmp_path / ".venv/bin/buildsys"
+    command.parent.mkdir(parents=True)
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(host.inside)} {ROOT}/.venv/bin/buildsys "$@"\n')
+    command.chmod(0o755)
+    wrong = carry_out(PAGE.read_text(), tmp_path, host.environment)
+    assert not wrong, "\n".join(wrong)
 
 
 def test_a_host_without_repositories(host: Host, built: tuple[Path, Outcome]) -> None:

@@ -20,8 +20,16 @@ yum_call() {
 
 yum_bootstrap() { yum_install "$@"; }
 
+# yum_settle: yum reads the database and then writes it. On overlay the first write moves a file from beneath, under
+# yum's hands, so all of them are moved up before it begins.
+yum_settle() {
+    # shellcheck disable=SC2016 # for the shell inside
+    within /bin/sh -c 'cd "$(rpm --eval "%{_dbpath}")" && for file in *; do [ ! -f "$file" ] || : >>"$file"; done'
+}
+
 # yum_install PACKAGE…
 yum_install() {
+    yum_settle
     from_repositories install "$@"
     yum_installed "$@"
 }
@@ -40,7 +48,10 @@ yum_installed() {
     return "$status"
 }
 
-yum_update() { from_repositories update; }
+yum_update() {
+    yum_settle
+    from_repositories update
+}
 
 # yum_remove [--optional] PACKAGE…
 yum_remove() {
@@ -57,7 +68,9 @@ yum_remove() {
             return 1
         fi
     done
-    ((${#present[@]} == 0)) || yum_call --cacheonly remove "${present[@]}"
+    ((${#present[@]})) || return 0
+    yum_settle
+    yum_call --cacheonly remove "${present[@]}"
 }
 
 yum_import_key() { within rpm --import "$1"; }
