@@ -28,8 +28,11 @@ from tests.stores import Store, store
 
 pytestmark = pytest.mark.real
 
-NAMES = ("ground", "good", "cracked", "forged", "bare")
-FALLS = "-p <lua>\nerror('it does not fit')"
+NAMES = ("ground", "good", "cracked", "forged", "bare", "nosy")
+SCRIPTLETS = {
+    "cracked": "-p <lua>\nerror('it does not fit')",
+    "nosy": "-p <lua>\nlocal see = os.getenv\nio.open('/seen', 'w'):write(tostring(see('http_proxy')), tostring(see('HOSTNAME')))",
+}
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ def quarry(tmp_path_factory: pytest.TempPathFactory) -> Quarry:
     folder = place / "stones"
     folder.mkdir()
     key, stranger = make_key(place / "key", "quarry"), make_key(place / "stranger", "stranger")
-    made = {name: make_package(folder, name, post=FALLS if name == "cracked" else "") for name in NAMES}
-    key.sign(made["ground"], made["good"], made["cracked"])
+    made = {name: make_package(folder, name, post=SCRIPTLETS.get(name, "")) for name in NAMES}
+    key.sign(*(made[name] for name in ("ground", "good", "cracked", "nosy")))
     stranger.sign(made["forged"])
     make_repository(folder)
     return Quarry(folder, key.public)
@@ -134,6 +137,21 @@ def test_a_file_that_is_not_the_locked_one(quarry: Quarry, stone_store: Store, t
         "error: a package of the pool is not the one the lock names\n"
         in (build_.plan / "logs/good.log").read_text()
     )
+
+
+@pytest.mark.parametrize("locked", [False, True], ids=["dnf", "rpm"])
+def test_scriptlets_know_nothing_of_the_host(
+    quarry: Quarry,
+    stone_store: Store,
+    tmp_path: Path,
+    locked: bool,  # noqa: FBT001 - a parameter of pytest
+) -> None:
+    done_by = Build(tmp_path / "plan", stone_store)
+    images = recipes(quarry, ("nosy",), locked=locked)
+    done_by.compile(image_set(tmp_path, images, at=site(repositories=(quarry.repository,), locked=locked)))
+    done_by.built(http_proxy="http://secret.example", HOSTNAME="somewhere")
+    with done_by.mounted("localhost/tests/t-nosy:1") as root:
+        assert (root / "seen").read_text() == "nilnil"
 
 
 @pytest.mark.parametrize("locked", [False, True], ids=["dnf", "rpm"])

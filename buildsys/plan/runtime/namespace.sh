@@ -66,24 +66,31 @@ if [[ $mode != inside ]]; then
     mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys" 2>/dev/null || mount --rbind /sys "$root/sys"
 fi
 
-status=0
-if [[ $mode == beside ]]; then
-    "$@" || status=$?
-else
-    # Of the host's environment only the way to the network goes in, and only to whom has the network.
-    while IFS= read -r name; do
-        [[ $name == SOURCE_DATE_EPOCH || ${ONLINE-} == 1 && ${name,,} =~ ^(http|https|ftp|all|no)_proxy$ ]] ||
-            declare +x "$name"
-    done < <(compgen -e)
-    export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C TZ=UTC
-    if [[ $mode == inside ]]; then
-        set -- /bin/sh -eu /dev/buildsys/scratch/inside
-    elif [[ ${ONLINE-} == 1 ]]; then
-        borrow /etc/resolv.conf
-        borrow /etc/hosts
-    fi
-    enter "$@" || status=$?
+# Of the host's environment only what serves the network goes in, and only to whom has the network.
+if [[ $mode != beside ]]; then
+    HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 fi
+while IFS= read -r name; do
+    case $name in
+        PATH | HOME | SOURCE_DATE_EPOCH | BS_DNF_PLUGINS) continue ;;
+        *_proxy | *_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | CURL_CA_BUNDLE) [[ ${ONLINE-} != 1 ]] || continue ;;
+    esac
+    declare +x "$name"
+done < <(compgen -e)
+export HOME PATH LC_ALL=C TZ=UTC
+
+status=0
+case $mode in
+    beside) "$@" || status=$? ;;
+    inside) enter /bin/sh -eu /dev/buildsys/scratch/inside || status=$? ;;
+    within)
+        if [[ ${ONLINE-} == 1 ]]; then
+            borrow /etc/resolv.conf
+            borrow /etc/hosts
+        fi
+        enter "$@" || status=$?
+        ;;
+esac
 
 if ((${#borrowed[@]})); then
     umount "${borrowed[@]}"
