@@ -29,10 +29,12 @@ from tests.stores import Store, store
 pytestmark = pytest.mark.real
 
 NAMES = ("ground", "good", "cracked", "forged", "bare", "nosy")
-SCRIPTLETS = {
-    "cracked": "-p <lua>\nerror('it does not fit')",
-    "nosy": "-p <lua>\nlocal see = os.getenv\nio.open('/seen', 'w'):write(tostring(see('http_proxy')), tostring(see('HOSTNAME')))",
-}
+SEE = """\
+-p <lua>
+local file = io.open('/seen', 'w')
+for _, name in ipairs({'http_proxy', 'HOSTNAME'}) do file:write(tostring(os.getenv(name))) end
+"""
+SCRIPTLETS = {"cracked": "-p <lua>\nerror('it does not fit')", "nosy": SEE}
 
 
 @dataclass(frozen=True)
