@@ -79,7 +79,7 @@ def lock(
     places = Locking(pool=pool).places(build_directory)
     new = _answer(image_set, old, places, names, update=update, only_check=only_check, store=store)
     moved = moves(old, new)
-    _show(moved, splits(new), as_json=as_json)
+    _show(moved, () if only_check else splits(new), as_json=as_json)
     for name, reason in sorted(new.absent.items()):
         say(f"note: {name} cannot be built at the site {image_set.site.name}: {reason}")
     if only_check:

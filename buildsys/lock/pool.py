@@ -36,8 +36,8 @@ Say = Callable[[str], None]
 def fill(image_set: ImageSet, lock: Lock, places: Places, *, store: str = "", say: Say) -> ImageSet:
     """Make sure that the pool has all that a plan of this set carries; the set comes back with its places.
 
-    `image_set` is resolved, and not locked yet; what cannot be built at the site is left out. Nothing is fetched
-    when nothing is missing.
+    `image_set` is resolved, and not locked yet; what cannot be built at the site is left out. Nothing is
+    fetched when nothing is missing.
 
     Raises:
         Refused: files cannot be fetched (`not-fetched`), are not there any more (`package-vanished`), are cut
@@ -111,9 +111,9 @@ class _Filling:
     def run(self, say: Say) -> None:
         """Bring what is missing."""
         packages, urls = self.missing()
-        if packages or urls:
-            size = sum(item.size for item in packages)
-            say(f"fetching {len(packages)} packages ({size / 2**20:.1f} MiB) and {len(urls)} downloads")
+        size = f"{sum(item.size for item in packages) / 2**20:.1f} MiB"
+        if what := [*_count(len(packages), f"package{{}} ({size})"), *_count(len(urls), "download{}")]:
+            say(f"fetching {' and '.join(what)}")
         with ThreadPoolExecutor(AT_ONCE) as workers:
             list(workers.map(self._download, urls))
             if self._set.site.host_repositories:
@@ -210,6 +210,10 @@ class _Filling:
     def _admit(self, part: Path, package: LockedPackage) -> None:
         part.chmod(0o444)
         part.replace(self._places.package(package))
+
+
+def _count(number: int, things: str) -> list[str]:
+    return [f"{number} {things.format('' if number == 1 else 's')}"] if number else []
 
 
 def _sha256(path: Path) -> str:

@@ -125,7 +125,7 @@ def test_fetch_fills_the_pool_and_a_plan_then_needs_no_network(world: World) -> 
     done = world.buildsys("lock", "demo/", "--fetch", "--pool", "elsewhere")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         0,
-        "fetching 5 packages (0.0 MiB) and 0 downloads",
+        "fetching 5 packages (0.0 MiB)",
     )
     world.server.asked.clear()
     assert world.buildsys("plan", "demo/", BS_POOL="elsewhere").returncode == 0
