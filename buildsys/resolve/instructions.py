@@ -213,7 +213,10 @@ def _download(step: written.Download, at: Place) -> image.Download:
     checksum = at.check("sha256", syntax.sha256, step.sha256)
     known = at.around.checksums
     if known is not None and url in known:
-        checksum = known[url]
+        if checksum and known[url] not in {"", checksum}:
+            message = f"this is not the checksum that the site has of {url}"
+            at.note("sha256", ("wrong-checksum", message, f"there it is {known[url]}"))
+        checksum = checksum or known[url]
     elif known is not None and step.sha256 is None:
         hint = "write sha256: here, or under downloads: in the site"
         at.note("download", ("missing-checksum", f"the download {url} has no checksum", hint))

@@ -228,14 +228,19 @@ class _Resolver:
                 if place.file is not None:
                     message = f"the download '{url}' is either a file or comes from a url"
                     self._notes.problem(path, ("site-mismatch", message, "write one of them"), key=True)
+            file = Path(files[url]) if url in files else None
+            actual = hashlib.sha256(file.read_bytes()).hexdigest() if file and file.is_file() else ""
             if place.sha256 is not None:
                 checksums[url] = place.sha256
+                if actual not in {"", place.sha256}:
+                    message = f"this is not the checksum of {file}"
+                    self._notes.problem((*path, "sha256"), ("wrong-checksum", message, f"it is {actual}"))
             elif place.unverified:
                 checksums[url] = ""
                 self._sentences.append(f"the download {url} is not verified")
-            elif place.file and not place.file.startswith("/") and Path(files[url]).is_file():
+            elif actual and place.file and not place.file.startswith("/"):
                 # A file of the set is as trusted as the recipe beside it.
-                checksums[url] = hashlib.sha256(Path(files[url]).read_bytes()).hexdigest()
+                checksums[url] = actual
         return files, addresses, checksums
 
     def _gems(self) -> tuple[str, ...]:
