@@ -30,7 +30,9 @@ container_end() {
     [[ -n ${CONTAINER-} ]] || return 0
     sources_close
     if [[ -e $STATE/working.$IMAGE ]]; then
-        command buildah "${STORE[@]}" rm "$CONTAINER" >/dev/null 2>&1 || return 0
+        # One that cannot be removed keeps its marker for the next run; one that was not begun has none to keep.
+        command buildah "${STORE[@]}" rm "$CONTAINER" >/dev/null 2>&1 ||
+            ! command buildah "${STORE[@]}" inspect --type container "$CONTAINER" >/dev/null 2>&1 || return 0
         rm -f "$STATE/working.$IMAGE"
     fi
     if [[ -n ${SCRATCH-} ]]; then rm -rf "$SCRATCH"; fi
