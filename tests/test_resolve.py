@@ -390,13 +390,14 @@ def test_names_and_tags_never_reach_what_an_image_is(app: App) -> None:
 
 # Sites --------------------------------------------------------------------------------------------
 
+MADE = hashlib.sha256(b"downloads/made").hexdigest()
 STANDS_IN = SITE + (
     "stand-ins: standins/packages.yaml\nrelease: '7'\nrepositories:\n"
     "  made: {directory: '{{ stand_ins }}/repo', key: '{{ stand_ins }}/keys/KEY'}\n"
     "  far: {url: 'https://example.org/r', gpgcheck: false}\n"
     "left-out: {testing: not signed}\n"
     "downloads:\n"
-    "  https://example.org/made: {file: '{{ stand_ins }}/downloads/made', sha256: '" + "1" * 64 + "'}\n"
+    "  https://example.org/made: {file: '{{ stand_ins }}/downloads/made', sha256: '" + MADE + "'}\n"
     "  https://example.org/own: {file: files/own}\n"
     "  https://example.org/far: {unverified: true}\n"
     "gems: '{{ stand_ins }}/gems'\n"
@@ -452,7 +453,7 @@ def test_a_site_with_its_stand_ins(resolved: Resolved, stand_ins: Path) -> None:
         ),
     )  # fmt: skip
     sums = [step.sha256 for step in image_set.images["app"].instructions if isinstance(step, im.Download)]
-    assert sums == ["1" * 64, hashlib.sha256(b"own").hexdigest(), ""]
+    assert sums == [MADE, hashlib.sha256(b"own").hexdigest(), ""]
 
 
 def test_a_site_without_its_stand_ins_is_enough_to_look_at_a_set(resolved: Resolved) -> None:
