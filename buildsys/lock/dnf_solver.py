@@ -32,13 +32,19 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="buildsys-lock-") as work:
             answer = fetch(request, work) if "fetch" in request else Solving(request, work).answer()
-    except (dnf.exceptions.RepoError, dnf.exceptions.DownloadError) as error:
+    except dnf.exceptions.Error as error:
         answer = {"unreachable": " ".join(str(error).split())}
+    except Unreadable as error:
+        answer = {"unreadable": str(error)}
     json.dump(answer, answer_to)
     answer_to.flush()
 
 
 # ── repositories ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Unreadable(Exception):  # noqa: N818 - reads as what happened
+    """A package database that is there, and of which rpm makes nothing; carries its root."""
 
 
 def open_base(request: Row, work: str, root: str = "") -> Any:
@@ -68,7 +74,13 @@ def open_base(request: Row, work: str, root: str = "") -> Any:
         # What counts is what they hold now.
         repository._repo.expire()  # noqa: SLF001
         repository.skip_if_unavailable = False
-    base.fill_sack(load_system_repo=bool(root))
+    try:
+        base.fill_sack(load_system_repo=bool(root))
+    except OSError as error:
+        raise Unreadable(root) from error
+    if root and not hawkey.Query(base.sack).installed():
+        # rpm says so on stderr, and goes on with an empty database.
+        raise Unreadable(root)
     return base
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.graph import ImageGraph
 from buildsys.image import BaseImage, Image, ImageSet, LockedPackage, ParentImage
-from buildsys.lock.asked import asked, package_steps, payloads
+from buildsys.lock.asked import asked, bases, package_steps, payloads
 from buildsys.lock.bases import DATABASES, Base
 from buildsys.lock.file import LockedImage, LockedStep, Metadata
 from buildsys.lock.refusals import problems
@@ -64,11 +64,13 @@ def solve(image_set: ImageSet, question: Question) -> Answer:
 
     Raises:
         Refused: a repository cannot be reached (`repository-unreachable`) or is not fit for a lock
-            (`repository-unfit`); a package is in none (`package-missing`, at the recipe's line), cannot be
-            installed with the others (`package-unsolvable`), is held but gone (`package-vanished`), or cannot
-            be held (`lock-held`).
+            (`repository-unfit`); rpm cannot read a base image's database (`base-unreadable`); a package is in no
+            repository (`package-missing`, at the recipe's line), cannot be installed with the others
+            (`package-unsolvable`), is held but gone (`package-vanished`), or cannot be held (`lock-held`).
     """
     answer = ask(_request(image_set, question))
+    if "unreadable" in answer:
+        raise Refused([_unreadable(image_set, question, answer["unreadable"])])
     if answer["problems"]:
         raise Refused(problems(image_set, answer["problems"]))
     found = Answer(
@@ -174,6 +176,14 @@ def _image(image: Image, transactions: list[list[dict[str, Any]]]) -> LockedImag
         image.parent.name if isinstance(image.parent, ParentImage) else "",
         tuple(LockedStep(asked(step), tuple(LockedPackage(**row) for row in rows)) for step, rows in steps),
     )
+
+
+def _unreadable(image_set: ImageSet, question: Question, root: str) -> Diagnostic:
+    names = {str(base.root.absolute()): reference for reference, base in question.bases.items()}
+    reference = names[root]
+    message = f"rpm of this host cannot read the package database of the base image {reference}"
+    hint = f"`rpm --root {root} -qa` says more; a host with another rpm may read it: lock there"
+    return Diagnostic(bases(image_set)[reference], "base-unreadable", message, hint)
 
 
 def _refuse_weak(answer: Answer) -> None:
