@@ -64,8 +64,8 @@ def solve(image_set: ImageSet, question: Question) -> Answer:
 
     Raises:
         Refused: a repository cannot be reached (`repository-unreachable`) or is not fit for a lock
-            (`repository-unfit`); rpm cannot read a base image's database (`base-unreadable`); a package is in no
-            repository (`package-missing`, at the recipe's line), cannot be installed with the others
+            (`repository-unfit`); rpm cannot read a base image's database (`base-unreadable`); a package is in
+            no repository (`package-missing`, at the recipe's line), cannot be installed with the others
             (`package-unsolvable`), is held but gone (`package-vanished`), or cannot be held (`lock-held`).
     """
     answer = ask(_request(image_set, question))
