@@ -9,6 +9,8 @@ if [[ $HOST == 1 ]]; then
     CACHE=${BS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/buildsys}/host
 else
     CACHE=${BS_CACHE:-$STATE/cache}/$INSTALLER
+    # Between plans: yum tells repositories apart by their ids, which say nothing of where they are.
+    [[ -z ${BS_CACHE-} || ! -e $PLAN/repositories ]] || CACHE+=-$(sha256sum <"$PLAN/repositories" | cut -c-12)
 fi
 
 # fetch URL FILE: by curl; a file is there whole or not at all.
@@ -32,7 +34,7 @@ fill_cache() {
     if [[ -z ${BS_LISTING-} || ! $looked -nt $BS_LISTING ]]; then
         "${INSTALLER}_call" "cache=$CACHE" clean expire-cache && : >"$looked"
     fi
-    ONLINE=1 "$@" {lock}>&- || status=$?
+    ONLINE=1 "$@" || status=$?
     if ((status == 0)); then
         rm -rf "$SCRATCH/cache"
         cp -al "$CACHE" "$SCRATCH/cache" 2>/dev/null || { rm -rf "$SCRATCH/cache" && cp -a "$CACHE" "$SCRATCH/cache"; }
