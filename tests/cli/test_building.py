@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -156,7 +157,9 @@ def test_the_run_gets_signals_as_a_shell_expects_them(buildsys: Run, fake: Fake,
         f"grep SigIgn /proc/self/status >{here}/ignored",
     )
     assert buildsys("build", "tiny").returncode == 0
-    assert int((here / "ignored").read_text().split()[1], 16) == 0
+    ignored = int((here / "ignored").read_text().split()[1], 16)
+    # What whoever started the tests ignores is none of Python's doing.
+    assert not ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)
 
 
 def test_the_run_shares_the_job_server_of_the_make_that_called(
