@@ -101,3 +101,5 @@ class ImageSet:
     site: Site
     images: Mapping[str, Image]
     profiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    traits: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """File of each trait -> hash of what it says, comments and places left out."""

@@ -64,7 +64,8 @@ def compile_plan(image_set: ImageSet) -> Plan:
     links |= {f"pool/gems/{Path(path).name}": Path(path) for path in gems.values()}
     names = {gem: Path(path).name for gem, path in gems.items()}
     hashes = {Path(path).name: file_hash(path) for path in gems.values()}
-    carried = Carried(context, downloads, names, hashes)
+    keys = {item.id: _key_said(item, site) for item in site.repositories}
+    carried = Carried(context, downloads, names, hashes, keys)
 
     runtime = {path.name: path.read_text("utf-8") for path in sorted(RUNTIME.glob("*.sh"))}
     changing = hashlib.sha256()
@@ -78,6 +79,7 @@ def compile_plan(image_set: ImageSet) -> Plan:
     texts = {f"lib/{name}": text for name, text in runtime.items()}
     texts |= {f"steps/{step.image.name}.sh": step.script for step in steps}
     texts |= {f"keys/{step.image.name}": step.key for step in steps}
+    texts |= {f"places/{step.image.name}": step.places for step in steps}
     texts["Makefile"] = makefile.front(image_set)
     remaining = graph.remaining(_weights(image_set))
     texts["images.mk"] = makefile.rules(steps, sorted(remaining, key=lambda name: (-remaining[name], name)))
@@ -290,6 +292,17 @@ def _key(repository: Repository, site: Site) -> str:
     if "://" in repository.key or (site.inside and not site.locked and repository.key.startswith("/")):
         return repository.key
     return "carried"
+
+
+def _key_said(repository: Repository, site: Site) -> str:
+    """A repository's key as a build key's input: its content where that is known, else where it is."""
+    match _key(repository, site):
+        case "none":
+            return ""
+        case "carried":
+            return file_hash(repository.key)
+        case where:
+            return where
 
 
 def file_hash(path: str) -> str:

@@ -16,7 +16,7 @@ from buildsys.plan.compile import Plan
 MARK = ".buildsys-plan"
 """Says that a directory is ours to rewrite, and which layout it has."""
 LAYOUT = "1\n"
-OURS = ("steps", "keys", "lib", "context", "pool")
+OURS = ("steps", "keys", "places", "lib", "context", "pool")
 """Folders in which a file the plan no longer names is removed."""
 
 

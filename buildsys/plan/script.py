@@ -7,12 +7,12 @@ which verb of `plan/runtime` says an instruction, and in which order.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from buildsys.command import Command, assignment, call, comment, fragment, heredoc, word, words
+from buildsys.command import Command, assignment, call, comment, fragment, heredoc, word
+from buildsys.diagnostics import Spot
 from buildsys.image import (
     Account,
     AppendFile,
@@ -40,7 +40,7 @@ from buildsys.image import (
     LockedPackage,
     MakeDirectory,
     MovePath,
-    OciConfig,
+    PackageName,
     ParentImage,
     RemovePath,
     ReplaceLines,
@@ -55,6 +55,7 @@ from buildsys.image import (
     WriteRepository,
 )
 from buildsys.packages import MANAGERS, PackageInstruction
+from buildsys.plan.configuration import configure, field_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ class Carried:
     """Gem as a recipe names it -> file name in the pool."""
     gem_hashes: Mapping[str, str]
     """File name in the pool -> SHA-256."""
+    keys: Mapping[str, str]
+    """Repository -> SHA-256 of its key, or where the key is, if not in the pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,8 @@ class Step:
     script: str
     key: str
     """The static inputs of the build key, a line each; see plan/runtime/freshness.sh."""
+    places: str
+    """Where they were written, a line each, for the words of a reason; see plan/runtime/reason.sh."""
     uses_run: bool
 
 
@@ -109,11 +114,11 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
     ]
     tail = ["", '. "${0%/*}/../plan.env"', '. "${0%/*}/../lib/step.sh"', ""]
     script = "\n".join([*head, "", *fragment("build", body), *tail])
-    return Step(image, script, writer.key(image, base, runtime), writer.uses_run)
+    return Step(image, script, writer.key(image, base, runtime), writer.where(image, base), writer.uses_run)
 
 
 class _Writer:
-    """Walks the instructions of one image once; keeps the commands for the key."""
+    """Walks the instructions of one image once; keeps what it says for the key, and where it stands."""
 
     def __init__(self, image_set: ImageSet, carried: Carried) -> None:
         self.set = image_set
@@ -122,6 +127,7 @@ class _Writer:
         self.packages: dict[str, LockedPackage] = {}
         self.gems: set[str] = set()
         self.commands: list[Command] = []
+        self.places: list[tuple[str, ...]] = []
         self.uses_packages = False
         self.uses_run = False
 
@@ -143,7 +149,7 @@ class _Writer:
         options = configure(image.config)
         if options:
             yield Command(("at", str(image.spot))).text()
-            yield from self._configure(options)
+            yield from self._configure(image, options)
 
     def key(self, image: Image, base: str, runtime: str) -> str:
         """The static inputs: commands without Spots, packages or repositories, format, epoch, runtime."""
@@ -155,16 +161,46 @@ class _Writer:
             for item in self.packages.values()
         ]
         lines += [f"gem {file} {self.carried.gem_hashes[file]}" for file in sorted(self.gems)]
-        if self.uses_packages and not self.set.site.locked:
-            site = self.set.site
-            lines.append(f"installer {site.installer}")
-            lines += [f"repository {item.id} {item.checksum or item.url}" for item in site.repositories]
-            if site.host_repositories:
-                lines.append("repository host")
+        lines += list(self._origin()) if self.uses_packages else []
         lines += [f"base {base}"] if base else []
         lines += [f"empty {image.name}"] if isinstance(image.parent, EmptyRoot) else []
         lines += [f"format {self.set.format}", f"epoch {self.set.epoch}", f"runtime {runtime}"]
         return "\n".join(lines) + "\n"
+
+    def _origin(self) -> Iterator[str]:
+        """Who installs packages, and without a lock from where."""
+        site = self.set.site
+        inside = " inside" if site.inside else ""
+        if site.locked:
+            yield f"installer {installer(site)}{inside}"
+            return
+        yield f"installer {site.installer}{inside}" + (f" release {site.release}" if site.release else "")
+        for item in site.repositories:
+            key = self.carried.keys.get(item.id, "")
+            yield f"repository {item.id} {item.checksum or item.url}" + (f" key {key}" if key else "")
+        if site.host_repositories:
+            yield "repository host"
+
+    def where(self, image: Image, base: str) -> str:
+        """Where each command of the key was written, a line each; then the parent, and the traits used.
+
+        Tabs part a line: each package has a place of its own; a file of the set, its mode and its path.
+        """
+        kind, parent = (
+            ("image", image.parent.name) if isinstance(image.parent, ParentImage) else ("base", base)
+        )
+        files = {place[0].rsplit(":", 2)[0] for place in self.places}
+        lines = [
+            *self.places,
+            ("from", str(image.parent_spot), kind, parent),
+            *(("trait", digest, file) for file, digest in self.set.traits.items() if file in files),
+        ]
+        return "".join("\t".join(" ".join(part.split()) for part in line) + "\n" for line in lines)
+
+    def _keep(self, command: Command, *places: str) -> None:
+        """Keep a command for the key; `places` when they are not just its own."""
+        self.commands.append(command)
+        self.places.append(places or (str(command.spot),))
 
     def _sources(self, image: Image) -> Iterator[str]:
         """Open what is copied from first, so that it splits no stretch of data instructions."""
@@ -189,12 +225,11 @@ class _Writer:
                 last = str(command.spot)
                 lines.append(Command(("at", last)).text())
             lines.append(command.text())
-        self.commands += data
         data.clear()
         yield from heredoc("inside", lines)
 
     def _outside(self, command: Command) -> Iterator[str]:
-        self.commands.append(command)
+        self._keep(command)
         yield from self._said(command)
 
     def _said(self, command: Command) -> Iterator[str]:
@@ -205,12 +240,13 @@ class _Writer:
         self.uses_packages = True
         command = self.manager.command(step)
         if isinstance(step, Bootstrap | Install):
-            self.commands.append(command)
+            self._keep(command, *_places(step.spot, step.packages))
             yield Command(("at", str(step.spot))).text()
             yield from call(command.argv[0], ((item.name, str(item.spot)) for item in step.packages))
         elif isinstance(step, Transaction):
             # Which builds of them is said by the lines of the packages themselves.
-            self.commands.append(Command((command.argv[0], *(item.name for item in step.requested))))
+            said = Command((command.argv[0], *(item.name for item in step.requested)))
+            self._keep(said, *_places(step.spot, step.requested))
             self.packages |= {item.file: item for item in step.packages}
             if step.packages:
                 spots = {item.name: str(item.spot) for item in step.requested}
@@ -225,8 +261,9 @@ class _Writer:
         limit = ("--open-files", str(step.open_files)) if step.open_files else ()
         yield from self._outside(Command(("run", *limit, *step.argv), step.spot))
 
-    def _configure(self, options: list[tuple[str, str]]) -> Iterator[str]:
-        self.commands += [Command(("configure", *option)) for option in options]
+    def _configure(self, image: Image, options: list[tuple[str, str]]) -> Iterator[str]:
+        for option in options:
+            self._keep(Command(("configure", *option)), str(image.spots.get(field_of(*option), image.spot)))
         yield "configure \\"
         for index, (flag, value) in enumerate(options):
             yield f"    {flag} {word(value)}" + (" \\" if index < len(options) - 1 else "")
@@ -234,8 +271,13 @@ class _Writer:
     def _data(self, step: Instruction) -> Iterator[Command]:
         """One data instruction as verbs of plan/runtime/inside.sh."""
         optional = ("optional",) if getattr(step, "optional", False) else ()
+        if isinstance(step, CopyContext):
+            yield from self._context(step)
+            return
         for argv in self._verbs(step):
-            yield Command((*optional, *argv), step.spot)
+            command = Command((*optional, *argv), step.spot)
+            self._keep(command)
+            yield command
 
     def _source(self, step: Instruction) -> tuple[str, ...] | None:
         """What must be opened before a data instruction can copy from it."""
@@ -276,8 +318,6 @@ class _Writer:
                 yield ("payload", step.mode, step.owner, step.package.name, step.source, step.to)
             case CopyImage():
                 yield ("other", step.mode, step.owner, step.image, step.source, step.to)
-            case CopyContext():
-                yield from self._context(step)
             case Download():
                 to = step.to + step.url.rsplit("/", 1)[-1] if step.to.endswith("/") else step.to
                 mode = _mode(step.mode, "644")
@@ -312,15 +352,21 @@ class _Writer:
                 yield ("change_account", step.name, step.home, step.shell, *step.groups)
             case Bootstrap() | Install() | Transaction() | Uninstall() | UpdateAll() | ImportKey() | Run():
                 raise AssertionError(f"{step} is no data instruction")
+            case CopyContext():
+                raise AssertionError(f"{step} is said file by file")
             case _:
                 assert_never(step)
 
-    def _context(self, step: CopyContext) -> Iterator[tuple[str, ...]]:
+    def _context(self, step: CopyContext) -> Iterator[Command]:
         name = step.source.rstrip("/").rsplit("/", 1)[-1]
         for item in self.carried.context[step.source]:
             to = step.to + name if step.to.endswith("/") else step.to
             to = f"{step.to.rstrip('/')}/{item.path}" if item.path else to
-            yield ("context", _mode(step.mode, item.mode), step.owner, item.hash, to)
+            argv = ("context", _mode(step.mode, item.mode), step.owner, item.hash, to)
+            command = Command(argv, step.spot)
+            file = f"files/{step.source.rstrip('/')}" + (f"/{item.path}" if item.path else "")
+            self._keep(command, str(step.spot), item.mode, file)
+            yield command
 
 
 def installer(site: Site) -> str:
@@ -331,6 +377,10 @@ def installer(site: Site) -> str:
 def _fetched(step: Download) -> str:
     """The name of what the plan fetches by itself: its checksum, or where nobody knows one, its URL's."""
     return step.sha256 or f"url-{hashlib.sha256(step.url.encode()).hexdigest()}"
+
+
+def _places(spot: Spot, packages: Iterable[PackageName]) -> tuple[str, ...]:
+    return (str(spot), *(str(item.spot) for item in packages))
 
 
 def _evr(item: LockedPackage) -> str:
@@ -351,50 +401,3 @@ def _recursive(step: ChangeMode | ChangeOwner | RemovePath) -> tuple[str, ...]:
 
 def _account(item: Account) -> tuple[str, ...]:
     return ("account", item.name, str(item.uid), str(item.gid), item.home, item.shell, *item.groups)
-
-
-def configure(config: OciConfig) -> list[tuple[str, str]]:
-    """The options of `buildah config` that say this configuration; lists as JSON, which it takes for argv."""
-    options: list[tuple[str, str]] = []
-    if config.user is not None:
-        options.append(("--user", config.user))
-    if config.entrypoint is not None:
-        options.append(("--entrypoint", json.dumps(list(config.entrypoint))))
-    if config.cmd is not None:
-        options.append(("--cmd", json.dumps(list(config.cmd))))
-    if config.workdir is not None:
-        options.append(("--workingdir", config.workdir))
-    if config.stop_signal is not None:
-        options.append(("--stop-signal", config.stop_signal))
-    if config.healthcheck is not None:
-        check = config.healthcheck
-        # The value is split as by a shell; all of a CMD-SHELL is one word.
-        options.append(("--healthcheck", words(check.command)))
-        for flag, value in (
-            ("--healthcheck-interval", check.interval),
-            ("--healthcheck-timeout", check.timeout),
-            ("--healthcheck-start-period", check.start_period),
-        ):
-            if value:
-                options.append((flag, f"{value:g}s"))
-        if check.retries:
-            options.append(("--healthcheck-retries", str(check.retries)))
-    options += _env(config)
-    options += [("--label", f"{name}={value}") for name, value in sorted(config.labels.items())]
-    options += [("--annotation", f"{name}={value}") for name, value in sorted(config.annotations.items())]
-    options += [("--volume", _csv(path)) for path in config.volumes]
-    options += [("--port", port) for port in config.ports]
-    return options
-
-
-def _csv(value: str) -> str:
-    """One value for an option that takes a line of CSV."""
-    return '"' + value.replace('"', '""') + '"' if set(value) & set(',"') else value
-
-
-def _env(config: OciConfig) -> Iterator[tuple[str, str]]:
-    """`--env` expands `$NAME` from what is set so far and has no escape: set to `$`, NAME stands for it."""
-    for name, value in sorted(config.env.items()):
-        if "$" in value:
-            yield ("--env", f"{name}=$")
-        yield ("--env", f"{name}={value.replace('$', f'${{{name}}}')}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +76,11 @@ def spot_of(file: str, position: int) -> Spot:
 def is_template(text: str) -> bool:
     """Whether a text holds something to fill in."""
     return "{{" in text or "{%" in text
+
+
+def said(written: Written) -> str:
+    """Hash of what a piece says, whatever its comments, its places and the order of its keys."""
+    return hashlib.sha256(json.dumps(written.data, sort_keys=True).encode()).hexdigest()
 
 
 def strings(data: Any) -> Iterator[str]:

@@ -12,6 +12,7 @@ from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
 from buildsys.recipe import schema
 from buildsys.recipe.collecting import collector_resting
 from buildsys.recipe.library import Library, Source
+from buildsys.recipe.written import said
 from buildsys.resolve import overlay
 from buildsys.resolve.context import Context
 from buildsys.resolve.draft import Draft, check_draft
@@ -97,6 +98,9 @@ class _Resolver:
                 for name, item in images.items()
             },
             profiles=members,
+            traits={
+                trait.written.file: said(trait.written) for _, trait in sorted(self._library.traits.items())
+            },
         )
 
     def _image(self, name: str, source: Source[schema.Recipe], header: Header) -> image.Image | None:

@@ -9,7 +9,7 @@
 # decide: sets KEY, DECISION (fresh | renamed | stale), REASON in words, and ID when there is one. Changes nothing.
 # `renamed`: the image is there under its key, only its reference names another or none.
 decide() {
-    local read_id name
+    local read_id name held
     INPUTS=$(<"$PLAN/keys/$IMAGE")
     STAMP=$(sha256sum <"$PLAN/keys/$IMAGE")
     STAMP=${STAMP::16}
@@ -22,7 +22,8 @@ decide() {
         INPUTS+=$'\n'"image $name $read_id"
     done
     # What repositories elsewhere held when the run began.
-    if [[ $INPUTS == *$'\nrepository '* && -s $STATE/repositories ]]; then INPUTS+=$'\n'$(<"$STATE/repositories"); fi
+    held=${BS_REPOSITORIES:-$STATE/repositories}
+    if [[ $INPUTS == *$'\nrepository '* && -s $held ]]; then INPUTS+=$'\n'$(<"$held"); fi
     KEY=$(printf '%s\n' "$INPUTS" | sha256sum)
     KEY=${KEY%% *}
     KEY_NAME=localhost/buildsys-key/$SET/$IMAGE:$KEY
@@ -39,6 +40,10 @@ decide() {
     DECISION=fresh REASON='nothing changed'
     if [[ $(image_id "$REFERENCE") != "$ID" ]]; then
         DECISION=renamed REASON='its name moved elsewhere; the image itself is in the store, under its key'
+        # It was not moved by others: it went on to what was built from other inputs.
+        if [[ -s $STATE/$IMAGE.inputs && $INPUTS != "$(<"$STATE/$IMAGE.inputs")" ]]; then
+            REASON='built from these inputs before; its name returns to that image'
+        fi
     fi
 }
 
@@ -80,75 +85,12 @@ base_image_id() {
     printf '%s' "$id"
 }
 
-# why_stale: the inputs of now beside those of the last build, in words.
-why_stale() {
-    local last=$STATE/$IMAGE.inputs changed first
-    if [[ ! -s $last ]]; then
-        printf 'never built here'
-        return
-    fi
-    changed=$(diff --changed-group-format='%<%>' --unchanged-group-format='' \
-        "$last" <(printf '%s\n' "$INPUTS")) || :
-    read -r first _ <<<"$changed"
-    case $first in
-        '') printf 'image missing from the store' ;;
-        image)
-            first=${changed#image }
-            first=${first%% *}
-            if [[ $first == "${BASE:-$FROM}" ]]; then
-                printf 'parent changed: %s' "$first"
-            else
-                printf 'copied-from image changed: %s' "$first"
-            fi ;;
-        repository | metadata) printf 'repository changed (unlocked: any repository change rebuilds)' ;;
-        runtime) printf 'buildsys runtime changed' ;;
-        package) why_packages "$last" ;;
-        gem) printf 'gem changed: %s' "$(cut -d' ' -f2 <<<"${changed%%$'\n'*}")" ;;
-        platform | driver | format | epoch) printf '%s changed' "$first" ;;
-        do) why_recipe "$changed" ;;
-        *) printf 'recipe changed' ;;
-    esac
-}
-
-# why_recipe CHANGED: a file of the set that is new under a path it had before, or the recipe itself.
-why_recipe() {
-    local old
-    # do context MODE OWNER HASH TO
-    local line spot
-    old=$(sed -nE "s/^do context ([^ ]+ [^ ]+) [0-9a-f]{64} (.*)/\\1 \\2/p" <<<"$1" | sort | uniq -d | sed 1!d)
-    if [[ -n $old ]]; then
-        printf 'file changed: %s' "${old#* * }"
-        return
-    fi
-    # The first command that is new has a place in the step, behind the Spot it came from.
-    line=$(grep -Fxv -f "$STATE/$IMAGE.inputs" <<<"$INPUTS" | sed -n 's/^do //p' | sed 1q)
-    spot=$(awk -v line="$line" '
-        { sub(/^ +/, "") }
-        $1 == "at" { spot = $2 }
-        line != "" && index($0, line) == 1 { print spot; exit }' "$PLAN/steps/$IMAGE.sh")
-    case $spot in
-        '') printf 'recipe changed: %s' "$RECIPE" ;;
-        */traits/*) printf 'trait changed: %s' "$spot" ;;
-        *) printf 'recipe changed: %s' "$spot" ;;
-    esac
-}
-
-# why_packages LAST: the first package of the lock that differs, old -> new.
-why_packages() {
-    awk '
-        $1 != "package" { next }
-        FNR == NR { old[$2] = $3; next }
-        { new[$2] = 1 }
-        !($2 in old) && !said { print "package " $2 " " $3 " added"; said = 1 }
-        $2 in old && old[$2] != $3 && !said { print "package " $2 " " old[$2] " -> " $3; said = 1 }
-        END { if (!said) for (name in old) if (!(name in new)) { print "package " name " " old[name] " removed"; exit } }
-    ' "$1" <(printf '%s\n' "$INPUTS")
-}
-
 # remember ID: the stamps make sees. NAME.id moves only when the id moves, so children of an
 # image rebuilt to equal content are left alone.
 remember() {
     printf '%s\n' "$INPUTS" >"$STATE/$IMAGE.inputs.$$"
+    cp "$PLAN/places/$IMAGE" "$STATE/$IMAGE.places.$$"
+    mv -f "$STATE/$IMAGE.places.$$" "$STATE/$IMAGE.places"
     mv -f "$STATE/$IMAGE.inputs.$$" "$STATE/$IMAGE.inputs"
     # In which order keys were current: for lib/prune.sh, which leaves the newest.
     printf '%s\n' "$KEY" >>"$STATE/$IMAGE.keys"

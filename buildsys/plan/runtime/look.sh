@@ -1,6 +1,6 @@
 #!/bin/bash
-# look.sh: what the repositories that the plan does not carry hold now: `metadata ID SHA256` lines of
-# state/repositories, which belong to the build key. Run once, when a run begins. A repository that cannot be
+# look.sh [FILE]: what the repositories that the plan does not carry hold now: `metadata ID SHA256` lines of FILE, else
+# of state/repositories; they belong to the build key. Run once, when a run begins. A repository that cannot be
 # reached is taken as unchanged: what is fresh stays fresh without a network.
 set -euo pipefail
 PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
@@ -45,9 +45,10 @@ report() {
         printf 'metadata %s %s\n' "$1" "$(sha256sum <"$SCRATCH/metadata.$1" | cut -d' ' -f1)"
     else
         printf 'note: the repository %s cannot be reached; it is taken as unchanged\n' "$1" >&2
-        grep "^metadata $1 " "$STATE/repositories" || :
+        [[ ! -e $STATE/repositories ]] || grep "^metadata $1 " "$STATE/repositories" || :
     fi
 }
 
-look >"$STATE/repositories.new"
-mv -f "$STATE/repositories.new" "$STATE/repositories"
+HELD=${1:-$STATE/repositories}
+look >"$HELD.new"
+mv -f "$HELD.new" "$HELD"

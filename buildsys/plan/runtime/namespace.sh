@@ -2,23 +2,22 @@
 # Run by `unshare`, already in namespaces of its own: give the root its /dev, /proc and /sys, then the word.
 # namespace.sh inside ROOT PLAN SCRATCH [NAME=DIR…]              run SCRATCH/inside with the root's own shell
 # namespace.sh within ROOT PLAN SCRATCH [NAME=DIR…] COMMAND…     run a program of the root
+# namespace.sh run ROOT SETTINGS COMMAND…                        the same, with the image's settings, sealed off
 # namespace.sh beside ROOT [NAME=DIR…] COMMAND…                  run a program of the host
 # Whoever runs finds what is lent to it as /dev/buildsys/NAME, below ROOT. ONLINE=1: it has the network.
 set -euo pipefail
 mode=$1 root=$2
 shift 2
 
-made=()
 for directory in dev proc sys; do
     if [[ -L $root/$directory ]]; then
         printf 'error: /%s of the root is a symbolic link; it must be a directory\n' "$directory" >&2
         exit 1
     fi
-    if [[ ! -d $root/$directory ]]; then
-        mkdir -m 755 "$root/$directory"
-        made+=("$root/$directory")
-    fi
+    [[ -d $root/$directory ]] || mkdir -m 755 "$root/$directory"
 done
+# What is sealed sees a mount of its own of the root, on which devices have no power.
+[[ $mode != inside && $mode != run ]] || mount --bind -o nodev "$root" "$root"
 mount -t tmpfs -o mode=755 buildsys "$root/dev"
 cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom "$root/dev/"
 ln -s /proc/self/fd "$root/dev/fd"
@@ -36,6 +35,14 @@ enter() {
     setpriv --bounding-set="-all,+${may//,/,+}" chroot "$root" "$@"
 }
 
+# seal COMMAND…: enter, with the root moved over the host's: who leaves the one by a trick of chroot is in it again.
+seal() {
+    cd "$root"
+    mount --move . /
+    root=.
+    enter "$@"
+}
+
 # borrow FILE: the host's file in the place of the root's, and nothing left of it afterwards.
 borrow() {
     local path
@@ -49,12 +56,19 @@ borrow() {
 }
 borrowed=()
 
-if [[ $mode != beside ]]; then
+if [[ $mode == inside || $mode == within ]]; then
     lend plan "$1" ro
     lend scratch "$2"
     shift 2
+elif [[ $mode == run ]]; then
+    mapfile -d '' -t settings <"$1"
+    shift
+    printf 'localhost\n' >/proc/sys/kernel/hostname
+    mkdir "$root/dev/pts"
+    mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts "$root/dev/pts"
+    ln -s pts/ptmx /proc/self/fd/0 "$root/dev/"
 fi
-while [[ ${1-} == *=* ]]; do
+while [[ $mode != run && ${1-} == *=* ]]; do
     case ${1%%=*} in
         cache) lend cache "${1#*=}" ;;
         *) lend "${1%%=*}" "${1#*=}" ro ;;

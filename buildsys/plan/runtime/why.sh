@@ -6,15 +6,18 @@ PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 LIB=$PLAN/lib
 STATE=$PLAN/state
 export LC_ALL=C BS_WHY=1 BS_STORE="${BS_STORE-}" BS_LISTING="$STATE/why.$$.listing" BS_IDS="$STATE/why.$$.ids"
+export BS_REPOSITORIES="$STATE/why.$$.repositories"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
 # shellcheck source=/dev/null
 . "$LIB/store.sh"
 mkdir -p "$STATE"
 store_open
+trap 'rm -f "$BS_LISTING" "$BS_IDS" "$BS_REPOSITORIES"' EXIT
 list_store >"$BS_LISTING"
 : >"$BS_IDS"
-trap 'rm -f "$BS_LISTING" "$BS_IDS"' EXIT
+# A run asks the repositories anew, and decides by what they say.
+if [[ $NETWORK == 1 ]]; then bash "$LIB/look.sh" "$BS_REPOSITORIES"; fi
 
 declare -A stale=() wanted=()
 for name; do wanted[$name]=1; done
