@@ -47,6 +47,10 @@ from buildsys.image.site import (
     Repository,
     Site,
 )
+from buildsys.image.testing import (
+    ImageTest,
+    Scenario,
+)
 from buildsys.image.whole import (
     BaseImage,
     EmptyRoot,
@@ -82,6 +86,7 @@ __all__ = [
     "Image",
     "ImageReference",
     "ImageSet",
+    "ImageTest",
     "ImportKey",
     "Install",
     "InstallGems",
@@ -97,6 +102,7 @@ __all__ = [
     "Repository",
     "Require",
     "Run",
+    "Scenario",
     "Site",
     "Symlink",
     "Touch",

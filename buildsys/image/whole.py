@@ -10,6 +10,7 @@ from buildsys.diagnostics import NOWHERE, Spot
 from buildsys.image.instructions import CopyImage, Instruction
 from buildsys.image.parts import ImageReference
 from buildsys.image.site import Site
+from buildsys.image.testing import ImageTest, Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class Image:
     parent_spot: Spot = field(default=NOWHERE, compare=False)
     spots: Mapping[str, Spot] = field(default_factory=dict, compare=False)
     """Where each value of `config` was written: `user`, `labels.name`, `ports.80/tcp`."""
+    test: ImageTest = field(default=ImageTest(), compare=False)
+    """What is tried of it; no part of what it is."""
 
     def dependencies(self) -> dict[str, Spot]:
         """Names of the images of the set this one reads, each with the Spot that says so: parent first."""
@@ -103,3 +106,4 @@ class ImageSet:
     profiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     traits: Mapping[str, str] = field(default_factory=dict, compare=False)
     """File of each trait -> hash of what it says, comments and places left out."""
+    scenarios: Mapping[str, Scenario] = field(default_factory=dict)

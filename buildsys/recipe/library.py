@@ -58,6 +58,7 @@ class Library:
     traits: Mapping[str, Source[schema.Trait]]
     sites: Mapping[str, Source[schema.Site]]
     overlays: Sequence[OverlayFile] = field(default=())
+    scenarios: Mapping[str, Source[schema.Scenario]] = field(default_factory=dict)
 
 
 def load_set(directory: Path, overlays: Sequence[Path] = ()) -> Library:
@@ -86,6 +87,7 @@ class _Loader:
         recipes = self._folder(directory, "images", schema.Recipe, "image")
         traits = self._folder(directory, "traits", schema.Trait, "trait")
         sites = self._folder(directory, "sites", schema.Site, "site")
+        scenarios = self._folder(directory, "scenarios", schema.Scenario, "scenario")
         overlays = []
         for overlay_path in overlay_paths:
             overlay = self._overlay(overlay_path, recipes)
@@ -100,7 +102,7 @@ class _Loader:
             raise Refused(
                 [Diagnostic(spot, "set-name", message, "rename one of them: make names sets by folder")]
             )
-        return Library(directory, header, written, common, recipes, traits, sites, overlays)
+        return Library(directory, header, written, common, recipes, traits, sites, overlays, scenarios)
 
     def _set(
         self, path: Path
@@ -202,7 +204,7 @@ def _frame(overlay: Written) -> Written:
 
 A = TypeVar("A")
 R = TypeVar("R")
-_PLURAL = {"image": "recipes", "trait": "traits", "site": "sites"}
+_PLURAL = {"image": "recipes", "trait": "traits", "site": "sites", "scenario": "scenarios"}
 
 
 def _no_set(directory: Path) -> Diagnostic:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from buildsys import image
 from buildsys.diagnostics import Diagnostic, Spot
 from buildsys.resolve.parts import Part, Scalar, Spotted
+from buildsys.resolve.testing import TestPart
 
 T = TypeVar("T")
 
@@ -28,6 +29,7 @@ class Draft:
     annotations: dict[str, Spotted[str]] = field(default_factory=dict)
     volumes: dict[str, Spot] = field(default_factory=dict)
     ports: dict[str, Spot] = field(default_factory=dict)
+    tests: list[TestPart] = field(default_factory=list)
 
     def add(self, part: Part) -> None:
         """Add what a fragment gives."""
@@ -47,6 +49,8 @@ class Draft:
             self.volumes.setdefault(volume, spot)
         for port, spot in part.ports:
             self.ports.setdefault(port, spot)
+        if part.test:
+            self.tests.append(part.test)
 
     def instructions(self) -> Iterable[image.Instruction]:
         """Everything done to the root, in the order of the language."""

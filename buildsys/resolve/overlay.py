@@ -11,6 +11,7 @@ from buildsys.resolve import parts, syntax
 from buildsys.resolve.draft import Draft
 from buildsys.resolve.instructions import Surroundings, package_names
 from buildsys.resolve.notes import Notes
+from buildsys.resolve.testing import test_part
 from buildsys.resolve.traits import Uses
 
 T = TypeVar("T")
@@ -52,6 +53,12 @@ def apply(patch: schema.Patch, draft: Draft, notes: Notes, around: Surroundings)
             _remove(spots, lists.remove, key, notes)
             for text, spot in parts.texts(lists.append, (key, "append"), check, notes):
                 spots.setdefault(text, spot)
+    if patch.test:
+        draft.tests.append(test_part(patch.test, notes))
+    elif "test" in patch.model_fields_set:
+        if not draft.tests:
+            _missing(notes, notes.written.key_spot("test"), "test", ())
+        draft.tests.clear()
 
 
 def without(patch: schema.UsesPatch, uses: Uses, notes: Notes) -> Uses:

@@ -12,6 +12,7 @@ from buildsys.recipe import schema
 from buildsys.resolve import syntax
 from buildsys.resolve.instructions import Place, Surroundings, instruction, package_names
 from buildsys.resolve.notes import Notes
+from buildsys.resolve.testing import TestPart, test_part
 
 T = TypeVar("T")
 Spotted = tuple[T, Spot]
@@ -37,6 +38,7 @@ class Part:
     annotations: Mapping[str, Spotted[str]] = field(default_factory=dict)
     volumes: tuple[Spotted[str], ...] = ()
     ports: tuple[Spotted[str], ...] = ()
+    test: TestPart | None = None
 
 
 def part(fragment: schema.Fragment, notes: Notes, around: Surroundings) -> Part:
@@ -63,6 +65,8 @@ def part(fragment: schema.Fragment, notes: Notes, around: Surroundings) -> Part:
         given["volumes"] = texts(fragment.volumes, ("volumes",), syntax.path, notes)
     if fragment.ports:
         given["ports"] = texts(fragment.ports, ("ports",), syntax.port, notes)
+    if fragment.test:
+        given["test"] = test_part(fragment.test, notes)
     return Part(**given)
 
 
@@ -122,7 +126,7 @@ def scalars(written: schema.Fragment | schema.Patch, notes: Notes) -> dict[str, 
     if written.entrypoint is not None:
         found["entrypoint"] = tuple(written.entrypoint), notes.spot("entrypoint")
     if written.healthcheck is not None:
-        found["healthcheck"] = _health_check(written.healthcheck, notes), notes.spot("healthcheck")
+        found["healthcheck"] = health_check(written.healthcheck, notes), notes.spot("healthcheck")
     if written.stop_signal is not None:
         signal = notes.check(("stop-signal",), syntax.signal, written.stop_signal)
         found["stop_signal"] = signal, notes.spot("stop-signal")
@@ -131,8 +135,10 @@ def scalars(written: schema.Fragment | schema.Patch, notes: Notes) -> dict[str, 
     return found
 
 
-def _health_check(written: schema.HealthCheck, notes: Notes) -> image.HealthCheck:
-    whole = ("healthcheck",)
+def health_check(
+    written: schema.HealthCheck, notes: Notes, whole: tuple[str | int, ...] = ("healthcheck",)
+) -> image.HealthCheck:
+    """A health check, written at the path `whole`."""
     command = written.command
     if not command or command == [""]:
         notes.problem(
@@ -145,13 +151,8 @@ def _health_check(written: schema.HealthCheck, notes: Notes) -> image.HealthChec
         ("start-period", written.start_period),
     ):
         value = 0.0 if text is None else syntax.duration(text)
-        if value is None:
-            problem = (
-                "bad-duration",
-                f"'{text}' is not a duration",
-                "durations look like 30s, 1m30s or 500ms",
-            )
-            notes.problem((*whole, key), problem)
+        if value is None and text is not None:
+            notes.problem((*whole, key), syntax.not_a_duration(text))
         seconds[key] = value or 0.0
     if written.retries is not None and written.retries < 1:
         notes.problem(

@@ -13,6 +13,14 @@ from buildsys.image import NAME
 
 Problem = tuple[str, str, str]
 Check = Callable[[str], Problem | None]
+NumberCheck = Callable[[int], Problem | None]
+
+NO_COMMAND = ("empty-command", "there is nothing to run", "write a command, or leave it out")
+NOT_ONE_VALUE = (
+    "wrong-type",
+    "an answer's place holds a text, a number, true or false",
+    "name the place of a single value",
+)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._~^:-]*")
@@ -40,6 +48,10 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _REGISTRY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
 _NAMESPACE = re.compile(rf"{NAME.pattern}(?:/{NAME.pattern})*")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(kB|MB|GB|KiB|MiB|GiB)")
+_BYTES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _REFERENCE = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._:/-]*(?::[A-Za-z0-9_][A-Za-z0-9._-]*)?(?:@sha256:[0-9a-f]{64})?"
 )
@@ -169,6 +181,63 @@ def duration(text: str) -> float | None:
     return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
 
 
+def not_a_duration(text: str) -> Problem:
+    """What is wrong with a text that is no duration."""
+    return "bad-duration", f"'{text}' is not a duration", "durations look like 30s, 1m30s or 500ms"
+
+
+def size(text: str) -> int | None:
+    """Bytes of a size like `900MB` or `1.5 GiB`; None when it is not one."""
+    match = _SIZE.fullmatch(text)
+    return int(float(match[1]) * _BYTES[match[2]]) if match else None
+
+
+@cache
+def expression(text: str) -> Problem | None:
+    """A regular expression of Python's."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        return (
+            "bad-pattern",
+            f"'{text}' is not a regular expression: {error.msg}",
+            r"a '\' before it takes a character as it is",
+        )
+    return None
+
+
+@cache
+def exit_status(number: int) -> Problem | None:
+    """What a program can end with."""
+    return None if 0 <= number <= 255 else ("bad-number", f"no program ends with {number}", "0 to 255")
+
+
+@cache
+def http_status(number: int) -> Problem | None:
+    """What a server can answer with."""
+    return None if 100 <= number <= 599 else ("bad-number", f"no server answers with {number}", "100 to 599")
+
+
+@cache
+def header_name(text: str) -> Problem | None:
+    """The name of a request's header."""
+    if _HEADER.fullmatch(text):
+        return None
+    return "bad-name", f"'{text}' cannot name a header", "use letters, digits and '-'"
+
+
+@cache
+def file_name(text: str) -> Problem | None:
+    """A relative path of a scenario's own."""
+    if _FILE.fullmatch(text):
+        return None
+    return (
+        "bad-path",
+        f"'{text}' cannot be a file of a scenario",
+        "relative, of letters, digits, '.', '_' and '-': keystone/keystone.conf",
+    )
+
+
 @cache
 def sha256(text: str) -> Problem | None:
     """A SHA-256 checksum."""
@@ -239,6 +308,26 @@ def set_name(text: str) -> Problem | None:
     if NAME.fullmatch(text):
         return None
     return "bad-name", f"'{text}' cannot name a set", "use a-z and 0-9, joined by single '-', '_' or '.'"
+
+
+@cache
+def scenario_name(text: str) -> Problem | None:
+    """The name of a scenario: it names files, a pod and a folder of logs."""
+    if NAME.fullmatch(text):
+        return None
+    return "bad-name", f"'{text}' cannot name a scenario", "use a-z and 0-9, joined by single '-', '_' or '.'"
+
+
+@cache
+def container_name(text: str) -> Problem | None:
+    """The name of a scenario's container, which is its host name as well."""
+    if NAME.fullmatch(text):
+        return None
+    return (
+        "bad-name",
+        f"'{text}' cannot name a container",
+        "use a-z and 0-9, joined by single '-', '_' or '.'",
+    )
 
 
 @cache

@@ -24,8 +24,10 @@ from buildsys.resolve.notes import Notes
 from buildsys.resolve.parts import part
 from buildsys.resolve.profiles import profiles
 from buildsys.resolve.rings import diagnostic, rings
+from buildsys.resolve.scenarios import scenarios
 from buildsys.resolve.settings import settings
 from buildsys.resolve.sites import Chosen, choose, resolve_site
+from buildsys.resolve.testing import joined, with_parents
 from buildsys.resolve.traits import Parts, Traits, Uses
 
 Change = tuple[schema.Patch, Notes]
@@ -81,12 +83,13 @@ class _Resolver:
                 images[name] = resolved
         self._refuse_rings(images)
         members = self._profiles()
+        tried = scenarios(self._library, self._variables, self._found)
         if self._found or self._site is None:
             raise Refused(self._found)
-        joined: dict[str, list[str]] = {name: [] for name in images}
+        in_profiles: dict[str, list[str]] = {name: [] for name in images}
         for profile, names in members.items():
             for name in names:
-                joined[name].append(profile)
+                in_profiles[name].append(profile)
         return image.ImageSet(
             name=header.name,
             format=header.format,
@@ -94,10 +97,11 @@ class _Resolver:
             directory=str(self._library.directory),
             site=self._noted(self._site, images),
             images={
-                name: replace(item, profiles=tuple(joined[name])) if joined[name] else item
-                for name, item in images.items()
+                name: replace(item, profiles=tuple(in_profiles[name])) if in_profiles[name] else item
+                for name, item in with_parents(images).items()
             },
             profiles=members,
+            scenarios=tried,
             traits={
                 trait.written.file: said(trait.written) for _, trait in sorted(self._library.traits.items())
             },
@@ -132,6 +136,7 @@ class _Resolver:
             spot=notes.spot("image"),
             parent_spot=parent_spot,
             spots=draft.spots(),
+            test=joined(draft.tests),
         )
 
     def _draft(self, name: str, recipe: schema.Recipe, notes: Notes, changes: list[Change]) -> Draft:

@@ -91,7 +91,7 @@ def schemas(data: Any) -> Iterator[dict[str, Any]]:
 def test_the_json_schema_covers_every_file_and_step() -> None:
     whole = schema.json_schema()
     kinds = {choice["$ref"].rsplit("/", 1)[1] for choice in whole["oneOf"]}
-    assert kinds == {"Recipe", "Trait", "SetFile", "Site", "Overlay"}
+    assert kinds == {"Recipe", "Trait", "SetFile", "Site", "Overlay", "Scenario"}
     verbs = {next(iter(part["properties"])) for part in whole["$defs"].values() if "properties" in part}
     assert verbs >= schema.VERBS.keys()
     assert whole["$defs"]["Recipe"]["required"] == ["image", "from"]

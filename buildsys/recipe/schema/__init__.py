@@ -1,10 +1,20 @@
-"""What a person writes, as models: the shape of recipes, traits, set.yaml, sites and overlays.
+"""What a person writes, as models: the shape of recipes, traits, set.yaml, sites, overlays and scenarios.
 
 The only door to pydantic. A model holds what was written and nothing else: a key that was left out is
 None, and `buildsys.resolve` alone says what that means.
 """
 
 from buildsys.recipe.schema.base import Model
+from buildsys.recipe.schema.checks import (
+    Container,
+    HealthCheck,
+    Http,
+    ImageTest,
+    Run,
+    Scenario,
+    ScenarioStep,
+    Service,
+)
 from buildsys.recipe.schema.editor import json_schema
 from buildsys.recipe.schema.files import (
     Account,
@@ -13,7 +23,6 @@ from buildsys.recipe.schema.files import (
     Bootstrap,
     DownloadSource,
     Fragment,
-    HealthCheck,
     Overlay,
     Patch,
     Recipe,
@@ -29,7 +38,8 @@ from buildsys.recipe.schema.reading import check_template, read, read_filled
 from buildsys.recipe.schema.steps import VERBS, AnyStep
 
 __all__ = [
-    "VERBS", "Account", "AddRemove", "AnyStep", "BaseImage", "Bootstrap", "DownloadSource", "Fragment",
-    "HealthCheck", "Model", "Overlay", "Patch", "Recipe", "Repository", "RepositoryFile", "SetFile", "Site",
-    "StepsPatch", "Trait", "UsesPatch", "check_template", "json_schema", "read", "read_filled",
+    "VERBS", "Account", "AddRemove", "AnyStep", "BaseImage", "Bootstrap", "Container", "DownloadSource",
+    "Fragment", "HealthCheck", "Http", "ImageTest", "Model", "Overlay", "Patch", "Recipe", "Repository",
+    "RepositoryFile", "Run", "Scenario", "ScenarioStep", "Service", "SetFile", "Site", "StepsPatch", "Trait",
+    "UsesPatch", "check_template", "json_schema", "read", "read_filled",
 ]  # fmt: skip

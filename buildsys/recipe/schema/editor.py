@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from buildsys.recipe.schema.checks import Scenario
 from buildsys.recipe.schema.files import Overlay, Recipe, SetFile, Site, Trait
 
 Schema = dict[str, Any]
@@ -20,7 +21,7 @@ def json_schema() -> Schema:
     """One schema for every file of an image set, each told apart by the key that names it."""
     from pydantic.json_schema import models_json_schema
 
-    kinds = (Recipe, Trait, SetFile, Site, Overlay)
+    kinds = (Recipe, Trait, SetFile, Site, Overlay, Scenario)
     _, whole = models_json_schema([(kind, "validation") for kind in kinds])
     definitions: dict[str, Schema] = whole["$defs"]
     for definition in definitions.values():

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Tag
 
-from buildsys.recipe.schema.base import Maybe, Model, TextOrList
+from buildsys.recipe.schema.base import Maybe, Model
+from buildsys.recipe.schema.checks import HealthCheckKey, ImageTest
 from buildsys.recipe.schema.steps import Step
 
 
@@ -25,25 +26,6 @@ class RepositoryFile(Model):
 
     file: str
     options: dict[str, str]
-
-
-class HealthCheck(Model):
-    """How a container's health is asked for."""
-
-    command: TextOrList
-    interval: Maybe[str] = None
-    timeout: Maybe[str] = None
-    start_period: Maybe[str] = None
-    retries: Maybe[int] = None
-
-
-def _health_check(value: Any) -> Any:
-    return {"command": value} if isinstance(value, str | list) else value
-
-
-HealthCheckKey = Annotated[
-    HealthCheck, BeforeValidator(_health_check, json_schema_input_type=str | list[str] | HealthCheck)
-]
 
 
 def _use(value: Any) -> Any:
@@ -74,6 +56,7 @@ class Fragment(Model):
     volumes: Maybe[list[str]] = None
     ports: Maybe[list[str]] = None
     workdir: Maybe[str] = None
+    test: Maybe[ImageTest] = None
 
 
 class Recipe(Fragment):
@@ -212,6 +195,7 @@ class Patch(Model):
     volumes: Maybe[AddRemove] = None
     ports: Maybe[AddRemove] = None
     workdir: str | None = None
+    test: ImageTest | None = None
 
 
 class Overlay(Model):
