@@ -94,7 +94,7 @@ def _placed(
 ) -> Iterator[tuple[tuple[int, ...], schema.Http]]:
     """Requests, each with its place in the list they are written in; one alone has none."""
     data = notes.written.data
-    for key in path:
+    for key in path if requests else ():
         data = data[key]
     for number, request in enumerate(requests):
         yield (number,) if isinstance(data, list) else (), request
