@@ -26,6 +26,9 @@ def broken(image: BuiltImage, facts: ImageFacts, accounts: Mapping[str, Account]
         left = {key: value for key, value in image.packages.items() if key != name}
         yield fact, "not installed", replace(image, packages=left)
     if image.name == facts.name:
+        if facts.parent:
+            more = {**image.packages, "stray": Package("stray", "0", "1", "1")}
+            yield Fact(facts.name, "package", "others"), "one more", replace(image, packages=more)
         for name in facts.dropped_packages:
             more = {**image.packages, name: Package(name, "0", "1", "1")}
             yield Fact(facts.name, "dropped", name), "installed", replace(image, packages=more)

@@ -27,6 +27,8 @@ def check(replay: Replay) -> Iterator[Finding]:
     for ancestor in scene.lineage():
         for name in ancestor.own.packages:
             yield from _package(scene, ancestor.name, name)
+    if scene.parent:
+        yield _others(scene)
     yield from _dropped(scene)
     yield from _verified(replay)
 
@@ -38,6 +40,12 @@ def _package(scene: Scene, image: str, name: str) -> Iterator[Finding]:
     version = scene.facts.versions.get(name)
     if version and package:
         yield same(scene.name, fact, f"version {version}", f"version {package.version}")
+
+
+def _others(scene: Scene) -> Finding:
+    """An image adds to its parent what the facts name, and what that requires."""
+    others = tuple(sorted(name for name, transaction in scene.arrivals.items() if transaction is None))
+    return same(scene.name, Fact(scene.name, "package", "others"), (), others)
 
 
 def _dropped(scene: Scene) -> Iterator[Finding]:

@@ -17,6 +17,8 @@ _COLUMNS = {
     "accounts": {"account"},
     "steps": {"step"},
 }
+TOPICS = frozenset[str]().union(*_COLUMNS.values())
+"""What facts are about."""
 _ORDER: tuple[Verdict, ...] = ("failed", "passed", "unobservable", "overtaken")
 
 

@@ -90,16 +90,17 @@ class Scene:
         if not self.parent:
             # centos:7 and an empty root begin with different packages: only those named are certain.
             return arrived | {name: item for item in transactions for name in item.packages if name in new}
-        providers = {file.path: name for name, package in new.items() for file in package.files}
-        providers |= {capability: name for name, package in new.items() for capability in package.provides}
+        providers: dict[str, list[str]] = {}
+        for name, package in new.items():
+            for capability in (*(file.path for file in package.files), *package.provides):
+                providers.setdefault(capability, []).append(name)
         for transaction in transactions:
             waiting = [name for name in transaction.packages if name in new]
             while waiting:
                 name = waiting.pop()
                 if arrived[name] is None:
                     arrived[name] = transaction
-                    needed = (providers.get(capability) for capability in new[name].requires)
-                    waiting += [other for other in needed if other is not None]
+                    waiting += [other for needed in new[name].requires for other in providers.get(needed, ())]
         return arrived
 
     @cached_property
