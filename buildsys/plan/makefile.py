@@ -27,8 +27,12 @@ help: ; @sed -n 's/^#  \\{{0,1\\}}//p' Makefile
 
 
 def stamp(step: Step) -> str:
-    """The part of a stamp's name that carries the step's static inputs: mtimes alone are no evidence."""
-    return hashlib.sha256(step.key.encode()).hexdigest()[:16]
+    """The part of a stamp's name that carries the step's static inputs: mtimes alone are no evidence.
+
+    Of images the key has the ids and not the names; but another name is a change to look at.
+    """
+    inputs = f"{step.key}reads {' '.join(step.image.dependencies())}\n"
+    return hashlib.sha256(inputs.encode()).hexdigest()[:16]
 
 
 def front(image_set: ImageSet) -> str:

@@ -11,19 +11,18 @@
 decide() {
     local read_id name held
     INPUTS=$(<"$PLAN/keys/$IMAGE")
-    STAMP=$(sha256sum <"$PLAN/keys/$IMAGE")
-    STAMP=${STAMP::16}
+    STAMP=$(awk -v name="$IMAGE" '$2 == name { print $1; exit }' "$PLAN/graph")
     INPUTS+=$'\n'"platform $PLATFORM"$'\n'"driver $DRIVER"
     # Where the caller chooses another than the plan's.
     [[ $BS_FORMAT == "$FORMAT" ]] || INPUTS+=$'\n'"format $BS_FORMAT"
     [[ $BS_EPOCH == "$EPOCH" ]] || INPUTS+=$'\n'"epoch $BS_EPOCH"
+    # What repositories elsewhere held when the run began.
+    held=${BS_REPOSITORIES:-$STATE/repositories}
+    if [[ $INPUTS == *$'\nrepository '* && -s $held ]]; then INPUTS+=$'\n'$(<"$held"); fi
     for name in "${READS[@]}"; do
         read_id=$(read_image_id "$name")
         INPUTS+=$'\n'"image $name $read_id"
     done
-    # What repositories elsewhere held when the run began.
-    held=${BS_REPOSITORIES:-$STATE/repositories}
-    if [[ $INPUTS == *$'\nrepository '* && -s $held ]]; then INPUTS+=$'\n'$(<"$held"); fi
     KEY=$(printf '%s\n' "$INPUTS" | sha256sum)
     KEY=${KEY%% *}
     KEY_NAME=localhost/buildsys-key/$SET/$IMAGE:$KEY
@@ -38,12 +37,15 @@ decide() {
         return
     fi
     DECISION=fresh REASON='nothing changed'
-    if [[ $(image_id "$REFERENCE") != "$ID" ]]; then
-        DECISION=renamed REASON='its name moved elsewhere; the image itself is in the store, under its key'
-        # It was not moved by others: it went on to what was built from other inputs.
-        if [[ -s $STATE/$IMAGE.inputs && $INPUTS != "$(<"$STATE/$IMAGE.inputs")" ]]; then
-            REASON='built from these inputs before; its name returns to that image'
-        fi
+    name=$(image_id "$REFERENCE")
+    [[ $name != "$ID" ]] || return 0
+    DECISION=renamed
+    if [[ -s $STATE/$IMAGE.inputs && $INPUTS != "$(<"$STATE/$IMAGE.inputs")" ]]; then
+        REASON='built from these inputs before; its name returns to that image'
+    elif [[ -z $name ]]; then
+        REASON='it has no such name; the image itself is in the store, under its key'
+    else
+        REASON='its name moved elsewhere; the image itself is in the store, under its key'
     fi
 }
 

@@ -118,8 +118,8 @@ why_place() {
     local spot=$2 file=${2%:*:*} was now gone=''
     [[ $1 == new ]] || gone='gone from '
     [[ $spot != '<buildsys>:0:0' ]] || spot=$RECIPE
-    was=$(awk -F '\t' -v file="$file" '$1 == "trait" && $3 == file { print $2 }' "$STATE/$IMAGE.places")
-    now=$(awk -F '\t' -v file="$file" '$1 == "trait" && $3 == file { print $2 }' "$PLAN/places/$IMAGE")
+    was=$(trait_said "$file" "$STATE/$IMAGE.places")
+    now=$(trait_said "$file" "$PLAN/places/$IMAGE")
     if [[ -z $was$now ]]; then
         printf 'recipe changed: %s%s' "$gone" "$spot"
     elif [[ -z $was ]]; then
@@ -131,6 +131,13 @@ why_place() {
     else
         printf 'trait changed: %s%s' "$gone" "$spot"
     fi
+}
+
+# trait_said FILE PLACES: hash of what that trait said; nothing when it is none, or was not used. Where the set lies
+# has no say.
+trait_said() {
+    FILE="/traits/${1##*/traits/}" awk -F '\t' '
+        $1 == "trait" && substr("/" $3, length($3) + 2 - length(ENVIRON["FILE"])) == ENVIRON["FILE"] { print $2 }' "$2"
 }
 
 # why_packages LAST: the packages of the lock that differ, old -> new.
