@@ -25,38 +25,47 @@ name_alone() {
 
 # tidy: logs, caches and locks leave; what this step wrote is as old as the set.
 tidy() {
-    # What a step removed stays so: a removal is a device in the layer, or a file called .wh.
-    find -P "$UPPER" ! -type c ! -name '.wh.*' \( \
+    # What a step removed stays so: a removal is a device in the layer, or a file called .wh. Directories come after what is
+    # in them (-depth), so what leaves takes their time along.
+    find -P "$UPPER" -depth ! -type c ! -name '.wh.*' \( \
         -path "$UPPER/var/log/dnf*.log*" -o -path "$UPPER/var/log/hawkey.log*" -o -path "$UPPER/var/log/yum.log*" \
         -o -path "$UPPER/var/cache/dnf/*" -o -path "$UPPER/var/cache/yum/*" -o -path "$UPPER/var/lib/dnf/*" \
         -o -path "$UPPER/var/lib/yum/*" -o -path "$UPPER/var/cache/ldconfig/aux-cache" \
         -o -path "$UPPER/var/lib/rpm/rpmdb.sqlite-*" -o -path "$UPPER/var/lib/rpm/.rpm.lock" \
         -o -path "$UPPER/var/lib/rpm/__db*" -o -path "$UPPER/usr/lib/sysimage/rpm/rpmdb.sqlite-*" \
-        -o -path "$UPPER/usr/lib/sysimage/rpm/.rpm.lock" -o -path "$UPPER/run/buildsys" \) -delete
-    find -P "$UPPER" -newer "$SCRATCH/epoch" -newerct "@$SINCE" -exec touch -h -d @"$BS_EPOCH" {} +
+        -o -path "$UPPER/usr/lib/sysimage/rpm/.rpm.lock" -o -path "$UPPER/run/buildsys" \) -delete \
+        -o -newermt "@$BS_EPOCH" -newerct "@$SINCE" -exec touch -h -d @"$BS_EPOCH" {} +
 }
 
 # normalise IMAGE-ID: a config without time, container id and tool version, over the same layers.
 # Sets ID and gives the image its key name.
 normalise() {
-    local manifest config old new size work=$SCRATCH/normal
-    mkdir "$work"
-    manifest=$(command skopeo inspect --raw "$(in_store "@$1")")
-    config=$(command skopeo inspect --raw --config "$(in_store "@$1")")
+    local config manifest work=$SCRATCH/normal
+    stored "$1" "=$(printf 'sha256:%s' "$1" | base64 --wrap 0)" --config
     config=$(sed -E -e 's/"created":"[^"]*"/"created":"'"$CREATED"'"/' -e 's/"container":"[0-9a-f]{64}",?//' \
         -e 's/"Hostname":"[0-9a-f]{12}"/"Hostname":""/g' \
-        -e 's/"io\.buildah\.version":"[^"]*",//g' -e 's/,?"io\.buildah\.version":"[^"]*"//g' <<<"$config")
-    printf '%s' "$config" >"$work/config"
-    read -r new _ < <(sha256sum <"$work/config")
-    size=$(stat -c %s "$work/config")
-    old=$(sed -E 's/.*"config":\{[^}]*"digest":"sha256:([0-9a-f]+)".*/\1/' <<<"$manifest")
-    sed -E -e 's/("config":\{[^}]*"size":)[0-9]+/\1'"$size"'/' -e "s/$old/$new/" \
+        -e 's/"io\.buildah\.version":"[^"]*",//g' -e 's/,?"io\.buildah\.version":"[^"]*"//g' "$STORED")
+    ID=$(printf '%s' "$config" | sha256sum)
+    ID=${ID%% *}
+    stored "$1" manifest
+    manifest=$(sed -E -e 's/("config":\{[^}]*"size":)[0-9]+/\1'"${#config}"'/' -e "s/$1/$ID/" \
         -e 's/"org\.opencontainers\.image\.base\.[a-z]+":"[^"]*",//g' \
         -e 's/,?"org\.opencontainers\.image\.base\.[a-z]+":"[^"]*"//g' \
-        -e 's/,?"annotations":\{\}//' <<<"$manifest" | tr -d '\n' >"$work/manifest.json"
-    mv "$work/config" "$work/$new"
+        -e 's/,?"annotations":\{\}//' "$STORED")
+    mkdir "$work"
+    printf '%s' "$config" >"$work/$ID"
+    printf '%s' "${manifest//$'\n'/}" >"$work/manifest.json"
     printf 'Directory Transport Version: 1.1\n' >"$work/version"
-    name_alone "$new"
+    name_alone "$ID"
     command skopeo --insecure-policy copy --quiet "dir:$work" "$(in_store "$KEY_NAME")"
-    ID=$new
+}
+
+# stored IMAGE-ID FILE [--config]: sets STORED, a file of the image's manifest or configuration: where the store is laid
+# out as we know it its own, which no process has to be started for.
+stored() {
+    STORED=$GRAPHROOT/$DRIVER-images/$1/$2
+    if [[ ! -s $STORED ]]; then
+        STORED=$SCRATCH/stored
+        command skopeo inspect --raw "${@:3}" "$(in_store "@$1")" >"$STORED"
+    fi
 }

@@ -1,17 +1,11 @@
 # The working container of one build: begun from the parent, mounted, gone at the end whatever happens.
 
 container_begin() {
-    local parent=scratch
     CONTAINER=buildsys-$(plan_id)-$IMAGE
     # The marker lets the next run find what a kill -9 left behind.
     : >"$STATE/working.$IMAGE"
-    if [[ -n ${BASE-} ]]; then
-        parent=$BASE
-    elif [[ -n $FROM ]]; then
-        parent=$(read_image_id "$FROM")
-    fi
     # No proxy of the host enters the environment of a `run`.
-    buildah from --quiet --pull-never --http-proxy=false --name "$CONTAINER" "$parent" >/dev/null
+    buildah from --quiet --pull-never --http-proxy=false --name "$CONTAINER" "$PARENT" >/dev/null
     ROOT=$(buildah mount "$CONTAINER")
     # With overlay, what this step changes lies in a directory of its own beside the merged root.
     UPPER=$ROOT SINCE=0
@@ -23,7 +17,6 @@ container_begin() {
         sleep 0.02
     fi
     SCRATCH=$(mktemp -d "$STATE/scratch.$IMAGE.XXXXXX")
-    touch -d @"$BS_EPOCH" "$SCRATCH/epoch"
 }
 
 container_end() {
@@ -41,5 +34,6 @@ container_end() {
 # plan_id: a few letters that keep two plans in one store apart.
 plan_id() {
     [[ -s $STATE/id ]] || (set -C && od -An -N4 -tx4 /dev/urandom | tr -d ' ' >"$STATE/id") 2>/dev/null || :
-    sed 1q "$STATE/id"
+    read -r REPLY _ <"$STATE/id"
+    printf '%s' "$REPLY"
 }

@@ -6,7 +6,8 @@
 # name, localhost/buildsys-key/SET/NAME:KEY, never inside the image: a label on a parent would rebuild
 # every child.
 
-# decide: sets KEY, DECISION (fresh | renamed | stale), REASON in words, and ID when there is one. Changes nothing.
+# decide: sets KEY, PARENT (an id, or scratch), DECISION (fresh | renamed | stale), REASON in words, and ID when there is
+# one. Changes nothing.
 # `renamed`: the image is there under its key, only its reference names another or none.
 decide() {
     local read_id name held
@@ -22,6 +23,7 @@ decide() {
     for name in "${READS[@]}"; do
         read_id=$(read_image_id "$name")
         INPUTS+=$'\n'"image $name $read_id"
+        [[ $name != "${BASE:-$FROM}" ]] || PARENT=$read_id
     done
     KEY=$(printf '%s\n' "$INPUTS" | sha256sum)
     KEY=${KEY%% *}

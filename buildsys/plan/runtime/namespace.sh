@@ -2,8 +2,8 @@
 # Run by `unshare`, already in namespaces of its own: give the root its /dev, /proc and /sys, then the word.
 # namespace.sh inside ROOT PLAN SCRATCH [NAME=DIR…]              run SCRATCH/inside with the root's own shell
 # namespace.sh within ROOT PLAN SCRATCH [NAME=DIR…] COMMAND…     run a program of the root
-# namespace.sh run ROOT SETTINGS COMMAND…                        the same, with the image's settings, sealed off
 # namespace.sh beside ROOT [NAME=DIR…] COMMAND…                  run a program of the host
+# namespace.sh run ROOT SETTINGS COMMAND…                        run a recipe's program, with its image's settings
 # Whoever runs finds what is lent to it as /dev/buildsys/NAME, below ROOT. ONLINE=1: it has the network.
 set -euo pipefail
 mode=$1 root=$2
@@ -16,11 +16,11 @@ for directory in dev proc sys; do
     fi
     [[ -d $root/$directory ]] || mkdir -m 755 "$root/$directory"
 done
-# What is sealed sees a mount of its own of the root, on which devices have no power.
+# A mount of its own, to be moved in `seal`; device files of the image have no power on it.
 [[ $mode != inside && $mode != run ]] || mount --bind -o nodev "$root" "$root"
 mount -t tmpfs -o mode=755 buildsys "$root/dev"
 cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom "$root/dev/"
-ln -s /proc/self/fd "$root/dev/fd"
+ln -s /proc/self/fd "$root/dev/"
 mkdir -m 1777 "$root/dev/shm"
 
 # lend NAME DIR [OPTIONS]
@@ -30,17 +30,13 @@ lend() {
 }
 
 # enter COMMAND…: within the root, with what a container may do and no more.
-enter() {
-    local may=chown,dac_override,fowner,fsetid,kill,mknod,setfcap,setgid,setpcap,setuid,sys_chroot,audit_write
-    setpriv --bounding-set="-all,+${may//,/,+}" chroot "$root" "$@"
-}
+MAY=chown,dac_override,fowner,fsetid,kill,mknod,setfcap,setgid,setpcap,setuid,sys_chroot,audit_write
+enter() { setpriv --bounding-set="-all,+${MAY//,/,+}" chroot "$root" "$@"; }
 
-# seal COMMAND…: enter, with the root moved over the host's: who leaves the one by a trick of chroot is in it again.
+# seal: from here on the root lies over the host's; who leaves it by a trick of chroot is in it again.
 seal() {
-    cd "$root"
-    mount --move . /
+    cd "$root" && mount --move . / || exit
     root=.
-    enter "$@"
 }
 
 # borrow FILE: the host's file in the place of the root's, and nothing left of it afterwards.
@@ -56,18 +52,21 @@ borrow() {
 }
 borrowed=()
 
-if [[ $mode == inside || $mode == within ]]; then
-    lend plan "$1" ro
-    lend scratch "$2"
-    shift 2
-elif [[ $mode == run ]]; then
-    mapfile -d '' -t settings <"$1"
-    shift
-    printf 'localhost\n' >/proc/sys/kernel/hostname
-    mkdir "$root/dev/pts"
-    mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts "$root/dev/pts"
-    ln -s pts/ptmx /proc/self/fd/0 "$root/dev/"
-fi
+case $mode in
+    inside | within)
+        lend plan "$1" ro
+        lend scratch "$2"
+        shift 2
+        ;;
+    run)
+        mapfile -d '' -t settings <"$1"
+        shift
+        printf 'localhost\n' >/proc/sys/kernel/hostname
+        mkdir "$root/dev/pts"
+        ln -s pts/ptmx "$root/dev/"
+        mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts "$root/dev/pts"
+        ;;
+esac
 while [[ $mode != run && ${1-} == *=* ]]; do
     case ${1%%=*} in
         cache) lend cache "${1#*=}" ;;
@@ -77,6 +76,8 @@ while [[ $mode != run && ${1-} == *=* ]]; do
 done
 if [[ $mode != inside ]]; then
     mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
+    # Whoever is root can set the host's kernel through /proc/sys.
+    [[ $mode == beside ]] || mount -o remount,bind,ro "$root/proc"
     mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys" 2>/dev/null || mount --rbind /sys "$root/sys"
 fi
 
@@ -93,10 +94,24 @@ while IFS= read -r name; do
 done < <(compgen -e)
 export HOME PATH LC_ALL=C TZ=UTC
 
+# recipe COMMAND…: with the environment and in the working directory of the image, and no files for new devices.
+recipe() {
+    local into=("$(type -P chroot)" .) env setpriv
+    env=$(type -P env) setpriv=$(type -P setpriv) MAY=${MAY/mknod,/}
+    [[ ${settings[0]:-/} == / ]] || into=("$(type -P unshare)" --root=. --wd="${settings[0]}" --)
+    seal
+    "$env" -i HOME="$HOME" PATH="$PATH" HOSTNAME=localhost "${settings[@]:1}" SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" \
+        "$setpriv" --bounding-set="-all,+${MAY//,/,+}" "${into[@]}" "$@"
+}
+
 status=0
 case $mode in
     beside) "$@" || status=$? ;;
-    inside) enter /bin/sh -eu /dev/buildsys/scratch/inside || status=$? ;;
+    run) recipe "$@" || status=$? ;;
+    inside)
+        seal
+        enter /bin/sh -eu /dev/buildsys/scratch/inside || status=$?
+        ;;
     within)
         if [[ ${ONLINE-} == 1 ]]; then
             borrow /etc/resolv.conf
@@ -109,9 +124,5 @@ esac
 if ((${#borrowed[@]})); then
     umount "${borrowed[@]}"
     rm -f "${borrowed[@]}"
-fi
-if ((${#made[@]})) && [[ $mode == inside ]]; then
-    umount -R "$root/dev"
-    rmdir "${made[@]}"
 fi
 exit "$status"

@@ -4,7 +4,8 @@
 #   BS_STORE      options of buildah that choose the container store ("--root DIR --runroot DIR")
 #   BS_PARENT     reference of the parent to start from, when it is not the one of this set
 #   BS_FORMAT     docker | oci          BS_EPOCH    seconds; no file of the layer is newer
-#   BS_ISOLATION  isolation of `buildah run`, else probed      BS_FORCE  1: build even when fresh
+#   BS_ISOLATION  oci, chroot: `run` through that isolation of `buildah run`
+#   BS_FORCE      1: build even when fresh
 #   BS_ATTEMPT    which attempt this is, from 1                BS_RESULT the result file to write
 # Out: one result file, written by rename. Exit 0: done; 75: infrastructure, may be retried;
 # anything else: the recipe failed.
@@ -28,7 +29,7 @@ done
 
 main() {
     exec 3>&1 4>&2
-    mkdir -p "$STATE" "$PLAN/results" "$PLAN/logs"
+    [[ -d $STATE && -d $PLAN/results && -d $PLAN/logs ]] || mkdir -p "$STATE" "$PLAN/results" "$PLAN/logs"
     store_open
     trap 'finish $?' EXIT
     # Only once: a second signal must not keep the first from being seen to.
