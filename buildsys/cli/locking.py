@@ -69,7 +69,7 @@ def lock(
 
     image_set, kept = choice.made(build_directory)
     names = _names(image_set, selection, update=update or only_check)
-    path = file or kept or lock_path(image_set)
+    path = file or kept or lock_path(image_set, build_directory)
     old = _old(image_set, path, kept)
     if old is None and (only_check or names is not None):
         command = f"buildsys lock {image_set.name} --site {image_set.site.name}"

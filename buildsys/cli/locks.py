@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildsys.cli.ending import say
+from buildsys.cli.ending import REFUSED, Ended, say
 
 if TYPE_CHECKING:
     from buildsys.cli.choosing import Verb
@@ -45,10 +45,15 @@ class Locking:
         Raises:
             Refused: the lock cannot be used, or what it names cannot be had.
         """
-        from buildsys.lock.places import lock_path
+        from buildsys.lock.places import always_locked, lock_path
 
         site = image_set.site
-        path = self.file or kept or lock_path(image_set)
+        path = self.file or kept or lock_path(image_set, build_directory)
+        if always_locked(image_set):
+            if self.unlocked:
+                raise Ended(REFUSED, f"the site {site.name} installs by {site.installer}, which needs a lock")
+            if path == lock_path(image_set, build_directory) and path.is_relative_to(build_directory):
+                self._renew(image_set, build_directory, path)
         if not self.unlocked and path == kept:
             return self._kept(image_set, build_directory, path)
         if not self.unlocked and (self.file or path.exists()):
@@ -63,6 +68,15 @@ class Locking:
 
         lock = kept_lock(image_set, path, self.places(build_directory), store=store())
         return apply_lock(image_set, lock)
+
+    def _renew(self, image_set: ImageSet, build_directory: Path, path: Path) -> None:
+        """Make sure that a lock nobody reviews answers the set: what is in it stays, what is new is added."""
+        from buildsys.lock.keep import answers, renew
+
+        if not answers(image_set, path):
+            say(f"{path}: asking what the site {image_set.site.name} has now")
+            lock = renew(image_set, path, self.places(build_directory), store=store())
+            say(f"{path}: {len(lock.images)} images, {len(lock.packages())} packages")
 
     def _written(self, image_set: ImageSet, build_directory: Path, path: Path) -> ImageSet:
         from buildsys.lock.answers import require_answer

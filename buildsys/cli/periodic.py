@@ -87,7 +87,7 @@ def _move_lock(
     from buildsys.lock.unmoved import unmoved
 
     image_set, kept = choice.made(build_directory)
-    path = locking.file or kept or lock_path(image_set)
+    path = locking.file or kept or lock_path(image_set, build_directory)
     if locking.unlocked or path == kept or not path.exists():
         return ()
     old = read(path, image_set=image_set.name, site=image_set.site.name)

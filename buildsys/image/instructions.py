@@ -40,6 +40,10 @@ class Transaction(_Instruction):
     packages: tuple[LockedPackage, ...]
     requested: tuple[PackageName, ...]
     """What the recipe asked for; the other packages came along."""
+    bootstrap: bool = False
+    """Whether the root is empty before."""
+    early: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    """See `buildsys.lock.file.LockedStep`."""
 
 
 @dataclass(frozen=True, slots=True)

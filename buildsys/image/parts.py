@@ -55,13 +55,15 @@ class LockedPackage:
     size: int = 0
     """Bytes of the file; 0: not told."""
     source: str = ""
-    """File name of the source package it was built from."""
+    """The source package it was built from: its file, or `NAME_VERSION` where that has several."""
+    installed: int = 0
+    """Bytes of its files once they are installed; 0: not told."""
 
     @property
     def evr(self) -> str:
-        """`epoch:version-release`; a zero epoch is left out, as rpm does."""
+        """`epoch:version-release`; a zero epoch and an empty release are left out."""
         epoch = "" if self.epoch in {"", "0"} else f"{self.epoch}:"
-        return f"{epoch}{self.version}-{self.release}"
+        return f"{epoch}{self.version}{self.release and '-'}{self.release}"
 
     @property
     def nevra(self) -> str:
@@ -72,6 +74,11 @@ class LockedPackage:
     def file(self) -> str:
         """Name of the package's file."""
         return self.location.rsplit("/", 1)[-1]
+
+    @property
+    def pooled(self) -> str:
+        """Name of the package's file in a pool, which is by content."""
+        return f"{self.checksum.partition(':')[2]}.{self.file.rpartition('.')[2]}"
 
 
 @dataclass(frozen=True, slots=True)

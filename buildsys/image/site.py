@@ -45,7 +45,7 @@ class Site:
     locked: bool = False
     """Whether every package is named exactly, by file and checksum."""
     pool: str = ""
-    """Folder of verified packages, `SHA256.rpm` each; empty: they lie in the repositories themselves."""
+    """Folder of verified packages, `SHA256.rpm` or `.deb`; empty: they lie in the repositories."""
     left_out: tuple[str, ...] = ()
     """Repositories that the site does without: some images may be impossible there."""
     addresses: Mapping[str, str] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from buildsys.image import (
     ImageSet,
     Install,
     Instruction,
+    PackageName,
     Transaction,
     Uninstall,
     UpdateAll,
@@ -46,9 +47,9 @@ def _instructions(image: Image, steps: Iterator[LockedStep], lock: Lock) -> Iter
     for step in image.instructions:
         match step:
             case Bootstrap() | Install():
-                yield Transaction(next(steps).packages, step.packages, spot=step.spot)
+                yield _transaction(next(steps), step.packages, step, bootstrap=isinstance(step, Bootstrap))
             case UpdateAll():
-                yield Transaction(next(steps).packages, (), spot=step.spot)
+                yield _transaction(next(steps), (), step)
             case Uninstall():
                 next(steps)
                 yield step
@@ -58,3 +59,9 @@ def _instructions(image: Image, steps: Iterator[LockedStep], lock: Lock) -> Iter
                 yield replace(step, sha256=lock.downloads[step.url])
             case _:
                 yield step
+
+
+def _transaction(
+    locked: LockedStep, asked: tuple[PackageName, ...], step: Instruction, *, bootstrap: bool = False
+) -> Transaction:
+    return Transaction(locked.packages, asked, bootstrap, locked.early, spot=step.spot)

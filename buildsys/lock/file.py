@@ -38,6 +38,9 @@ class LockedStep:
     asked: tuple[str, ...]
     """`install`, `remove` or `update`, then names."""
     packages: tuple[LockedPackage, ...]
+    """In the order in which they are installed, where that is not left to who installs them."""
+    early: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    """Which packages must be configured before more are unpacked, and how many are unpacked by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +118,12 @@ def _section(name: str, rows: Iterable[tuple[str, Any]]) -> Iterator[str]:
 
 
 def _image(item: LockedImage) -> dict[str, Any]:
-    steps = [[list(step.asked), [package.nevra for package in step.packages]] for step in item.steps]
-    return {"from": item.parent, "steps": steps}
+    return {"from": item.parent, "steps": [_step(step) for step in item.steps]}
+
+
+def _step(step: LockedStep) -> list[Any]:
+    row: list[Any] = [list(step.asked), [package.nevra for package in step.packages]]
+    return [*row, [[count, list(names)] for count, names in step.early]] if step.early else row
 
 
 def write(lock: Lock, path: Path) -> None:
@@ -207,8 +214,12 @@ def _lock(data: dict[str, Any]) -> Lock:
         name: LockedImage(
             row["from"],
             tuple(
-                LockedStep(tuple(asked), tuple(packages[nevra] for nevra in nevras))
-                for asked, nevras in row["steps"]
+                LockedStep(
+                    tuple(asked),
+                    tuple(packages[nevra] for nevra in nevras),
+                    tuple((count, tuple(names)) for rows in early for count, names in rows),
+                )
+                for asked, nevras, *early in row["steps"]
             ),
         )
         for name, row in data["images"].items()

@@ -11,7 +11,7 @@ from typing import Any
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.image import BaseImage, ImageSet, LockedPackage, Repository
-from buildsys.lock import asked
+from buildsys.lock import apt_solve, asked
 from buildsys.lock.bases import Base, digest_of, look_at
 from buildsys.lock.fetch import Unfetched, fetch
 from buildsys.lock.file import Lock
@@ -55,10 +55,12 @@ def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "
             for package, image in asked.payloads(image_set)
             if old and image.name in held and package.name in old.payloads
         },
+        kept={name: old.images[name] for name in sorted(held) if name in old.images} if old else {},
         key_files=[path for path in inside if path not in known],
         cache=places.metadata,
     )  # fmt: skip
-    answer = solve(image_set, question)
+    by_apt = image_set.site.installer == "apt"
+    answer = apt_solve.solve(image_set, question, places) if by_apt else solve(image_set, question)
     if old is not None:
         refuse_older(image_set, old, answer)
     absent = absent_with_dependents(image_set, answer.absent)
@@ -66,7 +68,7 @@ def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "
     return Lock(
         set=image_set.name,
         site=image_set.site.name,
-        solver=solver_hash(),
+        solver=apt_solve.solver_hash() if by_apt else solver_hash(),
         images={name: answer.images[name] for name in image_set.images},
         payloads=answer.payloads,
         repositories=answer.repositories,

@@ -31,13 +31,25 @@ class Places:
 
     def package(self, package: LockedPackage) -> Path:
         """Where a package is, or will be."""
-        return self.packages / f"{package.checksum.partition(':')[2]}.rpm"
+        return self.packages / package.pooled
 
     def file(self, sha256: str) -> Path:
         """Where a key or a download is, or will be."""
         return self.pool / "files" / sha256
 
 
-def lock_path(image_set: ImageSet) -> Path:
-    """Where the lock of a set at its site lies, to be kept with the recipes."""
-    return Path(image_set.directory) / "locks" / f"{image_set.site.name}.yaml"
+def lock_path(image_set: ImageSet, build_directory: Path) -> Path:
+    """Where the lock of a set at its site lies: with the recipes.
+
+    A site that cannot do without has one below the build directory, until there is one with the recipes.
+    """
+    name = f"{image_set.site.name}.yaml"
+    written = Path(image_set.directory) / "locks" / name
+    if not always_locked(image_set) or written.exists():
+        return written
+    return build_directory / "locks" / image_set.name / name
+
+
+def always_locked(image_set: ImageSet) -> bool:
+    """Whether the packages of a set are always named exactly: its installer takes no others."""
+    return image_set.site.installer == "apt"

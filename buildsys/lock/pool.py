@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +17,7 @@ from urllib.parse import quote, urljoin
 
 from buildsys.diagnostics import Diagnostic, Refused
 from buildsys.image import ImageSet, LockedPackage, Repository
-from buildsys.lock import asked
+from buildsys.lock import apt_fetch, asked
 from buildsys.lock.fetch import Unfetched, fetch
 from buildsys.lock.file import Lock
 from buildsys.lock.keys import Keys
@@ -95,6 +95,8 @@ class _Filling:
         wanted += [lock.payloads[item.name] for item, _ in asked.payloads(image_set)]
         self._wanted = {item.checksum: item for item in wanted}
         self._found: list[Diagnostic] = []
+        self._by_apt = image_set.site.installer == "apt"
+        self._unfetched: Mapping[str, Unfetched] = {}
 
     def missing(self) -> tuple[list[LockedPackage], list[str]]:
         """Packages and URLs of downloads that the pool does not have, or not whole."""
@@ -116,7 +118,9 @@ class _Filling:
             say(f"fetching {' and '.join(what)}")
         with ThreadPoolExecutor(AT_ONCE) as workers:
             list(workers.map(self._download, urls))
-            if self._set.site.host_repositories:
+            if self._by_apt:
+                self._unfetched = apt_fetch.bring(packages, self._part, self._places)
+            elif self._set.site.host_repositories:
                 self._ask_host(packages)
             arrived = [
                 item for item, came in zip(packages, workers.map(self._bring, packages), strict=True) if came
@@ -158,6 +162,8 @@ class _Filling:
     def _fetch(self, package: LockedPackage, part: Path) -> None:
         repository = self._repositories.get(package.repository)
         if repository is None:
+            if package.checksum in self._unfetched:
+                raise self._unfetched[package.checksum]
             if not part.exists():
                 raise Unfetched("the host's repositories no longer have it", gone=True)
         elif repository.directory:
@@ -192,8 +198,11 @@ class _Filling:
         waiting = {self._part(item.checksum): item for item in packages}
         unsigned = {item.id for item in self._repositories.values() if not item.key}
         for part, item in list(waiting.items()):
-            if item.repository in unsigned:
+            # Debian signs no package, but the index, which the lock has its checksum from.
+            if self._by_apt or item.repository in unsigned:
                 self._admit(part, waiting.pop(part))
+        if not waiting and not self._lock.keys:
+            return
         with keyring(self.keys.fetch()) as ring:
             while True:
                 refused = ring.refused([*waiting])

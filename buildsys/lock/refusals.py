@@ -50,7 +50,8 @@ def _problem(image_set: ImageSet, image: Image | None, problem: Mapping[str, Any
             spots |= {item.name: item.spot for step in steps for item in names(step)}
             for name in problem["names"]:
                 message = f"no repository of the site '{site}' has a package '{name}'"
-                yield Diagnostic(spots.get(name, NOWHERE), "package-missing", message)
+                hint = problem.get("near", {}).get(name, "")
+                yield Diagnostic(spots.get(name, NOWHERE), "package-missing", message, hint)
         case "vanished":
             for nevra in problem["names"]:
                 yield vanished(image_set, image, nevra)

@@ -35,6 +35,8 @@ class Question:
     held: Mapping[str, Sequence[LockedPackage]] = field(default_factory=dict)
     """Images whose packages stay at the versions they have."""
     held_payloads: Mapping[str, LockedPackage] = field(default_factory=dict)
+    kept: Mapping[str, LockedImage] = field(default_factory=dict)
+    """The same images, as the lock so far has them."""
     key_files: Sequence[str] = ()
     """Paths of public keys that some package may bring."""
     cache: Path | None = None

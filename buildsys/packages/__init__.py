@@ -9,7 +9,7 @@ from typing import Protocol
 
 from buildsys.command import Command
 from buildsys.image import Bootstrap, ImportKey, Install, Transaction, Uninstall, UpdateAll
-from buildsys.packages import dnf, rpm, yum
+from buildsys.packages import apt, dnf, rpm, yum
 
 PackageInstruction = Bootstrap | Install | Transaction | Uninstall | UpdateAll | ImportKey
 
@@ -29,4 +29,5 @@ MANAGERS: dict[str, PackageManager] = {
     "dnf": dnf.Dnf(),
     "yum": yum.Yum(),
     "rpm": rpm.Rpm(),
+    "apt": apt.Apt(),
 }

@@ -30,12 +30,13 @@ from buildsys.image import (
 from buildsys.packages import MANAGERS
 from buildsys.plan import makefile
 from buildsys.plan.script import Carried, ContextFile, Step, compile_step, installer
+from buildsys.plan.testing import testing_files
 
 RUNTIME = Path(__file__).parent / "runtime"
 CONTENT_CHANGING = (
     "commit.sh", "enter.sh", "inside.sh", "namespace.sh", "packages.sh", "repositories.sh", "sources.sh",
 )  # fmt: skip
-"""Runtime files whose change may change an image's bytes; the installer's own file is added."""
+"""Runtime files whose change may change an image's bytes; the installer's own files are added."""
 TOOLS = (
     "bash", "make", "buildah", "skopeo",
     "awk", "sed", "find", "tar", "flock", "unshare", "setpriv", "sha256sum",
@@ -69,7 +70,9 @@ def compile_plan(image_set: ImageSet) -> Plan:
 
     runtime = {path.name: path.read_text("utf-8") for path in sorted(RUNTIME.glob("*.sh"))}
     changing = hashlib.sha256()
-    for name in (*CONTENT_CHANGING, f"{installer(site)}.sh"):
+    acting = installer(site)
+    own = [name for name in runtime if name == f"{acting}.sh" or name.startswith(f"{acting}-")]
+    for name in (*CONTENT_CHANGING, *own):
         changing.update(runtime[name].encode())
     graph = ImageGraph(image_set.images)
     steps = [
@@ -87,6 +90,7 @@ def compile_plan(image_set: ImageSet) -> Plan:
     texts["plan.env"] = makefile.environment(_environment(image_set))
     texts["notes"] = "".join(f"{note}\n" for note in site.notes)
     texts["plan.json"] = _summary(image_set, steps)
+    texts |= testing_files(image_set)
     if site.locked:
         texts["unsigned"] = "".join(f"{name}\n" for name in _unsigned(image_set))
     elif not site.host_repositories:
@@ -214,7 +218,7 @@ def _pool(image_set: ImageSet) -> Iterator[tuple[str, Path]]:
         directories = {item.id: Path(item.directory) for item in site.repositories}
         for package in _locked_packages(image_set):
             if site.pool:
-                source = Path(site.pool, f"{package.checksum.partition(':')[2]}.rpm")
+                source = Path(site.pool, package.pooled)
             else:
                 source = directories[package.repository] / package.location
             yield f"pool/packages/{package.file}", source

@@ -157,7 +157,7 @@ class _Writer:
         texts = (command.text().replace("\\", "\\\\").replace("\n", "\\n") for command in self.commands)
         lines = [f"do {text}" for text in texts]
         lines += [
-            f"package {item.name} {_evr(item)} {item.arch} {item.file} {item.checksum}"
+            f"package {item.name} {item.evr} {item.arch} {item.file} {item.checksum}"
             for item in self.packages.values()
         ]
         lines += [f"gem {file} {self.carried.gem_hashes[file]}" for file in sorted(self.gems)]
@@ -250,8 +250,9 @@ class _Writer:
             self.packages |= {item.file: item for item in step.packages}
             if step.packages:
                 spots = {item.name: str(item.spot) for item in step.requested}
+                remarks = {item.file: spots.get(item.name, "along") for item in step.packages}
                 yield Command(("at", str(step.spot))).text()
-                rows = ((item.file, spots.get(item.name, "along")) for item in step.packages)
+                rows = ((text, remarks.get(text, "before the others")) for text in command.argv[1:])
                 yield from call(command.argv[0], rows)
         else:
             yield from self._outside(Command(command.argv, step.spot))
@@ -381,11 +382,6 @@ def _fetched(step: Download) -> str:
 
 def _places(spot: Spot, packages: Iterable[PackageName]) -> tuple[str, ...]:
     return (str(spot), *(str(item.spot) for item in packages))
-
-
-def _evr(item: LockedPackage) -> str:
-    epoch = "" if item.epoch in {"", "0"} else f"{item.epoch}:"
-    return f"{epoch}{item.version}-{item.release}"
 
 
 def _mode(asked: str, natural: str) -> str:

@@ -103,4 +103,10 @@ case $INSTALLER in
         # shellcheck source=/dev/null
         [[ $INSTALLER == rpm ]] || . "$LIB/$INSTALLER.sh"
         ;;
+    apt)
+        # shellcheck source=/dev/null
+        . "$LIB/apt.sh"
+        # shellcheck source=/dev/null
+        . "$LIB/repositories.sh"
+        ;;
 esac

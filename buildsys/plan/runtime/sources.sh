@@ -26,7 +26,11 @@ from_payload() {
         mkdir -p "$STATE/payload"
         rm -rf "$unpacked.part"
         mkdir "$unpacked.part"
-        rpm2archive - <"$file" | tar -xz -C "$unpacked.part" --no-same-owner
+        if [[ $file == *.deb ]]; then
+            dpkg-deb --fsys-tarfile "$file" | tar -x -C "$unpacked.part" --no-same-owner
+        else
+            rpm2archive - <"$file" | tar -xz -C "$unpacked.part" --no-same-owner
+        fi
         mv "$unpacked.part" "$unpacked"
     fi
     exec 7>&-

@@ -1,0 +1,240 @@
+"""The host's own apt, asked without touching the host.
+
+Sources, keys, proxies and preferences are the host's; the state lies below the build directory.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+
+HELPER = "/usr/lib/apt/apt-helper"
+"""Where apt keeps the program that lends out what it fetches by."""
+SETTINGS = """\
+// What the host does after an update is done to the host.
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear APT::Architectures;
+APT::Architectures { "%s"; };
+APT::Install-Recommends "false";
+APT::Install-Suggests "false";
+APT::Update::Error-Mode "any";
+// Of all indices only these say what there is to install.
+#clear Acquire::IndexTargets;
+Acquire::IndexTargets::deb::Packages {
+  MetaKey "$(COMPONENT)/binary-$(ARCHITECTURE)/Packages";
+  flatMetaKey "Packages";
+  ShortDescription "Packages";
+  Description "$(RELEASE)/$(COMPONENT) $(ARCHITECTURE) Packages";
+  flatDescription "$(RELEASE) Packages";
+  Optional "false";
+};
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "srcpkgcache.bin";
+"""
+ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:/[^\s']*")
+
+
+class AptFailed(Exception):  # noqa: N818 - reads as what happened
+    """apt ends with an error; carries its words, without addresses of this host's mirrors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An index of packages that apt has fetched."""
+
+    file: Path
+    codename: str
+    component: str
+    base: str
+    """Address that the paths of its packages begin at. Stays on this host."""
+    release: Path
+    """Its signed Release file; not there in a repository that the host trusts without."""
+
+    @property
+    def repository(self) -> str:
+        """What a lock calls it, wherever it is fetched from."""
+        return "/".join(part for part in (self.codename or "flat", self.component) if part)
+
+
+class Apt:
+    """apt as it is configured here. `folder` holds what it knows of its sources from one time to the next."""
+
+    def __init__(self, folder: Path) -> None:
+        if shutil.which("apt-get") is None or not Path(HELPER).exists():
+            hint = "packages come from a Debian host's own sources: build on one; `make setup` does the rest"
+            raise Refused([Diagnostic(NOWHERE, "missing-tool", "apt is needed and is not installed", hint)])
+        self._folder = folder.absolute()
+        for part in ("lists/partial", "cache/archives/partial"):
+            (self._folder / part).mkdir(parents=True, exist_ok=True)
+        self.arch = _said("apt-config", "dump", "--format", "%v", "APT::Architecture").strip()
+        settings = self._folder / "apt.conf"
+        if not settings.exists() or settings.read_text() != SETTINGS % self.arch:
+            settings.write_text(SETTINGS % self.arch)
+        self._options = [
+            "-c", str(settings),
+            "-o", f"Dir::State::lists={self._folder}/lists/",
+            "-o", f"Dir::State::extended_states={self._folder}/extended_states",
+            "-o", f"Dir::Cache={self._folder}/cache/",
+            *(() if _open_to_all(self._folder) else ("-o", "APT::Sandbox::User=root")),
+        ]  # fmt: skip
+
+    # ── sources ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def update(self) -> None:
+        """Ask the sources what they hold now.
+
+        Raises:
+            AptFailed: one of them does not answer, or is not signed by a key that the host trusts.
+        """
+        self._begin_with_the_hosts_lists()
+        self._get("update", "-qq")
+
+    def _begin_with_the_hosts_lists(self) -> None:
+        """What the host fetched already is only asked whether it is still so."""
+        lists = self._folder / "lists"
+        if any(entry.is_file() for entry in lists.iterdir()):
+            return
+        for file in _configured("Dir::State::lists/d").glob("*_*"):
+            if file.name.rpartition("_")[2].split(".")[0] in {"InRelease", "Release", "Packages"}:
+                shutil.copy2(file, lists / file.name)
+
+    def targets(self) -> list[Target]:
+        """The indices of packages of all sources, as they were fetched the last time."""
+        form = "\t".join(
+            f"$({key})" for key in ("FILENAME", "METAKEY", "CODENAME", "SUITE", "COMPONENT", "REPO_URI")
+        )
+        rows = self._get("indextargets", "--format", form, "Identifier: Packages").splitlines()
+        return [_target(row.split("\t")) for row in rows]
+
+    def index(self, target: Target) -> str:
+        """What an index says, however it is packed."""
+        return self._run([HELPER, *self._options, "cat-file", str(target.file)])
+
+    # ── solving ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def simulate(self, installed: str, words: Iterable[str], pins: Mapping[str, str]) -> list[str]:
+        """What apt would do to a system with this status file, in order. `pins`: versions that are to stay.
+
+        Raises:
+            AptFailed: what is asked for cannot be done.
+        """
+        with tempfile.TemporaryDirectory(prefix="buildsys-apt-") as place:
+            status, preferences = Path(place, "status"), Path(place, "preferences")
+            status.write_text(installed)
+            preferences.write_text(_preferences(pins))
+            options = ["-o", f"Dir::State::status={status}", "-o", f"Dir::Etc::preferences={preferences}"]
+            said = self._get(*options, "--simulate", "--quiet", "--no-auto-remove", *words)
+        return [line for line in said.splitlines() if line.startswith(("Inst ", "Conf ", "Remv ", "Purg "))]
+
+    # ── fetching ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def fetch(self, wanted: Mapping[str, tuple[str, Path]]) -> dict[str, str]:
+        """Fetch files: address -> checksum (`SHA256:HEX`) and where to. Of those that do not come, why."""
+        words = [word for address, (sum_is, file) in wanted.items() for word in (address, str(file), sum_is)]
+        command = [HELPER, *self._options, "-qq", "-o", "Acquire::Retries=3", "download-file", *words]
+        done = _start(command)
+        found = {}
+        for line in done.stderr.splitlines():
+            match = re.match(r"[EW]: Failed to fetch (\S+) +(.*)", line)
+            if match and match[1] in wanted:
+                found[match[1]] = discreet(match[2])
+        return found
+
+    # ── ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _get(self, *words: str) -> str:
+        return self._run(["apt-get", *self._options, *words])
+
+    def _run(self, command: list[str]) -> str:
+        done = _start(command)
+        if done.returncode:
+            raise AptFailed(_words(done.stdout, done.stderr))
+        return done.stdout
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One at a time asks: another update would move the indices from beneath this one."""
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def discreet(text: str) -> str:
+    """What apt says, without where the host's mirrors and proxies are."""
+    return ADDRESS.sub("(an address of this host)", text)
+
+
+def _target(fields: list[str]) -> Target:
+    file, key, codename, suite, component, base = fields
+    path = Path(file)
+    stem = path.name.partition(key.replace("/", "_"))[0]
+    signed = path.with_name(f"{stem}InRelease")
+    return Target(
+        path,
+        codename or suite,
+        component,
+        base,
+        signed if signed.exists() else path.with_name(f"{stem}Release"),
+    )
+
+
+def _preferences(pins: Mapping[str, str]) -> str:
+    theirs = _configured("Dir::Etc::preferences/f")
+    of_host = theirs.read_text() if theirs.is_file() else ""
+    own = (f"Package: {name}\nPin: version {pin}\nPin-Priority: 1001\n\n" for name, pin in pins.items())
+    return "".join(own) + of_host
+
+
+def _words(said: str, complained: str) -> str:
+    """Why apt cannot do it: its errors, and what it says of packages that do not fit together."""
+    problems, listing = [], False
+    for line in said.splitlines():
+        if line.startswith("The following packages have unmet dependencies"):
+            listing = True
+        elif listing and line.startswith(" "):
+            problems.append(" ".join(line.split()))
+        else:
+            listing = False
+    errors = [line[2:].strip() for line in complained.splitlines() if line.startswith("E:")]
+    return discreet("; ".join(dict.fromkeys(problems or errors or complained.split("\n")[-2:])))
+
+
+def _open_to_all(folder: Path) -> bool:
+    """Whether apt's own account gets there: what it fetches, it fetches as that one."""
+    return all(place.stat().st_mode & 0o001 for place in (folder, *folder.parents))
+
+
+def _configured(key: str) -> Path:
+    """A place of the host's configuration; `key` ends in /d for a folder, in /f for a file."""
+    return Path(_said("apt-config", "shell", "x", key).partition("'")[2].rstrip("'\n"))
+
+
+def _said(*command: str) -> str:
+    return _start(command).stdout
+
+
+def _start(command: Iterable[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*command],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+    )

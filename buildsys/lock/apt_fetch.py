@@ -1,0 +1,53 @@
+"""Fetch packages of a lock from the host's apt sources: by apt, which knows the way to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from urllib.parse import quote
+
+from buildsys.image import LockedPackage
+from buildsys.lock.apt import Apt, AptFailed, alone
+from buildsys.lock.fetch import Unfetched
+from buildsys.lock.places import Places
+
+GONE = ("404", "410", "File not found", "No such file")
+"""How the ways that apt knows say that a file is not there."""
+
+
+def bring(
+    packages: Iterable[LockedPackage], part: Callable[[str], Path], places: Places
+) -> dict[str, Unfetched]:
+    """Fetch packages to where `part` says by checksum; those that do not come, by checksum, and why.
+
+    apt looks at the checksums, goes on with what broke off, and tries again what may pass by itself.
+    """
+    away = [item for item in packages if not part(item.checksum).exists()]
+    if not away:
+        return {}
+    folder = places.metadata / "apt"
+    with alone(folder):
+        apt = Apt(folder)
+        try:
+            bases = {target.repository: target.base for target in apt.targets()}
+        except AptFailed as failed:
+            return {item.checksum: Unfetched(str(failed)) for item in away}
+        ways = {
+            bases[item.repository] + quote(item.location, safe="/:%+~,;=@!()$&'*"): item
+            for item in away
+            if item.repository in bases
+        }
+        failed_ways = apt.fetch(
+            {
+                way: (f"SHA256:{item.checksum.partition(':')[2]}", part(item.checksum))
+                for way, item in ways.items()
+            }
+        )
+    unknown = [item for item in away if item.repository not in bases]
+    found = {
+        item.checksum: Unfetched(f"no apt source of this host is {item.repository}", gone=True)
+        for item in unknown
+    }
+    for way, why in failed_ways.items():
+        found[ways[way].checksum] = Unfetched(why, gone=any(sign in why for sign in GONE))
+    return found

@@ -1,0 +1,129 @@
+"""What apt's sources hold, as their indices say it: every package with all its fields."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+
+from buildsys.image import LockedPackage
+from buildsys.lock.apt import Apt, Target
+from buildsys.lock.file import Metadata
+
+FIELD = re.compile(r"^([A-Za-z0-9-]+): *(.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One package of an index."""
+
+    text: str
+    """Its fields, a paragraph."""
+    repository: str
+
+    def get(self, name: str) -> str:
+        """The first line of a field; empty when it is not there."""
+        match = re.search(rf"^{name}: *(.*)$", self.text, re.MULTILINE)
+        return match[1] if match else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """All sources together."""
+
+    entries: dict[str, list[Entry]] = field(default_factory=dict)
+    """By the name of the package; first what stands first in the host's sources."""
+    repositories: dict[str, Metadata] = field(default_factory=dict)
+
+    def find(self, name: str, version: str) -> Entry | None:
+        """The entry of that version."""
+        return next((item for item in self.entries.get(name, ()) if item.get("Version") == version), None)
+
+    def essential(self) -> list[str]:
+        """Packages that every system of these sources has."""
+        found = (name for name, items in self.entries.items() if any(_is_essential(item) for item in items))
+        return sorted(found)
+
+
+def read_index(apt: Apt) -> Index:
+    """Read all indices as they were fetched the last time."""
+    index = Index()
+    for target in apt.targets():
+        for text in apt.index(target).split("\n\n"):
+            if text.startswith("Package: "):
+                name = text[9 : text.index("\n")]
+                index.entries.setdefault(name, []).append(Entry(text.strip("\n"), target.repository))
+    index.repositories.update(metadata(apt.targets()))
+    return index
+
+
+def metadata(targets: Iterable[Target]) -> dict[str, Metadata]:
+    """What tells one state of the sources from another, by repository."""
+    found: dict[str, list[Target]] = {}
+    for target in targets:
+        found.setdefault(target.codename or "flat", []).append(target)
+    return {name: _metadata(items) for name, items in sorted(found.items())}
+
+
+def _metadata(targets: list[Target]) -> Metadata:
+    sums, times = hashlib.sha256(), [0]
+    for file in sorted({item.release if item.release.exists() else item.file for item in targets}):
+        content = file.read_bytes()
+        sums.update(content)
+        if date := re.search(rb"^Date: (.*)$", content, re.MULTILINE):
+            times.append(int(parsedate_to_datetime(date[1].decode()).timestamp()))
+    return Metadata(sums.hexdigest(), "", max(times))
+
+
+def locked(entry: Entry) -> LockedPackage:
+    """A package as the lock names it."""
+    fields = dict(FIELD.findall(entry.text))
+    epoch, version, release = parted(fields["Version"])
+    return LockedPackage(
+        name=fields["Package"],
+        epoch=epoch,
+        version=version,
+        release=release,
+        arch=fields["Architecture"],
+        repository=entry.repository,
+        checksum=f"sha256:{fields.get('SHA256', '')}",
+        location=fields["Filename"].removeprefix("./"),
+        size=int(fields["Size"]),
+        source=_source(fields),
+        installed=int(fields.get("Installed-Size", "0")) * 1024,
+    )
+
+
+def _source(fields: dict[str, str]) -> str:
+    name, _, version = fields.get("Source", fields["Package"]).partition(" ")
+    return f"{name}_{version.strip('()') or fields['Version']}"
+
+
+def parted(version: str) -> tuple[str, str, str]:
+    """A Debian version as epoch, upstream version and revision; what it has not is empty."""
+    epoch, colon, rest = version.partition(":")
+    upstream, dash, revision = (rest if colon else version).rpartition("-")
+    return epoch if colon else "", upstream if dash else revision, revision if dash else ""
+
+
+def whole_version(package: LockedPackage) -> str:
+    """The version as Debian writes it."""
+    return (
+        f"{package.epoch and f'{package.epoch}:'}{package.version}{package.release and '-'}{package.release}"
+    )
+
+
+def _is_essential(entry: Entry) -> bool:
+    return "\nEssential: yes" in entry.text
+
+
+def installed_text(entries: Iterable[str]) -> str:
+    """A status file of dpkg that says of these packages that they are installed."""
+    return "".join(_installed(entries))
+
+
+def _installed(entries: Iterable[str]) -> Iterator[str]:
+    for text in entries:
+        yield text.replace("\n", "\nStatus: install ok installed\n", 1) + "\n\n"

@@ -1,0 +1,106 @@
+# dpkg within the root: apt-inside.sh VERB, with its words in /dev/buildsys/scratch/words, a line each.
+# install FILE… [--configure=NAME,…]…   purge NAME…   bootstrapped
+here=/dev/buildsys
+pool=$here/plan/pool/packages
+export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
+# What a script imports is compiled for good below, by checksum, not by the hour.
+export PYTHONDONTWRITEBYTECODE=1
+
+# Commands that scripts of packages call, and that act otherwise here.
+commands() {
+    rm -rf $here/scratch/bin $here/scratch/compile
+    mkdir $here/scratch/bin
+    # Accounts of an image set may have any numbers: the one that a package wants for itself may be there already.
+    cat >$here/scratch/bin/adduser <<'END'
+#!/bin/sh
+{
+    cat /etc/adduser.conf
+    printf 'LAST_SYSTEM_UID=59999\nLAST_SYSTEM_GID=59999\n'
+} >/dev/buildsys/scratch/adduser.conf
+exec "/usr/sbin/${0##*/}" --conf /dev/buildsys/scratch/adduser.conf "$@"
+END
+    ln -s adduser $here/scratch/bin/addgroup
+    # Modules of whole packages are compiled all at once: for each an interpreter would be started, twice.
+    cat >$here/scratch/bin/py3compile <<'END'
+#!/bin/sh
+[ "$#.$1" = 2.-p ] || exec /usr/bin/py3compile "$@"
+printf '%s\n' "$2" >>/dev/buildsys/scratch/compile
+END
+    # Nothing is started.
+    printf '#!/bin/sh\n' >$here/scratch/bin/start-stop-daemon
+    chmod +x $here/scratch/bin/*
+    PATH=$here/scratch/bin:$PATH
+    policy=/usr/sbin/policy-rc.d
+    if [ -e $policy ]; then
+        policy=
+    else
+        trap 'rm -f $policy' EXIT
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod +x $policy
+    fi
+}
+
+dpkg() { command dpkg --force-unsafe-io --force-confold --abort-after=1 "$@"; }
+
+install() {
+    set --
+    while IFS= read -r word; do
+        case $word in
+            --configure=*)
+                [ $# = 0 ] || dpkg --no-triggers --unpack "$@"
+                set --
+                (
+                    IFS=,
+                    # shellcheck disable=SC2086 # names, with commas between
+                    dpkg --no-triggers --configure ${word#*=}
+                )
+                ;;
+            *) set -- "$@" "$pool/$word" ;;
+        esac
+    done <$here/scratch/words
+    [ $# = 0 ] || dpkg --no-triggers --unpack "$@"
+    dpkg --configure --pending
+    compile
+}
+
+# compile: the modules of the packages that asked for it.
+compile() {
+    if [ ! -s $here/scratch/compile ] || [ ! -x /usr/bin/py3compile ]; then return; fi
+    xargs -d '\n' dpkg-query --listfiles <$here/scratch/compile |
+        grep -E '^/usr/lib/python3(\.[0-9]+)?/(site|dist)-packages/.*\.py$' >$here/scratch/modules || return 0
+    sort -u $here/scratch/modules | xargs -d '\n' /usr/bin/py3compile
+}
+
+purge() {
+    set --
+    while IFS= read -r word; do set -- "$@" "$word"; done <$here/scratch/words
+    dpkg --purge "$@"
+}
+
+# bootstrapped: what mmdebstrap brought along leaves: how it found the pool, the host's name and resolver.
+bootstrapped() {
+    rm -f /etc/apt/sources.list /etc/apt/apt.conf.d/99mmdebstrap /etc/dpkg/dpkg.cfg.d/99mmdebstrap /etc/hostname \
+        /etc/resolv.conf
+    command dpkg-query --show apt >/dev/null 2>&1 || rm -rf /etc/apt /var/lib/apt /var/cache/apt
+    : >/etc/fstab
+    [ -s /etc/fstab ] || rm -f /etc/fstab
+}
+
+# tidy: logs, backups, locks, and secrets that would be the same in every container: whoever needs one makes it at start.
+tidy() {
+    rm -rf /var/log/dpkg.log /var/log/alternatives.log /var/log/bootstrap.log /var/log/apt /var/cache/debconf/*-old \
+        /var/lib/dpkg/*-old /var/lib/dpkg/lock /var/lib/dpkg/lock-frontend /var/lib/dpkg/triggers/Lock \
+        /var/cache/ldconfig/aux-cache /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid- \
+        /etc/.pwd.lock /run/adduser /var/lib/dbus/machine-id /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
+    [ ! -s /etc/machine-id ] || : >/etc/machine-id
+    snakeoil=/etc/ssl/certs/ssl-cert-snakeoil.pem
+    if [ -e $snakeoil ]; then
+        find /etc/ssl/certs -lname "${snakeoil##*/}" -delete
+        rm -f $snakeoil /etc/ssl/private/ssl-cert-snakeoil.key
+    fi
+}
+
+verb=$1
+[ "$verb" = bootstrapped ] || commands
+$verb
+tidy

@@ -1,0 +1,129 @@
+# apt: the installer of a plan for Debian. apt has had its say when the lock was made: mmdebstrap fills the empty root from
+# the pool, and the image's own dpkg does the rest, in the order apt has worked out. Nothing here solves or fetches.
+
+# apt_bootstrap FILE…: fill the empty root with exactly these packages of the pool.
+apt_bootstrap() {
+    local file name sum names status=0 list=() hooks=() flat=$SCRATCH/flat
+    apt_verified "$@" || return
+    mkdir "$flat"
+    ln -s "$PLAN/pool/packages" "$flat/pool"
+    while read -r _ name _ _ file sum; do
+        [[ " $* " == *" $file "* ]] || continue
+        list+=("$name")
+        dpkg-deb --field "$PLAN/pool/packages/$file"
+        printf 'Filename: pool/%s\nSize: %d\nSHA256: %s\n\n' "$file" "$(stat -c %s "$PLAN/pool/packages/$file")" "${sum#sha256:}"
+    done < <(grep '^package ' "$PLAN/keys/$IMAGE") >"$flat/Packages"
+    # /bin and its like are links to /usr/bin where Debian has it so.
+    [[ " ${list[*]} " != *' usr-is-merged '* ]] || hooks=(--hook-directory=/usr/share/mmdebstrap/hooks/merged-usr)
+    names=$(IFS=, && printf '%s' "${list[*]}")
+    namespace --net bash "$LIB/apt-bootstrap.sh" "$ROOT" --mode=root --variant=custom --format=directory \
+        --include="$names" "${hooks[@]}" --dpkgopt=force-unsafe-io --aptopt='APT::Sandbox::User "root"' \
+        --skip=check/empty,check/qemu,check/signed-by,check/canmount,chroot/mount \
+        '' "$ROOT" "deb [trusted=yes] copy:${flat// /%20} ./" >"$SCRATCH/apt.out" 2>&1 || status=$?
+    cat "$SCRATCH/apt.out"
+    ((status == 0)) || { apt_explain "$SCRATCH/apt.out"; return 1; }
+    within /bin/sh -eu /dev/buildsys/plan/lib/apt-inside.sh bootstrapped
+}
+
+# apt_transaction WORD…: install or update exactly these files of the pool; between them stands what must be configured
+# before more is unpacked: --configure=NAME,NAME
+apt_transaction() {
+    local status=0 word files=()
+    for word; do [[ $word == --configure=* ]] || files+=("$word"); done
+    apt_verified "${files[@]}" || return
+    apt_call install "$@"
+}
+
+# apt_remove [--optional] PACKAGE…
+apt_remove() {
+    local optional='' package present=()
+    if [[ $1 == --optional ]]; then
+        optional=yes
+        shift
+    fi
+    for package; do
+        # shellcheck disable=SC2016 # for dpkg-query
+        if [[ $(within dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null) == installed ]]; then
+            present+=("$package")
+        elif [[ -z $optional ]]; then
+            packages_absent "$package"
+            return 1
+        fi
+    done
+    ((${#present[@]} == 0)) || apt_call purge "${present[@]}"
+}
+
+# apt_import_key PATH: a key file of the image becomes one that its apt trusts.
+apt_import_key() {
+    inside <<END
+mkdir -p /etc/apt/trusted.gpg.d
+cp $(printf '%q' "$1") /etc/apt/trusted.gpg.d/
+END
+}
+
+# apt_fetch PACKAGE FILE: path of a locked package's file, verified.
+apt_fetch() {
+    apt_verified "$2" >&2 || return
+    printf '%s' "$PLAN/pool/packages/$2"
+}
+
+# apt_call WORDS…: lib/apt-inside.sh within the root; of what fails it says which line of the recipe asks for it.
+apt_call() {
+    local status=0
+    printf '%s\n' "${@:2}" >"$SCRATCH/words"
+    within /bin/sh -eu /dev/buildsys/plan/lib/apt-inside.sh "$1" >"$SCRATCH/apt.out" 2>&1 || status=$?
+    cat "$SCRATCH/apt.out"
+    ((status == 0)) || apt_explain "$SCRATCH/apt.out"
+    return "$status"
+}
+
+# apt_verified FILE…: pool files with the lock's checksum; each is looked at once a plan.
+apt_verified() {
+    local file sum marks=()
+    mkdir -p "$STATE/verified"
+    while read -r _ _ _ _ file sum; do
+        sum=${sum#sha256:}
+        [[ " $* " == *" $file "* && ! -e $STATE/verified/$sum ]] || continue
+        marks+=("$STATE/verified/$sum")
+        printf '%s  %s\n' "$sum" "$PLAN/pool/packages/$file"
+    done < <(grep '^package ' "$PLAN/keys/$IMAGE") >"$SCRATCH/sums"
+    ((${#marks[@]})) || return 0
+    if ! sha256sum --check --quiet --strict "$SCRATCH/sums"; then
+        printf 'error: a package of the pool is not the one the lock names\n'
+        return 1
+    fi
+    touch "${marks[@]}"
+}
+
+# apt_explain OUTPUT: say of the failure that dpkg tells which package it is, and which line of the recipe asks for it.
+apt_explain() {
+    local package what
+    while IFS=$'\t' read -r package what; do
+        apt_asked_for "$package"
+        printf 'error: %s: the package %s: %s; see above\n' "$SPOT" "$package" "$what"
+    done < <(awk '
+        /^dpkg: error processing (package|archive) / {
+            package = $5
+            sub(/:[a-z0-9]+$/, "", package); sub(/.*\//, "", package); sub(/_.*/, "", package)
+            next
+        }
+        package == "" { next }
+        /dependency problems/ { package = ""; next }
+        {
+            sub(/^ +/, "")
+            if (match($0, /(pre|post)-(installation|removal) script subprocess/)) {
+                script = substr($0, RSTART, RLENGTH - 11)
+                sub(/.*exit status /, "")
+                $0 = "its " script " ends with status " $0
+            }
+            print package "\t" $0
+            package = ""
+        }' "$1")
+}
+
+# apt_asked_for PACKAGE: sets SPOT to the line of the recipe that asks for it.
+apt_asked_for() {
+    local spot
+    spot=$(sed -nE "s/^ +'?${1//[.+*\/]/\\&}_[^ ]+ +# (.*:[0-9]+:[0-9]+)$/\1/p" "$PLAN/steps/$IMAGE.sh" | head -n 1)
+    SPOT=${spot:-$SPOT}
+}
