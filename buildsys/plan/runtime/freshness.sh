@@ -11,6 +11,7 @@
 # `renamed`: the image is there under its key, only its reference names another or none.
 decide() {
     local read_id name held
+    PARENT=scratch
     INPUTS=$(<"$PLAN/keys/$IMAGE")
     STAMP=$(awk -v name="$IMAGE" '$2 == name { print $1; exit }' "$PLAN/graph")
     INPUTS+=$'\n'"platform $PLATFORM"$'\n'"driver $DRIVER"

@@ -48,8 +48,8 @@ why_parent() {
     fi
 }
 
-# instructions INPUTS PLACES: a line each: what it says, a tab, where it was written. A list of packages is taken
-# apart; a file of the set has its mode and its path behind its place.
+# instructions INPUTS PLACES: a line each: what it says, and which trait says it, a tab, where it was written. A list of
+# packages is taken apart; a file of the set has its mode and its path behind its place.
 instructions() {
     awk -v places="$2" '
         $1 != "do" { exit }
@@ -58,7 +58,8 @@ instructions() {
             getline place <places
             count = split(place, at, "\t")
             gsub("\t", " ")
-            if (count < 2 || $2 == "context") print $0 "\t" place
+            trait = match(at[1], "/traits/[^:]*") ? " " substr(at[1], RSTART, RLENGTH) : ""
+            if (count < 2 || $2 == "context") print $0 trait "\t" place
             else for (i = 2; i <= count; i++) print "do " $2 " " $(i + 1) "\t" at[i]
         }' "$1"
 }
