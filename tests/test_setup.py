@@ -18,11 +18,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 BASE_UTILITIES = "bash cmp cp dirname flock ldd mkdir mv rm sort tail".split()
 TO_BUILD = "buildah busybox createrepo_c crun dnf faketime fuse-overlayfs gpg newuidmap podman".split()
-TO_BUILD += "rpm rpmbuild rpmsign skopeo".split()
-TO_TEST = "docker-registry git mmdebstrap runc shellcheck".split()
+TO_BUILD += "mmdebstrap rpm rpmbuild rpmsign skopeo".split()
+TO_TEST = "docker-registry git runc shellcheck".split()
 
-DEBIAN_PACKAGES = "buildah busybox-static createrepo-c crun dnf faketime fuse-overlayfs gnupg podman"
-DEBIAN_PACKAGES += " python3-venv rpm skopeo uidmap"
+DEBIAN_PACKAGES = "buildah busybox-static createrepo-c crun dnf faketime fuse-overlayfs gnupg mmdebstrap"
+DEBIAN_PACKAGES += " podman python3-venv rpm skopeo uidmap"
 
 AS_ROOT, AS_SOMEBODY = "0", "1000"
 

@@ -13,7 +13,7 @@ cd -P "$(dirname "${BASH_SOURCE[0]}")/.." # as make names it: links resolved
 MISSING=3
 PATH=$PATH:/usr/sbin:/sbin # where some tools live, and only root looks
 
-# scope, what shows that it is there, its package where apt rules, its package where dnf rules
+# scope, what shows that it is there, its package where apt rules, its package where dnf rules (-: not needed there)
 PACKAGES='
 build  command:buildah          buildah          buildah
 build  command:podman           podman           podman
@@ -29,6 +29,7 @@ build  command:rpmsign          rpm              rpm-sign
 build  command:createrepo_c     createrepo-c     createrepo_c
 build  command:gpg              gnupg            gnupg2
 build  command:faketime         faketime         libfaketime
+build  command:mmdebstrap       mmdebstrap       -
 build  python                   python3-venv     python3.11
 test   command:git              git              git
 test   command:runc             runc             runc
@@ -69,6 +70,7 @@ missing_packages() {
   while read -r scope probe apt dnf; do
     [[ $scope == build || $scope == "$1" ]] || continue
     local -A package=([apt]=$apt [dnf]=$dnf)
+    [[ ${package[$2]} != - ]] || continue
     case $probe in
       *:*) "has_${probe%%:*}" "${probe#*:}" ;;
       *) "has_$probe" ;;
