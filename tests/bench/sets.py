@@ -12,8 +12,6 @@ tag: "1"
 format: docker
 epoch: 1517443200
 site: {site}
-common:
-  labels: {{name: "{{{{ image }}}}"}}
 """
 BUSYBOX = "localhost/bench/busybox:1"
 SITE = f"""\
