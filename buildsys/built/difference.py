@@ -12,7 +12,7 @@ from typing import Any
 
 from buildsys.built.image import BuiltImage
 from buildsys.built.layer import Entry
-from buildsys.built.packages import DATABASES, installed
+from buildsys.built.packages import installed, of_database
 from buildsys.diagnostics import Refused
 from buildsys.packages.change import package_changes
 
@@ -94,7 +94,7 @@ def _layers(a: BuiltImage, b: BuiltImage, number: int) -> Iterator[Difference]:
     for path in sorted(one.keys() | other.keys()):
         if one.get(path) == other.get(path):
             continue
-        if posixpath.dirname(path) in DATABASES:
+        if of_database(path):
             if not database:
                 yield from _databases(a, b, number, posixpath.dirname(path))
             database = True

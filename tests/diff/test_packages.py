@@ -165,4 +165,4 @@ def test_compare_a_database_with_none(tmp_path: Path) -> None:
         (found,) = (
             item for item in differences(*images) if item.path == "/var/lib/rpm" and "database" in item.what
         )
-    assert found.what == f"files of the package database; the image '{names[1]}' has no rpm database"
+    assert found.what == f"files of the package database; the image '{names[1]}' has no package database"
