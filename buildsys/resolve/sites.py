@@ -160,6 +160,8 @@ class _Resolver:
 
     def _base(self) -> tuple[image.BaseImage | image.EmptyRoot, image.Bootstrap | None]:
         base, notes = self._written.base, self._notes
+        if self._written.installer == "apt":
+            self._check_apt()
         if isinstance(base, schema.BaseImage):
             return image.BaseImage(notes.check(("base", "image"), syntax.reference, base.image)), None
         if self._written.inside:
@@ -168,6 +170,16 @@ class _Resolver:
             notes.problem(("inside",), problem)
         packages = package_names(notes, ("base", "bootstrap"), base.bootstrap)
         return image.EmptyRoot(), image.Bootstrap(packages, spot=notes.spot("base", "bootstrap"))
+
+    def _check_apt(self) -> None:
+        if self._written.repositories != "host":
+            message = "apt installs from the sources of the host, and from no others"
+            path = ("installer",) if self._written.repositories is None else ("repositories",)
+            self._notes.problem(path, ("site-mismatch", message, "write repositories: host"))
+        if isinstance(self._written.base, schema.BaseImage):
+            problem = ("site-mismatch", "with apt the base is made here, from an empty root",
+                       "write base: {bootstrap: [netbase, …]}")  # fmt: skip
+            self._notes.problem(("base", "image"), problem)
 
     def _repositories(self) -> tuple[image.Repository, ...]:
         written = self._written.repositories
