@@ -45,10 +45,10 @@ class Diagnostic:
     hint: str = ""
     related: tuple[tuple[Spot, str], ...] = field(default=())
 
-    def text(self) -> str:
+    def text(self, kind: str = "error") -> str:
         """The diagnostic as a person reads it: position, sentence, source line, caret, hint."""
         where = "" if self.spot == NOWHERE else f"{self.spot}: "
-        parts = [f"{where}error: {self.message} [{self.code}]", *_excerpt(self.spot)]
+        parts = [f"{where}{kind}: {self.message} [{self.code}]", *_excerpt(self.spot)]
         for spot, words in self.related:
             parts += [f"  {spot}: {words}", *_excerpt(spot)]
         if self.hint:

@@ -15,6 +15,7 @@ import pytest
 from buildsys import image as im
 from buildsys.diagnostics import Refused, Spot
 from buildsys.image import Image, ImageSet
+from buildsys.lock.present import buildable
 from buildsys.recipe import schema
 from buildsys.recipe.library import load_set
 from buildsys.resolve import instructions, resolve
@@ -480,9 +481,47 @@ def test_stand_ins_that_lack_something_are_refused(resolved: Resolved, stand_ins
     ]
 
 
-def test_a_gem_step_at_a_site_without_gems_is_told_in_the_summary(resolved: Resolved) -> None:
-    notes = resolved({"images/app.yaml": APP + "steps: [{gems: [rake]}]\n"}).site.notes
-    assert notes == ("the site here has no gems: app cannot be built",)
+LEAVES_OUT = SITE + "left-out: {closed: {because: it is shut, packages: [lamp, bulb]}, old: gone}\n"
+
+
+def test_what_a_site_cannot_build(resolved: Resolved) -> None:
+    image_set = resolved(
+        {
+            "sites/here.yaml": LEAVES_OUT,
+            "set.yaml": SET + "profiles: {light: [app, lamp*]}\n",
+            "images/app.yaml": APP + "packages: [curl]\n",
+            "images/lamp.yaml": "image: lamp\nfrom: base\nsteps: [{packages: [bulb]}]\n",
+            "images/lamp-post.yaml": "image: lamp-post\nfrom: lamp\n",
+            "images/thief.yaml": "image: thief\nfrom: app\nsteps: [{copy: /a, from: lamp-post, to: /a}]\n",
+            "images/payload.yaml": (
+                "image: payload\nfrom: base\nsteps: [{copy: /a, from: {package: lamp}, to: /a}]\n"
+            ),
+            "images/ruby.yaml": "image: ruby\nfrom: base\nsteps: [{gems: [rake]}]\n",
+        }
+    )
+    assert set(image_set.images) == {"base", "app", "lamp", "lamp-post", "thief", "payload", "ruby"}
+    assert {name: (str(item.why.spot), item.profiles) for name, item in image_set.absent.items()} == {
+        "lamp": ("demo/images/lamp.yaml:3:21", ("light",)),
+        "lamp-post": ("demo/images/lamp.yaml:3:21", ("light",)),
+        "thief": ("demo/images/lamp.yaml:3:21", ()),
+        "payload": ("demo/images/payload.yaml:3:36", ()),
+        "ruby": ("demo/images/ruby.yaml:3:9", ()),
+    }
+    can = buildable(image_set)
+    assert set(can.images) == {"base", "app"}
+    assert can.profiles == {"light": ("app",)}
+    assert can.site.notes[-1] == (
+        "not built, for the site here cannot give it: lamp (it has no package bulb); lamp-post (it has no"
+        " package bulb); payload (it has no package lamp); ruby (it has no gems);"
+        " thief (it has no package bulb)"
+    )
+
+
+def test_a_site_that_can_build_everything(resolved: Resolved, stand_ins: Path) -> None:
+    files = {"sites/here.yaml": STANDS_IN, "images/app.yaml": APP + FETCHES, "files/own": "own"}
+    assert resolved(files, stand_ins=stand_ins).absent == {}
+    # Gems that will be made are there.
+    assert resolved(files).absent == {}
 
 
 def test_the_hosts_own_repositories(resolved: Resolved) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildsys.cli.choosing import Choice, Selection, Verb, takes_selection, takes_set
+from buildsys.cli.choosing import EVERY, Choice, Selection, Verb, takes_selection, takes_set
 from buildsys.cli.ending import FAILED, Ended, say
 from buildsys.cli.locks import Locking, takes_locking
 from buildsys.cli.output import put, put_row
@@ -62,6 +62,7 @@ def plan(
     Only files that change are written. `make -C DIR` then builds the images, without buildsys.
     """
     image_set, compiled = _compile(choice, locking, build_directory)
+    EVERY.tell_absent(image_set)
     if not only_check:
         changed = _write(compiled, directory)
         say(f"{directory}: {_count(len(image_set.images), 'image')}, {_count(changed, 'file')} written")
@@ -161,6 +162,8 @@ def planned(
     require(TOOLS, notebook)
     image_set, compiled = _compile(choice, locking, build_directory)
     goals = selection.names(image_set) if selection.patterns else ()
+    if runs:
+        selection.tell_absent(image_set)
     require(json.loads(compiled.texts["plan.json"])["tools"], notebook)
     if runs and image_set.site.host_repositories and not image_set.site.locked:
         require_host_repositories(image_set.site.installer)

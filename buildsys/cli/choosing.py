@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildsys.cli.ending import FAILED, MISSING, REFUSED, Ended
+from buildsys.cli.ending import FAILED, MISSING, REFUSED, Ended, say
 
 if TYPE_CHECKING:
     from buildsys.cli.locks import Locking
+    from buildsys.diagnostics import Diagnostic
     from buildsys.image import ImageSet
     from buildsys.recipe.library import Library
 
@@ -70,24 +71,25 @@ class Choice:
     def made(self, build_directory: Path) -> tuple[ImageSet, Path | None]:
         """The set resolved; stand-in packages are made first, where the site wants them.
 
-        The path is where the lock of a repository made here lies.
+        What the site cannot build is left out. The path is where the lock of a repository made here lies.
 
         Raises:
             Refused: mistakes in its files, or in what was asked for.
             Ended: the stand-ins cannot be made.
         """
+        from buildsys.lock.present import buildable
         from buildsys.resolve.sites import choose
 
         library = self.load()
         data_file = choose(library, self.site).written.data.get("stand-ins")
         if data_file is None:
-            return self._resolve(library, None), None
+            return buildable(self._resolve(library, None)), None
         # Mistakes in recipes are told at once, not after the stand-ins are made.
         output = build_directory / "standins" / self.name
         if not output.is_dir():
             self._resolve(library, None)
         _make_stand_ins(self.directory / data_file, output)
-        return self._resolve(library, output), output / "lock.yaml"
+        return buildable(self._resolve(library, output)), output / "lock.yaml"
 
     def _resolve(self, library: Library, stand_ins: Path | None) -> ImageSet:
         from buildsys.resolve import resolve
@@ -117,12 +119,54 @@ class Selection:
         """The images it means, each after what it is made from.
 
         Raises:
-            Refused: a pattern means no image.
+            Refused: a pattern means no image, or none that the site can build.
         """
+        from buildsys.diagnostics import Refused
         from buildsys.graph import ImageGraph
 
+        lost = [*self._lost(image_set)]
+        if lost:
+            raise Refused(lost)
         graph = ImageGraph(image_set.images, image_set.profiles)
         return graph.select(self.patterns, parents=self.parents, children=self.children)
+
+    def absent(self, image_set: ImageSet) -> tuple[Diagnostic, ...]:
+        """Why images that it means are left out of the set, a reason once."""
+        names = {name for pattern in self.patterns or ("*",) for name in _absent(image_set, pattern)}
+        return tuple(dict.fromkeys(image_set.absent[name].why for name in sorted(names)))
+
+    def tell_absent(self, image_set: ImageSet) -> None:
+        """Say what the site cannot build of it, before anything is built."""
+        absent = self.absent(image_set)
+        for why in absent:
+            say(f"{why.text('warning')}\n")
+        if absent:
+            all_of_them = len(image_set.images) + len(image_set.absent)
+            say(
+                f"{image_set.name}: the site {image_set.site.name} can build {len(image_set.images)}"
+                f" of {all_of_them} images"
+            )
+
+    def _lost(self, image_set: ImageSet) -> Iterator[Diagnostic]:
+        from buildsys.resolve.profiles import matches
+
+        for pattern in self.patterns:
+            of_profile = image_set.profiles.get(pattern[1:]) if pattern.startswith("@") else None
+            if not (of_profile or matches(pattern, image_set.images)):
+                yield from (image_set.absent[name].why for name in _absent(image_set, pattern))
+
+
+EVERY = Selection((), parents=False, children=False)
+"""All images."""
+
+
+def _absent(image_set: ImageSet, pattern: str) -> list[str]:
+    """The images a pattern means that are left out of the set."""
+    from buildsys.resolve.profiles import matches
+
+    if pattern.startswith("@"):
+        return [name for name, item in image_set.absent.items() if pattern[1:] in item.profiles]
+    return matches(pattern, image_set.absent)
 
 
 # ── arguments and options ───────────────────────────────────────────────────────────────────────────────────

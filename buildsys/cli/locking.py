@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from buildsys.cli.building import takes_store
-from buildsys.cli.choosing import Choice, Selection, takes_selection, takes_set
+from buildsys.cli.choosing import EVERY, Choice, Selection, takes_selection, takes_set
 from buildsys.cli.ending import FAILED, REFUSED, Ended, say
 from buildsys.cli.locks import Locking, takes_pool
 from buildsys.cli.output import put, put_table
@@ -68,6 +68,7 @@ def lock(
     from buildsys.lock.places import lock_path
 
     image_set, kept = choice.made(build_directory)
+    EVERY.tell_absent(image_set)
     names = _names(image_set, selection, update=update or only_check)
     path = file or kept or lock_path(image_set, build_directory)
     old = _old(image_set, path, kept)

@@ -14,15 +14,13 @@ import click
 
 from buildsys.cli import report
 from buildsys.cli.building import planned, takes_plan, takes_store
-from buildsys.cli.choosing import Choice, Selection, takes_set
+from buildsys.cli.choosing import EVERY, Choice, takes_set
 from buildsys.cli.ending import CHANGED, INTERRUPTED, Ended, say
 from buildsys.cli.locks import Locking
 from buildsys.diagnostics import Refused
 
 if TYPE_CHECKING:
     from buildsys.executors.outcome import Ground, Result
-
-EVERY = Selection((), parents=False, children=False)
 
 
 @click.command()

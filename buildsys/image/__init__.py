@@ -52,6 +52,7 @@ from buildsys.image.testing import (
     Scenario,
 )
 from buildsys.image.whole import (
+    Absent,
     BaseImage,
     EmptyRoot,
     Format,
@@ -64,6 +65,7 @@ from buildsys.image.whole import (
 
 __all__ = [
     "NAME",
+    "Absent",
     "Account",
     "AppendFile",
     "AppendLines",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from buildsys.diagnostics import NOWHERE, Spot
+from buildsys.diagnostics import NOWHERE, Diagnostic, Spot
 from buildsys.image.instructions import CopyImage, Instruction
 from buildsys.image.parts import ImageReference
 from buildsys.image.site import Site
@@ -88,6 +88,15 @@ class Image:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """An image that the site of its set cannot build."""
+
+    why: Diagnostic
+    """One for an image and for all that is made from it."""
+    profiles: tuple[str, ...] = ()
+
+
 Format = Literal["docker", "oci"]
 
 
@@ -104,6 +113,8 @@ class ImageSet:
     site: Site
     images: Mapping[str, Image]
     profiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    absent: Mapping[str, Absent] = field(default_factory=dict)
+    """Images that the site cannot build."""
     traits: Mapping[str, str] = field(default_factory=dict, compare=False)
     """File of each trait -> hash of what it says, comments and places left out."""
     scenarios: Mapping[str, Scenario] = field(default_factory=dict)

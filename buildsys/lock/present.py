@@ -1,4 +1,4 @@
-"""What of a set can be built at a site that leaves repositories out."""
+"""What of a set can be built at a site."""
 
 from __future__ import annotations
 
@@ -33,5 +33,16 @@ def present(image_set: ImageSet, absent: Mapping[str, str]) -> ImageSet:
             profile: tuple(name for name in names if name not in gone)
             for profile, names in image_set.profiles.items()
         },
+        scenarios={
+            name: scenario
+            for name, scenario in image_set.scenarios.items()
+            if not any(container.image in gone for container in scenario.containers)
+        },
         site=replace(image_set.site, notes=(*image_set.site.notes, note)),
     )
+
+
+def buildable(image_set: ImageSet) -> ImageSet:
+    """The set without what its site is known not to give, before any repository is asked."""
+    reasons = {name: item.why.message.rpartition(": ")[2] for name, item in image_set.absent.items()}
+    return present(image_set, reasons)

@@ -37,6 +37,8 @@ class OverlayFile:
     common: Source[schema.Fragment] | None
     patches: Mapping[str, Source[schema.Patch]]
     """Changes to images, by image name."""
+    sites: Mapping[str, Source[schema.SitePatch]]
+    """What sites get besides, by site name."""
 
     @property
     def variables(self) -> Mapping[str, Any]:
@@ -163,12 +165,13 @@ class _Loader:
             recipe = self._source(schema.Recipe, written.part("recipes", number))
             if recipe is not None:
                 self._add(recipes, recipe, "image")
-        patches = {}
-        for name in written.data.get("images", {}):
-            patch = self._source(schema.Patch, written.part("images", name))
-            if patch is not None:
-                patches[name] = patch
-        return OverlayFile(written, common, patches)
+        patches = self._sources(schema.Patch, written, "images")
+        return OverlayFile(written, common, patches, self._sources(schema.SitePatch, written, "sites"))
+
+    def _sources(self, kind: type[M], written: Written, key: str) -> dict[str, Source[M]]:
+        """The pieces under a key, by name; those that are wrong are left out, and told of."""
+        pieces = {name: self._source(kind, written.part(key, name)) for name in written.data.get(key, ())}
+        return {name: piece for name, piece in pieces.items() if piece is not None}
 
     def _source(self, kind: type[M], written: Written) -> Source[M] | None:
         try:
@@ -196,7 +199,7 @@ def _frame(overlay: Written) -> Written:
     if not isinstance(overlay.data, dict):
         return overlay
     data = dict(overlay.data)
-    for key, kind in (("common", dict), ("images", dict), ("recipes", list)):
+    for key, kind in (("common", dict), ("images", dict), ("sites", dict), ("recipes", list)):
         if isinstance(data.get(key), kind):
             data[key] = kind()
     return overlay.with_data(data)

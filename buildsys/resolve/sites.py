@@ -14,6 +14,7 @@ from buildsys.recipe import schema, variables
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import strings
 from buildsys.resolve import syntax
+from buildsys.resolve.additions import Missing, Pieces, missing, pieces
 from buildsys.resolve.filling import filled
 from buildsys.resolve.gems import Gems
 from buildsys.resolve.instructions import package_names
@@ -33,9 +34,13 @@ class Chosen:
     checksums: Mapping[str, str]
     """The checksum of each download the site knows; empty: declared unverified."""
     gems: Gems
+    missing: Mapping[str, Missing]
+    """Packages that the site is known not to have."""
     labels: Mapping[str, Spotted[str]]
     spot: Spot
     """Where the base is written."""
+    site_spot: Spot
+    """Where the site's file begins."""
 
 
 def choose(library: Library, name: str | None) -> Source[schema.Site]:
@@ -76,10 +81,14 @@ def resolve_site(
     else:
         scope = {**scope, STAND_INS: str(stand_ins.absolute())}
     ready = filled(source, scope, found)
-    if ready is None:
+    name = source.written.data["site"]
+    patches = [item.sites[name] for item in library.overlays if name in item.sites]
+    additions = [filled(patch, scope, found) for patch in patches]
+    if ready is None or None in additions:
         return None
     written, notes = ready
-    return _Resolver(written, notes, library, made=stand_ins is not None).chosen()
+    there = pieces(written, notes, [item for item in additions if item])
+    return _Resolver(written, notes, library, there, made=stand_ins is not None).chosen()
 
 
 def _without_stand_ins(source: Source[schema.Site]) -> Source[schema.Site]:
@@ -106,10 +115,13 @@ def _in_stand_ins(data: Any) -> bool:
 class _Resolver:
     """Resolves the parts of one site."""
 
-    def __init__(self, written: schema.Site, notes: Notes, library: Library, *, made: bool) -> None:
+    def __init__(
+        self, written: schema.Site, notes: Notes, library: Library, there: Pieces, *, made: bool
+    ) -> None:
         self._written = written
         self._notes = notes
         self._library = library
+        self._there = there
         self._made = made
         self._sentences: list[str] = []
 
@@ -124,8 +136,13 @@ class _Resolver:
         files, addresses, checksums = self._downloads()
         gems = self._gems()
         base, bootstrap = self._base()
-        for name, reason in (written.left_out or {}).items():
-            self._sentences.append(f"the repository {name} is left out: {reason}")
+        left_out = {
+            name: item
+            for name, item in (written.left_out or {}).items()
+            if name not in self._there.repositories
+        }
+        for name, item in left_out.items():
+            self._sentences.append(f"the repository {name} is left out: {item.because}")
         site = image.Site(
             name=written.site,
             installer=written.installer,
@@ -136,7 +153,7 @@ class _Resolver:
             addresses=addresses,
             gems=gems,
             stand_ins=written.stand_ins is not None,
-            left_out=tuple(written.left_out or {}),
+            left_out=tuple(left_out),
             release=notes.check(("release",), syntax.release, written.release),
             notes=tuple(self._sentences),
         )
@@ -146,9 +163,11 @@ class _Resolver:
             base,
             bootstrap,
             checksums,
-            Gems(gems, known=written.gems is not None),
+            Gems(gems, known=self._there.gems is not None),
+            missing(written, notes, self._there),
             labels,
             notes.spot("base"),
+            notes.spot("site"),
         )
 
     def _about_stand_ins(self) -> str:
@@ -182,21 +201,21 @@ class _Resolver:
             self._notes.problem(("base", "image"), problem)
 
     def _repositories(self) -> tuple[image.Repository, ...]:
-        written = self._written.repositories
-        if written is None or isinstance(written, str):
-            return ()
-        return tuple(self._repository(name, repository) for name, repository in written.items())
+        return tuple(
+            self._repository(name, written, notes)
+            for name, (written, notes) in self._there.repositories.items()
+        )
 
-    def _repository(self, name: str, written: schema.Repository) -> image.Repository:
-        notes, path = self._notes, ("repositories", name)
+    def _repository(self, name: str, written: schema.Repository, notes: Notes) -> image.Repository:
+        path = ("repositories", name)
         notes.problem(path, syntax.repository(name), key=True)
         directory = checksum = ""
         if (written.directory is None) == (written.url is None):
             message = f"the repository '{name}' needs either a directory or a url"
             notes.problem(path, ("site-mismatch", message, "write one of them"))
         elif written.directory is not None:
-            directory = self._local(written.directory, (*path, "directory"))
-            checksum = self._metadata_checksum(directory, (*path, "directory"))
+            directory = self._local(written.directory, (*path, "directory"), notes)
+            checksum = self._metadata_checksum(directory, (*path, "directory"), notes)
         url = notes.check((*path, "url"), syntax.url, written.url)
         key = ""
         if written.gpgcheck is False:
@@ -205,10 +224,10 @@ class _Resolver:
             message = f"the repository '{name}' has no key to check its packages by"
             notes.problem(path, ("site-mismatch", message, "write key:, or gpgcheck: false"))
         else:
-            key = self._key(written.key, (*path, "key"))
+            key = self._key(written.key, (*path, "key"), notes)
         return image.Repository(name, directory, url, key, checksum)
 
-    def _metadata_checksum(self, directory: str, path: tuple[str, ...]) -> str:
+    def _metadata_checksum(self, directory: str, path: tuple[str, ...], notes: Notes) -> str:
         metadata = Path(directory, "repodata", "repomd.xml")
         try:
             return hashlib.sha256(metadata.read_bytes()).hexdigest()
@@ -216,37 +235,37 @@ class _Resolver:
             if Path(directory).is_dir():
                 problem = ("missing-file", f"{directory} is no repository: it has no repodata/repomd.xml",
                            "createrepo_c makes it")  # fmt: skip
-                self._notes.problem(path, problem)
+                notes.problem(path, problem)
             return ""
 
-    def _key(self, key: str, path: tuple[str, ...]) -> str:
+    def _key(self, key: str, path: tuple[str, ...], notes: Notes) -> str:
         if "://" in key:
-            return self._notes.check(path, syntax.url, key)
+            return notes.check(path, syntax.url, key)
         if self._written.inside and key.startswith("/"):
             return key  # a file of the image itself
-        return self._local(key, path)
+        return self._local(key, path, notes)
 
     def _downloads(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
         files: dict[str, str] = {}
         addresses, checksums = {}, {}
-        for url, place in (self._written.downloads or {}).items():
+        for url, (place, notes) in self._there.downloads.items():
             path = ("downloads", url)
-            self._notes.problem(path, syntax.url(url), key=True)
-            self._notes.check((*path, "sha256"), syntax.sha256, place.sha256)
+            notes.problem(path, syntax.url(url), key=True)
+            notes.check((*path, "sha256"), syntax.sha256, place.sha256)
             if place.file is not None:
-                files[url] = self._local(place.file, (*path, "file"))
+                files[url] = self._local(place.file, (*path, "file"), notes)
             if place.url is not None:
-                addresses[url] = self._notes.check((*path, "url"), syntax.url, place.url)
+                addresses[url] = notes.check((*path, "url"), syntax.url, place.url)
                 if place.file is not None:
                     message = f"the download '{url}' is either a file or comes from a url"
-                    self._notes.problem(path, ("site-mismatch", message, "write one of them"), key=True)
+                    notes.problem(path, ("site-mismatch", message, "write one of them"), key=True)
             file = Path(files[url]) if url in files else None
             actual = hashlib.sha256(file.read_bytes()).hexdigest() if file and file.is_file() else ""
             if place.sha256 is not None:
                 checksums[url] = place.sha256
                 if actual not in {"", place.sha256}:
                     message = f"this is not the checksum of {file}"
-                    self._notes.problem((*path, "sha256"), ("wrong-checksum", message, f"it is {actual}"))
+                    notes.problem((*path, "sha256"), ("wrong-checksum", message, f"it is {actual}"))
             elif place.unverified:
                 checksums[url] = ""
                 self._sentences.append(f"the download {url} is not verified")
@@ -256,12 +275,12 @@ class _Resolver:
         return files, addresses, checksums
 
     def _gems(self) -> tuple[str, ...]:
-        if self._written.gems is None:
+        if self._there.gems is None:
             return ()
-        directory = Path(self._local(self._written.gems, ("gems",)))
+        directory = Path(self._local(self._there.gems[0], ("gems",), self._there.gems[1]))
         return tuple(str(file) for file in sorted(directory.glob("*.gem")))
 
-    def _local(self, text: str, path: tuple[str, ...]) -> str:
+    def _local(self, text: str, path: tuple[str, ...], notes: Notes) -> str:
         """A local path: absolute, or within the set's folder."""
         if ".." in text.split("/"):
             problem = (
@@ -269,11 +288,11 @@ class _Resolver:
                 f"'{text}' leads out of the set's folder",
                 "write an absolute path",
             )
-            self._notes.problem(path, problem)
+            notes.problem(path, problem)
             return text
         whole = self._library.directory / text
         if not whole.exists():
             beside = [entry.name for entry in whole.parent.iterdir()] if whole.parent.is_dir() else []
             hint = closest(whole.name, beside) or "a relative path begins at the set's folder"
-            self._notes.problem(path, ("missing-file", f"there is no {whole}", hint))
+            notes.problem(path, ("missing-file", f"there is no {whole}", hint))
         return str(whole)

@@ -14,6 +14,7 @@ from buildsys.recipe.collecting import collector_resting
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import said
 from buildsys.resolve import overlay
+from buildsys.resolve.absent import absent
 from buildsys.resolve.context import Context
 from buildsys.resolve.draft import Draft, check_draft
 from buildsys.resolve.filling import filled, filled_part
@@ -26,7 +27,7 @@ from buildsys.resolve.profiles import profiles
 from buildsys.resolve.rings import diagnostic, rings
 from buildsys.resolve.scenarios import scenarios
 from buildsys.resolve.settings import settings
-from buildsys.resolve.sites import Chosen, choose, resolve_site
+from buildsys.resolve.sites import choose, resolve_site
 from buildsys.resolve.testing import joined, with_parents
 from buildsys.resolve.traits import Parts, Traits, Uses
 
@@ -90,17 +91,20 @@ class _Resolver:
         for profile, names in members.items():
             for name in names:
                 in_profiles[name].append(profile)
+        promised = "gems" in self._library.sites[self._site.site.name].written.data
+        images = {
+            name: replace(item, profiles=tuple(in_profiles[name])) if in_profiles[name] else item
+            for name, item in with_parents(images).items()
+        }
         return image.ImageSet(
             name=header.name,
             format=header.format,
             epoch=header.epoch,
             directory=str(self._library.directory),
-            site=self._noted(self._site, images),
-            images={
-                name: replace(item, profiles=tuple(in_profiles[name])) if in_profiles[name] else item
-                for name, item in with_parents(images).items()
-            },
+            site=self._site.site,
+            images=images,
             profiles=members,
+            absent=absent(images, self._site, gems=promised or self._site.gems.known),
             scenarios=tried,
             traits={
                 trait.written.file: said(trait.written) for _, trait in sorted(self._library.traits.items())
@@ -189,6 +193,13 @@ class _Resolver:
 
     def _check_overlays(self) -> None:
         for item in self._library.overlays:
+            for name in item.sites:
+                if name not in self._library.sites:
+                    spot = item.written.key_spot("sites", name)
+                    hint = closest(name, self._library.sites) or (
+                        f"known sites: {', '.join(sorted(self._library.sites)) or 'none'}"
+                    )
+                    self._found.append(Diagnostic(spot, "unknown-site", f"no site is called '{name}'", hint))
             for name in item.patches:
                 if name not in self._library.recipes:
                     spot = item.written.key_spot("images", name)
@@ -218,19 +229,6 @@ class _Resolver:
             for name in self._library.set.profiles
         }
         return profiles(filled_in, notes, self._library.recipes, self._joined)
-
-    def _noted(self, chosen: Chosen, images: Mapping[str, image.Image]) -> image.Site:
-        """The site, with a sentence for what it cannot give."""
-        asking = [
-            name
-            for name, item in images.items()
-            if any(isinstance(step, image.InstallGems) for step in item.instructions)
-        ]
-        promised = "gems" in self._library.sites[chosen.site.name].written.data
-        if promised or not asking:
-            return chosen.site
-        sentence = f"the site {chosen.site.name} has no gems: {', '.join(asking)} cannot be built"
-        return replace(chosen.site, notes=(*chosen.site.notes, sentence))
 
 
 class _Common:

@@ -93,6 +93,87 @@ def test_plan_check_compares_what_the_plan_carries(buildsys: Run, here: Path) ->
     assert (done.returncode, done.stdout) == (1, f"changed\tcontext/{carried.name}\n")
 
 
+# What the site cannot build
+
+CLOSED = "left-out: {closed: {because: it is shut, packages: [lamp]}}\n"
+LAMP = "image: lamp\nfrom: base\npackages: [lamp]\n"
+WARNING = """\
+recipes/tiny/images/lamp.yaml:3:12: {}: the site 'far' cannot build 'lamp', nor what is made from it \
+(lamp-post): it has no package lamp [not-at-this-site]
+  3 | packages: [lamp]
+    |            ^
+  recipes/tiny/sites/far.yaml:4:12: the repository 'closed' is left out: it is shut
+  4 | left-out: {{closed: {{because: it is shut, packages: [lamp]}}}}
+    |            ^
+  hint: an overlay can add it: sites: {{far: {{repositories: {{closed: …}}}}}}
+"""
+TOLD = WARNING.format("warning") + "\ntiny: the site far can build 4 of 6 images\n"
+
+
+@pytest.fixture
+def closed(here: Path) -> Path:
+    """The set, at a site that cannot build two more images of it."""
+    tiny = here / "recipes/tiny"
+    with (tiny / "sites/far.yaml").open("a") as site:
+        site.write(CLOSED)
+    with (tiny / "set.yaml").open("a") as header:
+        header.write("  lights: ['lamp*']\n  lit: [lamp, app]\n")
+    (tiny / "images/lamp.yaml").write_text(LAMP)
+    (tiny / "images/lamp-post.yaml").write_text("image: lamp-post\nfrom: lamp\n")
+    return here
+
+
+def test_plan_leaves_out_what_the_site_cannot_build_and_says_so(buildsys: Run, closed: Path) -> None:
+    done = buildsys("plan", "tiny")
+    assert done.returncode == 0
+    assert done.stderr.startswith(f"{TOLD}build/tiny: 4 images, "), done.stderr
+    assert not (closed / "build/tiny/steps/lamp.sh").exists()
+    note = "not built, for the site far cannot give it: lamp (it has no package lamp); lamp-post (it has no"
+    assert note in (closed / "build/tiny/notes").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "goals"),
+    [
+        ([], TOLD, []),
+        (["app"], "", ["app"]),
+        (["@front"], "", ["side-door", "app"]),
+        (["@lit"], TOLD, ["app"]),
+        (["*a*"], TOLD, ["alone", "base", "app"]),
+    ],
+)
+@pytest.mark.usefixtures("closed")
+def test_build_begins_with_what_the_site_cannot_build_of_what_is_asked_for(
+    buildsys: Run, fake_bash: Path, words: list[str], said: str, goals: list[str]
+) -> None:
+    done = buildsys("build", "tiny", *words)
+    assert (done.returncode, done.stderr) == (0, said)
+    assert sorted(called(fake_bash)[0]) == sorted(["build/tiny/lib/run.sh", *goals])
+
+
+@pytest.mark.parametrize("word", ["lamp", "lamp-post", "lamp*", "@lights"])
+@pytest.mark.usefixtures("closed")
+def test_build_of_what_the_site_cannot_build_is_refused(buildsys: Run, fake_bash: Path, word: str) -> None:
+    done = buildsys("build", "tiny", "app", word)
+    assert (done.returncode, done.stderr) == (2, WARNING.format("error"))
+    assert not fake_bash.exists()
+
+
+def test_an_overlay_gives_the_site_what_it_lacks(buildsys: Run, closed: Path, fake_bash: Path) -> None:
+    (closed / "mine.yaml").write_text(
+        "overlay: mine\nsites:\n  far:\n    repositories:\n"
+        "      closed: {url: 'http://mirror.example.org/', gpgcheck: false}\n"
+    )
+    done = buildsys("build", "tiny", "--overlay", "mine.yaml", "lamp")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert called(fake_bash)[0] == ["build/tiny/lib/run.sh", "lamp"]
+
+
+@pytest.mark.usefixtures("closed", "fake_bash")
+def test_why_is_silent_about_it(buildsys: Run) -> None:
+    assert buildsys("why", "tiny").stderr == ""
+
+
 # build
 
 

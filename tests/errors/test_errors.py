@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from buildsys import diagnostics
+from buildsys.cli.choosing import Selection
 from buildsys.diagnostics import Refused
-from buildsys.graph import ImageGraph
+from buildsys.lock.present import buildable
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 
@@ -65,7 +66,8 @@ def check(command: str) -> None:
     library = load_set(given.directory, given.overlay)
     variables = dict(text.split("=", 1) for text in given.variable)
     image_set = resolve(library, site=given.site, variables=variables, stand_ins=None)
-    ImageGraph(image_set.images, image_set.profiles).select(given.select)
+    if given.select:
+        Selection(tuple(given.select), parents=True, children=False).names(buildable(image_set))
 
 
 def prepare(file: Path) -> None:

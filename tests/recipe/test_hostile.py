@@ -60,7 +60,8 @@ WHOLE: dict[str, Any] = {
     "sites/here.yaml": {
         "site": "here", "about": "a", "base": {"bootstrap": ["bash"]}, "installer": "dnf", "inside": False,
         "release": "7", "repositories": {"r": {"url": "https://example.org/r", "gpgcheck": False}},
-        "left-out": {"s": "t"}, "downloads": {"https://example.org/a": {"unverified": True}}, "gems": "files",
+        "left-out": {"s": "t", "u": {"because": "v", "packages": ["z"]}}, "gems": "files",
+        "downloads": {"https://example.org/a": {"unverified": True}},
         "variables": {"x": "y"}, "labels": {"a": "b"},
     },
     "../over.yaml": {
@@ -70,6 +71,12 @@ WHOLE: dict[str, Any] = {
                 "from": "base", "uses": {"remove": ["one"], "append": ["one"]}, "packages": {"append": ["z"]},
                 "steps": {"prepend": [{"run": ["a"]}], "append": []}, "labels": {"a": None}, "user": None,
                 "accounts": {"nova": None}, "ports": {"remove": ["80/tcp"], "append": ["81"]}, "cmd": ["x"],
+            }
+        },
+        "sites": {
+            "here": {
+                "repositories": {"s": {"url": "https://example.org/s", "gpgcheck": False}}, "gems": "files",
+                "downloads": {"https://example.org/b": {"unverified": True}},
             }
         },
         "recipes": [{"image": "extra", "from": "app", "uses": ["one"]}],

@@ -52,6 +52,55 @@ def overlaid(
     return run
 
 
+SITES = """\
+sites:
+  here:
+    repositories:
+      far: {url: "http://mirror.example.org/far", gpgcheck: false}
+      closed: {url: "http://mirror.example.org/closed", key: "http://mirror.example.org/key"}
+    downloads:
+      https://example.org/a: {file: a}
+    gems: gems
+"""
+AT_HOME = """\
+site: here
+installer: dnf
+base: {bootstrap: [bash]}
+repositories:
+  near: {url: "https://example.org/near", gpgcheck: false}
+  far: {url: "https://example.org/far", gpgcheck: false}
+left-out: {closed: {because: it is shut, packages: [web]}, old: gone}
+downloads: {https://example.org/a: {unverified: true}}
+"""
+
+
+def test_a_site_gets_more(write_set: Callable[[Mapping[str, str]], Path], tmp_path: Path) -> None:
+    files = {
+        "sites/here.yaml": AT_HOME,
+        "sites/there.yaml": AT_HOME.replace("site: here", "site: there"),
+        "images/app.yaml": "image: app\nfrom: base\npackages: [web]\nsteps: [{gems: [rake]}]\n",
+        "a": "a",
+        "gems/rake-12.0.gem": "rake",
+    }
+    overlay = tmp_path / "over.yaml"
+    overlay.write_text(f"overlay: over\n{SITES}")
+    library = load_set(write_set(files), [overlay])
+    here = resolve(library, site="here", variables={}, stand_ins=None)
+    there = resolve(library, site="there", variables={}, stand_ins=None)
+    assert [(item.id, item.url, item.key) for item in here.site.repositories] == [
+        ("near", "https://example.org/near", ""),
+        ("far", "http://mirror.example.org/far", ""),
+        ("closed", "http://mirror.example.org/closed", "http://mirror.example.org/key"),
+    ]
+    assert {url: Path(file).name for url, file in here.site.downloads.items()} == {
+        "https://example.org/a": "a"
+    }
+    assert [Path(file).name for file in here.site.gems] == ["rake-12.0.gem"]
+    assert (here.site.left_out, there.site.left_out) == (("old",), ("closed", "old"))
+    assert (set(here.absent), set(there.absent)) == (set(), {"app"})
+    assert [item.id for item in there.site.repositories] == ["near", "far"]
+
+
 def app(image_set: ImageSet) -> Image:
     return image_set.images["app"]
 

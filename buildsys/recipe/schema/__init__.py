@@ -23,6 +23,7 @@ from buildsys.recipe.schema.files import (
     Bootstrap,
     DownloadSource,
     Fragment,
+    LeftOut,
     Overlay,
     Patch,
     Recipe,
@@ -30,6 +31,7 @@ from buildsys.recipe.schema.files import (
     RepositoryFile,
     SetFile,
     Site,
+    SitePatch,
     StepsPatch,
     Trait,
     UsesPatch,
@@ -39,7 +41,8 @@ from buildsys.recipe.schema.steps import VERBS, AnyStep
 
 __all__ = [
     "VERBS", "Account", "AddRemove", "AnyStep", "BaseImage", "Bootstrap", "Container", "DownloadSource",
-    "Fragment", "HealthCheck", "Http", "ImageTest", "Model", "Overlay", "Patch", "Recipe", "Repository",
-    "RepositoryFile", "Run", "Scenario", "ScenarioStep", "Service", "SetFile", "Site", "StepsPatch", "Trait",
-    "UsesPatch", "check_template", "json_schema", "read", "read_filled",
+    "Fragment", "HealthCheck", "Http", "ImageTest", "LeftOut", "Model", "Overlay", "Patch", "Recipe",
+    "Repository", "RepositoryFile", "Run", "Scenario", "ScenarioStep", "Service", "SetFile", "Site",
+    "SitePatch", "StepsPatch", "Trait", "UsesPatch", "check_template", "json_schema", "read",
+    "read_filled",
 ]  # fmt: skip

@@ -124,6 +124,17 @@ class DownloadSource(Model):
     unverified: Maybe[Literal[True]] = None
 
 
+class LeftOut(Model):
+    """A repository that a site does without, why, and the packages that only it has."""
+
+    because: str
+    packages: Maybe[list[str]] = None
+
+
+def _left_out(value: Any) -> Any:
+    return {"because": value} if isinstance(value, str) else value
+
+
 def _repositories(value: Any) -> str:
     return "<host>" if isinstance(value, str) else "<map>"
 
@@ -146,7 +157,9 @@ class Site(Model):
             Discriminator(_repositories),
         ]
     ] = None
-    left_out: Maybe[dict[str, str]] = None
+    left_out: Maybe[
+        dict[str, Annotated[LeftOut, BeforeValidator(_left_out, json_schema_input_type=str | LeftOut)]]
+    ] = None
     downloads: Maybe[dict[str, DownloadSource]] = None
     gems: Maybe[str] = None
     variables: Maybe[dict[str, Any]] = None
@@ -198,11 +211,20 @@ class Patch(Model):
     test: ImageTest | None = None
 
 
+class SitePatch(Model):
+    """What one site gets besides. A repository or download it has by that name is replaced."""
+
+    repositories: Maybe[dict[str, Repository]] = None
+    downloads: Maybe[dict[str, DownloadSource]] = None
+    gems: Maybe[str] = None
+
+
 class Overlay(Model):
     """A user's changes to a set, without touching it."""
 
     overlay: str
     variables: Maybe[dict[str, Any]] = None
     common: Maybe[Fragment] = None
+    sites: Maybe[dict[str, SitePatch]] = None
     images: Maybe[dict[str, Patch]] = None
     recipes: Maybe[list[Recipe]] = None

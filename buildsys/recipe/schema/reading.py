@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from buildsys.diagnostics import Diagnostic, Refused, closest
 from buildsys.recipe.schema.base import Model, key_of
 from buildsys.recipe.schema.checks import Scenario
-from buildsys.recipe.schema.files import Fragment, Overlay, Patch, Recipe, SetFile, Site, Trait
+from buildsys.recipe.schema.files import Fragment, Overlay, Patch, Recipe, SetFile, Site, SitePatch, Trait
 from buildsys.recipe.schema.steps import VERBS
 from buildsys.recipe.written import Written, is_template
 
@@ -21,7 +21,8 @@ Path = tuple[str | int, ...]
 
 NOUNS: dict[type[Model], str] = {
     Recipe: "a recipe", Trait: "a trait", Fragment: "a fragment", SetFile: "set.yaml", Site: "a site",
-    Overlay: "an overlay", Patch: "a change to an image", Scenario: "a scenario",
+    Overlay: "an overlay", Patch: "a change to an image", SitePatch: "a change to a site",
+    Scenario: "a scenario",
 }  # fmt: skip
 """What a model is called in a sentence; others are called by the key they stand under."""
 

@@ -1,0 +1,72 @@
+"""Images that a site cannot build: it has no gems, or leaves out the repository of a package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
+
+from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.image import Absent, Bootstrap, CopyPayload, Image, Install, InstallGems, PackageName
+from buildsys.resolve.sites import Chosen
+
+Reason = tuple[Spot, str, str, tuple[Spot, str]]
+"""Where the image asks for it, what is missing, what to do, and where the site says so."""
+
+
+def absent(images: Mapping[str, Image], chosen: Chosen, *, gems: bool) -> dict[str, Absent]:
+    """Images the site cannot build, and what is made from them, each with the reason.
+
+    `gems`: whether the site promises some, be they made already or not.
+    """
+    reasons = {
+        name: found for name, item in images.items() if (found := [*_reasons(item, chosen, gems=gems)])
+    }
+    if not reasons:
+        return {}
+    origins: dict[str, str] = {}
+    for name in TopologicalSorter(
+        {name: item.dependencies() for name, item in images.items()}
+    ).static_order():
+        origin = next((origins[need] for need in images[name].dependencies() if need in origins), None)
+        if name in reasons or origin is not None:
+            origins[name] = name if name in reasons else origin or name
+    told = {
+        name: _diagnostic(chosen.site.name, name, found, sorted(_made_from(name, origins)))
+        for name, found in reasons.items()
+    }
+    return {name: Absent(told[origin], images[name].profiles) for name, origin in sorted(origins.items())}
+
+
+def _made_from(name: str, origins: Mapping[str, str]) -> Iterator[str]:
+    return (other for other, origin in origins.items() if origin == name and other != name)
+
+
+def _diagnostic(site: str, name: str, reasons: list[Reason], others: list[str]) -> Diagnostic:
+    spot, _, hint, _ = reasons[0]
+    lacks = " and ".join(dict.fromkeys(what for _, what, _, _ in reasons))
+    besides = f", nor what is made from it ({', '.join(others)})" if others else ""
+    message = f"the site '{site}' cannot build '{name}'{besides}: it has {lacks}"
+    related = tuple(dict.fromkeys(item for _, _, _, item in reasons))
+    return Diagnostic(spot, "not-at-this-site", message, hint, related)
+
+
+def _reasons(item: Image, chosen: Chosen, *, gems: bool) -> Iterator[Reason]:
+    site = chosen.site.name
+    for package in _packages(item) if chosen.missing else ():
+        lack = chosen.missing.get(package.name)
+        if lack is not None:
+            hint = f"an overlay can add it: sites: {{{site}: {{repositories: {{{lack.repository}: …}}}}}}"
+            where = (lack.spot, f"the repository '{lack.repository}' is left out: {lack.because}")
+            yield package.spot, f"no package {package.name}", hint, where
+    for step in () if gems else item.instructions:
+        if isinstance(step, InstallGems):
+            hint = f"an overlay can name a folder of gem files: sites: {{{site}: {{gems: FOLDER}}}}"
+            yield step.spot, "no gems", hint, (chosen.site_spot, "there is no gems: in this file")
+
+
+def _packages(item: Image) -> Iterator[PackageName]:
+    for step in item.instructions:
+        if isinstance(step, Bootstrap | Install):
+            yield from step.packages
+        elif isinstance(step, CopyPayload):
+            yield step.package
