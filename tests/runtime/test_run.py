@@ -147,6 +147,14 @@ def test_an_image_that_is_none_is_refused_before_anything_is_done(
     assert not (good.plan / "state").exists()
 
 
+def test_an_image_that_the_site_cannot_build_is_refused_with_the_reason(good: Faked) -> None:
+    reason = "not built, for the site far cannot give it: bass (it has no gems)\n"
+    (good.plan / "notes").write_text(f"packages are stand-ins\n{reason}")
+    done = good.run("bass")
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"  hint: {good.plan}/graph names them all\n  note: {reason}")
+
+
 def test_make_passes_the_refusal_on(good: Faked) -> None:
     done = good.make("bass")
     assert done.returncode == 2

@@ -83,6 +83,7 @@ check_goals() {
     ((${#unknown[@]})) || return 0
     printf 'error: %s has no image %s\n' "$SET" "${unknown[*]}" >&2
     printf '  hint: %s/graph names them all\n' "$PLAN" >&2
+    [[ ! -s $PLAN/notes ]] || sed -n 's/^not built, /  note: not built, /p' "$PLAN/notes" >&2
     exit 2
 }
 
