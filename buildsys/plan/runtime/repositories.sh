@@ -47,8 +47,12 @@ fill_cache() {
 
 # from_repositories WORDS…: an installer's words, done in two stages; only the first has the network, and may be repeated.
 from_repositories() {
+    local unchecked=()
     repository_keys || return
-    retry fill_cache "${INSTALLER}_call" "cache=$CACHE" --downloadonly "$@" || return
+    # Signatures are looked at by the second. dnf looks at what it downloads, and keeps the key: then the database would
+    # be laid out in another way where the cache had it all.
+    [[ $INSTALLER != dnf ]] || unchecked=(--nogpgcheck)
+    retry fill_cache "${INSTALLER}_call" "cache=$CACHE" --downloadonly "${unchecked[@]}" "$@" || return
     "${INSTALLER}_call" "cache=$SCRATCH/cache" --cacheonly "$@"
 }
 
