@@ -31,6 +31,7 @@ from buildsys.packages import MANAGERS
 from buildsys.plan import makefile
 from buildsys.plan.script import Carried, ContextFile, Step, compile_step, installer
 from buildsys.plan.testing import testing_files
+from buildsys.resolve.gems import Gems
 
 RUNTIME = Path(__file__).parent / "runtime"
 CONTENT_CHANGING = (
@@ -62,9 +63,11 @@ def compile_plan(image_set: ImageSet) -> Plan:
     downloads = {url: file_hash(path) for url, path in sorted(site.downloads.items())}
     links |= {f"pool/downloads/{downloads[url]}": Path(path) for url, path in site.downloads.items()}
     gems = _gems(image_set)
-    links |= {f"pool/gems/{Path(path).name}": Path(path) for path in gems.values()}
+    # All that the site has: what the named ones depend on is found beside them.
+    beside = image_set.site.gems if gems else ()
+    links |= {f"pool/gems/{Path(path).name}": Path(path) for path in beside}
     names = {gem: Path(path).name for gem, path in gems.items()}
-    hashes = {Path(path).name: file_hash(path) for path in gems.values()}
+    hashes = {Path(path).name: file_hash(path) for path in beside}
     keys = {item.id: _key_said(item, site) for item in site.repositories}
     carried = Carried(context, downloads, names, hashes, keys)
 
@@ -200,7 +203,7 @@ def _context_file(path: Path, relative: str) -> ContextFile:
 
 
 def _gems(image_set: ImageSet) -> dict[str, str]:
-    """Each gem a recipe names -> the site's file for it; `name:constraint` finds the file by its name."""
+    """Each gem a recipe names, as it names it -> the site's file for it."""
     wanted = {
         gem
         for image in image_set.images.values()
@@ -208,8 +211,8 @@ def _gems(image_set: ImageSet) -> dict[str, str]:
         if isinstance(step, InstallGems)
         for gem in step.gems
     }
-    files = {Path(path).name.rsplit("-", 1)[0]: path for path in image_set.site.gems}
-    return {gem: files[name] for gem in sorted(wanted) if (name := gem.split(":", 1)[0]) in files}
+    there = Gems(image_set.site.gems, known=True)
+    return {gem: file for gem in sorted(wanted) if (file := there.file(gem))}
 
 
 def _pool(image_set: ImageSet) -> Iterator[tuple[str, Path]]:

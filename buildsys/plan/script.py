@@ -78,7 +78,7 @@ class Carried:
     gems: Mapping[str, str]
     """Gem as a recipe names it -> file name in the pool."""
     gem_hashes: Mapping[str, str]
-    """File name in the pool -> SHA-256."""
+    """File name in the pool -> SHA-256: those gems, and what they may depend on."""
     keys: Mapping[str, str]
     """Repository -> SHA-256 of its key, or where the key is, if not in the pool."""
 
@@ -330,7 +330,7 @@ class _Writer:
                 yield ("fail", f"the site {self.set.site.name} does not have the gems {', '.join(missing)}")
             case InstallGems():
                 files = [self.carried.gems[gem] for gem in step.gems]
-                self.gems.update(files)
+                self.gems.update(self.carried.gem_hashes)
                 yield ("gems", str(step.open_files), " ".join(step.flags), *files)
             case CommentLines():
                 yield ("comment", step.pattern, step.file)

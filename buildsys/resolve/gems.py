@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cmp_to_key
 from itertools import zip_longest
 from pathlib import Path
 
@@ -22,16 +23,16 @@ class Gems:
 
     def __init__(self, files: Sequence[str], *, known: bool) -> None:
         self.known = known
-        self._versions: defaultdict[str, list[str]] = defaultdict(list)
+        self._files: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        """By name and version."""
         for file in files:
             match = _FILE.fullmatch(Path(file).name)
             if match:
-                self._versions[match["name"]].append(match["version"])
+                self._files[match["name"]][match["version"]] = file
 
     def problem(self, gem: str) -> Problem | None:
         """What is wrong with asking for `name` or `name:constraint`, or nothing."""
-        name, _, constraint = gem.partition(":")
-        wanted = [_CONSTRAINT.fullmatch(part) for part in constraint.split(",")] if constraint else []
+        name, constraint, wanted = _parsed(gem)
         if not all(wanted):
             return (
                 "bad-package-name",
@@ -40,12 +41,28 @@ class Gems:
             )
         if not self.known:
             return None
-        versions = self._versions.get(name)
+        versions = self._files.get(name)
         if not versions:
-            return "missing-gem", f"this site has no gem called '{name}'", closest(name, self._versions)
-        if any(all(_satisfies(version, match) for match in wanted) for version in versions):
+            return "missing-gem", f"this site has no gem called '{name}'", closest(name, self._files)
+        if self.file(gem):
             return None
         return "missing-gem", f"this site has no {name} {constraint}", f"it has {', '.join(sorted(versions))}"
+
+    def file(self, gem: str) -> str | None:
+        """The file of the newest version that satisfies `name` or `name:constraint`."""
+        name, _, wanted = _parsed(gem)
+        fit = [
+            version
+            for version in self._files.get(name, ())
+            if all(_satisfies(version, match) for match in wanted)
+        ]
+        return self._files[name][max(fit, key=cmp_to_key(_compare))] if fit else None
+
+
+def _parsed(gem: str) -> tuple[str, str, list[re.Match[str] | None]]:
+    """Name, constraint as written, and its parts; None for a part that is none."""
+    name, _, constraint = gem.partition(":")
+    return name, constraint, [_CONSTRAINT.fullmatch(part) for part in constraint.split(",") if constraint]
 
 
 def _satisfies(version: str, constraint: re.Match[str] | None) -> bool:

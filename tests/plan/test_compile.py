@@ -15,8 +15,10 @@ from buildsys.image import (
     CopyContext,
     CopyPayload,
     Download,
+    EmptyRoot,
     Image,
     ImageSet,
+    InstallGems,
     Instruction,
     OciConfig,
     Repository,
@@ -154,6 +156,29 @@ def test_only_who_uses_packages_depends_on_the_repositories(tmp_path: Path) -> N
         keys.append(compile_plan(image_set(tmp_path, images, at=at)).texts)
     assert keys[0]["keys/x"] != keys[1]["keys/x"]
     assert keys[0]["keys/y"] == keys[1]["keys/y"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen"),
+    [("rake", "rake-12.10.0"), ("rake:~> 12.1.0", "rake-12.1.5"), ("rake:11.0", "rake-11.0")],
+)
+def test_a_gem_is_the_newest_that_fits_and_all_that_the_site_has_is_carried_with_it(
+    tmp_path: Path, asked: str, chosen: str
+) -> None:
+    names = ("colour-1.0", "rake-11.0", "rake-12.1.5", "rake-12.10.0")
+    files = [tmp_path / f"{name}.gem" for name in names]
+    for file in files:
+        file.write_text(file.name)
+    step = InstallGems(gems=(asked,), flags=(), open_files=0)
+    images = [image("base", EmptyRoot()), image("x", "base", step), image("y", "base")]
+    plan = compile_plan(image_set(tmp_path, images, at=site(gems=tuple(map(str, files)))))
+    assert f"\ngems 0 '' {chosen}.gem\n" in plan.texts["steps/x.sh"]
+    assert [name for name in sorted(plan.links) if name.startswith("pool/gems/")] == [
+        f"pool/gems/{name}.gem" for name in names
+    ]
+    for name in names:
+        assert f"\ngem {name}.gem " in plan.texts["keys/x"]
+        assert f"\ngem {name}.gem " not in plan.texts["keys/y"]
 
 
 def test_every_line_of_a_key_is_an_input_whatever_a_command_holds(tmp_path: Path) -> None:
