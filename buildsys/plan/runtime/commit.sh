@@ -41,18 +41,18 @@ tidy() {
 # Sets ID and gives the image its key name.
 normalise() {
     local config manifest work=$SCRATCH/normal
-    stored "$1" "=$(printf 'sha256:%s' "$1" | base64 --wrap 0)" --config
+    # In base64 every name that begins with `sha256:` begins so.
+    stored "$1" '=c2hhMjU2O*' --config
     config=$(sed -E -e 's/"created":"[^"]*"/"created":"'"$CREATED"'"/' -e 's/"container":"[0-9a-f]{64}",?//' \
         -e 's/"Hostname":"[0-9a-f]{12}"/"Hostname":""/g' \
-        -e 's/"io\.buildah\.version":"[^"]*",//g' -e 's/,?"io\.buildah\.version":"[^"]*"//g' "$STORED")
+        -e 's/"io\.buildah\.version":"[^"]*",//g' -e 's/,?"io\.buildah\.version":"[^"]*"//g' "$KEPT")
     ID=$(printf '%s' "$config" | sha256sum)
     ID=${ID%% *}
     stored "$1" manifest
     manifest=$(sed -E -e 's/("config":\{[^}]*"size":)[0-9]+/\1'"${#config}"'/' -e "s/$1/$ID/" \
         -e 's/"org\.opencontainers\.image\.base\.[a-z]+":"[^"]*",//g' \
         -e 's/,?"org\.opencontainers\.image\.base\.[a-z]+":"[^"]*"//g' \
-        -e 's/,?"annotations":\{\}//' "$STORED")
-    mkdir "$work"
+        -e 's/,?"annotations":\{\}//' "$KEPT")
     printf '%s' "$config" >"$work/$ID"
     printf '%s' "${manifest//$'\n'/}" >"$work/manifest.json"
     printf 'Directory Transport Version: 1.1\n' >"$work/version"
@@ -60,12 +60,14 @@ normalise() {
     command skopeo --insecure-policy copy --quiet "dir:$work" "$(in_store "$KEY_NAME")"
 }
 
-# stored IMAGE-ID FILE [--config]: sets STORED, a file of the image's manifest or configuration: where the store is laid
+# stored IMAGE-ID FILE [--config]: sets KEPT, a file of the image's manifest or configuration: where the store is laid
 # out as we know it its own, which no process has to be started for.
 stored() {
-    STORED=$GRAPHROOT/$DRIVER-images/$1/$2
-    if [[ ! -s $STORED ]]; then
-        STORED=$SCRATCH/stored
-        command skopeo inspect --raw "${@:3}" "$(in_store "@$1")" >"$STORED"
+    # shellcheck disable=SC2206 # a pattern
+    local found=("$GRAPHROOT/$DRIVER-images/$1"/$2)
+    KEPT=${found[0]}
+    if [[ ! -s $KEPT ]]; then
+        KEPT=$SCRATCH/stored
+        command skopeo inspect --raw "${@:3}" "$(in_store "@$1")" >"$KEPT"
     fi
 }

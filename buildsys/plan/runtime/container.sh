@@ -16,7 +16,8 @@ container_begin() {
         SINCE=$(clock)
         sleep 0.02
     fi
-    SCRATCH=$(mktemp -d "$STATE/scratch.$IMAGE.XXXXXX")
+    SCRATCH=$STATE/scratch.$IMAGE.$$
+    mkdir -p "$SCRATCH/normal"
 }
 
 container_end() {

@@ -9,19 +9,27 @@ set -euo pipefail
 mode=$1 root=$2
 shift 2
 
+missing=()
 for directory in dev proc sys; do
     if [[ -L $root/$directory ]]; then
         printf 'error: /%s of the root is a symbolic link; it must be a directory\n' "$directory" >&2
         exit 1
     fi
-    [[ -d $root/$directory ]] || mkdir -m 755 "$root/$directory"
+    [[ -d $root/$directory ]] || missing+=("$root/$directory")
 done
+((${#missing[@]} == 0)) || mkdir -m 755 "${missing[@]}"
 # A mount of its own, to be moved in `seal`; device files of the image have no power on it.
 [[ $mode != inside && $mode != run ]] || mount --bind -o nodev "$root" "$root"
 mount -t tmpfs -o mode=755 buildsys "$root/dev"
 cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom "$root/dev/"
-ln -s /proc/self/fd "$root/dev/"
-mkdir -m 1777 "$root/dev/shm"
+if [[ $mode == run ]]; then
+    mkdir -m 1777 "$root/dev/shm" "$root/dev/pts"
+    mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts "$root/dev/pts"
+    ln -s /proc/self/fd pts/ptmx "$root/dev/"
+else
+    mkdir -m 1777 "$root/dev/shm"
+    ln -s /proc/self/fd "$root/dev/"
+fi
 
 # lend NAME DIR [OPTIONS]
 lend() {
@@ -62,9 +70,6 @@ case $mode in
         mapfile -d '' -t settings <"$1"
         shift
         printf 'localhost\n' >/proc/sys/kernel/hostname
-        mkdir "$root/dev/pts"
-        ln -s pts/ptmx "$root/dev/"
-        mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts "$root/dev/pts"
         ;;
 esac
 while [[ $mode != run && ${1-} == *=* ]]; do

@@ -18,6 +18,8 @@ STATE=$PLAN/state
 REFERENCE=$PREFIX$IMAGE:$TAG
 : "${BS_STORE=}" "${BS_FORMAT:=$FORMAT}" "${BS_EPOCH:=$EPOCH}" "${BS_FORCE:=}" "${BS_ATTEMPT:=1}"
 : "${BS_RESULT:=$PLAN/results/$IMAGE.json}"
+# The tools of containers live for a few ms and need not tidy up their memory: a tenth of their time.
+export GOGC=800
 export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH=$BS_EPOCH BUILDAH_FORMAT=$BS_FORMAT
 umask 022
 [[ $BS_EPOCH == "$EPOCH" ]] || CREATED=$(date -u -d "@$BS_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
