@@ -28,6 +28,7 @@ def wrong(ground: Ground, vault: Web, tmp_path_factory: pytest.TempPathFactory) 
     page = PAGE.read_text()
     page = page.replace("http://mirror.example.org", vault.address)
     page = page.replace("registry.example.org/library/centos:7", ground.base)
+    page = page.replace("/srv/gems", str(ground.stand_ins / "gems"))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return carry_out(page, folder, {**kept, **ground.environment})
 

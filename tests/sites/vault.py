@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from tests.sites.packages import Key, make_key, make_package, make_repository
+from tests.sites.packages import Key, make_key, make_package, make_repository, run
 
 REPOSITORIES = {
     "base": "7.9.2009/os/x86_64",
@@ -24,8 +24,8 @@ BELONGS = {
     "opstools": r"(collectd|fluentd)-.*",
     "qemu-ev": r"(qemu-kvm|qemu-img)-.*",
 }
-ELSEWHERE = r"(sensu|opendaylight)-.*"
-"""What the vault does not have."""
+ELSEWHERE = {"sensu": r"sensu-.*", "opendaylight": r"opendaylight-.*"}
+"""What the vault does not have. It lies beside it, as in a mirror of one's own: signed, and not signed."""
 RELEASES = {
     "ceph-jewel": ("centos-release-ceph-jewel", "Storage"),
     "opstools": ("centos-release-opstools", "OpsTools"),
@@ -41,11 +41,18 @@ def make_vault(place: Path, stand_ins: Path, centos_key: Key) -> None:
     names = {name for name, _ in RELEASES.values()}
     for package in sorted((stand_ins / "repo").rglob("*.rpm")):
         name = package.name.rsplit("-", 2)[0]
-        if name in names or re.fullmatch(ELSEWHERE, package.name):
+        if name in names:
             continue
-        owner = next((r for r, pattern in BELONGS.items() if re.fullmatch(pattern, package.name)), "base")
-        shutil.copyfile(package, place / REPOSITORIES[owner] / "Packages" / package.name)
+        owners = {**BELONGS, **ELSEWHERE}
+        owner = next((r for r, pattern in owners.items() if re.fullmatch(pattern, package.name)), "base")
+        folder = place / REPOSITORIES.get(owner, owner) / "Packages"
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(package, folder / package.name)
     work = place.with_name(f"{place.name}-work")
+    mine = make_key(work / "mine", "a mirror of one's own")
+    mine.sign(*(place / "sensu").rglob("*.rpm"))
+    (place / "sensu.key").write_bytes(mine.public.read_bytes())
+    run("rpmsign", "--delsign", *(place / "opendaylight").rglob("*.rpm"))
     for repository, (release, group) in RELEASES.items():
         key = make_key(work / group, f"interest group {group}")
         file = f"/etc/pki/rpm-gpg/RPM-GPG-KEY-CentOS-SIG-{group}"
@@ -60,5 +67,5 @@ def make_vault(place: Path, stand_ins: Path, centos_key: Key) -> None:
     program = place / DUMB_INIT
     program.parent.mkdir(parents=True)
     shutil.copyfile(stand_ins / "downloads" / program.name, program)
-    for path in REPOSITORIES.values():
+    for path in (*REPOSITORIES.values(), *ELSEWHERE):
         make_repository(place / path)
