@@ -42,7 +42,12 @@ Acquire::IndexTargets::deb::Packages {
 Dir::Cache::pkgcache "";
 Dir::Cache::srcpkgcache "srcpkgcache.bin";
 """
-ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:/[^\s']*")
+ADDRESS = re.compile(
+    r"[a-zA-Z][a-zA-Z0-9+.-]*:/[^\s']*|(?<=resolving )'[^']*'|(?<=connect to )\S+(?: \([^)]*\))?"
+    r"| \[IP: [^]]*\]"
+)
+AFTERWARDS = "Some index files failed to download"
+"""How apt ends what it has said of each."""
 
 
 class AptFailed(Exception):  # noqa: N818 - reads as what happened
@@ -176,11 +181,12 @@ def alone(folder: Path) -> Iterator[None]:
 
 def discreet(text: str) -> str:
     """What apt says, without where the host's mirrors and proxies are."""
-    return ADDRESS.sub("(an address of this host)", text)
+    return ADDRESS.sub(lambda found: "" if found[0].startswith(" ") else "(an address of this host)", text)
 
 
 def _target(fields: list[str]) -> Target:
-    file, key, codename, suite, component, base = fields
+    # What a source does not have, apt leaves as it is asked for.
+    file, key, codename, suite, component, base = ("" if "$(" in text else text for text in fields)
     path = Path(file)
     stem = path.name.partition(key.replace("/", "_"))[0]
     signed = path.with_name(f"{stem}InRelease")
@@ -211,6 +217,7 @@ def _words(said: str, complained: str) -> str:
         else:
             listing = False
     errors = [line[2:].strip() for line in complained.splitlines() if line.startswith("E:")]
+    errors = [" ".join(line.split()) for line in errors if not line.startswith(AFTERWARDS)]
     return discreet("; ".join(dict.fromkeys(problems or errors or complained.split("\n")[-2:])))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,7 +22,7 @@ def bring(
 
     apt looks at the checksums, goes on with what broke off, and tries again what may pass by itself.
     """
-    away = [item for item in packages if not part(item.checksum).exists()]
+    away = [item for item in packages if not _has(part(item.checksum), item.size)]
     if not away:
         return {}
     folder = places.metadata / "apt"
@@ -37,17 +37,40 @@ def bring(
             for item in away
             if item.repository in bases
         }
-        failed_ways = apt.fetch(
-            {
-                way: (f"SHA256:{item.checksum.partition(':')[2]}", part(item.checksum))
-                for way, item in ways.items()
-            }
-        )
+        unfetched = _fetch(apt, ways, part)
+        # Of those that are wrong another copy may be right, once.
+        again = {way: ways[way] for way in unfetched if _wrong(part(ways[way].checksum)).exists()}
+        if again:
+            unfetched = {way: why for way, why in unfetched.items() if way not in again}
+            unfetched |= _fetch(apt, again, part)
     unknown = [item for item in away if item.repository not in bases]
     found = {
         item.checksum: Unfetched(f"no apt source of this host is {item.repository}", gone=True)
         for item in unknown
     }
-    for way, why in failed_ways.items():
-        found[ways[way].checksum] = Unfetched(why, gone=any(sign in why for sign in GONE))
+    for way, why in unfetched.items():
+        file = part(ways[way].checksum)
+        if _wrong(file).exists():
+            # Whoever looks at checksums says what is wrong with it.
+            _wrong(file).replace(file)
+        else:
+            found[ways[way].checksum] = Unfetched(why, gone=any(sign in why for sign in GONE))
     return found
+
+
+def _fetch(apt: Apt, ways: Mapping[str, LockedPackage], part: Callable[[str], Path]) -> dict[str, str]:
+    return apt.fetch(
+        {
+            way: (f"SHA256:{item.checksum.partition(':')[2]}", part(item.checksum))
+            for way, item in ways.items()
+        }
+    )
+
+
+def _has(file: Path, size: int) -> bool:
+    return file.exists() and file.stat().st_size == size
+
+
+def _wrong(file: Path) -> Path:
+    """Where apt puts a file that is not what it should be."""
+    return file.with_name(f"{file.name}.FAILED")

@@ -56,9 +56,10 @@ def solve(image_set: ImageSet, question: Question, places: Places) -> Answer:
     """Solve the whole set with what the host's sources hold now.
 
     Raises:
-        Refused: a source does not answer (`repository-unreachable`); there is no apt (`missing-tool`); a package
-            is in no source (`package-missing`, at the recipe's line), cannot be installed with the others
-            (`package-unsolvable`), is held but gone (`package-vanished`), or cannot be held (`lock-held`).
+        Refused: a source does not answer (`repository-unreachable`); apt is missing (`missing-tool`);
+            a package is in no source (`package-missing`, at the recipe's line), cannot be installed with the
+            others (`package-unsolvable`), is held but gone (`package-vanished`), or cannot be held
+            (`lock-held`).
     """
     folder = places.metadata / "apt"
     with alone(folder):
@@ -166,7 +167,7 @@ class _Solving:
             lines = self._simulate(state, command, held)
         except AptFailed as failed:
             raise self._refused(state, command, held, failed) from failed
-        new, early = self._order(lines)
+        new, early = self._order(lines, [name for name in wanted if name not in state])
         self._refuse_vanished(new, held)
         if isinstance(step, Bootstrap):
             return LockedStep(words, tuple(sorted(new, key=lambda item: item.name)))
@@ -183,16 +184,16 @@ class _Solving:
     ) -> _Refusal:
         if held:
             try:
-                new, _ = self._order(self._simulate(state, command, {}))
+                new, _ = self._order(self._simulate(state, command, {}), command)
             except AptFailed:
                 pass
             else:
-                moved = [item.nevra for item in new if item.name in held and held[item.name] != item]
+                moved = [held[item.name].nevra for item in new if held.get(item.name, item) != item]
                 return _Refusal({"kind": "held", "names": sorted(moved)})
         return _Refusal({"kind": "unsolvable", "reasons": str(failed).split("; ")})
 
     def _order(
-        self, lines: Iterable[str]
+        self, lines: Iterable[str], wanted: Iterable[str]
     ) -> tuple[list[LockedPackage], tuple[tuple[int, tuple[str, ...]], ...]]:
         """What apt installs, in its order, and what it configures before it goes on."""
         new: list[LockedPackage] = []
@@ -211,7 +212,8 @@ class _Solving:
                 new.append(locked(entry))
             else:
                 # Nobody asked for that one to go.
-                raise _Refusal({"kind": "unsolvable", "reasons": [f"{name} would have to go"]})
+                reason = f"{name} would have to go for {', '.join(wanted)}"
+                raise _Refusal({"kind": "unsolvable", "reasons": [reason]})
         return new, tuple(early)
 
     def _remove(self, wanted: list[str], state: State) -> None:
@@ -265,7 +267,7 @@ class _Solving:
             return name, self._question.held_payloads[name]
         try:
             self._require([name])
-            new, _ = self._order(self._apt.simulate("", ["install", name], {}))
+            new, _ = self._order(self._apt.simulate("", ["install", name], {}), [name])
         except AptFailed as failed:
             found: Mapping[str, Any] = {"kind": "missing", "names": [name], "near": {name: str(failed)}}
             raise Refused(problems(self._set, [{**found, "image": ""}])) from failed

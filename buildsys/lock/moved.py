@@ -86,6 +86,9 @@ def _installed(lock: Lock) -> Iterable[tuple[str, LockedPackage]]:
 
 
 def _source(file: str) -> tuple[str, str]:
-    """`name-version-release.src.rpm` as name and `version-release`."""
+    """`name-version-release.src.rpm` or Debian's `name_version` as name and version."""
+    if not file.endswith(".rpm"):
+        name, _, version = file.partition("_")
+        return name, version
     name, version, release = file.removesuffix(".rpm").rpartition(".")[0].rsplit("-", 2)
     return name, f"{version}-{release}"

@@ -153,10 +153,11 @@ class _Filling:
             size, sum_is = part.stat().st_size, f"sha256:{_sha256(part)}"
             if sum_is == package.checksum:
                 return True
-            if attempt == 2:
-                short = size < package.size and not is_whole(part)
-                self._found.append(self._blame.wrong(package, sum_is, size if short else None))
+            short = size < package.size and (self._by_apt or not is_whole(part))
             part.unlink()
+            if attempt == 2 or self._by_apt:
+                self._found.append(self._blame.wrong(package, sum_is, size if short else None))
+                break
         return False
 
     def _fetch(self, package: LockedPackage, part: Path) -> None:
