@@ -24,6 +24,7 @@ help: ## what can be made, in one line each
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@$(if $(SETS),printf '  %-20s the image set of that name\n' $(SETS))
 	@$(if $(SETS),printf '  %-20s its plan only (written to build/)\n' $(SETS:%=plan-%))
+	@$(if $(SETS),printf '  %-20s the set built and its tests and scenarios run\n' $(SETS:%=test-%))
 	@$(if $(SETS),printf '  %-20s the set brought up to date with a report (for timers)\n' $(SETS:%=periodic-%))
 	@echo '  An image set takes SITE=rdo JOBS=4 ONLY="nova-api '\''neutron-*'\''" OVERLAY=file.yaml'
 
@@ -58,6 +59,10 @@ $(SETS): $(READY_TO_BUILD)
 
 $(SETS:%=plan-%): plan-%: $(READY_TO_BUILD)
 	@$(BUILDSYS) plan $* -o build/$* $(CHOICES)
+
+.PHONY: $(SETS:%=test-%)
+$(SETS:%=test-%): test-%: $(READY_TO_BUILD)
+	+@set -f; $(BUILDSYS) test $* $(CHOICES) $(if $(JOBS),--jobs '$(JOBS)') $(ONLY)
 
 # Status 10 says that something was built. make has no word for that: for it, done is done.
 .PHONY: $(SETS:%=periodic-%)

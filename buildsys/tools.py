@@ -33,7 +33,7 @@ NEEDS: Mapping[str, Need] = {
     "bash": Need((5, 0), "steps take the time from EPOCHREALTIME, which bash 5.0 brought"),
     "make": Need((4, 2), "runs share jobs by --jobserver-auth, which make 4.2 brought"),
     "buildah": Need((1, 27), "images are committed with --omit-history, which buildah 1.27 brought"),
-    "podman": Need((3, 0), "older ones are no longer maintained, and nothing here is tried with them"),
+    "podman": Need((4, 0), "tests end their containers with rm --time, which podman 4.0 brought"),
     "skopeo": Need((1, 2), "configurations are read by inspect --raw --config and put back by copy --quiet"),
 }
 """Programs whose version matters; of every other one any version will do."""

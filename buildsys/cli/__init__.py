@@ -33,6 +33,7 @@ VERBS = {
     "plan": "building",
     "build": "building",
     "why": "building",
+    "test": "testing",
     "lock": "locking",
     "diff": "differing",
     "compare": "differing",

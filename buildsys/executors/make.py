@@ -66,12 +66,12 @@ def run(directory: Path, goals: Sequence[str], how: Run) -> NoReturn:
     _become(directory, "run.sh", goals, how)
 
 
-def wait(directory: Path, how: Run) -> int:
-    """Run a plan, all of it, and wait for the end; the exit status is as with `run`.
+def wait(directory: Path, how: Run, goals: Sequence[str] = ()) -> int:
+    """Run a plan, all of it unless there are goals, and wait for the end; the exit status is as with `run`.
 
     Who interrupts us from a terminal interrupts the run, too: it ends by itself, and we after it.
     """
-    with subprocess.Popen(_argv(directory, "run.sh"), env=how.environment(os.environ)) as running:
+    with subprocess.Popen(_argv(directory, "run.sh", *goals), env=how.environment(os.environ)) as running:
         before = signal.signal(signal.SIGINT, lambda *_: None)
         try:
             status = running.wait()
