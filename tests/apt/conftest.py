@@ -24,6 +24,10 @@ EXPECTED = Path(__file__).parent / "expected"
 def debs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """All packages, by `NAME`, or `NAME_VERSION` where that is not the first one."""
     place = tmp_path_factory.mktemp("debs")
+    adduser = """#!/bin/sh
+[ "$1" = --conf ] && . "$2" && shift 2
+echo "$LAST_SYSTEM_UID $*" >/usr/share/haunted/words
+"""
     noise = "date +%N >>/var/log/dpkg.log; echo secret >/etc/machine-id"
     return {
         "ground": ground(place),
@@ -40,6 +44,17 @@ def debs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "enemy": make_deb(place, "enemy", conflicts="libmid"),
         "needy": make_deb(place, "needy", depends="nothing-has-this"),
         "broken": make_deb(place, "broken", scripts={"postinst": "echo no luck today; exit 7"}),
+        "adduser": make_deb(
+            place,
+            "adduser",
+            files={"/usr/sbin/adduser": adduser, "/etc/adduser.conf": "LAST_SYSTEM_UID=999\n"},
+        ),
+        "haunted": make_deb(
+            place,
+            "haunted",
+            pre_depends="adduser",
+            scripts={"postinst": "chmod +x /usr/sbin/adduser; adduser --system ghost"},
+        ),
         "greedy": make_deb(place, "greedy", files={"/usr/share/mid/about": "mine"}),
     }
 

@@ -1,0 +1,170 @@
+"""Images built by mmdebstrap and dpkg from packages made here: equal, clean; failures that are told."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.apt.world import World
+from tests.conftest import ROOT
+from tests.stores import Store, store
+
+pytestmark = pytest.mark.real
+
+EXPECTED = Path(__file__).parent / "expected"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A world, and a store to build in."""
+
+    world: World
+    store: Store
+
+    def build(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run `buildsys build demo`, as a process of its own."""
+        return self._run((str(ROOT / ".venv/bin/buildsys"), "build", "demo/", *words), environment)
+
+    def make(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run the plan without buildsys, where no network and no source is."""
+        command = ("unshare", "--net", "--", "make", "--no-print-directory", "-C", "build/demo", *words)
+        return self._run(command, {"APT_CONFIG": "/nowhere"})
+
+    def _run(self, command: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        settings = {"BS_STORE": self.store.options, "BS_SPACE_MIB": "100", **environment}
+        return subprocess.run(
+            command,
+            cwd=self.world.place,
+            env={**kept, **settings},
+            check=False,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=300,
+        )
+
+    def ids(self) -> dict[str, str]:
+        """Id of each image, from its result."""
+        results = map(
+            json.loads, (path.read_text() for path in self.world.place.glob("build/demo/results/*.json"))
+        )
+        return {result["image"]: result["image_id"] for result in results}
+
+    def log(self, image: str) -> str:
+        """What the build of an image said."""
+        return (self.world.place / f"build/demo/logs/{image}.log").read_text()
+
+    def paths(self, image: str) -> dict[str, Path]:
+        """All files of an image, by their path in it."""
+        container = self.store.buildah("from", "--pull-never", f"localhost/demo/{image}:latest").strip()
+        root = Path(self.store.buildah("mount", container).strip())
+        return {f"/{path.relative_to(root)}": path for path in root.rglob("*")}
+
+
+@pytest.fixture
+def site(world: World) -> Iterator[Site]:
+    with store(world.place / "store") as made:
+        yield Site(world, made)
+
+
+def test_a_set_from_nothing_and_again_without_network(site: Site) -> None:
+    done = site.build()
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("build/locks/demo/here.yaml: asking what the site here has now\n")
+    first = site.ids()
+    assert sorted(first) == ["base", "middle", "side", "tip"]
+    again = site.build()
+    assert again.stdout.endswith("demo: 4 images: 0 built, 4 fresh\n"), again.stdout
+    # Elsewhere: another store, another directory, no network, no apt that knows any source.
+    with store(site.world.place / "other") as other:
+        (site.world.place / "build/demo/state").rename(site.world.place / "state-before")
+        elsewhere = Site(site.world, other)
+        forced = elsewhere.make()
+        assert forced.returncode == 0, forced.stdout
+        assert elsewhere.ids() == first
+
+
+def test_what_is_in_an_image(site: Site) -> None:
+    done = site.build()
+    assert done.returncode == 0, done.stdout
+    there = site.paths("tip")
+    assert there["/usr/share/mid/about"].read_text() == "mid 1.0-1\n"
+    # Its script came to be run, before the package that needs that was unpacked.
+    assert there["/usr/share/seed/ready"].read_text() == "ready\n"
+    status = there["/var/lib/dpkg/status"].read_text()
+    assert re.findall(r"^Package: (.*)$", status, re.MULTILINE) == "ground leaf libmid mid plain seed".split()
+    assert set(re.findall(r"^Status: (.*)$", status, re.MULTILINE)) == {"install ok installed"}
+    # Nothing of the host, of the installation and of the hour.
+    for path in (
+        "/var/log/dpkg.log", "/etc/hostname", "/etc/resolv.conf", "/etc/apt", "/usr/sbin/policy-rc.d",
+        "/var/lib/dpkg/status-old", "/var/lib/dpkg/lock", "/dev/null", "/dev/buildsys",
+    ):  # fmt: skip
+        assert path not in there
+    assert there["/etc/machine-id"].read_text() == ""
+    newest = max(
+        path.lstat().st_mtime for name, path in there.items() if name not in {"/dev", "/proc", "/sys"}
+    )
+    assert newest <= 1517443200
+    address = site.world.server.address.partition("//")[2]
+    command = ["grep", "-rlaF", address, "build/demo", "build/locks", *map(str, there.values())]
+    said = subprocess.run(command, cwd=site.world.place, capture_output=True, text=True, check=False)
+    assert said.stdout == ""
+
+
+def failure(site: Site, image: str) -> str:
+    """What the log says of the failure, from the first error on."""
+    log = site.log(image)
+    return re.sub(r"/\S*/overlay/\S*/merged", "…", log[log.index("error: ") :])
+
+
+@pytest.mark.parametrize("package", ["broken", "greedy"])
+def test_a_package_that_cannot_be_installed(
+    site: Site, package: str, golden: Callable[[str, Path], None]
+) -> None:
+    site.world.source("ground", "plain", "libmid", "mid", "leaf", "seed", "other", package)
+    site.world.recipe("tip", f"from: middle\npackages:\n  - leaf\n  - {package}\n")
+    done = site.build("tip")
+    assert done.returncode == 1
+    golden(failure(site, "tip"), EXPECTED / f"build-{package}.txt")
+    assert "no luck today" in site.log("tip") or package != "broken"
+
+
+def test_a_package_of_the_pool_that_is_another_now(site: Site) -> None:
+    assert site.build("middle").returncode == 0
+    (mid,) = (site.world.place / "build/demo/pool/packages").glob("mid_*.deb")
+    mid.chmod(0o644)
+    mid.write_bytes(mid.read_bytes()[:-1] + b"x")
+    (site.world.place / "build/demo/state").rename(site.world.place / "state-before")
+    done = site.make("middle", "BS_FORCE=1")
+    assert done.returncode == 2
+    assert "error: a package of the pool is not the one the lock names" in site.log("base") + site.log(
+        "middle"
+    )
+
+
+def test_packages_are_removed(site: Site) -> None:
+    site.world.recipe("tip", "from: middle\npackages: [leaf]\nsteps: [{remove-packages: [leaf, mid]}]\n")
+    done = site.build("tip")
+    assert done.returncode == 0, done.stdout
+    there = site.paths("tip")
+    assert "/usr/share/mid/about" not in there
+    assert "Package: mid" not in there["/var/lib/dpkg/status"].read_text()
+
+
+def test_an_account_of_the_set_that_a_package_wants_for_itself(site: Site) -> None:
+    """`adduser --system` takes it for its own, whatever its number."""
+    site.world.recipe("side", "from: base\npackages: [haunted]\n")
+    site.world.source("ground", "plain", "libmid", "mid", "leaf", "seed", "other", "haunted", "adduser")
+    done = site.build("side")
+    assert done.returncode == 0, done.stdout + site.log("side")
+    words = site.paths("side")["/usr/share/haunted/words"].read_text().split()
+    assert words[1:] == ["--system", "ghost"]
+    assert words[0] == "59999"
