@@ -51,7 +51,7 @@ class Ground:
 
     place: Path
     key: Key
-    packages: Mapping[str, Path]
+    packages: Mapping[str, Path] = field(repr=False)
     template: Path
     numbers: Iterator[int] = field(default_factory=itertools.count)
 

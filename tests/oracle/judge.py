@@ -2,7 +2,7 @@
 
 *Missed*: the build from nothing gives another id. *Needless*: rebuilt although nothing it is made from
 changed, by `World.inputs` and the ids of the images it reads. *Wrong*: the decision or the reason is another
-than it should be, or `why` says another than the build. *Cutoffs*: rebuilt to an equal id, readers left alone.
+than it should be, or `why` says another than the build. *Cutoffs*: rebuilt to an equal id, no reader built.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from buildsys import cli, diagnostics
+from buildsys.plan import compile as compiling
 from tests.busybox import OURS
 from tests.oracle.changes import ALONE, KINDS, Change, Spots
 from tests.oracle.ground import Ground, set_base
@@ -53,6 +54,11 @@ class Count:
             f"{len(self.missed)} missed, {len(self.needless)} needless, {len(self.wrong)} wrong reasons, "
             f"{self.cutoffs} cutoffs"
         )
+
+    def add(self, other: Count) -> None:
+        """Take another count into this one."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
 
     def blame(self) -> str:
         """All that is not as it should be; empty when all is."""
@@ -96,6 +102,7 @@ class Bench:
                     os.utime(path, (LONG_AGO, LONG_AGO))
             spots |= {key: f"{file}:{line}:{column}" for key, (file, line, column) in places.items()}
         key = self.place / world.home / "files/KEY"
+        key.parent.mkdir(exist_ok=True)
         key.write_bytes(self.ground.key.public.read_bytes())
         for name, (_, runs) in world.files.items():
             (self.place / world.home / "files" / name).chmod(0o755 if runs else 0o644)
@@ -370,7 +377,9 @@ def bench(place: Path, ground: Ground, world: World, count: Count) -> Iterator[B
     """A world that is built for the first time, in a store of its own."""
     place.mkdir(parents=True)
     here = Path.cwd()
-    with ground.store() as made:
+    # Who works on the runtime meanwhile changes an input of every image.
+    shutil.copytree(compiling.RUNTIME, place / "runtime")
+    with ground.store() as made, patch.object(compiling, "RUNTIME", place / "runtime"):
         try:
             os.chdir(place)
             started = Bench(place, ground, world, made, count)

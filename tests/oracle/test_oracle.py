@@ -46,8 +46,8 @@ TOUR: dict[Flavour, list[dict[str, str]]] = {
         {"package-asked-for": "0", "package-updated": "leaf"},
         {"epoch": ""},
     ],
-    "unlocked": [{"package-nobody-wants": ""}, {"package-asked-for": "0", "common": ""}],
-    "unlocked-url": [{"package-updated": "leaf", "line-added": "top"}],
+    "unlocked": [{"package-nobody-wants": "", "package-asked-for": "0"}, {"common": ""}],
+    "unlocked-url": [{"package-updated": "leaf", "line-added": "top"}, {"package-nobody-wants": ""}],
 }
 
 
@@ -67,11 +67,18 @@ def small(flavour: Flavour) -> World:
 
 
 @pytest.fixture(scope="session")
-def count() -> Iterator[Count]:
-    """One count for all of them; said at the end."""
+def total() -> Iterator[Count]:
+    """Of all tests together; said at the end."""
     made = Count()
     yield made
     print(f"\n{made}")  # noqa: T201 - what the summary is for
+
+
+@pytest.fixture
+def count(total: Count) -> Iterator[Count]:
+    made = Count()
+    yield made
+    total.add(made)
 
 
 def test_the_tour_holds_every_kind() -> None:
@@ -80,13 +87,13 @@ def test_the_tour_holds_every_kind() -> None:
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_every_kind_of_change(oracle_ground: Ground, tmp_path: Path, count: Count, flavour: Flavour) -> None:
-    cutoffs, rounds = count.cutoffs, count.rounds
     with bench(tmp_path / "bench", oracle_ground, small(flavour), count) as at:
         for names in TOUR[flavour]:
             assert at.round(names, partial(_wanted, names)) == [*names]
     assert count.blame() == ""
-    assert count.rounds - rounds == len(TOUR[flavour])
-    assert flavour in {"unlocked", "unlocked-url"} or count.cutoffs > cutoffs
+    assert count.rounds == len(TOUR[flavour])
+    # Without a lock all that has packages is rebuilt when the repository moves; its content did not.
+    assert count.cutoffs > 0
 
 
 def _wanted(names: dict[str, str], kind: str, choices: list[str]) -> str:
@@ -97,19 +104,20 @@ def _wanted(names: dict[str, str], kind: str, choices: list[str]) -> str:
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     """A set of two to five images, of any shape, with or without packages."""
-    flavour = draw(st.sampled_from(FLAVOURS))
+    flavour, flag = draw(st.sampled_from(FLAVOURS)), st.booleans()
     packages = ["leaf", "mid", "tool"] if flavour != "bare" else []
     recipes: dict[str, Recipe] = {}
     for number in range(draw(st.integers(2, 5))):
         before = [*recipes]
+        packs = draw(flag)
         copied = st.lists(st.sampled_from(before or [""]), max_size=2 if before else 0, unique=True)
         recipes[f"i{number}"] = Recipe(
             parent=draw(st.sampled_from(["site", *before])),
             lines=draw(st.lists(st.sampled_from(["one", "two", "three"]), min_size=1, unique=True)),
-            env={"A": "a"} if draw(st.booleans()) else {},
+            env={"A": "a"} if draw(flag) else {},
             word=draw(st.none() | st.sampled_from(["said", "told"])),
             files=draw(st.lists(st.sampled_from(["conf", "more"]), unique=True)),
-            packages=[packages.pop()] if packages and draw(st.booleans()) else [],
+            packages=[packages.pop()] if packs and packages else [],
             copies=draw(copied),
         )
     files = {"conf": ("conf", False), "more": ("more", True)}
