@@ -13,6 +13,7 @@ from buildsys.lock.fetch import Unfetched, fetch
 from buildsys.lock.file import Lock
 from buildsys.lock.places import Places
 from buildsys.lock.signatures import file_of
+from buildsys.lock.sound import is_sound
 
 
 class Keys:
@@ -42,6 +43,14 @@ class Keys:
         package = self._packages[value]
         return self._places.file(f"{package.checksum.partition(':')[2]}.{name}")
 
+    def are_there(self) -> bool:
+        """Whether no key is to be fetched, nor to be taken out of a package."""
+        return all(self._is_there(name, path) for name, path in self.files().items())
+
+    def _is_there(self, name: str, path: Path) -> bool:
+        kind, _, sha256 = self._lock.keys.get(name, "").partition(":")
+        return is_sound(path, sha256) if kind == "sha256" else path.is_file()
+
     def fetch(self) -> list[Path]:
         """The files of all keys that need no package; those the pool lacks are fetched.
 
@@ -51,7 +60,7 @@ class Keys:
         found = []
         for name, path in self.files().items():
             value = self._lock.keys.get(name, "")
-            if value.startswith("sha256:") and not path.is_file():
+            if value.startswith("sha256:") and not self._is_there(name, path):
                 self._fetch(name, path, value.partition(":")[2])
             if path.is_file():
                 found.append(path)

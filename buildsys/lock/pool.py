@@ -7,7 +7,6 @@ file enters, by rename. Nothing in it changes afterwards.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from buildsys.lock.present import present
 from buildsys.lock.refusals import Blame
 from buildsys.lock.signatures import is_whole, keyring
 from buildsys.lock.solve import ask, sources
+from buildsys.lock.sound import is_sound, seal, sha256_of
 
 AT_ONCE = 4
 """Files fetched side by side."""
@@ -46,7 +46,7 @@ def fill(image_set: ImageSet, lock: Lock, places: Places, *, store: str = "", sa
     """
     image_set = present(image_set, lock.absent)
     filling = _Filling(image_set, lock, places, store)
-    if any(filling.missing()) or not all(key.is_file() for key in filling.keys.files().values()):
+    if any(filling.missing()) or not filling.keys.are_there():
         with _alone(places.pool):
             filling.run(say)
     site = image_set.site
@@ -102,13 +102,14 @@ class _Filling:
         """Packages and URLs of downloads that the pool does not have, or not whole."""
         packages = [item for item in self._wanted.values() if not self._has(item)]
         urls = dict.fromkeys(step.url for step, _ in asked.downloads(self._set))
-        return packages, [url for url in urls if not self._places.file(self._lock.downloads[url]).is_file()]
+        return packages, [url for url in urls if not self._has_download(url)]
 
     def _has(self, package: LockedPackage) -> bool:
-        try:
-            return self._places.package(package).stat().st_size == package.size
-        except OSError:
-            return False
+        return is_sound(self._places.package(package), package.checksum.rpartition(":")[2], package.size)
+
+    def _has_download(self, url: str) -> bool:
+        sha256 = self._lock.downloads[url]
+        return is_sound(self._places.file(sha256), sha256)
 
     def run(self, say: Say) -> None:
         """Bring what is missing."""
@@ -150,7 +151,7 @@ class _Filling:
             except Unfetched as error:
                 self._found.append(self._blame.not_fetched(package, error))
                 return False
-            size, sum_is = part.stat().st_size, f"sha256:{_sha256(part)}"
+            size, sum_is = part.stat().st_size, f"sha256:{sha256_of(part)}"
             if sum_is == package.checksum:
                 return True
             short = size < package.size and (self._by_apt or not is_whole(part))
@@ -184,10 +185,9 @@ class _Filling:
         except Unfetched as error:
             self._found.append(self._blame.download_not_fetched(url, error))
             return
-        now = _sha256(part)
+        now = sha256_of(part)
         if now == sha256:
-            part.chmod(0o444)
-            part.replace(self._places.file(sha256))
+            _enter(part, self._places.file(sha256))
         else:
             part.unlink()
             self._found.append(self._blame.wrong_download(url, now, sha256))
@@ -218,14 +218,14 @@ class _Filling:
             self._found.append(self._blame.unknown_signer(item, refused[part]))
 
     def _admit(self, part: Path, package: LockedPackage) -> None:
-        part.chmod(0o444)
-        part.replace(self._places.package(package))
+        _enter(part, self._places.package(package))
+
+
+def _enter(part: Path, place: Path) -> None:
+    part.chmod(0o444)
+    seal(part)
+    part.replace(place)
 
 
 def _count(number: int, things: str) -> list[str]:
     return [f"{number} {things.format('' if number == 1 else 's')}"] if number else []
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

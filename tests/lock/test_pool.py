@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from buildsys.image import ImageSet
+from buildsys.lock import sound
 from buildsys.lock.apply import apply_lock
 from buildsys.lock.file import Lock
 from tests.lock.world import SITE, Told, World
@@ -160,6 +161,43 @@ def test_a_file_that_was_cut_short_in_the_pool_is_fetched_again(world: World, lo
     assert LEAF in pooled(world)
 
 
+def spoil(file: Path) -> None:
+    """Other bytes, as many as before."""
+    file.chmod(0o644)
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def test_a_file_that_was_changed_in_the_pool_is_fetched_again(world: World, lock: Lock) -> None:
+    world.fill(lock)
+    (package,) = lock.images["tip"].packages()
+    spoil(world.places.package(package))
+    world.server.asked.clear()
+    world.fill(lock)
+    assert world.server.asked == [f"/{LEAF}"]
+    assert LEAF in pooled(world)
+
+
+def test_a_pool_is_read_again_only_where_it_was_touched(
+    world: World, lock: Lock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.fill(lock)
+    read: list[Path] = []
+
+    def reading(path: Path) -> str:
+        read.append(path)
+        return path.stem
+
+    monkeypatch.setattr(sound, "sha256_of", reading)
+    world.fill(lock)
+    assert read == []
+    (package,) = lock.images["tip"].packages()
+    world.places.package(package).touch()
+    world.server.asked.clear()
+    world.fill(lock)
+    assert (read, world.server.asked) == ([world.places.package(package)], [])
+
+
 def test_a_part_that_is_of_something_else_is_thrown_away(world: World, lock: Lock) -> None:
     (package,) = lock.images["tip"].packages()
     part = world.places.pool / "part" / package.checksum.partition(":")[2]
@@ -263,6 +301,19 @@ def test_another_clone_fetches_them_and_holds_them_to_the_lock(by_address: World
         "key": by_address.stones.key.public.read_bytes(),
         "sand": b"sand\n",
     }
+
+
+def test_what_was_changed_in_the_pool_is_fetched_again(by_address: World) -> None:
+    lock = by_address.lock()
+    by_address.fill(lock)
+    for file in (by_address.places.pool / "files").iterdir():
+        spoil(file)
+    by_address.server.asked.clear()
+    assert carried(by_address.fill(lock)) == {
+        "key": by_address.stones.key.public.read_bytes(),
+        "sand": b"sand\n",
+    }
+    assert sorted(by_address.server.asked) == ["/KEY", "/sand"]
 
 
 def test_another_key_at_the_same_address(by_address: World, told: Told) -> None:

@@ -190,7 +190,30 @@ def test_a_package_swapped_in_the_plan_is_not_installed(world: World, images: St
     shutil.copyfile(world.stones.files["leaf-1.1"], packages / "leaf-1.0-1.noarch.rpm")
     done = world.command("make", "-C", world.place / "build/demo")
     assert (done.returncode, summary(done)) == (2, "demo: 4 images: 3 built, 0 fresh, 1 failed")
-    assert "error: a package of the pool is not the one the lock names" in done.stderr
+    assert "tip failed at demo/images/tip.yaml:3:12\n" in done.stderr
+    assert (
+        "    error: a package of the pool is not the one the lock names: leaf-1.0-1.noarch.rpm\n"
+        '      hint: "buildsys build demo" fetches it again; '
+        "a plan that came here as a copy is to be copied again\n"
+    ) in done.stderr
     assert "localhost/demo/tip:1" not in images.names()
     # The plan written anew has the right one again.
     assert build(world).returncode == 0
+
+
+def test_a_package_that_rots_in_the_pool_is_fetched_again(world: World, images: Store) -> None:  # noqa: ARG001 - cleans up
+    """Its time says that it was read: the step finds out, and has it read again."""
+    assert world.buildsys("lock", "demo/").returncode == 0
+    world.buildsys("plan", "demo/")
+    file = world.place / "build/demo/pool/packages/leaf-1.0-1.noarch.rpm"
+    content, status = file.read_bytes(), file.stat()
+    assert status.st_nlink == 2
+    file.chmod(0o644)
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    done = build(world)
+    assert summary(done) == "demo: 4 images: 3 built, 0 fresh, 1 failed", done.stderr
+    world.server.asked.clear()
+    done = build(world)
+    assert (done.returncode, summary(done)) == (0, "demo: 4 images: 1 built, 3 fresh"), done.stderr
+    assert world.server.asked == ["/leaf-1.0-1.noarch.rpm"]

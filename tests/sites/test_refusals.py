@@ -136,7 +136,7 @@ def test_a_file_that_is_not_the_locked_one(quarry: Quarry, stone_store: Store, t
     shutil.copy(own / "ground-1.0-1.el7.noarch.rpm", own / "good-1.0-1.el7.noarch.rpm")
     build_, _ = build(Quarry(own, quarry.key), stone_store, tmp_path, images, locked=True)
     assert (
-        "error: a package of the pool is not the one the lock names\n"
+        "error: a package of the pool is not the one the lock names: good-1.0-1.el7.noarch.rpm\n"
         in (build_.plan / "logs/good.log").read_text()
     )
 

@@ -88,6 +88,24 @@ packages_unreachable() {
     fi
 }
 
+# packages_whole: are the files of SCRATCH/sums what the lock says? One that is not loses the time that says it was read,
+# and so does its link in the pool of buildsys, which then reads it again, and fetches it.
+packages_whole() {
+    local file wrong=0
+    while IFS= read -r file; do
+        wrong=1
+        touch -c -- "$file" 2>/dev/null || :
+        asked_for "${file##*/}"
+        printf 'error: a package of the pool is not the one the lock names: %s\n' "${file##*/}"
+    done < <(
+        sha256sum --check --quiet --strict "$SCRATCH/sums" 2>/dev/null |
+            sed -nE 's/: FAILED( open or read)?$//p'
+    )
+    ((wrong)) || return 0
+    printf '  hint: "buildsys build %s" fetches it again; a plan that came here as a copy is to be copied again\n' "$SET"
+    return 1
+}
+
 # packages_absent PACKAGE: what to say when one to be removed is not there.
 packages_absent() {
     printf 'error: %s: package %s is not installed\n' "$SPOT" "$1"
