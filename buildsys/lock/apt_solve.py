@@ -19,9 +19,9 @@ from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
 from buildsys.graph import ImageGraph
 from buildsys.image import Bootstrap, Image, ImageSet, LockedPackage, ParentImage
 from buildsys.lock.apt import Apt, AptFailed, alone
-from buildsys.lock.apt_index import Index, installed_text, locked, read_index, whole_version
+from buildsys.lock.apt_index import Index, installed_text, locked, metadata, read_index, whole_version
 from buildsys.lock.asked import PackageStep, asked, package_steps, payloads
-from buildsys.lock.file import LockedImage, LockedStep
+from buildsys.lock.file import LockedImage, LockedStep, Metadata
 from buildsys.lock.places import Places
 from buildsys.lock.refusals import problems
 from buildsys.lock.solve import Answer, Question
@@ -66,6 +66,19 @@ def solve(image_set: ImageSet, question: Question, places: Places) -> Answer:
         apt = Apt(folder)
         update(apt)
         return _Solving(image_set, question, apt, places).answer()
+
+
+def sources_hold(places: Places) -> Mapping[str, Metadata]:
+    """What tells the state of the sources now from any other, by repository.
+
+    Raises:
+        Refused: one of them does not answer, or not as it should (`repository-unreachable`).
+    """
+    folder = places.metadata / "apt"
+    with alone(folder):
+        apt = Apt(folder)
+        update(apt)
+        return metadata(apt.targets())
 
 
 def update(apt: Apt) -> None:

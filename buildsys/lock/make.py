@@ -14,7 +14,7 @@ from buildsys.image import BaseImage, ImageSet, LockedPackage, Repository
 from buildsys.lock import apt_solve, asked
 from buildsys.lock.bases import Base, digest_of, look_at
 from buildsys.lock.fetch import Unfetched, fetch
-from buildsys.lock.file import Lock
+from buildsys.lock.file import Lock, Metadata
 from buildsys.lock.places import Places
 from buildsys.lock.present import absent_with_dependents, present
 from buildsys.lock.solve import Answer, Question, solve, solver_hash
@@ -71,12 +71,19 @@ def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "
         solver=apt_solve.solver_hash() if by_apt else solver_hash(),
         images={name: answer.images[name] for name in image_set.images},
         payloads=answer.payloads,
-        repositories=answer.repositories,
+        repositories=_held(answer, wish),
         bases={reference: base.digest for reference, base in bases.items()},
         keys=dict(_keys(image_set, places, answer, known)),
         downloads=dict(_downloads(image_set, places, wish)),
         absent=absent,
     )
+
+
+def _held(answer: Answer, wish: Wish) -> Mapping[str, Metadata]:
+    """What repositories held when all that is in the lock was the newest they had."""
+    if wish.old is None or wish.moving is None:
+        return answer.repositories
+    return {name: wish.old.repositories.get(name, now) for name, now in answer.repositories.items()}
 
 
 def refuse_older(image_set: ImageSet, old: Lock, answer: Answer) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from buildsys.diagnostics import Refused
 from buildsys.image import ImageSet, Repository
-from buildsys.lock import asked
+from buildsys.lock import apt_solve, asked
 from buildsys.lock.bases import digest_of
 from buildsys.lock.fetch import Unfetched, fetch
 from buildsys.lock.file import Lock
@@ -25,6 +25,8 @@ def unmoved(image_set: ImageSet, lock: Lock, places: Places, *, store: str) -> b
     """
     image_set = present(image_set, lock.absent)
     site = image_set.site
+    if site.installer == "apt":
+        return apt_solve.sources_hold(places) == lock.repositories
     if site.host_repositories or {item.id for item in site.repositories} != lock.repositories.keys():
         return False
     unknown = {step.url for step, _ in asked.downloads(image_set) if not step.sha256}
