@@ -16,7 +16,7 @@ from pathlib import Path
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NAMED = re.compile(r"(?:#|<!--) ([\w./-]+/[\w.-]+|[\w-]+\.\w+)(?: -->)?\n")
-_STATUS = re.compile(r"^\[\d+/(\d+)\] (\S+) \d+\.\d s(.*)$")
+_STATUS = re.compile(r"^\[\d+/(\d+)\] (\S.*) \d+\.\d s(.*)$")
 _SPACES = re.compile(r" {2,}")
 _END = "\x1e"
 """Parts what the commands of a page print."""
