@@ -113,7 +113,7 @@ bench: $(READY_TO_TEST) ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
 .PHONY: acceptance
-acceptance: $(READY_TO_TEST) ## as a new user: a fresh clone, stable-pike built twice, and held against the facts
+acceptance: $(READY_TO_TEST) ## as a new user: a fresh clone, stable-pike built twice, held against the facts, and built from a stand-in vault
 	$(BIN)/python -m tests.acceptance
 
 .PHONY: clean

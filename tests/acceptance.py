@@ -1,7 +1,9 @@
 """As a new user would: a fresh clone, the README's first command twice, and the images against the facts.
 
+Then the same set from packages that no plan carries: the site `rdo`, against a stand-in for the vault.
+
 `make acceptance` runs it. What is committed counts; images go into a container store of its own, below
-`build/acceptance`. Exit status 0 says that every image is as the facts say.
+`build/acceptance`. Exit status 0 says that every image is as the facts say, and that `rdo` builds all it can.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ def main() -> int:
     compare += ["--kolla-rpm", str(kolla), "--repository", str(STAND_INS / "repo")]
     compare += ["--downloads", str(PLACE / "downloads.json"), "--report", str(PLACE / "report.md")]
     step("the images held against the facts (build/acceptance/report.md)", compare, ROOT)
+    vault = [sys.executable, "-m", "tests.sites.acceptance", str(PLACE / "vault")]
+    step("the set from a stand-in for the vault (build/acceptance/vault/report.md)", vault, CLONE)
     return 0
 
 

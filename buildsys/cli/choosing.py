@@ -141,11 +141,9 @@ class Selection:
         for why in absent:
             say(f"{why.text('warning')}\n")
         if absent:
-            all_of_them = len(image_set.images) + len(image_set.absent)
-            say(
-                f"{image_set.name}: the site {image_set.site.name} can build {len(image_set.images)}"
-                f" of {all_of_them} images"
-            )
+            every = {*image_set.images, *image_set.absent}
+            can = len(every) - len(image_set.absent)
+            say(f"{image_set.name}: the site {image_set.site.name} can build {can} of {len(every)} images")
 
     def _lost(self, image_set: ImageSet) -> Iterator[Diagnostic]:
         from buildsys.resolve.profiles import matches

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import click
 
-from buildsys.cli.choosing import Choice, Selection, takes_selection, takes_set
+from buildsys.cli.choosing import EVERY, Choice, Selection, takes_selection, takes_set
 from buildsys.cli.ending import REFUSED, Ended, say
 from buildsys.cli.output import dim, put, put_table, put_tree
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
@@ -28,13 +28,13 @@ def check(choice: Choice, *, as_json: bool) -> None:
     With --site, for that one. All mistakes are told together, each with its file, line and column.
     """
     found: set[Diagnostic] = set()
-    images = 0
+    image_set = None
     try:
         library = choice.load()
         sites: list[str | None] = [choice.site] if choice.site else [*sorted(library.sites)]
         for site in sites or [None]:
             try:
-                images = len(replace(choice, site=site).look(library).images)
+                image_set = replace(choice, site=site).look(library)
             except Refused as refused:
                 found.update(refused.diagnostics)
     except Refused as refused:
@@ -45,6 +45,9 @@ def check(choice: Choice, *, as_json: bool) -> None:
             raise Ended(REFUSED)
     elif found:
         raise Refused(found)
+    if image_set is not None and choice.site:
+        EVERY.tell_absent(image_set)
+    images = len(image_set.images) if image_set is not None else 0
     say(f"{choice.name}: {images} images, no mistakes")
 
 

@@ -169,6 +169,12 @@ def test_an_overlay_gives_the_site_what_it_lacks(buildsys: Run, closed: Path, fa
     assert called(fake_bash)[0] == ["build/tiny/lib/run.sh", "lamp"]
 
 
+@pytest.mark.usefixtures("closed")
+def test_check_of_one_site_tells_too(buildsys: Run) -> None:
+    assert buildsys("check", "tiny", "--site", "far").stderr == f"{TOLD}tiny: 6 images, no mistakes\n"
+    assert buildsys("check", "tiny").stderr == "tiny: 6 images, no mistakes\n"
+
+
 @pytest.mark.usefixtures("closed", "fake_bash")
 def test_why_is_silent_about_it(buildsys: Run) -> None:
     assert buildsys("why", "tiny").stderr == ""

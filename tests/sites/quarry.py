@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.sites.conftest import Ground, Outcome
+from tests.sites.ground import Ground, Outcome
 from tests.sites.sets import write_set
 
 

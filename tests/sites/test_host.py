@@ -15,7 +15,7 @@ import pytest
 from buildsys.standins.busybox import find_busybox
 from tests.conftest import ROOT
 from tests.docs.pages import carry_out
-from tests.sites.conftest import Outcome
+from tests.sites.ground import Outcome
 from tests.sites.loopback import Web, web_server
 from tests.sites.packages import Key, make_key, make_package, make_repository, run
 from tests.sites.sets import found, unpacked, write_set

@@ -8,7 +8,7 @@ import pytest
 
 from buildsys.lock.bases import pinned
 from buildsys.lock.file import read
-from tests.sites.conftest import Ground
+from tests.sites.ground import Ground
 from tests.sites.loopback import Web
 
 pytestmark = pytest.mark.real

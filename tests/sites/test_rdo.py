@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.docs.pages import carry_out
-from tests.sites.conftest import Ground
+from tests.sites.ground import Ground
 from tests.sites.loopback import Web
 from tests.sites.sets import tree, unpacked
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sites.conftest import Ground, Outcome, push
+from tests.sites.ground import Ground, Outcome, push
 from tests.sites.loopback import Web, free_port, web_server
 from tests.sites.packages import make_key, make_package, make_repository
 from tests.sites.quarry import Quarry, open_quarry
