@@ -32,6 +32,7 @@ from buildsys.plan import makefile
 from buildsys.plan.script import Carried, ContextFile, Step, compile_step, installer
 from buildsys.plan.testing import testing_files
 from buildsys.resolve.gems import Gems
+from buildsys.spread import spread
 
 RUNTIME = Path(__file__).parent / "runtime"
 CONTENT_CHANGING = (
@@ -78,10 +79,10 @@ def compile_plan(image_set: ImageSet) -> Plan:
     for name in (*CONTENT_CHANGING, *own):
         changing.update(runtime[name].encode())
     graph = ImageGraph(image_set.images)
-    steps = [
-        compile_step(image_set.images[name], image_set, carried, changing.hexdigest())
-        for name in graph.order()
-    ]
+    images = [image_set.images[name] for name in graph.order()]
+    runtime_hash = changing.hexdigest()
+    compiled = spread(lambda image: compile_step(image, image_set, carried, runtime_hash), images)
+    steps = [Step(image, *parts) for image, parts in zip(images, compiled, strict=True)]
     texts = {f"lib/{name}": text for name, text in runtime.items()}
     texts |= {f"steps/{step.image.name}.sh": step.script for step in steps}
     texts |= {f"keys/{step.image.name}": step.key for step in steps}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.plan.compile import Plan
+from buildsys.spread import spread
 
 MARK = ".buildsys-plan"
 """Says that a directory is ours to rewrite, and which layout it has."""
@@ -33,9 +34,7 @@ def write_plan(plan: Plan, directory: Path) -> int:
     top = str(directory)
     for folder in sorted({name.rpartition("/")[0] for name in (*plan.texts, *plan.links)}):
         (directory / folder).mkdir(parents=True, exist_ok=True)
-    changed = sum(
-        _write(f"{top}/{name}", text, name.startswith("steps/")) for name, text in plan.texts.items()
-    )
+    changed = sum(spread(lambda item: _write(f"{top}/{item[0]}", *item[1:]), _files(plan)))
     changed += sum(_carry(directory / name, source) for name, source in plan.links.items())
     return changed + _sweep(directory, plan)
 
@@ -57,7 +56,11 @@ def claim(directory: Path) -> None:
     mark.write_text(LAYOUT)
 
 
-def _write(path: str, text: str, executable: bool) -> int:  # noqa: FBT001 - one caller, just above
+def _files(plan: Plan) -> list[tuple[str, str, bool]]:
+    return [(name, text, name.startswith("steps/")) for name, text in plan.texts.items()]
+
+
+def _write(path: str, text: str, executable: bool) -> int:  # noqa: FBT001 - one caller, above
     # Plain calls on plain strings: a set of ten thousand images is written through here.
     data = text.encode()
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC

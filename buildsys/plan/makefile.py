@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from buildsys.command import assignment
@@ -26,15 +25,6 @@ help: ; @sed -n 's/^#  \\{{0,1\\}}//p' Makefile
 """
 
 
-def stamp(step: Step) -> str:
-    """The part of a stamp's name that carries the step's static inputs: mtimes alone are no evidence.
-
-    Of images the key has the ids and not the names; but another name is a change to look at.
-    """
-    inputs = f"{step.key}reads {' '.join(step.image.dependencies())}\n"
-    return hashlib.sha256(inputs.encode()).hexdigest()[:16]
-
-
 def front(image_set: ImageSet) -> str:
     """`Makefile`: the front door; hands the goals to lib/run.sh, which runs `images.mk`."""
     return FRONT.format(set=image_set.name, count=len(image_set.images))
@@ -56,7 +46,7 @@ def rules(steps: Sequence[Step], order: Sequence[str]) -> str:
     ]
     for step in steps:
         name = step.image.name
-        checked = f"state/{name}.{stamp(step)}.checked"
+        checked = f"state/{name}.{step.stamp}.checked"
         needs = "".join(f" state/{parent}.id" for parent in step.image.dependencies())
         lines += [
             f"{checked}:{needs} ; @$(LAUNCH) steps/{name}.sh",
@@ -69,7 +59,7 @@ def rules(steps: Sequence[Step], order: Sequence[str]) -> str:
 def graph(steps: Sequence[Step]) -> str:
     """`graph`: a line an image, parents before children: its stamp, its name, what it is made from."""
     return "".join(
-        " ".join((stamp(step), step.image.name, *step.image.dependencies())) + "\n" for step in steps
+        " ".join((step.stamp, step.image.name, *step.image.dependencies())) + "\n" for step in steps
     )
 
 

@@ -94,9 +94,18 @@ class Step:
     places: str
     """Where they were written, a line each, for the words of a reason; see plan/runtime/reason.sh."""
     uses_run: bool
+    stamp: str
+    """The part of its stamps' names that carries the static inputs: mtimes alone are no evidence.
+
+    Of images the key has the ids and not the names; but another name is a change to look at.
+    """
 
 
-def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: str) -> Step:
+Compiled = tuple[str, str, str, bool, str]
+"""A `Step` in plain values, without its image."""
+
+
+def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: str) -> Compiled:
     """Compile one image. `runtime` is the hash of the runtime's content-changing files."""
     writer = _Writer(image_set, carried)
     body = list(writer.body(image))
@@ -114,7 +123,9 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
     ]
     tail = ["", '. "${0%/*}/../plan.env"', '. "${0%/*}/../lib/step.sh"', ""]
     script = "\n".join([*head, "", *fragment("build", body), *tail])
-    return Step(image, script, writer.key(image, base, runtime), writer.where(image, base), writer.uses_run)
+    key = writer.key(image, base, runtime)
+    stamp = hashlib.sha256(f"{key}reads {' '.join(reads)}\n".encode()).hexdigest()[:16]
+    return script, key, writer.where(image, base), writer.uses_run, stamp
 
 
 class _Writer:

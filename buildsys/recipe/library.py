@@ -13,6 +13,7 @@ from buildsys.recipe import document, schema
 from buildsys.recipe.collecting import collector_resting
 from buildsys.recipe.variables import Holes, holes
 from buildsys.recipe.written import Written
+from buildsys.spread import spread
 
 M = TypeVar("M", bound=schema.Model)
 
@@ -122,8 +123,9 @@ class _Loader:
 
     def _folder(self, directory: Path, folder: str, kind: type[M], key: str) -> dict[str, Source[M]]:
         sources: dict[str, Source[M]] = {}
-        for path in self._files(directory / folder):
-            written = self._try(document.read, path)
+        paths = list(self._files(directory / folder))
+        for path, plain in zip(paths, spread(_plain, paths), strict=True):
+            written = Written(*plain) if plain else self._try(document.read, path)
             source = self._source(kind, written) if written is not None else None
             if source is not None:
                 self._add(sources, source, key)
@@ -192,6 +194,15 @@ class _Loader:
         except Refused as refused:
             self._found += refused.diagnostics
             return None
+
+
+def _plain(path: str) -> tuple[str, Any, Any, bool] | None:
+    """What is written in a file, as plain values; None: it has mistakes, which whoever reads it is told."""
+    try:
+        written = document.read(path)
+    except Refused:
+        return None
+    return written.file, written.data, written.marks, written.templated
 
 
 def _frame(overlay: Written) -> Written:
