@@ -112,6 +112,10 @@ test: check ## the checks, then every test
 bench: $(READY_TO_TEST) ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
+.PHONY: bench-zed
+bench-zed: $(READY_TO_TEST) ## measure stable-zed beside plain Containerfiles, and write its part of docs/benchmarks.md
+	$(BIN)/python -m tests.bench.zed
+
 .PHONY: acceptance
 acceptance: $(READY_TO_TEST) ## as a new user: a fresh clone, stable-pike built twice, held against the facts, and built from a stand-in vault
 	$(BIN)/python -m tests.acceptance
