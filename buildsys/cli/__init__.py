@@ -35,6 +35,7 @@ VERBS = {
     "why": "building",
     "test": "testing",
     "lock": "locking",
+    "packages": "hoisting",
     "diff": "differing",
     "compare": "differing",
     "periodic": "periodic",

@@ -73,10 +73,7 @@ def lock(
     path = file or kept or lock_path(image_set, build_directory)
     old = _old(image_set, path, kept)
     if old is None and (only_check or names is not None):
-        command = f"buildsys lock {image_set.name} --site {image_set.site.name}"
-        raise Refused(
-            [Diagnostic(Spot(str(path)), "no-lock", "there is no lock yet", f"`{command}` makes it")]
-        )
+        raise Refused([no_lock(image_set, path)])
     places = Locking(pool=pool).places(build_directory)
     new = _answer(image_set, old, places, names, update=update, only_check=only_check, store=store)
     moved = moves(old, new)
@@ -98,6 +95,12 @@ def lock(
         from buildsys.lock.pool import fill
 
         fill(image_set, new, places, store=store, say=say)
+
+
+def no_lock(image_set: ImageSet, path: Path) -> Diagnostic:
+    """What to say when there is no lock where one is needed."""
+    command = f"buildsys lock {image_set.name} --site {image_set.site.name}"
+    return Diagnostic(Spot(str(path)), "no-lock", "there is no lock yet", f"`{command}` makes it")
 
 
 def _names(image_set: ImageSet, selection: Selection, *, update: bool) -> frozenset[str] | None:

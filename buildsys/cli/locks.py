@@ -15,6 +15,7 @@ from buildsys.cli.ending import REFUSED, Ended, say
 if TYPE_CHECKING:
     from buildsys.cli.choosing import Verb
     from buildsys.image import ImageSet
+    from buildsys.lock.file import Lock
     from buildsys.lock.places import Places
 
 UNLOCKED = "unlocked: any repository change rebuilds"
@@ -45,29 +46,45 @@ class Locking:
         Raises:
             Refused: the lock cannot be used, or what it names cannot be had.
         """
-        from buildsys.lock.places import always_locked, lock_path
+        from buildsys.lock.apply import apply_lock
+        from buildsys.lock.places import always_locked
+        from buildsys.lock.pool import fill
 
         site = image_set.site
-        path = self.file or kept or lock_path(image_set, build_directory)
-        if always_locked(image_set):
-            if self.unlocked:
-                raise Ended(REFUSED, f"the site {site.name} installs by {site.installer}, which needs a lock")
-            if path == lock_path(image_set, build_directory) and path.is_relative_to(build_directory):
-                self._renew(image_set, build_directory, path)
-        if not self.unlocked and path == kept:
-            return self._kept(image_set, build_directory, path)
-        if not self.unlocked and (self.file or path.exists()):
-            return self._written(image_set, build_directory, path)
+        if self.unlocked and always_locked(image_set):
+            raise Ended(REFUSED, f"the site {site.name} installs by {site.installer}, which needs a lock")
+        lock = None if self.unlocked else self.lock(image_set, build_directory, kept)
+        if lock is not None:
+            if self.file or not kept:
+                places = self.places(build_directory)
+                image_set = fill(image_set, lock, places, store=store(), say=say)
+            return apply_lock(image_set, lock)
         if site.host_repositories or site.repositories:
             return replace(image_set, site=replace(site, notes=(*site.notes, UNLOCKED)))
         return image_set
 
-    def _kept(self, image_set: ImageSet, build_directory: Path, path: Path) -> ImageSet:
-        from buildsys.lock.apply import apply_lock
-        from buildsys.lock.keep import kept_lock
+    def lock(self, image_set: ImageSet, build_directory: Path, kept: Path | None) -> Lock | None:
+        """The lock that a plan of this set is made with, renewed if it keeps itself; None: there is none.
 
-        lock = kept_lock(image_set, path, self.places(build_directory), store=store())
-        return apply_lock(image_set, lock)
+        Raises:
+            Refused: it cannot be used, or not be made.
+        """
+        from buildsys.lock.answers import require_answer
+        from buildsys.lock.file import read
+        from buildsys.lock.keep import kept_lock
+        from buildsys.lock.places import always_locked, lock_path
+
+        own = lock_path(image_set, build_directory)
+        path = self.file or kept or own
+        if path == kept:
+            return kept_lock(image_set, path, self.places(build_directory), store=store())
+        if path == own and always_locked(image_set) and own.is_relative_to(build_directory):
+            self._renew(image_set, build_directory, own)
+        if not self.file and not path.exists():
+            return None
+        lock = read(path, image_set=image_set.name, site=image_set.site.name)
+        require_answer(image_set, lock, str(path))
+        return lock
 
     def _renew(self, image_set: ImageSet, build_directory: Path, path: Path) -> None:
         """Make sure that a lock nobody reviews answers the set: what is in it stays, what is new is added."""
@@ -77,17 +94,6 @@ class Locking:
             say(f"{path}: asking what the site {image_set.site.name} has now")
             lock = renew(image_set, path, self.places(build_directory), store=store())
             say(f"{path}: {len(lock.images)} images, {len(lock.packages())} packages")
-
-    def _written(self, image_set: ImageSet, build_directory: Path, path: Path) -> ImageSet:
-        from buildsys.lock.answers import require_answer
-        from buildsys.lock.apply import apply_lock
-        from buildsys.lock.file import read
-        from buildsys.lock.pool import fill
-
-        lock = read(path, image_set=image_set.name, site=image_set.site.name)
-        require_answer(image_set, lock, str(path))
-        filled = fill(image_set, lock, self.places(build_directory), store=store(), say=say)
-        return apply_lock(filled, lock)
 
 
 def store() -> str:
