@@ -66,6 +66,8 @@ def path(text: str) -> Problem | None:
         return "bad-path", f"the path '{text}' goes up with '..'", "write where it leads"
     if _CONTROL.search(text):
         return "bad-path", "a path cannot hold control characters", ""
+    if "[^" in text:
+        return "bad-path", f"shells do not agree on what '[^' means in '{text}'", "write [! instead"
     return None
 
 

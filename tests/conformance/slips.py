@@ -75,12 +75,7 @@ LEAVES = (
     slip(
         "iscsid", "start-script: iscsid", "start-script: multipathd", "file /usr/local/bin/kolla_extend_start"
     ),
-    slip(
-        "ironic-pxe",
-        ", {kolla-file: {file: ironic/ironic-pxe/tftp-map-file, to: /map-file}}",
-        "",
-        "file /map-file",
-    ),
+    slip("ironic-pxe", "to: /map-file", "to: /map-files", "file /map-file"),
     slip(
         "rabbitmq",
         "",
@@ -101,8 +96,8 @@ LEAVES = (
     slip("heat-api-cfn", "{healthcheck: heat-api-cfn}", "{healthcheck: heat-api}", "step 2 symlink"),
     slip(
         "nova-novncproxy",
-        "uses: [{healthcheck: nova-vnc-proxy}]\n",
-        "",
+        "healthcheck: nova-vnc-proxy",
+        "account-home: {account: nova, home: /var/lib/nova, groups: [kolla, qemu]}",
         "healthcheck /openstack/healthcheck",
         "step 1 mkdir",
         "step 2 symlink",
@@ -116,16 +111,21 @@ LEAVES = (
     ),
     slip("horizon", "with: WEBROOT = '/'", "with: WEBROOT = '/dashboard'", "step 10 sed"),
     slip(
+        "glance-api",
+        "httpd-cleanup: kolla_glance_extend_start",
+        "httpd-cleanup: kolla_other_start",
+        "step 7 append_line",
+    ),
+    slip(
         "horizon",
         "        python /usr/bin/manage.py compilemessages\n",
         "        true\n",
         "step 15 django_compilemessages",
     ),
-    slip("glance-api", ", {httpd-cleanup: kolla_glance_extend_start}", "", "step 7 append_line"),
     slip(
         "mongodb",
-        "{service-account: mongodb}",
-        "{account-home: {account: mongodb, home: /var/lib/mongo}}",
+        "service-account: mongodb",
+        "account-home: {account: mongodb, home: /var/lib/mongo}",
         "step 1 usermod",
     ),
     slip(
