@@ -63,7 +63,8 @@ def centos(store: Store, stand_ins: Path, key: Key, place: Path) -> str:
     run("tar", "-xf", debian(), "-C", root)
     shutil.rmtree(root / "etc/yum.repos.d", ignore_errors=True)
     shutil.copytree(empty / "etc", root / "etc", dirs_exist_ok=True, symlinks=True)
-    shutil.copytree(empty / "var/lib/rpm", root / "var/lib/rpm", dirs_exist_ok=True)
+    beside = shutil.ignore_patterns("*-shm", "*-wal", ".rpm.lock")  # what rpm keeps while it works
+    shutil.copytree(empty / "var/lib/rpm", root / "var/lib/rpm", dirs_exist_ok=True, ignore=beside)
     # What stands in for the programs of packages that recipes add.
     shutil.copy2(empty / "usr/bin/busybox", root / "usr/bin/busybox")
     shutil.copyfile(key.public, root / "etc/pki/rpm-gpg/RPM-GPG-KEY-CentOS-7")
