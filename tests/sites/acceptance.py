@@ -3,7 +3,7 @@
 `python -m tests.sites.acceptance FOLDER` builds below FOLDER, with a registry, a vault and a mirror on the
 loopback, and writes FOLDER/report.md: which images were built, which were not, and why. Exit status 0: the
 site built all that it says it can, and every image with the overlay of docs/how-to/build-from-the-vault.md;
-and these are what the facts say, but for files that the stand-in for centos:7 has otherwise than its packages.
+these are what the facts say, but for files that the stand-in for centos:7 has otherwise than its packages.
 """
 
 from __future__ import annotations
