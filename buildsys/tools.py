@@ -133,6 +133,11 @@ def can_enter_roots() -> bool:
 
 def host_repositories(installer: str) -> tuple[str, ...]:
     """The package repositories enabled on this host, by id; none when its package manager cannot say."""
+    if installer == "apt":
+        # Of a source only its last part says what it is; the others say where.
+        uris = _said("apt-get", "update", "--print-uris") or ""
+        names = re.findall(r"'[^']*?(?:/dists/([^']*))?/(?:In)?Release'", uris)
+        return tuple(dict.fromkeys(name or "flat" for name in names))
     said = _said(installer, "--quiet", "repolist", "--enabled") or ""
     return tuple(line.split()[0] for line in said.splitlines() if line and not line.startswith("repo id"))
 

@@ -14,7 +14,7 @@ CONFIGURE = "--configure="
 class Apt:
     """`plan/runtime/apt.sh`, verb by verb; what is not locked never reaches it."""
 
-    TOOLS: tuple[str, ...] = ("mmdebstrap", "apt-get", "dpkg-deb", "sha256sum")
+    TOOLS: tuple[str, ...] = ("mmdebstrap", "apt-get", "dpkg-deb")
 
     def command(self, step: Bootstrap | Install | Transaction | Uninstall | UpdateAll | ImportKey) -> Command:
         """See `buildsys.packages.PackageManager.command`."""

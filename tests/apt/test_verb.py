@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from buildsys import tools
 from tests.apt.test_solve import LATER
 from tests.apt.world import World
 
@@ -71,6 +72,17 @@ def test_a_damaged_lock_that_nobody_reviews_is_made_again(world: World) -> None:
 def test_there_is_no_building_without_a_lock(world: World) -> None:
     done = world.buildsys("plan", "demo/", "--unlocked")
     assert (done.returncode, done.stderr) == (2, "error: the site here installs by apt, which needs a lock\n")
+
+
+def test_doctor_names_the_sources_of_the_host_but_not_where_they_are(world: World) -> None:
+    assert tools.host_repositories("apt") == ("flat",)
+    sources = world.place / "host/etc/apt/sources.list"
+    sources.write_text(
+        "deb http://127.0.0.1:1/debian stones main\ndeb http://127.0.0.1:1/more pebbles main\n"
+    )
+    assert tools.host_repositories("apt") == ("stones", "pebbles")
+    sources.write_text("")
+    assert tools.host_repositories("apt") == ()
 
 
 def test_a_host_without_apt(world: World) -> None:
