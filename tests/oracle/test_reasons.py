@@ -1,4 +1,4 @@
-"""The words of a reason, each as it is said, by `why` and the build alike; on a container store that is fake."""
+"""The words of a reason, each as it is said, by `why` and the build alike; on a store that is fake."""
 
 from __future__ import annotations
 
