@@ -131,6 +131,7 @@ def describe(package: Any) -> Row:
         "location": location,
         "size": package.downloadsize,
         "source": package.sourcerpm or "",
+        "installed": package.installsize,
     }
 
 
