@@ -36,7 +36,8 @@ from buildsys.spread import spread
 
 RUNTIME = Path(__file__).parent / "runtime"
 CONTENT_CHANGING = (
-    "commit.sh", "enter.sh", "inside.sh", "namespace.sh", "packages.sh", "repositories.sh", "sources.sh",
+    "commit.sh", "enter.sh", "inside.sh", "namespace.sh", "packages.sh", "repositories.sh", "rpm.sh",
+    "sources.sh",
 )  # fmt: skip
 """Runtime files whose change may change an image's bytes; the installer's own files are added."""
 TOOLS = (

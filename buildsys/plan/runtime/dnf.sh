@@ -47,7 +47,8 @@ host_metadata() {
 }
 
 dnf_transaction() {
-    if [[ $NETWORK == 1 ]]; then from_repositories "$@"; else dnf_call "$@"; fi
+    if [[ $NETWORK == 1 ]]; then from_repositories "$@"; else dnf_call "$@"; fi || return
+    rpm_mount_points
 }
 
 dnf_bootstrap() { dnf_transaction install -- "$@"; }

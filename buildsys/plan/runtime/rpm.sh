@@ -24,7 +24,12 @@ rpm_keyring() {
 }
 
 # site_keys: the key files of this site, a line each: of the plan, and what was fetched or taken out of the image.
-site_keys() { find "$PLAN/pool/keys" "$STATE/keys" "$SCRATCH/keys" -type f 2>/dev/null | sort; }
+site_keys() {
+    local file
+    for file in "$PLAN"/pool/keys/* "$STATE"/keys/* "$SCRATCH"/keys/*; do
+        [[ ! -f $file ]] || printf '%s\n' "$file"
+    done
+}
 
 # rpm_signed FILE…: does a key of this site sign each? Of itself rpm only warns of an unknown key, and says nothing
 # of a package that is not signed.
@@ -71,6 +76,18 @@ rpm_transaction() {
         rpm_call "${update[@]}" "$@"
         cd "$OLDPWD" || return
     fi
+    rpm_mount_points
+}
+
+# rpm_mount_points: /dev, /proc and /sys are lent to a root that has none, and taken away again. Where a package brings
+# them they are the root's own, as its database says.
+rpm_mount_points() {
+    local directory mode
+    [[ ! -d $ROOT/dev || ! -d $ROOT/proc || ! -d $ROOT/sys ]] || return 0
+    while read -r directory mode; do
+        [[ -e $ROOT$directory || -L $ROOT$directory ]] || mkdir -m "${mode: -4}" "$ROOT$directory"
+    done < <(rpm_on_root --query --all --queryformat '[%{FILENAMES} %{FILEMODES:octal}\n]' |
+        awk '$1 ~ "^/(dev|proc|sys)$"')
 }
 
 # rpm_on_root ARGUMENTS…: the rpm that may write this root's database.
@@ -87,8 +104,11 @@ rpm_call() {
     local status=0
     rpm_on_root "$@" >"$SCRATCH/rpm.out" 2>&1 || status=$?
     # Debian's rpm greets everybody who does not use alien.
-    sed -e '/^rpm: RPM should not be used/d' -e '/^rpm: However assuming/d' "$SCRATCH/rpm.out"
-    packages_explain "$SCRATCH/rpm.out" || status=1
+    sed -i -e '/^rpm: RPM should not be used/d' -e '/^rpm: However assuming/d' "$SCRATCH/rpm.out"
+    if [[ -s $SCRATCH/rpm.out ]]; then
+        cat "$SCRATCH/rpm.out"
+        packages_explain "$SCRATCH/rpm.out" || status=1
+    fi
     return "$status"
 }
 
