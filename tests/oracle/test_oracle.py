@@ -46,7 +46,7 @@ TOUR: dict[Flavour, list[dict[str, str]]] = {
         {"package-asked-for": "0", "package-updated": "leaf"},
         {"epoch": ""},
     ],
-    "unlocked": [{"package-nobody-wants": "", "package-asked-for": "6"}, {"common": ""}],
+    "unlocked": [{"package-nobody-wants": ""}, {"package-asked-for": "6"}, {"common": ""}],
     "unlocked-url": [{"package-updated": "leaf", "line-added": "top"}, {"package-nobody-wants": ""}],
 }
 
