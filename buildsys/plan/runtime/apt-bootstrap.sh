@@ -4,6 +4,7 @@
 set -euo pipefail
 root=$1
 shift
+printf 'localhost\n' >/proc/sys/kernel/hostname
 mkdir -m 755 "$root"/{dev,proc,sys}
 mount -t tmpfs -o mode=755 buildsys "$root/dev"
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"

@@ -9,6 +9,8 @@ set -euo pipefail
 mode=$1 root=$2
 shift 2
 
+# Scripts of packages write the host's name into what they configure.
+printf 'localhost\n' >/proc/sys/kernel/hostname
 missing=()
 for directory in dev proc sys; do
     if [[ -L $root/$directory ]]; then
@@ -69,7 +71,6 @@ case $mode in
     run)
         mapfile -d '' -t settings <"$1"
         shift
-        printf 'localhost\n' >/proc/sys/kernel/hostname
         ;;
 esac
 while [[ $mode != run && ${1-} == *=* ]]; do
