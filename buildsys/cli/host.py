@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -53,7 +54,7 @@ def doctor(names: tuple[str, ...], site: str | None, store: str, *, as_json: boo
     """
     folders = list(map(given_directory, names)) or sorted(path.parent for path in RECIPES.glob("*/set.yaml"))
     sites = {folder.name: Choice(folder, site, (), {}).look().site for folder in folders}
-    findings = [*_programs(sites.values()), *_rights(), *_store(store)]
+    findings = [*_programs(sites.values()), *_rights(), *_store(store), *_containers(store)]
     for name, chosen in sites.items():
         findings += _packages(name, chosen)
     if as_json:
@@ -86,7 +87,7 @@ def _programs(sites: Iterable[Site]) -> Iterator[Finding]:
 def _program(name: str) -> Finding:
     tool = tools.look_up(name)
     if not tool.path:
-        # Nothing that builds calls podman; who runs the images does.
+        # Nothing that builds calls podman; who tests or runs the images does.
         return Finding("note" if name == "podman" else "missing", name, "not installed")
     version = tools.dotted(tool.version or tools.version_of(tool.path))
     found = f"{version}, {tool.path}" if version else tool.path
@@ -129,6 +130,28 @@ def _store(options: str) -> Iterator[Finding]:
     enough = store.free >= ENOUGH
     about = "" if enough else f"; a hundred images want about {ENOUGH // GIB}"
     yield Finding("ok" if enough else "note", "free space", free + about)
+
+
+def _containers(options: str) -> Iterator[Finding]:
+    """Whether podman runs containers here, and what it needs for that: tried, with any image of the store."""
+    from buildsys.executors.podman import Podman
+    from buildsys.executors.suiting import NothingSuits, suit
+
+    tool = tools.look_up("podman")
+    if not tool.path or tool.mistake() is not None:
+        return
+    with TemporaryDirectory(prefix="buildsys-doctor-") as folder:
+        podman = Podman(options, Path(folder).name, Path(folder))
+        images = podman.call("images", "--quiet", "--no-trunc").out.split()
+        if not images:
+            yield Finding("note", "containers", "not tried: the store has no image")
+            return
+        try:
+            how = suit(podman, images[0].removeprefix("sha256:"), Path(folder, "containers.conf"))
+        except NothingSuits as problem:
+            yield Finding("note", "containers", f"podman runs none, so nothing can be tested: {problem}")
+        else:
+            yield Finding("ok", "containers", f"podman runs them: {how}")
 
 
 # ── packages ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,12 +15,14 @@ import click
 from buildsys.cli import report
 from buildsys.cli.building import planned, takes_plan, takes_store
 from buildsys.cli.choosing import EVERY, Choice, takes_set
-from buildsys.cli.ending import CHANGED, INTERRUPTED, Ended, say
+from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, Ended, say
 from buildsys.cli.locks import Locking
+from buildsys.cli.testing import enter_user_namespace, playable, require_podman, try_and_tell
 from buildsys.diagnostics import Refused
 
 if TYPE_CHECKING:
     from buildsys.executors.outcome import Ground, Result
+    from buildsys.image import ImageSet
 
 
 @click.command()
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Images at once; else what suits this host."
 )
+@click.option("--no-tests", is_flag=True, help="Build only.")
 def periodic(
     choice: Choice,
     locking: Locking,
@@ -38,21 +41,25 @@ def periodic(
     *,
     store: str,
     jobs: int | None,
+    no_tests: bool,
 ) -> None:
     """Bring an image set up to date, as a timer does, and report.
 
-    Asks the repositories what they hold, moves the lock to that, builds what it makes stale, and leaves
-    report.md and report.json in the plan's directory. Exit status 0: nothing had changed and nothing was
-    built; 10: something had, and all of it was built.
+    Asks the repositories what they hold, moves the lock to that, builds what it makes stale, tests what has
+    not passed yet, and leaves report.md and report.json in the plan's directory. Exit status 0: nothing had
+    changed and nothing was built; 10: something had, and all of it was built and has passed.
     """
     from buildsys.executors import make, outcome
 
+    enter_user_namespace()
     began, start = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     names, before = _names(directory), outcome.look(directory)
     found = report.Report(choice.name, choice.site or "", began)
     try:
         found = replace(found, lock=_move_lock(choice, locking, build_directory, store))
         image_set, _ = planned(choice, EVERY, locking, directory, build_directory, runs=True)
+        if not no_tests:
+            require_podman(image_set, build_directory)
     except Refused as refused:
         found = replace(found, outcome=report.REFUSED, mistakes=refused.diagnostics)
         _leave(found, start, directory)
@@ -65,6 +72,12 @@ def periodic(
         removed=tuple(name for name in names if name not in image_set.images),
     )
     found = _with_images(found, directory, before, status)
+    try:
+        if not (status or no_tests):
+            found = _with_tests(found, directory, image_set, store=store, jobs=jobs)
+            status = FAILED if found.unfit else 0
+    except KeyboardInterrupt:
+        found, status = replace(found, outcome=report.INTERRUPTED), INTERRUPTED
     _leave(found, start, directory)
     if status or found.built:
         raise Ended(status or CHANGED)
@@ -134,6 +147,26 @@ def _with_images(found: report.Report, directory: Path, before: Ground, status: 
         blocked=tuple(name for name in _names(directory) if name not in reached),
         fresh=len(fresh) + len(by["fresh"]),
         packages=tuple(_packages(by["built"], before, outcome.look(directory))),
+    )
+
+
+def _with_tests(
+    found: report.Report, directory: Path, image_set: ImageSet, *, store: str, jobs: int | None
+) -> report.Report:
+    """The report, with what came of trying the images."""
+    from buildsys.executors.proof import promoted
+
+    images, scenarios = tuple(image_set.images), playable(image_set)
+    tried = try_and_tell(image_set, directory, images, scenarios, store=store, jobs=jobs)
+    unfit = tuple(
+        report.Unfit(item.kind, item.name, item.mistakes, item.log) for item in tried if not item.passed
+    )
+    return replace(
+        found,
+        outcome=report.FAILED if unfit else found.outcome,
+        tried=sum(not item.known for item in tried),
+        unfit=unfit,
+        promoted=promoted(directory) is not None,
     )
 
 

@@ -41,6 +41,18 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfit:
+    """An image or a scenario whose test does not pass."""
+
+    kind: str
+    """`image` or `scenario`."""
+    name: str
+    mistakes: tuple[Diagnostic, ...]
+    log: str
+    """The file or folder that says more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Package:
     """A package that an image's own steps now install in another version; empty: there was, or is, none."""
 
@@ -83,10 +95,16 @@ class Report:
     lock: tuple[Moved, ...] = ()
     mistakes: tuple[Diagnostic, ...] = ()
     """Why nothing was built at all."""
+    tried: int = 0
+    """Images and scenarios that were tested; what had passed before is not."""
+    unfit: tuple[Unfit, ...] = ()
+    promoted: bool = False
+    """Whether every test and scenario has passed with the images there are."""
 
     def json(self) -> str:
         """For programs."""
-        data = {"version": 1, **asdict(self), "mistakes": [mistake.data() for mistake in self.mistakes]}
+        data = {"version": 1, **asdict(self), "mistakes": _data(self.mistakes)}
+        data["unfit"] = [{**asdict(item), "mistakes": _data(item.mistakes)} for item in self.unfit]
         return json.dumps(data, indent=1) + "\n"
 
     def markdown(self) -> str:
@@ -98,6 +116,9 @@ class Report:
         counts = [f"{len(self.built)} built", f"{self.fresh} fresh"]
         counts += [f"{len(self.failed)} failed"] if self.failed else []
         counts += [f"{len(self.blocked)} not reached"] if self.blocked else []
+        counts += [f"{self.tried} tried"] if self.tried else []
+        counts += [f"{len(self.unfit)} unfit"] if self.unfit else []
+        counts += ["promoted"] if self.promoted else []
         return f"{self.outcome}: {', '.join(counts)}"
 
     def write(self, directory: Path) -> None:
@@ -121,6 +142,13 @@ def _page(report: Report) -> Iterator[str]:
             yield f"* {item.image}, at `{item.at}`; its log is `{item.log}` and ends:"
             yield ""
             yield from _block(item.log_end, "  ")
+    if report.unfit:
+        yield from _section("Unfit")
+    for unfit in report.unfit:
+        yield f"* the {unfit.kind} {unfit.name}; all that was said is in `{unfit.log}`:"
+        yield ""
+        lines = (line for mistake in unfit.mistakes for line in mistake.text().splitlines())
+        yield from _block(lines, "  ")
     if report.blocked:
         yield from _section("Not reached")
         yield ", ".join(report.blocked)
@@ -142,6 +170,10 @@ def _page(report: Report) -> Iterator[str]:
         yield from _section("Moved in the lock")
         rows = ((item.image, item.name, item.old, item.new) for item in report.lock)
         yield from _table(("image", "what", "before", "now"), rows)
+
+
+def _data(mistakes: Iterable[Diagnostic]) -> list[dict[str, object]]:
+    return [mistake.data() for mistake in mistakes]
 
 
 def _new(package: Package) -> str:

@@ -15,7 +15,8 @@ from typing import Any
 from buildsys.executors import expected
 from buildsys.executors.cases import Case, Kind, Outcome
 
-MARK = "results/promoted.json"
+MARK = "promoted.json"
+"""Beside `results/`, where an image may have this name."""
 
 
 def image_ids(directory: Path) -> dict[str, str]:
@@ -98,16 +99,18 @@ def promoted(directory: Path) -> dict[str, str] | None:
 
 def _deserved(directory: Path) -> dict[str, Any] | None:
     ids = image_ids(directory)
-    if not _whole(directory, ids):
+    hashes = expected.hashes(directory)
+    # Where nothing is demanded, nothing has passed.
+    if not hashes or not _whole(directory, ids):
         return None
     for name, test in expected.tests(directory).items():
         if not passed_before(directory, "image", name, test.hash, {name: ids[name]}):
             return None
     for name, scenario in expected.scenarios(directory).items():
-        used = {image: ids[image] for image in scenario.images}
+        used = {image: ids.get(image, "") for image in scenario.images}
         if not passed_before(directory, "scenario", name, scenario.hash, used):
             return None
-    return {"version": 1, "images": ids, "tried": expected.hashes(directory)}
+    return {"version": 1, "images": ids, "tried": hashes}
 
 
 def _whole(directory: Path, ids: Mapping[str, str]) -> bool:

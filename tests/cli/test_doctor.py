@@ -31,6 +31,7 @@ def host(fake: Fake, here: Path) -> Path:
     )
     fake("dnf", 'if [ "$1" = --version ]; then echo 4.14.0; else echo "os  The system"; fi')
     fake("unshare", "exit 0")
+    fake("podman", 'if [ "$1" = --version ]; then echo podman version 4.3.1; fi')
     return here
 
 
@@ -97,7 +98,38 @@ def test_a_program_that_does_not_say_its_version(buildsys: Run, host: Path, fake
     status, things = found(buildsys)
     assert status == 3
     assert things["podman"][0] == "old"
-    assert things["podman"][1].startswith(f"{host}/bin/podman; 3.0 or newer is needed: ")
+    assert things["podman"][1].startswith(f"{host}/bin/podman; 4.0 or newer is needed: ")
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        # podman's status for a program that the image lacks: it could make everything else.
+        (("exit 127",), ("ok", "podman runs them: as this host has it")),
+        (
+            ('grep -qs runc "$CONTAINERS_CONF" && exit 127', "exit 126"),
+            ("ok", "podman runs them: few open files and processes, cgroupfs, runc"),
+        ),
+        (
+            ("echo 'Error: no cgroups' >&2", "exit 126"),
+            ("note", "podman runs none, so nothing can be tested: no cgroups"),
+        ),
+    ],
+)
+def test_how_podman_runs_containers(
+    buildsys: Run, host: Path, fake: Fake, lines: tuple[str, ...], told: tuple[str, str]
+) -> None:
+    assert host.is_dir()
+    version, images = "echo podman version 4.3.1; exit", "echo sha256:0c956a19; exit"
+    answers = f"case $* in --version) {version} ;; *images*) {images} ;; esac"
+    fake("podman", answers, *lines)
+    status, things = found(buildsys)
+    assert (status, things["containers"]) == (0, told)
+
+
+def test_without_an_image_nothing_is_tried(buildsys: Run, host: Path) -> None:
+    assert host.is_dir()
+    assert found(buildsys)[1]["containers"] == ("note", "not tried: the store has no image")
 
 
 def test_rights_that_are_missing(buildsys: Run, host: Path, fake: Fake) -> None:

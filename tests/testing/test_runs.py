@@ -95,7 +95,7 @@ def test_what_passes_is_remembered_and_a_whole_set_is_promoted(bench: Bench) -> 
     assert tried.stderr.endswith("tiny: 3 tried: 2 passed, 1 had passed before; promoted\n")
     ids = promoted(bench.plan)
     assert ids == {name: (bench.plan / f"state/{name}.id").read_text().strip() for name in ("base", "web")}
-    assert json.loads((bench.plan / "results/promoted.json").read_text())["images"] == ids
+    assert json.loads((bench.plan / "promoted.json").read_text())["images"] == ids
     result = json.loads((bench.plan / "results/web.json").read_text())
     assert result["test"]["passed"] is True
     names = [case["name"] for case in result["test"]["cases"]]
@@ -124,7 +124,7 @@ def test_what_passes_is_remembered_and_a_whole_set_is_promoted(bench: Bench) -> 
     assert tried.returncode == 1
     assert "tiny: 2 images: 0 built, 2 fresh\n" in tried.stderr
     assert tried.stderr.endswith("tiny: 3 tried: 2 had passed before, 1 failed\n")
-    assert not (bench.plan / "results/promoted.json").exists()
+    assert not (bench.plan / "promoted.json").exists()
 
     # Another image is to be tried anew, and the scenario that uses it.
     bench.write({"images/web.yaml": WEB.replace("mkdir /www", "mkdir /www /srv")})
