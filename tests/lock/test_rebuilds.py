@@ -115,7 +115,7 @@ def test_a_package_of_a_parent_rebuilds_it_and_its_children_for_its_sake(world: 
     before = keys(world)
     relock(world, "libmid-1.1", "mid-1.1")
     reasons = why(world)
-    assert reasons["middle"] == ("stale", "package libmid 1.0-1 -> 1.1-1")
+    assert reasons["middle"] == ("stale", "package libmid 1.0-1 -> 1.1-1, mid 1.0-1 -> 1.1-1")
     assert reasons["tip"] == ("waits", "decided when middle is built")
     assert {reasons[name][0] for name in ("base", "side")} == {"fresh"}
     done = build(world)

@@ -1,7 +1,7 @@
 # From working container to image: nothing volatile in it, the same bytes whenever and wherever it is built.
 
 # configure OPTIONS…: of `buildah config`
-configure() { command buildah "${STORE[@]}" config "$@" "$CONTAINER"; }
+configure() { buildah config "$@" "$CONTAINER"; }
 
 # commit: sets ID. The image gets its names last: first the key, then the reference.
 commit() {
@@ -57,7 +57,7 @@ normalise() {
     printf '%s' "${manifest//$'\n'/}" >"$work/manifest.json"
     printf 'Directory Transport Version: 1.1\n' >"$work/version"
     name_alone "$ID"
-    command skopeo --insecure-policy copy --quiet "dir:$work" "$(in_store "$KEY_NAME")"
+    GOMAXPROCS=1 skopeo --insecure-policy copy --quiet "dir:$work" "$(in_store "$KEY_NAME")"
 }
 
 # stored IMAGE-ID FILE [--config]: sets KEPT, a file of the image's manifest or configuration: where the store is laid

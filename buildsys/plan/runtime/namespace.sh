@@ -23,19 +23,18 @@ done
 # A mount of its own, to be moved in `seal`; device files of the image have no power on it.
 [[ $mode != inside && $mode != run ]] || mount --bind -o nodev "$root" "$root"
 mount -t tmpfs -o mode=755 buildsys "$root/dev"
-cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom "$root/dev/"
-if [[ $mode == run ]]; then
-    mkdir -m 1777 "$root/dev/shm" "$root/dev/pts"
-    mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts "$root/dev/pts"
-    ln -s /proc/self/fd pts/ptmx "$root/dev/"
-else
-    mkdir -m 1777 "$root/dev/shm"
-    ln -s /proc/self/fd "$root/dev/"
-fi
+cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/fd "$root/dev/"
+made=(shm)
+case $mode in
+    inside | within) made+=(buildsys/plan buildsys/scratch) ;;
+    run) made+=(pts) ;;
+esac
+# shellcheck disable=SC2174 # what is mounted over needs no mode
+mkdir -p -m 1777 "${made[@]/#/$root/dev/}"
 
 # lend NAME DIR [OPTIONS]
 lend() {
-    mkdir -p "$root/dev/buildsys/$1"
+    [[ -d $root/dev/buildsys/$1 ]] || mkdir -p "$root/dev/buildsys/$1"
     mount --bind ${3:+-o "$3"} "$2" "$root/dev/buildsys/$1"
 }
 
@@ -71,6 +70,8 @@ case $mode in
     run)
         mapfile -d '' -t settings <"$1"
         shift
+        mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts "$root/dev/pts"
+        ln -s pts/ptmx "$root/dev/"
         ;;
 esac
 while [[ $mode != run && ${1-} == *=* ]]; do

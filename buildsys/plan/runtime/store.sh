@@ -11,7 +11,8 @@ store_open() {
     read -r DRIVER GRAPHROOT RUNROOT PLATFORM <<<"$BS_STORE_IS"
 }
 
-buildah() { command buildah "${STORE[@]}" "$@"; }
+# For what only reads and writes records: more threads would only wait for each other.
+buildah() { GOMAXPROCS=1 command buildah "${STORE[@]}" "$@"; }
 
 # in_store NAME: the way skopeo names an image of this store.
 in_store() { printf 'containers-storage:[%s@%s+%s]%s' "$DRIVER" "$GRAPHROOT" "$RUNROOT" "$1"; }
