@@ -47,10 +47,8 @@ def test_what_passes_and_what_does_not(bench: Bench) -> None:
     assert [mistake["code"] for mistake in unfit["mistakes"]] == ["wrong-output"]
     page = (bench.plan / "report.md").read_text()
     assert "0 built, 1 fresh, 1 tried, 1 unfit.\n" in page
-    assert (
-        "## Unfit\n\n* the image base; all that was said is in `build/tiny/logs/tests/base.log`:\n\n  ```\n  tiny/"
-        in page
-    )
+    log = "`build/tiny/logs/tests/base.log`"
+    assert f"## Unfit\n\n* the image base; all that was said is in {log}:\n\n  ```\n  tiny/" in page
 
     # Nothing is built where only a test changed; and it can be left at that.
     assert periodic(bench, "--no-tests") == 0
