@@ -1,5 +1,6 @@
 """As a new user would: a fresh clone, the README's first command twice, and the images against the facts.
 
+Then the oracle: changes of that set, and many of small ones, each held against a build from nothing.
 Then the same set from packages that no plan carries: the site `rdo`, against a stand-in for the vault.
 
 `make acceptance` runs it. What is committed counts; images go into a container store of its own, below
@@ -37,6 +38,13 @@ def main() -> int:
     compare += ["--kolla-rpm", str(kolla), "--repository", str(STAND_INS / "repo")]
     compare += ["--downloads", str(PLACE / "downloads.json"), "--report", str(PLACE / "report.md")]
     step("the images held against the facts (build/acceptance/report.md)", compare, ROOT)
+    step("every image tried", ["make", "test-stable-pike"], CLONE)
+    step("the second time, nothing is left to try", ["make", "test-stable-pike"], CLONE)
+    pike = [sys.executable, "-m", "tests.oracle.pike", "recipes/stable-pike", "build", str(PLACE / "oracle")]
+    step("the oracle: a list of changes, and what rpm and dnf say of every image", pike, CLONE)
+    os.environ["BS_ORACLE"] = "long"
+    oracle = [sys.executable, "-m", "pytest", "-s", "tests/oracle"]
+    step("the oracle: any changes of any set, and whoever is killed meanwhile", oracle, ROOT)
     vault = [sys.executable, "-m", "tests.sites.acceptance", str(PLACE / "vault")]
     step("the set from a stand-in for the vault (build/acceptance/vault/report.md)", vault, CLONE)
     return 0
