@@ -47,7 +47,6 @@ main() {
     BS_TOTAL=$(wc -l <"$goals")
     head -c "$fresh" /dev/zero | tr '\0' x >"$STATE/progress"
     : >"$PLAN/events.jsonl"
-    rm -f "$STATE/isolation"
     if ((fresh < BS_TOTAL)); then
         # Behind `--` stand variables. -i and -t would pass off as done what failed or was never built.
         [[ ${flags%%-- *} =~ (^|\ )-(j|-jobserver) ]] || rest=(-j "${JOBS:-$(default_jobs)}")
