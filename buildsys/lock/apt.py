@@ -67,6 +67,11 @@ class Target:
     """Its signed Release file; not there in a repository that the host trusts without."""
 
     @property
+    def plain(self) -> str:
+        """The name of its file when that is not packed."""
+        return self.file.name.partition("_Packages")[0] + "_Packages"
+
+    @property
     def repository(self) -> str:
         """What a lock calls it, wherever it is fetched from."""
         return "/".join(part for part in (self.codename or "flat", self.component) if part)
@@ -128,8 +133,12 @@ class Apt:
 
     # ── solving ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def simulate(self, installed: str, words: Iterable[str], pins: Mapping[str, str]) -> list[str]:
-        """What apt would do to a system with this status file, in order. `pins`: versions that are to stay.
+    def simulate(
+        self, lists: Path, installed: str, words: Iterable[str], pins: Mapping[str, str]
+    ) -> list[str]:
+        """What apt would do to a system with this status file, in order, as far as these indices reach.
+
+        `pins`: versions that are to stay.
 
         Raises:
             AptFailed: what is asked for cannot be done.
@@ -139,6 +148,7 @@ class Apt:
             status.write_text(installed)
             preferences.write_text(_preferences(pins))
             options = ["-o", f"Dir::State::status={status}", "-o", f"Dir::Etc::preferences={preferences}"]
+            options += ["-o", f"Dir::State::lists={lists}/", "-o", f"Dir::Cache={lists}/"]
             said = self._get(*options, "--simulate", "--quiet", "--no-auto-remove", *words)
         return [line for line in said.splitlines() if line.startswith(("Inst ", "Conf ", "Remv ", "Purg "))]
 

@@ -22,6 +22,8 @@ class Entry:
     text: str
     """Its fields, a paragraph."""
     repository: str
+    file: str
+    """Name of the index."""
 
     def get(self, name: str) -> str:
         """The first line of a field; empty when it is not there."""
@@ -54,7 +56,9 @@ def read_index(apt: Apt) -> Index:
         for text in apt.index(target).split("\n\n"):
             if text.startswith("Package: "):
                 name = text[9 : text.index("\n")]
-                index.entries.setdefault(name, []).append(Entry(text.strip("\n"), target.repository))
+                index.entries.setdefault(name, []).append(
+                    Entry(text.strip("\n"), target.repository, target.file.name)
+                )
     index.repositories.update(metadata(apt.targets()))
     return index
 

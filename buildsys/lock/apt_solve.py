@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from buildsys.graph import ImageGraph
 from buildsys.image import Bootstrap, Image, ImageSet, LockedPackage, ParentImage
 from buildsys.lock.apt import Apt, AptFailed, alone
 from buildsys.lock.apt_index import Index, installed_text, locked, metadata, read_index, whole_version
+from buildsys.lock.apt_reach import reach, write_lists
 from buildsys.lock.asked import PackageStep, asked, package_steps, payloads
 from buildsys.lock.file import LockedImage, LockedStep, Metadata
 from buildsys.lock.places import Places
@@ -111,8 +113,29 @@ class _Solving:
         self._apt = apt
         self._places = places
         self._index: Index = read_index(apt)
+        self._lists = Path()
 
     def answer(self) -> Answer:
+        """The packages of every image and payload.
+
+        Raises:
+            Refused: there are none.
+        """
+        with tempfile.TemporaryDirectory(prefix="buildsys-apt-") as place:
+            self._lists = Path(place, "lists")
+            write_lists(self._index, self._apt.targets(), reach(self._index, self._named()), self._lists)
+            return self._answer()
+
+    def _named(self) -> Iterator[str]:
+        yield from self._index.essential()
+        yield from (item.name for item, _ in payloads(self._set))
+        for image in self._set.images.values():
+            for step in package_steps(image):
+                yield from asked(step)[1:]
+        for locked_image in self._question.kept.values():
+            yield from (item.name for item in locked_image.packages())
+
+    def _answer(self) -> Answer:
         solved: dict[str, _Solved] = {}
         problem: list[Mapping[str, Any]] = []
         with ThreadPoolExecutor(AT_ONCE) as workers:
@@ -188,9 +211,8 @@ class _Solving:
 
     def _simulate(self, state: State, command: list[str], held: Mapping[str, LockedPackage]) -> list[str]:
         pins = {name: whole_version(item) for name, item in held.items()}
-        return self._apt.simulate(
-            installed_text(self._fields(item) for item in state.values()), command, pins
-        )
+        status = installed_text(self._fields(item) for item in state.values())
+        return self._apt.simulate(self._lists, status, command, pins)
 
     def _refused(
         self, state: State, command: list[str], held: Mapping[str, LockedPackage], failed: AptFailed
@@ -280,7 +302,7 @@ class _Solving:
             return name, self._question.held_payloads[name]
         try:
             self._require([name])
-            new, _ = self._order(self._apt.simulate("", ["install", name], {}), [name])
+            new, _ = self._order(self._apt.simulate(self._lists, "", ["install", name], {}), [name])
         except AptFailed as failed:
             found: Mapping[str, Any] = {"kind": "missing", "names": [name], "near": {name: str(failed)}}
             raise Refused(problems(self._set, [{**found, "image": ""}])) from failed
