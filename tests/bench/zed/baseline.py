@@ -95,10 +95,14 @@ def write(directory: Path, images: Mapping[str, Image]) -> dict[str, Plain]:
 
 
 def repository(pool: Sequence[Path], directory: Path) -> None:
-    """A flat repository of package files, linked and not copied."""
+    """A flat repository of package files, linked and not copied; and of apt, which the set's images do without."""
     directory.mkdir(parents=True)
     for file in pool:
         (directory / file.name).hardlink_to(file)
+    solve = "apt-get --simulate --no-install-recommends -o Dir::State::status=/dev/null install apt".split()
+    said = subprocess.run(solve, capture_output=True, text=True, check=True).stdout
+    names = [line.split()[1] for line in said.splitlines() if line.startswith("Inst ")]
+    subprocess.run(["apt-get", "download", *names], cwd=directory, capture_output=True, check=True)
     index = subprocess.run(
         ["dpkg-scanpackages", "--multiversion", "."],
         cwd=directory,
@@ -122,7 +126,7 @@ def root(images: Mapping[str, Image], packages: Path, place: Path) -> None:
         "mmdebstrap",
         "--variant=essential",
         f"--include={','.join(['apt', *names])}",
-        "bookworm",
+        "",
         "-",
         source,
     ]
