@@ -95,7 +95,7 @@ def write(directory: Path, images: Mapping[str, Image]) -> dict[str, Plain]:
 
 
 def repository(pool: Sequence[Path], directory: Path) -> None:
-    """A flat repository of package files, linked and not copied; and of apt, which the set's images do without."""
+    """A flat repository of package files, linked and not copied, and of apt, which the set does without."""
     directory.mkdir(parents=True)
     for file in pool:
         (directory / file.name).hardlink_to(file)
