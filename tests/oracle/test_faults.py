@@ -58,7 +58,7 @@ FAULTS: dict[str, tuple[str, Callable[[str], str], Flavour, str, str]] = {
     ),
     "stamps that trust any base image": (
         "run.sh",
-        lambda text: text.replace("good = (id[word[2]] == word[3])", "good = 1"),
+        lambda text: text.replace("good = unmoved(word[2], word[3])", "good = 1"),
         "bare",
         "base-moved",
         "missed",

@@ -230,6 +230,35 @@ def test_another_base_image_is_named(faked: Faked, tmp_path: Path) -> None:
     assert reason(faked, tmp_path, *sets) == f"parent changed: {BUSYBOX} -> {other}"
 
 
+@pytest.mark.parametrize(
+    ("name", "listed"),
+    [
+        ("localhost/rock", "localhost/rock:latest"),
+        ("localhost/rock:2", "localhost/rock:2"),
+        ("127.0.0.1:5000/rock", "127.0.0.1:5000/rock:latest"),
+        ("rock", "docker.io/library/rock:latest"),
+        ("rock:2", "localhost/rock:2"),
+        ("hard/rock:2", "docker.io/hard/rock:2"),
+    ],
+)
+def test_a_base_image_that_moved_is_suspected_by_any_name(
+    faked: Faked, tmp_path: Path, name: str, listed: str
+) -> None:
+    """The fake inspects a name as it stands; a real store lists it in full."""
+    faked.compile(image_set(tmp_path, [image("base", BaseImage(name))]))
+    names = {f"localhost/other/{listed.rpartition('/')[2]}x": "a" * 64}
+    faked.set_images({**names, listed: "c" * 64, name: "c" * 64})
+    faked.built()
+    faked.misbehave("images", f"grep -v ' {name}$' \"$FAKE/images\"; exit" if name != listed else "")
+    assert faked.built() == {}
+    moved = {key: value for key, value in faked.images().items() if key not in {name, listed}}
+    faked.set_images({**moved, listed: "d" * 64, name: "d" * 64})
+    assert faked.built() == {"base": f"parent changed: {name}"}
+    moved = {key: value for key, value in faked.images().items() if key not in {name, listed}}
+    faked.set_images(moved)
+    assert faked.built() == {}
+
+
 def test_who_installs_is_an_input(faked: Faked, tmp_path: Path) -> None:
     def made(release: str, key: str) -> ImageSet:
         (tmp_path / "repo").mkdir(exist_ok=True)

@@ -181,6 +181,21 @@ closure() {
 judge_stamps() {
     NOW=$STATE awk -v prefix="$PREFIX" -v tag="$TAG" -v force="${BS_FORCE-}" \
         -v format="${BS_FORMAT:-$FORMAT}" -v epoch="${BS_EPOCH:-$EPOCH}" '
+        # Does the name of a base image mean that one still? The store lists names in full; one that is gone is not needed.
+        function unmoved(name, was,    full, place, gone, listed) {
+            if (name ~ /@/) return 1
+            full = name ~ /:[^\/]*$/ ? name : name ":latest"
+            if (full in id) return id[full] == was
+            place = full
+            sub(/\/.*/, "", place)
+            if (place != full && place ~ /[.:]|^localhost$/) return 1
+            gone = 1
+            for (listed in id) if (substr(listed, length(listed) - length(full)) == "/" full) {
+                if (id[listed] == was) return 1
+                gone = 0
+            }
+            return gone
+        }
         FILENAME == ARGV[1] { id[$2] = $1; next }
         FILENAME == ARGV[2] { holds[$2] = $3; next }
         {
@@ -197,7 +212,7 @@ judge_stamps() {
                     if (word[1] == "metadata") good = (holds[word[2]] == word[3])
                     else if (word[2] in now) good = (now[word[2]] == word[3])
                     else if (word[2] in seen) good = 0
-                    else if (word[2] in id) good = (id[word[2]] == word[3])
+                    else good = unmoved(word[2], word[3])
                 }
                 close(stamp)
             }
