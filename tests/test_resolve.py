@@ -524,6 +524,12 @@ def test_a_site_that_can_build_everything(resolved: Resolved, stand_ins: Path) -
     assert resolved(files).absent == {}
 
 
+def test_a_site_may_have_an_epoch_of_its_own(resolved: Resolved) -> None:
+    files = {"sites/here.yaml": SITE, "sites/late.yaml": SITE.replace("here", "late") + "epoch: 1700000000\n"}
+    assert resolved(files, site="here").epoch == 1517443200
+    assert resolved(files, site="late").epoch == 1700000000
+
+
 def test_the_hosts_own_repositories(resolved: Resolved) -> None:
     site = resolved({"sites/here.yaml": SITE + "repositories: host\n"}).site
     assert (site.host_repositories, site.repositories) == (True, ())

@@ -29,8 +29,7 @@ class Header:
             problem = ("bad-reference", f"'{self._prefix}' cannot begin an image's name",
                        "use a-z and 0-9, and at most one '-', '_' or '.' between")  # fmt: skip
             notes.problem(("prefix",), problem)
-        if not 0 <= self.epoch < 1 << 33:
-            notes.problem(("epoch",), ("bad-number", f"{self.epoch} is not a time", "seconds since 1970"))
+        notes.problem(("epoch",), syntax.epoch(self.epoch))
 
     def check_name(self, name: str, spot: Spot, found: list[Diagnostic]) -> None:
         """Note what is wrong with an image's name."""

@@ -37,6 +37,8 @@ class Chosen:
     missing: Mapping[str, Missing]
     """Packages that the site is known not to have."""
     labels: Mapping[str, Spotted[str]]
+    epoch: int | None
+    """Instead of the set's; None: the set's."""
     spot: Spot
     """Where the base is written."""
     site_spot: Spot
@@ -157,6 +159,8 @@ class _Resolver:
             release=notes.check(("release",), syntax.release, written.release),
             notes=tuple(self._sentences),
         )
+        if written.epoch is not None:
+            notes.problem(("epoch",), syntax.epoch(written.epoch))
         labels = named(written.labels, "labels", syntax.label_name, notes)
         return Chosen(
             site,
@@ -166,6 +170,7 @@ class _Resolver:
             Gems(gems, known=self._there.gems is not None),
             missing(written, notes, self._there),
             labels,
+            written.epoch,
             notes.spot("base"),
             notes.spot("site"),
         )

@@ -79,6 +79,13 @@ def removable(text: str) -> Problem | None:
     return path(text)
 
 
+def epoch(seconds: int) -> Problem | None:
+    """A time from which on files are no newer."""
+    return (
+        None if 0 <= seconds < 1 << 33 else ("bad-number", f"{seconds} is not a time", "seconds since 1970")
+    )
+
+
 @cache
 def mode(text: str) -> Problem | None:
     """What chmod takes."""

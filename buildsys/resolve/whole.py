@@ -99,7 +99,7 @@ class _Resolver:
         return image.ImageSet(
             name=header.name,
             format=header.format,
-            epoch=header.epoch,
+            epoch=header.epoch if self._site.epoch is None else self._site.epoch,
             directory=str(self._library.directory),
             site=self._site.site,
             images=images,

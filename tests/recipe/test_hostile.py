@@ -59,7 +59,8 @@ WHOLE: dict[str, Any] = {
     },
     "sites/here.yaml": {
         "site": "here", "about": "a", "base": {"bootstrap": ["bash"]}, "installer": "dnf", "inside": False,
-        "release": "7", "repositories": {"r": {"url": "https://example.org/r", "gpgcheck": False}},
+        "epoch": 2, "release": "7",
+        "repositories": {"r": {"url": "https://example.org/r", "gpgcheck": False}},
         "left-out": {"s": "t", "u": {"because": "v", "packages": ["z"]}}, "gems": "files",
         "downloads": {"https://example.org/a": {"unverified": True}},
         "variables": {"x": "y"}, "labels": {"a": "b"},

@@ -150,6 +150,7 @@ class Site(Model):
     installer: Literal["dnf", "yum", "apt"]
     inside: Maybe[bool] = None
     release: Maybe[str] = None
+    epoch: Maybe[int] = None
     stand_ins: Maybe[str] = None
     repositories: Maybe[
         Annotated[
