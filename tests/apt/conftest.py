@@ -55,6 +55,7 @@ echo "$LAST_SYSTEM_UID $*" >/usr/share/haunted/words
             pre_depends="adduser",
             scripts={"postinst": "chmod +x /usr/sbin/adduser; adduser --system ghost"},
         ),
+        "huge": make_deb(place, "huge", files={"/usr/share/huge/all": "x" * 100_000_000}),
         "greedy": make_deb(place, "greedy", files={"/usr/share/mid/about": "mine"}),
     }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.apt.test_solve import LATER
 from tests.apt.world import World
 from tests.conftest import ROOT
 from tests.stores import Store, store
@@ -31,6 +32,10 @@ class Site:
     def build(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `buildsys build demo`, as a process of its own."""
         return self._run((str(ROOT / ".venv/bin/buildsys"), "build", "demo/", *words), environment)
+
+    def periodic(self) -> subprocess.CompletedProcess[str]:
+        """Run `buildsys periodic demo`."""
+        return self._run((str(ROOT / ".venv/bin/buildsys"), "periodic", "demo/"), {})
 
     def make(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run the plan without buildsys, where no network and no source is."""
@@ -137,6 +142,27 @@ def test_a_package_that_cannot_be_installed(
     assert "no luck today" in site.log("tip") or package != "broken"
 
 
+def test_a_full_disk(world: World) -> None:
+    world.source("ground", "plain", "libmid", "mid", "leaf", "seed", "other", "huge")
+    world.recipe("tip", "from: middle\npackages:\n  - leaf\n  - huge\n")
+    disk = world.place / "store"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", disk], check=True)
+    try:
+        with store(disk / "it") as made:
+            site = Site(world, made)
+            done = site.build("tip", BS_SPACE_MIB="1")
+            assert done.returncode == 1
+            told = "demo/images/tip.yaml:5:5: the package huge: cannot copy extracted data for"
+            assert told in done.stdout
+            assert "(No space left on device); see above" in done.stdout
+            # What could be built is there, and what could not has no name.
+            named = {name for name in made.names() if name.endswith(":latest")}
+            assert named == {"localhost/demo/base:latest", "localhost/demo/middle:latest"}
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
 def test_a_package_of_the_pool_that_is_another_now(site: Site) -> None:
     assert site.build("middle").returncode == 0
     (mid,) = (site.world.place / "build/demo/pool/packages").glob("mid_*.deb")
@@ -148,6 +174,17 @@ def test_a_package_of_the_pool_that_is_another_now(site: Site) -> None:
     assert "error: a package of the pool is not the one the lock names" in site.log("base") + site.log(
         "middle"
     )
+
+
+def test_a_timer_moves_the_lock_and_builds_what_that_makes_stale(site: Site) -> None:
+    assert site.periodic().returncode == 10
+    assert site.periodic().returncode == 0
+    site.world.source(*LATER, time=1700000001)
+    done = site.periodic()
+    assert done.returncode == 10, done.stdout
+    report = json.loads((site.world.place / "build/demo/report.json").read_text())
+    assert sorted(item["image"] for item in report["built"]) == ["middle", "tip"]
+    assert {"image": "middle", "name": "libmid", "old": "1.0-1", "new": "1.1-1"} in report["lock"]
 
 
 def test_packages_are_removed(site: Site) -> None:
