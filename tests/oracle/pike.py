@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 
+import yaml
+
+from tests.oracle.installed import packages_of_every_image
 from tests.stores import store
 
 LONG_AGO = 981173106
@@ -34,7 +32,7 @@ def main(image_set: Path, build: Path, place: Path) -> int:
     copy = place / image_set.name
     shutil.copytree(image_set, copy)
     pike = Pike(copy, build.absolute(), os.environ["BS_STORE"])
-    wrong = [*packages_of_every_image(pike), *changes(pike), *from_nothing(pike, place)]
+    wrong = [*installed(pike), *changes(pike), *from_nothing(pike, place)]
     for line in wrong:
         say(f"wrong: {line}")
     say(f"stable-pike under the oracle: {len(wrong)} wrong")
@@ -97,6 +95,17 @@ class Pike:
             sys.exit(f"{path} has changed: {old!r} is not in it once")
         path.write_text(text.replace(old, new))
         return str(text[: text.index(old)].count("\n") + 1)
+
+
+def installed(pike: Pike) -> Iterator[str]:
+    """What is wrong with the packages of the images."""
+    begun = time.monotonic()
+    found, excused = packages_of_every_image(pike.plan, pike.options, pike.copy.parent / "home")
+    most = ", ".join(f"{path} ({number})" for path, number in excused.most_common(9))
+    seconds = time.monotonic() - begun
+    say(f"rpm -Va and dnf check: {len(pike.images())} images, {len(found)} wrong, {seconds:.1f} s")
+    say(f"excused are {len(excused)} paths that recipes change themselves: {most}, …")
+    yield from found
 
 
 # ── changes ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -196,11 +205,8 @@ def _trait(pike: Pike) -> Outcome:
         pike.edit("traits/pacemaker.yaml", "  - mkdir: /etc/libqb\n", "  - mkdir: [/etc/libqb, /etc/more]\n")
     )
     spot = f"{pike.copy}/traits/pacemaker.yaml:{line}:5"
-    users = [
-        path.stem
-        for path in (pike.copy / "images").rglob("*.yaml")
-        if re.search(r"^uses: .*\bpacemaker\b", path.read_text(), re.MULTILINE)
-    ]
+    recipes = [yaml.safe_load(path.read_text()) for path in (pike.copy / "images").rglob("*.yaml")]
+    users = [item["image"] for item in recipes if "pacemaker" in item.get("uses", [])]
     return dict.fromkeys(users, f"trait changed: {spot}"), ()
 
 
@@ -250,80 +256,6 @@ def from_nothing(pike: Pike, place: Path) -> Iterator[str]:
         missed = [name for name in theirs if mine.get(name) != theirs[name]]
         say(f"from nothing: {len(theirs)} images, {len(missed)} missed")
         yield from (f"missed: {name}" for name in missed)
-
-
-# ── packages ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def packages_of_every_image(pike: Pike) -> Iterator[str]:
-    """What `rpm -Va` and `dnf check` find; excused is what the recipes themselves do to files of packages."""
-    home = pike.copy.parent / "home"
-    home.mkdir()
-    (home / ".rpmmacros").write_text("%_dbpath /var/lib/rpm\n")
-    images = pike.images()
-    commands: dict[str, list[str]] = {}
-    for name, image in images.items():
-        own = (pike.plan / "keys" / name).read_text().splitlines()
-        commands[name] = commands.get(str(image["parent"]), []) + [
-            line for line in own if line.startswith("do ")
-        ]
-    excused: Counter[str] = Counter()
-
-    def look(name: str) -> list[str]:
-        wrong = []
-        with mounted(pike.options, str(images[name]["reference"])) as root:
-            for line in told("rpm", "--root", str(root), "--dbpath", "/var/lib/rpm", "-Va"):
-                path = line[line.index("/") :] if "/" in line else line
-                if any(does(command, path) for command in commands[name]):
-                    excused[path] += 1
-                else:
-                    wrong.append(f"rpm -Va: {name}: {line}")
-            check = (
-                "dnf",
-                "--installroot",
-                str(root),
-                "--releasever=/",
-                "--setopt=reposdir=/dev/null",
-                "check",
-            )
-            done = subprocess.run(
-                check, env={**os.environ, "HOME": str(home)}, check=False, capture_output=True, text=True
-            )
-            if done.returncode:
-                wrong.append(f"dnf check: {name}: {done.stdout}{done.stderr}")
-        return wrong
-
-    begun = time.monotonic()
-    with ThreadPoolExecutor(2) as workers:
-        found = [line for lines in workers.map(look, images) for line in lines]
-    say(f"rpm -Va and dnf check: {len(images)} images, {len(found)} wrong, {time.monotonic() - begun:.1f} s")
-    most = ", ".join(f"{path} ({number})" for path, number in excused.most_common(9))
-    say(f"excused are {len(excused)} paths that recipes change themselves: {most}, …")
-    yield from found
-
-
-def does(command: str, path: str) -> bool:
-    """Whether an instruction names a path: itself, by a pattern, or with all that is below it."""
-    deep = " -R " in command or command.startswith("do run ")
-    for word in re.findall(r"/[^\s'\";|&)]*", command):
-        if fnmatch(path, word) or (deep and fnmatch(path, f"{word.rstrip('/')}/*")):
-            return True
-    return False
-
-
-def told(*command: str) -> list[str]:
-    return subprocess.run(command, check=False, capture_output=True, text=True).stdout.splitlines()
-
-
-@contextmanager
-def mounted(options: str, reference: str) -> Iterator[Path]:
-    """The file tree of an image."""
-    buildah = ["buildah", *options.split()]
-    container = told(*buildah, "from", "--pull-never", reference)[0]
-    try:
-        yield Path(told(*buildah, "mount", container)[0])
-    finally:
-        told(*buildah, "rm", container)
 
 
 if __name__ == "__main__":
