@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def packages_of_every_image(plan: Path, options: str, home: Path) -> tuple[list[str], Counter[str]]:
-    """What they find in the images of a plan; and the paths that are excused, for recipes change them themselves.
+    """What they find in the images of a plan; and the paths that are excused: recipes change them themselves.
 
     `options` of buildah choose the store; `home` is a folder that is made for dnf.
     """

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.real
 
 LONG = os.environ.get("BS_ORACLE") == "long"
 """`make acceptance` asks for more examples than a test run has time for."""
-WORLDS, ROUNDS = (30, 8) if LONG else (2, 3)
+WORLDS, ROUNDS = (30, 8) if LONG else (2, 2)
 FIRST = {"root-1.0", "libmid-1.0", "mid-1.0", "leaf-1.0", "tool-1.0", "other-1.0"}
 FLAVOURS: list[Flavour] = ["bare", "locked", "unlocked", "unlocked-url"]
 
