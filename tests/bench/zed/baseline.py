@@ -125,6 +125,7 @@ def root(images: Mapping[str, Image], packages: Path, place: Path) -> None:
     command = [
         "mmdebstrap",
         "--variant=essential",
+        "--hook-directory=/usr/share/mmdebstrap/hooks/merged-usr",
         f"--include={','.join(['apt', *names])}",
         "",
         "-",
