@@ -164,6 +164,11 @@ def test_a_source_that_does_not_answer(world: World, told: Told) -> None:
     told(world.lock, "repository-unreachable")
 
 
+def test_a_source_that_nobody_signs(world: World, told: Told) -> None:
+    (world.place / "host/etc/apt/sources.list").write_text(f"deb {world.server.address} ./\n")
+    told(world.lock, "repository-unreachable", "repository-unreachable-unsigned")
+
+
 def test_an_index_that_is_not_the_one_of_the_release(world: World, told: Told) -> None:
     index = world.place / "web/Packages"
     index.write_text(index.read_text().replace("Package: other", "Package: otter"))
