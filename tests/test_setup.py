@@ -190,6 +190,12 @@ def test_dnf_is_asked_by_its_own_names(complete: Machine) -> None:
     assert answer.stderr.endswith("sudo dnf install ShellCheck gnupg2\n")
 
 
+def test_what_serves_apt_alone_is_not_asked_of_dnf(complete: Machine) -> None:
+    for name in ("apt-get", "gpg", "mmdebstrap"):
+        (complete.programs / name).unlink()
+    assert complete.set_up("build", user=AS_SOMEBODY).stderr.endswith("sudo dnf install gnupg2\n")
+
+
 def test_an_old_python_is_refused(complete: Machine) -> None:
     (complete.clone / "too-old").touch()
     (complete.clone / "lists").touch()
