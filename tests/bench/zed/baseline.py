@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PREFIX = "localhost/baseline"
 CACHE = "/var/cache/baseline"
 """Where a build sees the local packages."""
-SUITE = f"deb [trusted=yes] file:{CACHE} ./"
+SOURCE = f"deb [trusted=yes] file:{CACHE} ./"
 
 TRUNK = {"openstack-base": ("python3",)}
 """What a trunk holds when nothing is moved into it: what its name promises."""
@@ -32,7 +32,8 @@ BASE = """\
 FROM scratch
 ADD base.tar /
 LABEL name=base
-RUN printf 'force-unsafe-io\\n' >/etc/dpkg/dpkg.cfg.d/unsafe-io \\
+RUN echo '{source}' >/etc/apt/sources.list \\
+ && printf 'force-unsafe-io\\n' >/etc/dpkg/dpkg.cfg.d/unsafe-io \\
  && printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d \\
  && sed -i 's/^#\\?LAST_SYSTEM_\\([UG]ID\\)=.*/LAST_SYSTEM_\\1=42999/' /etc/adduser.conf
 RUN {accounts}
@@ -155,7 +156,9 @@ def _containerfile(item: Plain, image: Image) -> str:
             if isinstance(step, DeclareAccounts)
             for account in step.accounts
         ]
-        return BASE.format(accounts=" \\\n && ".join(_account(each) for each in accounts), install=install)
+        return BASE.format(
+            source=SOURCE, accounts=" \\\n && ".join(_account(each) for each in accounts), install=install
+        )
     steps = f"RUN {install}\n" if item.packages else ""
     if item.user:
         steps = f"USER root\n{steps}USER {item.user}\n"
