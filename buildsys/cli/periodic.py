@@ -17,7 +17,7 @@ from buildsys.cli.building import planned, takes_plan, takes_store
 from buildsys.cli.choosing import EVERY, Choice, takes_set
 from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, Ended, say
 from buildsys.cli.locks import Locking
-from buildsys.cli.testing import enter_user_namespace, playable, require_podman, try_and_tell
+from buildsys.cli.testing import enter_user_namespace, require_podman, try_and_tell
 from buildsys.diagnostics import Refused
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _with_tests(
     """The report, with what came of trying the images."""
     from buildsys.executors.proof import promoted
 
-    images, scenarios = tuple(image_set.images), playable(image_set)
+    images, scenarios = tuple(image_set.images), tuple(image_set.scenarios)
     tried = try_and_tell(image_set, directory, images, scenarios, store=store, jobs=jobs)
     unfit = tuple(
         report.Unfit(item.kind, item.name, item.mistakes, item.log) for item in tried if not item.passed

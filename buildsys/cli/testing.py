@@ -64,7 +64,7 @@ def test(
     require_podman(image_set, build_directory)
     needed = tuple(dict.fromkeys((*goals, *_images(image_set, chosen))))
     if not needed:
-        goals, chosen = tuple(image_set.images), playable(image_set)
+        goals, chosen = tuple(image_set.images), tuple(image_set.scenarios)
     status = make.wait(directory, make.Run(store, jobs), needed)
     if status:
         raise Ended(status, "nothing is tried while images are not built")
@@ -79,28 +79,12 @@ def _scenarios(image_set: ImageSet, names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if name not in image_set.scenarios:
             known = ", ".join(image_set.scenarios) or "none"
-            hint = closest(name, image_set.scenarios) or f"scenarios of {image_set.name}: {known}"
+            where = f"{image_set.name} at the site {image_set.site.name}"
+            hint = closest(name, image_set.scenarios) or f"scenarios of {where}: {known}"
             mistakes.append(Diagnostic(NOWHERE, "unknown-scenario", f"no scenario is called '{name}'", hint))
-        elif lacking := _lacking(image_set, name):
-            spot = image_set.scenarios[name].spot
-            message = f"the scenario {name} needs what the site {image_set.site.name} cannot build: {lacking}"
-            mistakes.append(Diagnostic(spot, "missing-image", message))
     if mistakes:
         raise Refused(mistakes)
     return tuple(dict.fromkeys(names))
-
-
-def playable(image_set: ImageSet) -> tuple[str, ...]:
-    """All scenarios of a set; those that need what the site cannot build are left out, and told of."""
-    for name in image_set.scenarios:
-        if lacking := _lacking(image_set, name):
-            say(f"scenario {name} is left out: the site {image_set.site.name} cannot build {lacking}")
-    return tuple(name for name in image_set.scenarios if not _lacking(image_set, name))
-
-
-def _lacking(image_set: ImageSet, scenario: str) -> str:
-    names = dict.fromkeys(_images(image_set, [scenario]))
-    return ", ".join(name for name in names if name not in image_set.images)
 
 
 def _images(image_set: ImageSet, scenarios: Sequence[str]) -> list[str]:

@@ -305,5 +305,9 @@ class _Play:
 
 
 def _health_words(item: Container) -> Sequence[str]:
-    """What replaces the image's health check; both forms are lists, as in the image's configuration."""
-    return ("--health-cmd", json.dumps(item.healthcheck)) if item.healthcheck else ()
+    """What replaces the image's health check."""
+    if not item.healthcheck:
+        return ()
+    # A list is a command and its arguments to podman, unless it begins with CMD: then it is parted at spaces.
+    kind, *command = item.healthcheck
+    return ("--health-cmd", json.dumps(command if kind == "CMD" else item.healthcheck))

@@ -26,6 +26,13 @@ def present(image_set: ImageSet, absent: Mapping[str, str]) -> ImageSet:
         return image_set
     why = "; ".join(f"{name} ({reason})" for name, reason in sorted(gone.items()))
     note = f"not built, for the site {image_set.site.name} cannot give it: {why}"
+    scenarios = {
+        name: scenario
+        for name, scenario in image_set.scenarios.items()
+        if not any(container.image in gone for container in scenario.containers)
+    }
+    if left_out := sorted(image_set.scenarios.keys() - scenarios.keys()):
+        note += f"; without it there is no scenario {', '.join(left_out)}"
     return replace(
         image_set,
         images={name: image for name, image in image_set.images.items() if name not in gone},
@@ -33,11 +40,7 @@ def present(image_set: ImageSet, absent: Mapping[str, str]) -> ImageSet:
             profile: tuple(name for name in names if name not in gone)
             for profile, names in image_set.profiles.items()
         },
-        scenarios={
-            name: scenario
-            for name, scenario in image_set.scenarios.items()
-            if not any(container.image in gone for container in scenario.containers)
-        },
+        scenarios=scenarios,
         site=replace(image_set.site, notes=(*image_set.site.notes, note)),
     )
 

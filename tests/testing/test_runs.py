@@ -280,3 +280,55 @@ def test_a_host_without_podman_says_so_before_anything_is_built(bench: Bench, tm
     assert tried.returncode == 3
     assert said(tried.stderr, r"^error: podman is needed and is not installed \[missing-tool\]$")
     assert not (bench.plan / "results").exists()
+
+
+# ── containers of a scenario, and what a site cannot build ──────────────────────────────────────────────────
+
+OWN_WAYS = """\
+scenario: ways
+containers:
+  listed:
+    image: base
+    entrypoint: [/bin/busybox]
+    cmd: [sleep, "1000"]
+    healthcheck: [/bin/busybox, test, -x, /bin/busybox]
+    user: "0"
+    first: [{run: 'test "$(busybox id -u)" = 1000', user: web}]
+    then: ['test "$(busybox id -u)" = 0']
+  spoken:
+    image: base
+    after: listed
+    cmd: [sh, -c, "busybox sleep 3; touch /srv/ready; exec busybox sleep 1000"]
+    healthcheck: test -e /srv/ready
+steps:
+  - {in: spoken, run: cat /srv/ready}
+"""
+
+
+@pytest.mark.real
+def test_a_container_has_its_own_ways(bench: Bench) -> None:
+    """Entrypoint, health check and user instead of the image's; who is not healthy yet is waited for."""
+    recipe = "image: base\nfrom: site\naccounts: {web: {uid: 1000}}\nuser: web\n"
+    healthcheck = "healthcheck: 'false'\nsteps: [{mkdir: /srv, owner: web}]\n"
+    bench.write({"images/base.yaml": recipe + healthcheck, "scenarios/ways.yaml": OWN_WAYS})
+    tried = bench.test()
+    assert tried.returncode == 0, tried.stderr
+
+
+@pytest.mark.real
+def test_a_scenario_of_an_image_that_the_site_cannot_build(bench: Bench) -> None:
+    bench.write({
+        "images/base.yaml": BASE,
+        "images/ruby.yaml": "image: ruby\nfrom: base\nsteps: [{gems: [fluentd]}]\ntest: {run: ['true']}\n",
+        "scenarios/both.yaml": "scenario: both\ncontainers: {base: {cmd: [busybox, sleep, '9']}, ruby: {}}\n",
+    })  # fmt: skip
+    tried = bench.test()
+    assert tried.returncode == 0, tried.stderr
+    left_out = "cannot give it: ruby (it has no gems); without it there is no scenario both\n"
+    assert said(tried.stderr, f"^note: not built, for the site here {re.escape(left_out)}")
+    asked = bench.test("--scenario", "both")
+    assert asked.returncode == 2
+    assert asked.stderr.endswith(
+        "error: no scenario is called 'both' [unknown-scenario]\n"
+        "  hint: scenarios of tiny at the site here: none\n"
+    )
