@@ -17,12 +17,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 BASE_UTILITIES = "bash cmp cp dirname flock ldd mkdir mv rm sort tail".split()
-TO_BUILD = "buildah busybox createrepo_c crun dnf faketime fuse-overlayfs gpg newuidmap podman".split()
+TO_BUILD = "buildah busybox catatonit createrepo_c crun dnf faketime fuse-overlayfs gpg newuidmap podman".split()
 TO_BUILD += "mmdebstrap rpm rpmbuild rpmsign skopeo".split()
 TO_TEST = "docker-registry git runc shellcheck".split()
 
-DEBIAN_PACKAGES = "buildah busybox-static createrepo-c crun dnf faketime fuse-overlayfs gnupg mmdebstrap"
-DEBIAN_PACKAGES += " podman python3-venv rpm skopeo uidmap"
+DEBIAN_PACKAGES = "buildah busybox-static catatonit createrepo-c dnf faketime fuse-overlayfs gnupg mmdebstrap"
+DEBIAN_PACKAGES += " podman python3-venv rpm runc skopeo uidmap"
 
 AS_ROOT, AS_SOMEBODY = "0", "1000"
 
@@ -144,7 +144,7 @@ def test_one_oci_runtime_is_enough(complete: Machine) -> None:
     (complete.programs / "crun").unlink()
     assert complete.set_up("build", user=AS_SOMEBODY).returncode == 0
     (complete.programs / "runc").unlink()
-    assert complete.set_up("build", user=AS_SOMEBODY).stderr.endswith("--no-install-recommends crun\n")
+    assert complete.set_up("build", user=AS_SOMEBODY).stderr.endswith("--no-install-recommends runc\n")
 
 
 def test_root_installs_after_saying_what(debian: Machine) -> None:

@@ -18,7 +18,8 @@ PACKAGES='
 build  command:buildah          buildah          buildah
 build  command:podman           podman           podman
 build  command:skopeo           skopeo           skopeo
-build  oci_runtime              crun             crun
+build  oci_runtime              runc             crun
+build  command:catatonit        catatonit        -
 build  command:fuse-overlayfs   fuse-overlayfs   fuse-overlayfs
 build  command:newuidmap        uidmap           shadow-utils
 build  command:dnf              dnf              dnf

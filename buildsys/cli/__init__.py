@@ -21,8 +21,9 @@ HELP = """Build trees of container images from short recipes.
 
 SET is an image set: a name below ./recipes, or the path of its folder.
 
-Data goes to stdout, messages to stderr. Exit status: 0 done; 1 a build failed; 2 a mistake in recipes or
-usage; 3 a needed tool is missing; 10 changed, and built (periodic); 70 a bug of buildsys; 130 interrupted.
+Data goes to stdout, messages to stderr. Exit status: 0 done; 1 a build or a test failed; 2 a mistake in
+recipes or usage; 3 a needed tool is missing; 10 changed, and built (periodic); 70 a bug of buildsys; 130
+interrupted.
 """
 
 VERBS = {
