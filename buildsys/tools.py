@@ -196,6 +196,28 @@ def copy_image(reference: str, layout: Path) -> None:
     _output("skopeo", *options, reference, f"oci:{layout}")
 
 
+def export_image(reference: str, layout: Path, compression: str) -> None:
+    """Copy an image into an OCI layout, its layers packed; a layer whose name is there already is not read.
+
+    Raises:
+        ToolFailed: the image cannot be read, or the layout not be written.
+    """
+    options = ("--insecure-policy", "copy", "--quiet", "--dest-compress-format", compression)
+    _output("skopeo", *options, reference, f"oci:{layout}")
+
+
+def image_ids(options: str) -> dict[str, str]:
+    """The id of every image of the store that these options choose, by name; of one without, by its id.
+
+    Raises:
+        ToolFailed: the store cannot be read.
+    """
+    form = "{{.ID}} {{.Name}}:{{.Tag}}"
+    said = _output("buildah", *shlex.split(options), "images", "--all", "--no-trunc", "--format", form)
+    rows = (line.removeprefix("sha256:").split(None, 1) for line in said.splitlines())
+    return {name if "<none>" not in name else identity: identity for identity, name in rows}
+
+
 def installed_packages(database: Path, form: str) -> str:
     """What rpm says of every package in a database, in `form`, a query format.
 
@@ -203,6 +225,43 @@ def installed_packages(database: Path, form: str) -> str:
         ToolFailed: rpm cannot read the database.
     """
     return _output("rpm", "--dbpath", str(database), "--query", "--all", "--queryformat", form)
+
+
+def commit_folder(folder: Path, message: str, author: str, seconds: int) -> bool:
+    """Commit all of a folder to `main` of its own git repository, made if missing; False: nothing changed.
+
+    `author` is `Name <address>`, `seconds` since 1970: equal folders make equal first commits anywhere.
+
+    Raises:
+        ToolFailed: git refuses.
+    """
+    import sh
+
+    name, _, address = author.rstrip(">").rpartition(" <")
+    who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (
+        ("NAME", name), ("EMAIL", address), ("DATE", f"@{seconds} +0000"))}  # fmt: skip
+    # What is configured here, hooks and line ends above all, must not change what is committed.
+    alone = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "PATH": os.environ["PATH"]}
+
+    def git(*words: str) -> str:
+        try:
+            command = sh.Command("git").bake("-C", str(folder), _tty_out=False, _env={**who, **alone})
+            return str(command(*words)).strip()
+        except sh.CommandNotFound as error:
+            raise Refused([mistake for mistake in [Tool("git", "").mistake()] if mistake]) from error
+        except sh.ErrorReturnCode as error:
+            raise ToolFailed(error.stderr.decode(errors="replace").strip()) from error
+
+    git("init", "--quiet", "--initial-branch=main")
+    git("add", "--all", "--force", ".")
+    tree = git("write-tree")
+    branch = "refs/heads/main"
+    before = git("for-each-ref", "--format=%(objectname) %(tree)", branch).split()
+    if before[1:] == [tree]:
+        return False
+    parent = ("-p", before[0]) if before else ()
+    git("update-ref", branch, git("commit-tree", tree, "-m", message, *parent))
+    return True
 
 
 def _output(program: str, *words: str) -> str:

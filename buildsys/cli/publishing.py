@@ -1,0 +1,163 @@
+"""The verbs that ship what was built: publish, verify."""
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from buildsys.cli.building import takes_store
+from buildsys.cli.choosing import Verb
+from buildsys.cli.ending import FAILED, Ended, say
+from buildsys.cli.testing import enter_user_namespace
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+
+if TYPE_CHECKING:
+    from buildsys.publishing.work import Outcome
+
+
+def takes_published(verb: Verb) -> Verb:
+    """Give a verb the set, whose plan must be there, and the ways into a registry."""
+
+    @click.argument("image_set", metavar="SET")
+    @click.option(
+        "-o", "--output", "directory", metavar="DIR", type=click.Path(path_type=Path),
+        help="The plan's directory; else SET below the build directory.",
+    )  # fmt: skip
+    @click.option(
+        "--build-dir", "build_directory", metavar="DIR", type=click.Path(path_type=Path), default="build",
+        show_default=True, help="Where everything that is made goes.",
+    )  # fmt: skip
+    @click.option(
+        "--authfile", metavar="FILE", type=click.Path(path_type=Path),
+        help="Credentials of registries; else where the container tools keep them.",
+    )  # fmt: skip
+    @click.option(
+        "--cert-dir", "certificates", metavar="DIR", type=click.Path(path_type=Path),
+        help="Certificates: authorities (*.crt), and ours (*.cert, *.key); else the tools' certs.d/HOST.",
+    )  # fmt: skip
+    @functools.wraps(verb)
+    def taking(image_set: str, directory: Path | None, build_directory: Path, **others: Any) -> Any:
+        return verb(directory=directory or build_directory / Path(image_set).absolute().name, **others)
+
+    return taking
+
+
+@click.command()
+@takes_published
+@click.option(
+    "--to", "texts", metavar="DEST", multiple=True, required=True,
+    help="Where to: docker://HOST[/NAMESPACE], oci:DIR or another of the reference's. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--tag", "tags", metavar="TAG", multiple=True,
+    help="One more tag for every image; `date`, `lock` and `promoted` are known words. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--label", "labels", metavar="NAME=VALUE", multiple=True, help="A label of the release. Repeatable."
+)
+@click.option(
+    "--compression", type=click.Choice(["gzip", "zstd"]), default="gzip", show_default=True,
+    help="How layers are packed; zstd needs a set of `format: oci`.",
+)  # fmt: skip
+@click.option(
+    "--uploads", metavar="N", type=click.IntRange(min=1), default=4, show_default=True,
+    help="Uploads at once, to each registry.",
+)  # fmt: skip
+@click.option("--stand-ins", is_flag=True, help="Let images of stand-in packages leave this host.")
+@takes_store
+def publish(
+    directory: Path,
+    *,
+    texts: tuple[str, ...],
+    tags: tuple[str, ...],
+    labels: tuple[str, ...],
+    compression: Any,
+    uploads: int,
+    authfile: Path | None,
+    certificates: Path | None,
+    stand_ins: bool,
+    store: str,
+) -> None:
+    """Publish a set that was built, as a whole: all its images first, then all tags.
+
+    SET is published as it was built last. What a destination has already is not sent again. When anything
+    fails, no tag is moved there, and the next run goes on from where this one ended.
+    """
+    from buildsys.publishing.destinations import destinations
+    from buildsys.publishing.http import Patience
+    from buildsys.publishing.publish import publish as publish_set
+    from buildsys.publishing.work import Wish
+    from buildsys.tools import ToolFailed, require
+
+    chosen = destinations(texts)
+    wish = Wish(
+        tags=_tags(tags, directory),
+        labels=tuple(sorted(_labels(labels).items())),
+        compression=compression,
+        uploads=uploads,
+        authfile=authfile,
+        certificates=certificates,
+        patience=Patience.of_environment(),
+    )
+    require(("buildah", "skopeo"), directory.parent / "tools.json")
+    enter_user_namespace()
+    try:
+        outcomes = publish_set(
+            directory, chosen, wish, store=store, stand_ins=stand_ins, say=_waits(directory)
+        )
+    except ToolFailed as failed:
+        raise Ended(FAILED, str(failed)) from failed
+    for outcome in outcomes:
+        _tell(outcome)
+    if any(outcome.mistakes for outcome in outcomes):
+        raise Ended(FAILED)
+
+
+def _waits(directory: Path) -> Any:
+    return lambda message: say(f"{directory.name}: {message}")
+
+
+def _tags(words: tuple[str, ...], directory: Path) -> tuple[str, ...]:
+    """Tags as they are written at a destination.
+
+    Raises:
+        Refused: nothing is locked, and the lock was to give a tag (`no-lock`).
+    """
+    from buildsys.publishing.subject import lock_hash
+
+    known = {}
+    if "date" in words:
+        known["date"] = datetime.now(UTC).strftime("%Y%m%d")
+    if "lock" in words:
+        known["lock"] = lock_hash(directory)
+        if not known["lock"]:
+            message = f"the plan in {directory} is not locked: no lock gives a tag"
+            raise Refused([Diagnostic(NOWHERE, "no-lock", message)])
+    return tuple(dict.fromkeys(known.get(word, word) for word in words))
+
+
+def _labels(texts: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise Refused([Diagnostic(NOWHERE, "bad-label", f"'{text}' is no label", "NAME=VALUE")])
+        found[name] = value
+    return found
+
+
+def _tell(outcome: Outcome) -> None:
+    for mistake in outcome.mistakes:
+        say(mistake.text())
+    for note in outcome.notes:
+        say(f"note: {outcome.destination}: {note}")
+    counts = {"images": outcome.images, "blobs": outcome.blobs, "tags": outcome.tags}
+    words = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+    if outcome.mistakes:
+        say(f"{outcome.destination}: not published" + (f"; sent: {words}" if words else ""))
+    else:
+        say(f"{outcome.destination}: " + (f"published: {words}" if words else "had all of it already"))

@@ -1,0 +1,1 @@
+"""Ships a set that was built, as a whole: blobs and manifests first, all tags last."""

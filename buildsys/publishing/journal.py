@@ -1,0 +1,88 @@
+"""What is known to be at a destination: written as it gets there, read by the next run and by `verify`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from buildsys.executors.proof import write
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An image at a destination."""
+
+    id: str
+    """Of the image of the store."""
+    form: str
+    repository: str
+    digest: str
+    """Of its manifest; of its configuration in a container store."""
+    tag: str
+    """Its own; it has the tags of the journal beside it."""
+
+
+@dataclass(slots=True)
+class Journal:
+    """The images of a set at one destination."""
+
+    path: Path
+    destination: str
+    entries: dict[str, Entry] = field(default_factory=dict)
+    """By image; what went there in a run that has not come to its tags yet, too."""
+    published: dict[str, Entry] = field(default_factory=dict)
+    """By image; those that the tags lead to."""
+    tags: tuple[str, ...] = ()
+    """Additional ones, of all images."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, image: str, entry: Entry) -> None:
+        """An image is there, by its digest."""
+        with self._lock:
+            if self.entries.get(image) != entry:
+                self.entries[image] = entry
+                self._save()
+
+    def finish(self, images: tuple[str, ...], tags: tuple[str, ...]) -> None:
+        """All tags lead to these images now."""
+        with self._lock:
+            known = (self.published, self.tags)
+            self.entries = {name: self.entries[name] for name in images}
+            # Tags of earlier days still lead to what they led to then; only those of this image set are kept.
+            self.published, self.tags = dict(self.entries), tags
+            if known != (self.published, self.tags):
+                self._save()
+
+    def _save(self) -> None:
+        data = {
+            "version": 1,
+            "destination": self.destination,
+            "tags": list(self.tags),
+            "published": {name: asdict(entry) for name, entry in self.published.items()},
+            "there": {name: asdict(entry) for name, entry in self.entries.items()},
+        }
+        write(self.path, data)
+
+
+def journal(directory: Path, destination: str) -> Journal:
+    """What the plan in `directory` knows of a destination; nothing, where it was never published there."""
+    word = re.sub(r"[^A-Za-z0-9.-]+", "-", destination).strip("-")[:60]
+    mark = hashlib.sha256(destination.encode()).hexdigest()[:8]
+    found = Journal(directory / "state/publish" / f"{word}.{mark}.json", destination)
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        data = json.loads(found.path.read_text("utf-8"))
+        entries, published = (
+            {name: Entry(**entry) for name, entry in data[key].items()} for key in ("there", "published")
+        )
+        found.entries, found.published, found.tags = entries, published, tuple(data["tags"])
+    return found
+
+
+def digests(directory: Path, destination: str) -> dict[str, str]:
+    """The digest of each image's manifest where it was published last."""
+    return {name: entry.digest for name, entry in journal(directory, destination).published.items()}

@@ -1,0 +1,114 @@
+"""Publish a set: to all its destinations side by side, each of them whole or with its old tags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from buildsys import tools
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.executors.proof import promoted
+from buildsys.executors.turn import images_stay, turn
+from buildsys.publishing.destinations import Destination, Transport
+from buildsys.publishing.journal import journal
+from buildsys.publishing.pushing import push
+from buildsys.publishing.refusals import Problem
+from buildsys.publishing.shelf import Shelf
+from buildsys.publishing.subject import TAG, Subject, subject
+from buildsys.publishing.work import Outcome, Publisher, Wish, Work
+
+PROMOTED = "promoted"
+"""The tag that only a set gets whose tests and scenarios have all passed."""
+PLAIN = ("docker", "dir", "docker-archive", "containers-storage")
+"""Transports that keep the set's own format, or are docker's."""
+
+PUBLISHERS: dict[Transport, Publisher] = {"docker": push}
+
+
+def publish(
+    directory: Path,
+    destinations: Sequence[Destination],
+    wish: Wish,
+    *,
+    store: str,
+    stand_ins: bool,
+    say: Callable[[str], None],
+) -> list[Outcome]:
+    """Publish what a plan built; what became of each destination, in their order.
+
+    `store` are buildah's options that choose the container store. One publishes a plan at a time, and nobody
+    builds it meanwhile: who comes second waits, and `say` says for whom. A destination that fails does not
+    hold up the others.
+
+    Raises:
+        Refused: the set, or the wish, is not to be published; nothing was sent.
+        ToolFailed: the store cannot be read.
+    """
+    opened = tools.store(store)
+    if opened is None:
+        raise tools.ToolFailed(f"`buildah {store} info` cannot open the container store")
+    if not (directory / "plan.json").is_file():
+        subject(directory, ())
+    with turn(directory, "publishing", say), images_stay(opened.run):
+        chosen = subject(directory, set(tools.image_ids(store).values()))
+        check(chosen, destinations, wish, stand_ins=stand_ins)
+        prefix = f"containers-storage:[{opened.driver}@{opened.location}+{opened.run}]@"
+        shelf = Shelf(directory / "state/publish/shelf", lambda identity: prefix + identity)
+        works = [
+            Work(chosen, wish, shelf, journal(directory, str(item)), Outcome(item)) for item in destinations
+        ]
+        with ThreadPoolExecutor(len(works)) as pool:
+            list(pool.map(_one, works))
+        if not any(work.outcome.mistakes for work in works):
+            shelf.clear()
+    return [work.outcome for work in works]
+
+
+def _one(work: Work) -> None:
+    try:
+        PUBLISHERS[work.outcome.destination.transport](work)
+    except Problem as problem:
+        work.outcome.mistakes.append(problem.diagnostic)
+
+
+def check(chosen: Subject, destinations: Sequence[Destination], wish: Wish, *, stand_ins: bool) -> None:
+    """Look for what forbids publishing, before anything is sent.
+
+    Raises:
+        Refused: all of it.
+    """
+    mistakes = list(_mistakes(chosen, destinations, wish, stand_ins))
+    if mistakes:
+        raise Refused(mistakes)
+
+
+def _mistakes(
+    chosen: Subject,
+    destinations: Sequence[Destination],
+    wish: Wish,
+    stand_ins: bool,  # noqa: FBT001
+) -> Iterator[Diagnostic]:
+    away = ", ".join(str(item) for item in destinations if not item.is_here)
+    if chosen.stand_ins and away and not stand_ins:
+        message = f"{chosen.set} is made of stand-in packages, which do nothing; it is not for {away}"
+        yield Diagnostic(NOWHERE, "stand-ins-leave", message, "--stand-ins publishes it all the same")
+    for tag in wish.tags:
+        if not TAG.fullmatch(tag):
+            hint = "at most 128 letters, digits, '.', '_' and '-', and neither '.' nor '-' first"
+            yield Diagnostic(NOWHERE, "bad-tag", f"'{tag}' can be no tag", hint)
+    if PROMOTED in wish.tags and promoted(chosen.directory) != {item.name: item.id for item in chosen.items}:
+        message = (
+            f"{chosen.set} is not promoted: not all its tests and scenarios have passed with these images"
+        )
+        yield Diagnostic(NOWHERE, "not-promoted", message, f"`buildsys test {chosen.set}` tries them")
+    unpackable = [
+        str(item)
+        for item in destinations
+        if item.transport == "docker-archive" or (item.transport in PLAIN and chosen.format == "docker")
+    ]
+    if wish.compression == "zstd" and unpackable:
+        message = f"docker's format knows no zstd; it is not for {', '.join(unpackable)}"
+        yield Diagnostic(
+            NOWHERE, "bad-compression", message, "a set of `format: oci` may be packed with zstd"
+        )

@@ -1,0 +1,116 @@
+"""What is published: the images of a plan as they were built, by the plan's directory and the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot
+from buildsys.publishing.manifests import Format
+from buildsys.publishing.refusals import listed
+
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An image to publish."""
+
+    name: str
+    id: str
+    repository: str
+    """Its own: namespace, and prefix and name as one word."""
+    tag: str
+    parents: tuple[str, ...]
+    """Images of the set that it is made from, or copies from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A set that was built whole. `items` are parents first."""
+
+    directory: Path
+    set: str
+    format: Format
+    stand_ins: bool
+    items: tuple[Item, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the images."""
+        return tuple(item.name for item in self.items)
+
+
+def subject(directory: Path, stored: Collection[str]) -> Subject:
+    """The set that this plan built. `stored` are the ids of all images of the store.
+
+    Raises:
+        Refused: there is no plan (`no-plan`), an image was not built from what the plan says now
+            (`not-current`), or is not in the store (`missing-image`); all such images are named.
+    """
+    try:
+        plan = json.loads((directory / "plan.json").read_text("utf-8"))
+        rows = [line.split() for line in (directory / "graph").read_text("utf-8").splitlines()]
+    except FileNotFoundError as error:
+        hint = "`buildsys build` writes the plan and builds the images"
+        raise Refused([Diagnostic(NOWHERE, "no-plan", f"{directory} holds no plan", hint)]) from error
+    ids = {name: _text(directory / "state" / f"{name}.id").strip() for _, name, *_ in rows}
+    stale = [name for stamp, name, *parents in rows if not _is_current(directory, stamp, name, parents, ids)]
+    gone = [name for name, identity in ids.items() if name not in stale and identity not in stored]
+    mistakes = []
+    if stale:
+        message = f"not built from the plan as it is now: {listed(stale)}"
+        hint = f"`buildsys build` them, or `make -C {directory}`"
+        mistakes.append(Diagnostic(NOWHERE, "not-current", message, hint))
+    if gone:
+        message = f"not in the container store: {listed(gone)}"
+        hint = "--store names another store; `buildsys build` builds what is missing"
+        mistakes.append(Diagnostic(NOWHERE, "missing-image", message, hint))
+    if mistakes:
+        raise Refused(mistakes)
+    items = []
+    for _, name, *parents in rows:
+        stem, _, tag = plan["images"][name]["reference"].rpartition(":")
+        items.append(Item(name, ids[name], stem.partition("/")[2], tag, tuple(parents)))
+    return Subject(directory, plan["set"], plan["format"], plan["stand_ins"], tuple(items))
+
+
+def _is_current(directory: Path, stamp: str, name: str, parents: Sequence[str], ids: dict[str, str]) -> bool:
+    """Whether an image is what the plan says, made from the images that there are now.
+
+    A stamp's name carries a hash of what the image depended on; in it stand its id, and those of its parents.
+    """
+    lines = [line.split() for line in _text(directory / "state" / f"{name}.{stamp}.checked").splitlines()]
+    if not lines or lines[0][0] != ids[name]:
+        return False
+    made_from = {words[1]: words[2] for words in lines[1:] if words[0] == "image" and len(words) > 2}
+    return all(made_from.get(parent) == ids[parent] for parent in parents)
+
+
+def lock_hash(directory: Path) -> str:
+    """Twelve digits that stand for all locked packages of a plan; empty where nothing is locked."""
+    names = sorted(path.name for path in (directory / "keys").iterdir())
+    packages = [
+        f"{name} {line}"
+        for name in names
+        for line in _text(directory / "keys" / name).splitlines()
+        if line.startswith("package ")
+    ]
+    return hashlib.sha256("\n".join(packages).encode()).hexdigest()[:12] if packages else ""
+
+
+def spot(text: str) -> Spot:
+    """A place as plan.json has it: file:line:column."""
+    file, line, column = text.rsplit(":", 2)
+    return Spot(file, int(line), int(column))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""

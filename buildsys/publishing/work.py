@@ -1,0 +1,85 @@
+"""What each kind of destination is given, and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from buildsys.diagnostics import Diagnostic
+from buildsys.publishing.destinations import Destination
+from buildsys.publishing.http import Patience
+from buildsys.publishing.journal import Entry, Journal
+from buildsys.publishing.manifests import Compression, Form
+from buildsys.publishing.shelf import Packed, Shelf
+from buildsys.publishing.subject import Item, Subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How to publish."""
+
+    tags: tuple[str, ...] = ()
+    """Beside each image's own."""
+    labels: tuple[tuple[str, str], ...] = ()
+    compression: Compression = "gzip"
+    uploads: int = 4
+    """At once, to one registry."""
+    authfile: Path | None = None
+    certificates: Path | None = None
+    """The folder of the registry's; None: as the container tools look for it."""
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one destination."""
+
+    destination: Destination
+    mistakes: list[Diagnostic] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    images: int = 0
+    """That were not there before."""
+    blobs: int = 0
+    """That were uploaded or written."""
+    tags: int = 0
+    """That were moved."""
+
+
+@dataclass(slots=True)
+class Work:
+    """One destination to be brought up to date."""
+
+    subject: Subject
+    wish: Wish
+    shelf: Shelf
+    journal: Journal
+    outcome: Outcome
+
+    def tags(self, item: Item) -> tuple[str, ...]:
+        """All tags of an image."""
+        return tuple(dict.fromkeys((item.tag, *self.wish.tags)))
+
+    def entry(self, item: Item, form: Form, repository: str, digest: str) -> Entry:
+        """What the journal is to say of an image."""
+        return Entry(item.id, form.text, repository, digest, item.tag)
+
+    def known(self, item: Item, form: Form, repository: str) -> Entry | None:
+        """What the journal says of an image, if that is about this image in this form."""
+        entry = self.journal.entries.get(item.name)
+        if entry and (entry.id, entry.form, entry.repository) == (item.id, form.text, repository):
+            return entry
+        return None
+
+    def announce(self, packed: list[tuple[Item, Packed]], kind: str) -> None:
+        """Name the images whose health checks this destination has no place for."""
+        lost = [item.name for item, image in packed if image.drops_health_check]
+        if lost:
+            self.outcome.notes.append(f"{kind} has no place for the health checks of {', '.join(lost)}")
+
+
+class Publisher(Protocol):
+    """Brings a destination up to date; what stands in the way is in the outcome, or raised as Problem."""
+
+    def __call__(self, work: Work) -> None:
+        """All of it."""
