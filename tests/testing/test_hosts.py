@@ -1,0 +1,83 @@
+"""What podman needs on a host is tried and written down; an ordinary user gets a user namespace first."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from buildsys.cli.testing import enter_user_namespace
+from buildsys.executors.podman import Podman
+from buildsys.executors.suiting import NothingSuits, suit
+
+
+@pytest.fixture
+def podman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Podman:
+    """A podman that makes containers only by `wanted`, a line of its configuration; it notes each attempt."""
+    program = tmp_path / "bin/podman"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\n"
+        f'echo "$*" >>{tmp_path}/calls\n'
+        f'grep -qs "$(cat {tmp_path}/wanted)" "${{CONTAINERS_CONF:-/dev/null}}" && exit 127\n'
+        "echo 'Error: operation not permitted' >&2\nexit 126\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("CONTAINERS_CONF", raising=False)
+    return Podman("--root /r --runroot /rr", "buildsys-test-x", tmp_path)
+
+
+def attempts(place: Path) -> int:
+    calls = (place / "calls").read_text().splitlines()
+    assert all(call.startswith("--root /r --runroot /rr ") for call in calls)
+    return len(calls)
+
+
+def test_what_works_is_written_down_and_tried_first_the_next_time(podman: Podman, tmp_path: Path) -> None:
+    notebook = tmp_path / "state/containers.conf"
+    (tmp_path / "wanted").write_text('runtime = "runc"')
+    assert suit(podman, "image", notebook) == "few open files and processes, cgroupfs, runc"
+    assert podman.configuration == notebook
+    assert 'runtime = "runc"' in notebook.read_text()
+    before = attempts(tmp_path)
+    assert before > 1
+    suit(podman, "image", notebook)
+    assert attempts(tmp_path) == before + 1
+
+
+def test_another_way_is_found_when_the_last_one_works_no_more(podman: Podman, tmp_path: Path) -> None:
+    notebook = tmp_path / "state/containers.conf"
+    (tmp_path / "wanted").write_text('runtime = "runc"')
+    suit(podman, "image", notebook)
+    (tmp_path / "wanted").write_text('runtime = "crun"')
+    assert suit(podman, "image", notebook) == "few open files and processes, cgroupfs, crun"
+
+
+def test_where_nothing_works_the_first_complaint_is_told(podman: Podman, tmp_path: Path) -> None:
+    (tmp_path / "wanted").write_text("no such line")
+    with pytest.raises(NothingSuits, match=r"^operation not permitted$"):
+        suit(podman, "image", tmp_path / "containers.conf")
+
+
+def test_an_ordinary_user_begins_again_in_a_user_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    became: list[tuple[tuple[str, ...], str]] = []
+
+    def exec_(_: str, argv: tuple[str, ...], environment: dict[str, str]) -> None:
+        became.append((argv, environment["BS_USERNS"]))
+
+    monkeypatch.setattr(os, "execvpe", exec_)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(sys, "argv", ["buildsys", "test", "stable-pike"])
+    monkeypatch.delenv("BS_USERNS", raising=False)
+    enter_user_namespace()
+    inside = ("buildah", "unshare", "--", sys.executable, "-m", "buildsys", "test", "stable-pike")
+    assert became == [(inside, "1")]
+    monkeypatch.setenv("BS_USERNS", "1")
+    enter_user_namespace()
+    monkeypatch.delenv("BS_USERNS")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    enter_user_namespace()
+    assert len(became) == 1
