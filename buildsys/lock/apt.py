@@ -46,6 +46,8 @@ ADDRESS = re.compile(
     r"[a-zA-Z][a-zA-Z0-9+.-]*:/[^\s']*|(?<=resolving )'[^']*'|(?<=connect to )\S+(?: \([^)]*\))?"
     r"| \[IP: [^]]*\]"
 )
+FIELDS = ("FILENAME", "METAKEY", "REPO_URI", "SUITE", "CODENAME", "COMPONENT", "ORIGIN")
+"""What apt is asked of each index."""
 AFTERWARDS = "Some index files failed to download"
 """How apt ends what it has said of each."""
 
@@ -59,8 +61,8 @@ class Target:
     """An index of packages that apt has fetched."""
 
     file: Path
-    codename: str
-    component: str
+    repository: str
+    """What a lock calls it, wherever it is fetched from: `bookworm/main`, `flat`."""
     base: str
     """Address that the paths of its packages begin at. Stays on this host."""
     release: Path
@@ -70,11 +72,6 @@ class Target:
     def plain(self) -> str:
         """The name of its file when that is not packed."""
         return self.file.name.partition("_Packages")[0] + "_Packages"
-
-    @property
-    def repository(self) -> str:
-        """What a lock calls it, wherever it is fetched from."""
-        return "/".join(part for part in (self.codename or "flat", self.component) if part)
 
 
 class Apt:
@@ -121,11 +118,14 @@ class Apt:
 
     def targets(self) -> list[Target]:
         """The indices of packages of all sources, as they were fetched the last time."""
-        form = "\t".join(
-            f"$({key})" for key in ("FILENAME", "METAKEY", "CODENAME", "SUITE", "COMPONENT", "REPO_URI")
-        )
-        rows = self._get("indextargets", "--format", form, "Identifier: Packages").splitlines()
-        return [_target(row.split("\t")) for row in rows]
+        form = "\t".join(f"$({key})" for key in FIELDS)
+        lines = self._get("indextargets", "--format", form, "Identifier: Packages").splitlines()
+        # What a source does not have, apt leaves as it is asked for.
+        rows = [["" if "$(" in text else text for text in line.split("\t")] for line in lines]
+        origins: dict[str, set[str]] = {}
+        for row in rows:
+            origins.setdefault(_name(row), set()).add(row[-1])
+        return [_target(row, shared=len(origins[_name(row)]) > 1) for row in rows]
 
     def index(self, target: Target) -> str:
         """What an index says, however it is packed."""
@@ -194,19 +194,18 @@ def discreet(text: str) -> str:
     return ADDRESS.sub(lambda found: "" if found[0].startswith(" ") else "(an address of this host)", text)
 
 
-def _target(fields: list[str]) -> Target:
-    # What a source does not have, apt leaves as it is asked for.
-    file, key, codename, suite, component, base = ("" if "$(" in text else text for text in fields)
-    path = Path(file)
-    stem = path.name.partition(key.replace("/", "_"))[0]
+def _target(row: list[str], *, shared: bool) -> Target:
+    path = Path(row[0])
+    stem = path.name.partition(row[1].replace("/", "_"))[0]
     signed = path.with_name(f"{stem}InRelease")
-    return Target(
-        path,
-        codename or suite,
-        component,
-        base,
-        signed if signed.exists() else path.with_name(f"{stem}Release"),
-    )
+    release = signed if signed.exists() else path.with_name(f"{stem}Release")
+    # A name that several publishers have given to different things says whose it is.
+    return Target(path, f"{row[-1]}:{_name(row)}" if shared else _name(row), row[2], release)
+
+
+def _name(row: list[str]) -> str:
+    suite, codename, component, _ = row[3:]
+    return "/".join(part for part in (codename or suite or "flat", component) if part)
 
 
 def _preferences(pins: Mapping[str, str]) -> str:

@@ -29,25 +29,46 @@ def bring(
     with alone(folder):
         apt = Apt(folder)
         try:
-            bases = {target.repository: target.base for target in apt.targets()}
+            mirrors = _mirrors(apt)
+            if not {item.repository for item in away} <= mirrors.keys():
+                apt.update()
+                mirrors = _mirrors(apt)
         except AptFailed as failed:
             return {item.checksum: Unfetched(str(failed)) for item in away}
-        ways = {
-            bases[item.repository] + quote(item.location, safe="/:%+~,;=@!()$&'*"): item
-            for item in away
-            if item.repository in bases
-        }
-        unfetched = _fetch(apt, ways, part)
-        # Of those that are wrong another copy may be right, once.
-        again = {way: ways[way] for way in unfetched if _wrong(part(ways[way].checksum)).exists()}
-        if again:
-            unfetched = {way: why for way, why in unfetched.items() if way not in again}
-            unfetched |= _fetch(apt, again, part)
-    unknown = [item for item in away if item.repository not in bases]
-    found = {
-        item.checksum: Unfetched(f"no apt source of this host is {item.repository}", gone=True)
-        for item in unknown
-    }
+        found: dict[str, Unfetched] = {}
+        for item in away:
+            why = f"no apt source of this host is {item.repository}"
+            found[item.checksum] = Unfetched(why, gone=True)
+        # What one mirror does not give, the next one may.
+        for number in range(max(map(len, mirrors.values()), default=0)):
+            ways = {
+                mirrors[item.repository][number] + quote(item.location, safe="/:%+~,;=@!()$&'*"): item
+                for item in away
+                if item.checksum in found and number < len(mirrors.get(item.repository, ()))
+            }
+            if ways:
+                tried = {item.checksum for item in ways.values()}
+                found = {key: why for key, why in found.items() if key not in tried}
+                found |= _bring(apt, ways, part)
+    return found
+
+
+def _mirrors(apt: Apt) -> dict[str, list[str]]:
+    """Where each repository is, as far as apt knows it: one place or several."""
+    found: dict[str, list[str]] = {}
+    for target in apt.targets():
+        found.setdefault(target.repository, []).append(target.base)
+    return found
+
+
+def _bring(apt: Apt, ways: Mapping[str, LockedPackage], part: Callable[[str], Path]) -> dict[str, Unfetched]:
+    unfetched = _fetch(apt, ways, part)
+    # Of those that are wrong another copy may be right, once.
+    again = {way: ways[way] for way in unfetched if _wrong(part(ways[way].checksum)).exists()}
+    if again:
+        unfetched = {way: why for way, why in unfetched.items() if way not in again}
+        unfetched |= _fetch(apt, again, part)
+    found = {}
     for way, why in unfetched.items():
         file = part(ways[way].checksum)
         if _wrong(file).exists():

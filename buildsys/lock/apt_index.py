@@ -67,7 +67,7 @@ def metadata(targets: Iterable[Target]) -> dict[str, Metadata]:
     """What tells one state of the sources from another, by repository."""
     found: dict[str, list[Target]] = {}
     for target in targets:
-        found.setdefault(target.codename or "flat", []).append(target)
+        found.setdefault(target.repository.partition("/")[0], []).append(target)
     return {name: _metadata(items) for name, items in sorted(found.items())}
 
 

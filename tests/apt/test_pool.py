@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from tests.apt.debs import ARCH
+from tests.apt.debs import ARCH, give
 from tests.apt.world import World
 from tests.lock.world import Told
 
@@ -68,6 +68,40 @@ def test_a_file_that_is_always_cut_short(world: World, told: Told) -> None:
     file = world.place / "web/leaf_1.0_all.deb"
     file.write_bytes(file.read_bytes()[:-100])
     told(lambda: world.fill(lock), "package-truncated")
+
+
+def test_apt_need_not_remember_where_a_lock_was_made(world: World) -> None:
+    lock = world.lock()
+    shutil.rmtree(world.places.metadata)
+    world.fill(lock)
+    assert len([*world.places.packages.iterdir()]) == len(lock.packages())
+
+
+def test_what_one_mirror_does_not_give_the_next_one_may(world: World) -> None:
+    mirror = world.place / "mirror"
+    shutil.copytree(world.place / "web", mirror)
+    with (world.place / "host/etc/apt/sources.list").open("a") as sources:
+        sources.write(f"deb [trusted=yes] file:{mirror} ./\n")
+    lock = world.lock()
+    assert {item.repository for item in lock.packages().values()} == {"stones"}
+    (world.place / "web/leaf_1.0_all.deb").unlink()
+    world.fill(lock)
+    assert len([*world.places.packages.iterdir()]) == len(lock.packages())
+
+
+def test_a_name_that_two_publishers_use_says_whose_it_is(world: World) -> None:
+    theirs = world.place / "theirs"
+    give(theirs, [world.debs["modern"], world.debs["leaf_1.1"], world.debs["libmid_1.1"]])
+    release = theirs / "Release"
+    release.write_text(f"Origin: Somebody\n{release.read_text()}")
+    with (world.place / "host/etc/apt/sources.list").open("a") as sources:
+        sources.write(f"deb [trusted=yes] file:{theirs} ./\n")
+    world.recipe("tip", "from: middle\npackages: [modern]\n")
+    lock = world.lock()
+    there = {item.name: item.repository for item in lock.packages().values()}
+    assert (there["modern"], there["other"]) == ("Somebody:stones", ":stones")
+    world.fill(lock)
+    assert len([*world.places.packages.iterdir()]) == len(lock.packages())
 
 
 def test_a_source_that_went_away(world: World, told: Told) -> None:
