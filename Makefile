@@ -93,6 +93,7 @@ check-layers:
 check-shell: $(SETS:%=check-steps-of-%)
 	shellcheck .ci/run tools/*.sh
 	shellcheck --shell=bash --source-path=SCRIPTDIR buildsys/plan/runtime/*.sh
+	shellcheck buildsys/exporters/containerfiles/*.sh
 
 # The steps of a plan are generated, and are read by shellcheck like everything else that runs: except that what they
 # set is read by the runtime, which is checked on its own, and that a `$` in their data is meant as it stands.

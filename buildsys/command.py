@@ -12,6 +12,7 @@ from functools import cache
 
 from buildsys.diagnostics import NOWHERE, Spot
 
+_GLOB = re.compile(r"([*?]|\[[A-Za-z0-9_.!^-]+\])")
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 
@@ -46,6 +47,37 @@ def word(value: str) -> str:
 def words(values: Iterable[str]) -> str:
     """Quote several words and join them with spaces."""
     return " ".join(map(word, values))
+
+
+class Glob(str):
+    """A word in which `*`, `?` and `[…]` mean to a shell what they mean in a recipe's path."""
+
+    __slots__ = ()
+
+    def text(self) -> str:
+        """The word with everything else quoted."""
+        parts = _GLOB.split(self)
+        return "".join(part if number % 2 else part and word(part) for number, part in enumerate(parts))
+
+
+def line(values: Iterable[str]) -> str:
+    """One line of shell; a word that is a `Glob` is one to the shell, too."""
+    return " ".join(value.text() if isinstance(value, Glob) else word(value) for value in values)
+
+
+def chain(commands: Iterable[tuple[str, str]], said: str = "") -> list[str]:
+    """Lines of shell: commands of which each runs when those before it have succeeded, each below its remark.
+
+    A remark that was `said` just before is not said again. Whoever reads comments away before joining lines (a
+    Containerfile's builder) gets one line of shell.
+    """
+    rows = list(commands)
+    lines: list[str] = []
+    for number, (remark, text) in enumerate(rows):
+        lines += [comment(remark)] if remark not in {"", said} else []
+        said = remark
+        lines.append(text + (" && \\" if number < len(rows) - 1 else ""))
+    return lines
 
 
 def assignment(name: str, value: str) -> str:

@@ -58,6 +58,14 @@ class BuiltImage:
         with self._reading(number) as archive:
             return dict(files(archive, folder))
 
+    def archive(self, number: int) -> Path:
+        """The layer of that number, from 0, as an archive that is there while the image is open.
+
+        Raises:
+            Refused: it cannot be fetched (`unreadable-image`).
+        """
+        return self._archive(number)
+
     @contextmanager
     def _reading(self, number: int) -> Iterator[Path]:
         archive = self._archive(number)

@@ -40,6 +40,7 @@ VERBS = {
     "diff": "differing",
     "compare": "differing",
     "periodic": "periodic",
+    "export": "exporting",
     "prune": "pruning",
     "doctor": "host",
     "schema": "reading",

@@ -1,0 +1,95 @@
+"""A Containerfile an image, each with its context, and a script that builds them in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from buildsys.exporters.containerfiles.render import Containerfile
+from buildsys.exporters.subject import Export, Subject
+from buildsys.image import EmptyRoot, ImageSet
+
+FILES = Path(__file__).parent
+
+README = """\
+# {set}: {count} images as Containerfiles
+
+Exported by `buildsys export containerfiles {set}`. Edit the recipes, not this.
+
+* `images/NAME/`: an image; `Containerfile`, and its whole context
+* `build-order`: a line an image, parents before children: its name, its reference, the images it is made from
+* `build.sh`: builds them in that order with buildah, podman or docker, or only those that it is told
+
+One of them by hand, when what it is made from is there:
+
+    buildah build --format {format} --tag {reference} images/{name}
+{notes}"""
+
+
+def export(subject: Subject) -> Export:
+    """The tree. Needs `roots` of the images that begin with an empty root."""
+    made = Export(texts=order(subject), programs=frozenset({"build.sh"}), notes=tuple(notes(subject)))
+    made.links["build.sh"] = FILES / "build.sh"
+    carried = carries(subject)
+    for image in subject.images:
+        one = Containerfile(subject, image, carried=carried)
+        made.texts.update({f"images/{image.name}/{path}": text for path, text in one.texts.items()})
+        made.links.update({f"images/{image.name}/{path}": source for path, source in one.links.items()})
+    made.texts["README.md"] = _readme(subject, made.notes)
+    return made
+
+
+def order(subject: Subject) -> dict[str, str]:
+    """`build-order`, and the format of the manifests."""
+    rows = (
+        " ".join((image.name, subject.reference(image.name), *image.dependencies()))
+        for image in subject.images
+    )
+    return {"build-order": "".join(f"{row}\n" for row in rows), "format": f"{subject.set.format}\n"}
+
+
+def carries(subject: Subject) -> bool:
+    """Whether locked packages lie in the contexts: as asked, else where only this host has them."""
+    site = subject.set.site
+    asked = subject.options.get("packages")
+    local = any(item.directory for item in site.repositories) and not any(
+        item.url for item in site.repositories
+    )
+    return site.locked and (asked == "carried" or (asked is None and local))
+
+
+def notes(subject: Subject) -> Iterator[str]:
+    """What the tree says in another way than the plan."""
+    roots = [image.name for image in subject.images if isinstance(image.parent, EmptyRoot)]
+    if roots:
+        yield f"{', '.join(roots)}: filled from outside, so its root is there as an archive, root.tar.gz"
+    if any(image.config.annotations for image in subject.images):
+        yield "annotations have no instruction: build.sh gives them to buildah and podman as options"
+    if _installs(subject.set) and (tool := _installer(subject)):
+        yield f"packages are installed by {tool} from within, so the images must hold it"
+
+
+def _installs(image_set: ImageSet) -> bool:
+    from buildsys.image import Install, Transaction
+
+    return any(
+        isinstance(step, Install | Transaction) and not isinstance(image.parent, EmptyRoot)
+        for image in image_set.images.values()
+        for step in image.instructions
+    )
+
+
+def _installer(subject: Subject) -> str:
+    site = subject.set.site
+    if not carries(subject):
+        return site.installer
+    return "dpkg" if site.installer == "apt" else "rpm"
+
+
+def _readme(subject: Subject, said: tuple[str, ...]) -> str:
+    first = subject.images[0].name
+    remarks = "".join(f"\n{note[0].upper()}{note[1:]}.\n" for note in said)
+    return README.format(
+        set=subject.set.name, count=len(subject.images), format=subject.set.format,
+        reference=subject.reference(first), name=first, notes=remarks,
+    )  # fmt: skip

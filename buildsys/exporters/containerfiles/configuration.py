@@ -1,0 +1,81 @@
+"""The configuration of an image as instructions of a Containerfile."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from buildsys.diagnostics import Diagnostic, Refused
+from buildsys.image import HealthCheck, Image
+
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./-]+")
+
+
+def configuration(image: Image, cmd: tuple[str, ...] | None) -> Iterator[str]:
+    """The lines that set what the image sets, but for its user: a builder would work as that at once.
+
+    `cmd` is what the image ends with, its own or inherited: an ENTRYPOINT makes a builder forget the latter.
+
+    Raises:
+        Refused: a value has a line break, for which a Containerfile has no words (`not-in-a-containerfile`).
+    """
+    config = image.config
+    broken = [*_line_breaks(image)]
+    if broken:
+        raise Refused(broken)
+    yield from (f"ENV {name}={quoted(value)}" for name, value in sorted(config.env.items()))
+    yield from (f"LABEL {quoted(name)}={quoted(value)}" for name, value in sorted(config.labels.items()))
+    if config.entrypoint is not None:
+        yield f"ENTRYPOINT {json.dumps(list(config.entrypoint))}"
+    if cmd is not None and (config.entrypoint is not None or config.cmd is not None):
+        yield f"CMD {json.dumps(list(cmd))}"
+    if config.stop_signal is not None:
+        yield f"STOPSIGNAL {_escaped(config.stop_signal)}"
+    if config.healthcheck is not None:
+        yield _health_check(config.healthcheck)
+    yield from (f"EXPOSE {port}" for port in config.ports)
+    yield from (f"VOLUME {json.dumps([_escaped(path)])}" for path in config.volumes)
+    if config.workdir is not None:
+        yield f"WORKDIR {_escaped(config.workdir)}"
+
+
+def quoted(value: str) -> str:
+    """A value that a builder takes as it stands: `$` would name a variable, a backslash the sign after it."""
+    return value if _PLAIN.fullmatch(value) else f'"{_escaped(value).replace(chr(34), chr(92) + chr(34))}"'
+
+
+def user(image: Image) -> str | None:
+    """The user that an image sets, as a Containerfile says it."""
+    return None if image.config.user is None else _escaped(image.config.user)
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("$", "\\$")
+
+
+def _health_check(check: HealthCheck) -> str:
+    kind, *rest = check.command
+    if kind == "NONE":
+        return "HEALTHCHECK NONE"
+    times = (("interval", check.interval), ("timeout", check.timeout), ("start-period", check.start_period))
+    options = [f"--{name}={seconds:g}s" for name, seconds in times if seconds]
+    options += [f"--retries={check.retries}"] if check.retries else []
+    if kind == "CMD-SHELL" and _is_one_line(rest[0]):
+        return " ".join(["HEALTHCHECK", *options, "CMD", rest[0]])
+    argv = ["/bin/sh", "-c", rest[0]] if kind == "CMD-SHELL" else rest
+    return " ".join(["HEALTHCHECK", *options, "CMD", json.dumps(argv)])
+
+
+def _is_one_line(text: str) -> bool:
+    """Whether a builder takes the rest of a line for this text, and for nothing else."""
+    return "\n" not in text and text == text.strip() and not text.startswith("[") and not text.endswith("\\")
+
+
+def _line_breaks(image: Image) -> Iterator[Diagnostic]:
+    for field in ("env", "labels"):
+        for name, value in sorted(getattr(image.config, field).items()):
+            if "\n" in value:
+                spot = image.spots.get(f"{field}.{name}", image.spot)
+                message = f"a Containerfile cannot say a line break, which the value of {name} has"
+                yield Diagnostic(spot, "not-in-a-containerfile", message, "write it on one line")

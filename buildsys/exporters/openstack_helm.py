@@ -1,0 +1,30 @@
+"""OpenStack-Helm: values that make its charts deploy these images, one file a chart."""
+
+from __future__ import annotations
+
+from buildsys.diagnostics import Diagnostic, Refused
+from buildsys.exporters.consumers import entries, mapping, require_known
+from buildsys.exporters.subject import Export, Subject
+from buildsys.exporters.text import yaml
+
+
+def export(subject: Subject) -> Export:
+    """A file for each chart of the set's data, `chart: {tag of the chart: image}`; without images, no file.
+
+    Raises:
+        Refused: the set has no data for OpenStack-Helm, or wrong data.
+    """
+    texts = {}
+    for chart in entries(subject, "OpenStack-Helm"):
+        tags = mapping(subject.data, (chart,))
+        for tag, name in tags.items():
+            if not isinstance(name, str):
+                spot = subject.data.at(chart, tag)
+                raise Refused([Diagnostic(spot, "wrong-type", "the name of an image is wanted here")])
+        require_known(subject, ((name, (chart, tag)) for tag, name in tags.items()))
+        known = {tag: subject.pinned(name) for tag, name in tags.items() if name in subject.names}
+        if known:
+            comment = f"{subject.set.name}, exported by `buildsys export openstack-helm`.\n"
+            comment += f"helm upgrade --install {chart} ./{chart} --values {chart}.yaml"
+            texts[f"{chart}.yaml"] = yaml({"images": {"tags": dict(sorted(known.items()))}}, comment)
+    return Export(texts)

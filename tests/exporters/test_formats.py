@@ -1,0 +1,290 @@
+"""What the neutral formats and the Container Pipeline's say, read by other readers than ours."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from buildsys.diagnostics import Refused, Spot
+from buildsys.exporters import FORMATS
+from buildsys.exporters.subject import Data, Naming, Subject
+from buildsys.exporters.text import yaml as written
+from buildsys.image import (
+    BaseImage,
+    CopyImage,
+    HealthCheck,
+    Image,
+    LockedPackage,
+    OciConfig,
+    Touch,
+    Transaction,
+)
+from tests.exporters.sets import subject
+from tests.plan.sets import image, image_set, locked, package
+
+DIGEST = "sha256:" + "b" * 64
+BASE = BaseImage("localhost/centos/centos:7")
+
+
+def images() -> list[Image]:
+    """A parent, two children, and one that reads both."""
+    check = HealthCheck(("CMD", "check", "it's"))
+    return [
+        image("base", BASE, config=OciConfig(healthcheck=check)),
+        image("api", "base", Transaction(packages=(locked("tree"),), requested=(package("tree"),))),
+        image("web.ui", "base", CopyImage(image="api", source="/x", to="/x", mode="", owner="")),
+        image("alone", BASE, Touch(paths=("/x",), mode=""), config=OciConfig(annotations={"a.b": "c"})),
+    ]
+
+
+def told(path: Path, **more: object) -> Subject:
+    return subject(image_set(path, images()), **more)
+
+
+def export(form: str, of: Subject) -> dict[str, str]:
+    return FORMATS[form].export(of).texts
+
+
+# ── YAML ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": "yes", "no": "1", "b:c": "x: y", "": "", "~": "null", "1e3": "0x1"},
+        {"list": ["a", {"b": ["c", {"d": "e"}]}, "- f", [], {}], "empty": [], "none": None, "true": True},
+        ["2017-08-30", "=", "<<", "a #b", "#c", "é\n\t", "-", "a:", "host:8787/a/b:c", "10:20", "OS::A::B"],
+    ],
+)
+def test_what_is_written_is_what_every_reader_of_yaml_reads(value: Any) -> None:
+    assert yaml.safe_load(written(value, "a comment\n\nof lines")) == value
+
+
+# ── lists ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_lists_name_every_image_parents_first(tmp_path: Path) -> None:
+    texts = export("images", told(tmp_path, digests={"api": DIGEST}))
+    assert texts["images.txt"].splitlines() == [
+        "localhost/tests/t-alone:1",
+        "localhost/tests/t-base:1",
+        f"localhost/tests/t-api@{DIGEST}",
+        "localhost/tests/t-web.ui:1",
+    ]
+    data = json.loads(texts["images.json"])
+    assert {key: data[key] for key in ("set", "site", "format")} == {
+        "set": "tiny", "site": "none", "format": "docker",
+    }  # fmt: skip
+    assert data["images"][2] == {
+        "image": "api",
+        "reference": "localhost/tests/t-api:1",
+        "digest": DIGEST,
+        "parent": "base",
+        "reads": [],
+        "healthcheck": ["CMD", "check", "it's"],
+        "packages": ["tree-1.0-1.noarch"],
+    }
+    assert data["images"][3]["reads"] == ["api"]
+    assert data["images"][0]["parent"] is None
+
+
+# ── Kolla-Ansible, OpenStack-Helm, bake ─────────────────────────────────────────────────────────────────────
+
+
+def test_kolla_ansible_has_a_variable_for_what_is_a_service(tmp_path: Path) -> None:
+    naming = Naming(registry="registry.example", tag="2")
+    (text,) = export("kolla-ansible", told(tmp_path, naming=naming)).values()
+    assert yaml.safe_load(text) == {
+        "docker_registry": "registry.example",
+        "docker_namespace": "tests",
+        "openstack_release": "2",
+        "alone_image_full": "registry.example/tests/t-alone:2",
+        "web_ui_image_full": "registry.example/tests/t-web.ui:2",
+    }
+
+
+def test_kolla_ansible_takes_the_names_that_the_set_says(tmp_path: Path) -> None:
+    data = Data("k.yaml", {"base": ["one", "two"]})
+    (text,) = export("kolla-ansible", told(tmp_path, data=data)).values()
+    assert {"one_image_full", "two_image_full"} < yaml.safe_load(text).keys()
+
+
+def test_openstack_helm_has_a_file_a_chart(tmp_path: Path) -> None:
+    data = Data("o.yaml", {"web": {"ui": "web.ui", "api": "api"}, "other": {"x": "alone"}})
+    of = replace(told(tmp_path, data=data, digests={"api": DIGEST}), names=("base", "api", "web.ui"))
+    texts = export("openstack-helm", of)
+    assert list(texts) == ["web.yaml"]
+    tags = {"api": f"localhost/tests/t-api@{DIGEST}", "ui": "localhost/tests/t-web.ui:1"}
+    assert yaml.safe_load(texts["web.yaml"]) == {"images": {"tags": tags}}
+
+
+@pytest.mark.parametrize("form", ["openstack-helm", "kolla-ansible"])
+def test_data_that_names_no_image_is_refused(form: str, tmp_path: Path) -> None:
+    content: Any = {"web": {"ui": "ap"}} if form == "openstack-helm" else {"ap": ["x"]}
+    data = Data("d.yaml", content, lambda *path: Spot("d.yaml", 2, len(path)))
+    with pytest.raises(Refused) as refused:
+        export(form, told(tmp_path, data=data))
+    column = 2 if form == "openstack-helm" else 1
+    assert refused.value.text() == (
+        f"d.yaml:2:{column}: error: no image is called 'ap' [unknown-image]\n  hint: did you mean 'api'?"
+    )
+
+
+def test_bake_links_each_target_to_those_it_is_made_from(tmp_path: Path) -> None:
+    texts = export("bake", told(tmp_path))
+    data = json.loads(texts["docker-bake.json"])
+    assert data["group"] == {"default": {"targets": ["alone", "base", "api", "web_ui"]}}
+    assert data["target"]["web_ui"] == {
+        "context": "images/web.ui",
+        "dockerfile": "Containerfile",
+        "tags": ["localhost/tests/t-web.ui:1"],
+        "contexts": {"localhost/tests/t-base:1": "target:base", "localhost/tests/t-api:1": "target:api"},
+    }
+    assert data["target"]["alone"]["annotations"] == ["a.b=c"]
+    for name, target in data["target"].items():
+        assert re.fullmatch(r"[a-zA-Z0-9_-]+", name)
+        said = texts[f"{target['context']}/{target['dockerfile']}"]
+        # Whatever a Containerfile takes from the set is linked, or bake would pull it.
+        used = set(re.findall(r"(?:^FROM |--from=)(localhost/tests/\S+)", said, re.MULTILINE))
+        assert used == set(target.get("contexts", {}))
+
+
+# ── CentOS Container Pipeline ───────────────────────────────────────────────────────────────────────────────
+
+KEYS: dict[str, Any] = {
+    "id": int, "app-id": str, "job-id": str, "git-url": str, "git-branch": str, "git-path": str,
+    "target-file": str, "desired-tag": str, "notify-email": str, "build-context": str,
+    "depends-on": (str, list, type(None)),
+}  # fmt: skip
+"""What an entry of the index has, all of it."""
+PIPELINE = {"git_url": "https://example.org/tiny", "notify_email": "x@example.org"}
+
+
+def test_the_index_has_an_entry_an_image_after_all_it_is_made_from(tmp_path: Path) -> None:
+    texts = export("container-index", told(tmp_path, options=PIPELINE))
+    index = yaml.safe_load(texts["index.d/tests.yaml"])
+    assert list(index) == ["Projects"]
+    entries = index["Projects"]
+    for entry in entries:
+        assert list(entry) == list(KEYS)
+        assert all(isinstance(entry[key], kind) for key, kind in KEYS.items()), entry
+        assert texts[f"{entry['git-path']}/{entry['target-file']}"].startswith("# ")
+        job = yaml.safe_load(texts[f"{entry['git-path']}/cccp.yml"])
+        assert job == {"job-id": entry["job-id"], "test-skip": True}
+    assert len({entry["id"] for entry in entries}) == len(entries)
+    names = [(entry["app-id"], entry["job-id"], entry["desired-tag"]) for entry in entries]
+    assert len(set(names)) == len(entries)
+    assert {entry["job-id"]: entry["depends-on"] for entry in entries} == {
+        "t-alone": "centos/centos:7",
+        "t-base": "centos/centos:7",
+        "t-api": "tests/t-base:1",
+        "t-web.ui": ["tests/t-base:1", "tests/t-api:1"],
+    }
+
+
+def test_a_base_of_another_registry_is_no_container_of_the_index(tmp_path: Path) -> None:
+    naming = Naming(registry="registry.example")
+    texts = export("container-index", told(tmp_path, naming=naming, options=PIPELINE))
+    entries = yaml.safe_load(texts["index.d/tests.yaml"])["Projects"]
+    assert [entry["depends-on"] for entry in entries if entry["job-id"] == "t-base"] == [None]
+
+
+def test_the_index_needs_to_know_where_and_who(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as refused:
+        export("container-index", told(tmp_path))
+    assert refused.value.text() == (
+        "error: the format container-index needs --git-url: the repository that this tree is pushed to "
+        "[export-needs-option]\n\n"
+        "error: the format container-index needs --notify-email: who is told of failures "
+        "[export-needs-option]"
+    )
+
+
+def test_two_images_that_the_pipeline_would_call_the_same(tmp_path: Path) -> None:
+    of = subject(image_set(tmp_path, [image("a-b", BASE), image("a.b", BASE)]), options=PIPELINE)
+    with pytest.raises(Refused) as refused:
+        export("container-index", of)
+    assert refused.value.text() == (
+        "recipes/tiny/images/a.b.yaml:1:8: error: the pipeline would call a-b and a.b the same: "
+        "tests-t-a-b-1 [export-bad-name]"
+    )
+
+
+def test_a_name_that_the_pipeline_does_not_take(tmp_path: Path) -> None:
+    of = subject(image_set(tmp_path, [image("a", BASE)]), options=PIPELINE, naming=Naming(tag="1_"))
+    with pytest.raises(Refused) as refused:
+        export("container-index", of)
+    assert refused.value.text() == (
+        "recipes/tiny/images/a.yaml:1:8: error: the pipeline cannot take tests-t-a-1- for the name of a job "
+        "[export-bad-name]"
+    )
+
+
+# ── release notes ───────────────────────────────────────────────────────────────────────────────────────────
+
+NOTES = f"""\
+# tiny, 1
+
+4 images of the site none, 1 with their digest.
+
+## Changes
+
+* **web.ui** is new
+* **old** is gone
+* **alone**: another parent
+* **api**: another digest
+  * gone.x86_64 1-1 is gone
+  * tree.noarch 0.9-1 → 1.0-1
+
+## Images
+
+| image | reference | digest |
+|---|---|---|
+| alone | `localhost/tests/t-alone:1` |  |
+| base | `localhost/tests/t-base:1` |  |
+| api | `localhost/tests/t-api:1` | `{DIGEST}` |
+| web.ui | `localhost/tests/t-web.ui:1` |  |
+
+## Packages
+
+Each with the images that install it; their children have it too.
+
+| package | version | installed by |
+|---|---|---|
+| tree | 1.0-1 | api |
+"""
+
+
+def test_release_notes_say_what_changed(tmp_path: Path) -> None:
+    before = json.loads(export("images", told(tmp_path))["images.json"])["images"]
+    previous = {row["image"]: row for row in before if row["image"] != "web.ui"}
+    previous["old"] = previous["base"]
+    previous["alone"]["parent"] = "other"
+    previous["api"]["packages"] = ["tree-0.9-1.noarch", "gone-1-1.x86_64"]
+    of = told(tmp_path, digests={"api": DIGEST}, previous=previous)
+    assert export("release-notes", of) == {"RELEASE-NOTES.md": NOTES}
+
+
+def test_release_notes_of_what_is_as_it_was(tmp_path: Path) -> None:
+    before = json.loads(export("images", told(tmp_path))["images.json"])["images"]
+    text = export("release-notes", told(tmp_path, previous={row["image"]: row for row in before}))
+    assert "\n## Changes\n\nNone.\n\n## Images" in text["RELEASE-NOTES.md"]
+
+
+def test_packages_are_told_apart_by_version_and_epoch(tmp_path: Path) -> None:
+    def at(epoch: str, version: str) -> LockedPackage:
+        return replace(locked("tree-x"), epoch=epoch, version=version)
+
+    def made(*items: LockedPackage) -> Subject:
+        step = Transaction(packages=items, requested=())
+        return subject(image_set(tmp_path, [image("a", BASE, step)]))
+
+    before = json.loads(export("images", made(at("0", "2.0")))["images.json"])["images"]
+    after = replace(made(at("1", "1.0")), previous={row["image"]: row for row in before})
+    assert "  * tree-x.noarch 2.0-1 → 1:1.0-1\n" in export("release-notes", after)["RELEASE-NOTES.md"]
