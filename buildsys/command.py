@@ -68,8 +68,8 @@ def line(values: Iterable[str]) -> str:
 def chain(commands: Iterable[tuple[str, str]], said: str = "") -> list[str]:
     """Lines of shell: commands of which each runs when those before it have succeeded, each below its remark.
 
-    A remark that was `said` just before is not said again. Whoever reads comments away before joining lines (a
-    Containerfile's builder) gets one line of shell.
+    A remark that was `said` just before is not said again. Whoever reads comments away before joining lines
+    (a Containerfile's builder) gets one line of shell.
     """
     rows = list(commands)
     lines: list[str] = []
