@@ -20,6 +20,19 @@ from tests.lock.world import Told, refusal  # noqa: E402
 EXPECTED = Path(__file__).parent / "expected"
 
 
+# What scripts of packages leave behind that is another each time.
+NOISE = """
+mkdir -p /etc/ssh /etc/ssl/certs /etc/ssl/private
+cd /etc/ssl
+for file in /var/log/dpkg.log /etc/machine-id /etc/shadow- /etc/ssh/ssh_host_rsa_key \\
+    certs/ssl-cert-snakeoil.pem private/ssl-cert-snakeoil.key; do
+    date +%N >$file
+done
+ln -s ssl-cert-snakeoil.pem certs/01234567.0
+hostname >/usr/share/mid/host
+"""
+
+
 @pytest.fixture(scope="session")
 def debs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """All packages, by `NAME`, or `NAME_VERSION` where that is not the first one."""
@@ -28,12 +41,11 @@ def debs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 [ "$1" = --conf ] && . "$2" && shift 2
 echo "$LAST_SYSTEM_UID $*" >/usr/share/haunted/words
 """
-    noise = "date +%N >>/var/log/dpkg.log; echo secret >/etc/machine-id"
     return {
         "ground": ground(place),
         "plain": make_deb(place, "plain"),
         "libmid": make_deb(place, "libmid", source="stones"),
-        "mid": make_deb(place, "mid", depends="libmid", source="stones", scripts={"postinst": noise}),
+        "mid": make_deb(place, "mid", depends="libmid", source="stones", scripts={"postinst": NOISE}),
         "leaf": make_deb(place, "leaf", "1:1.0", pre_depends="seed"),
         "leaf_1.1": make_deb(place, "leaf", "1:1.1", depends="libmid (>= 1.1)"),
         "seed": make_deb(place, "seed", scripts={"postinst": "echo ready >/usr/share/seed/ready"}),

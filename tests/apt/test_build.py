@@ -111,9 +111,12 @@ def test_what_is_in_an_image(site: Site) -> None:
     for path in (
         "/var/log/dpkg.log", "/etc/hostname", "/etc/resolv.conf", "/etc/apt", "/usr/sbin/policy-rc.d",
         "/var/lib/dpkg/status-old", "/var/lib/dpkg/lock", "/dev/null", "/dev/buildsys",
+        "/etc/shadow-", "/etc/ssh/ssh_host_rsa_key", "/etc/ssl/certs/ssl-cert-snakeoil.pem",
+        "/etc/ssl/certs/01234567.0", "/etc/ssl/private/ssl-cert-snakeoil.key",
     ):  # fmt: skip
         assert path not in there
     assert there["/etc/machine-id"].read_text() == ""
+    assert there["/usr/share/mid/host"].read_text() == "localhost\n"
     newest = max(
         path.lstat().st_mtime for name, path in there.items() if name not in {"/dev", "/proc", "/sys"}
     )

@@ -80,10 +80,8 @@ purge() {
 # bootstrapped: what mmdebstrap brought along leaves: how it found the pool, the host's name and resolver.
 bootstrapped() {
     rm -f /etc/apt/sources.list /etc/apt/apt.conf.d/99mmdebstrap /etc/dpkg/dpkg.cfg.d/99mmdebstrap /etc/hostname \
-        /etc/resolv.conf
+        /etc/resolv.conf /etc/fstab
     command dpkg-query --show apt >/dev/null 2>&1 || rm -rf /etc/apt /var/lib/apt /var/cache/apt
-    : >/etc/fstab
-    [ -s /etc/fstab ] || rm -f /etc/fstab
 }
 
 # tidy: logs, backups, locks, and secrets that would be the same in every container: whoever needs one makes it at start.
@@ -95,7 +93,9 @@ tidy() {
     [ ! -s /etc/machine-id ] || : >/etc/machine-id
     snakeoil=/etc/ssl/certs/ssl-cert-snakeoil.pem
     if [ -e $snakeoil ]; then
-        find /etc/ssl/certs -lname "${snakeoil##*/}" -delete
+        for link in /etc/ssl/certs/*; do
+            if [ "$(readlink "$link")" = "${snakeoil##*/}" ]; then rm -f "$link"; fi
+        done
         rm -f $snakeoil /etc/ssl/private/ssl-cert-snakeoil.key
     fi
 }

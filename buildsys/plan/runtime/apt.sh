@@ -28,7 +28,7 @@ apt_bootstrap() {
 # apt_transaction WORD…: install or update exactly these files of the pool; between them stands what must be configured
 # before more is unpacked: --configure=NAME,NAME
 apt_transaction() {
-    local status=0 word files=()
+    local word files=()
     for word; do [[ $word == --configure=* ]] || files+=("$word"); done
     apt_verified "${files[@]}" || return
     apt_call install "$@"
