@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -42,6 +43,8 @@ class Said:
     @property
     def complaint(self) -> str:
         """The last thing podman itself said."""
+        if self.timed_out:
+            return f"podman took longer than {self.seconds:.0f}s"
         lines = [line for line in self.err.splitlines() if line.strip()]
         return lines[-1].removeprefix("Error: ") if lines else f"exit status {self.status}"
 
@@ -133,7 +136,8 @@ class Podman:
         note.touch()
         said = self.call("image", "mount", image)
         if said.status:
-            raise OSError(f"podman cannot mount an image: {said.complaint}")
+            note.unlink()
+            raise OSError(f"podman cannot mount it: {said.complaint}")
         try:
             yield said.out.strip()
         finally:
@@ -158,11 +162,14 @@ class Podman:
 
     def _plain(self, *words: str) -> str:
         argv = ["podman", *shlex.split(self.store), "--log-level", "fatal", *words]
-        done = subprocess.run(
-            argv, env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True, errors="replace", check=False, start_new_session=True,
-        )  # fmt: skip
-        return done.stdout
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            done = subprocess.run(
+                argv, env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, text=True, errors="replace", check=False, start_new_session=True,
+                timeout=PATIENCE,
+            )  # fmt: skip
+            return done.stdout
+        return ""
 
     def _environment(self) -> dict[str, str]:
         # Containers get no proxy of the host's: they have no network.

@@ -21,7 +21,7 @@ from buildsys.executors.containers import (
     start,
 )
 from buildsys.executors.expected import Http, ImageTest, Service
-from buildsys.executors.podman import Podman, environment_words
+from buildsys.executors.podman import PATIENCE, Podman, environment_words
 
 ALONE = ("--network", "none")
 SETTLED = 2.0
@@ -48,7 +48,7 @@ def _cases(test: ImageTest, identity: str, podman: Podman) -> Iterator[Case]:
             yield _case("size", began, verdicts.of_size(test, int(size or 0)))
     if test.setuid is not None:
         began = time.monotonic()
-        yield _case("setuid", began, verdicts.of_setuid(test, _changing_users(podman, identity)))
+        yield _case("setuid", began, _setuid(test, identity, podman))
     for number, command in enumerate(test.runs):
         name = podman.name("test", test.image, str(number))
         said = run_once(podman, name, ALONE, command, identity)
@@ -61,12 +61,20 @@ def _case(name: str, began: float, mistakes: Iterable[Diagnostic], output: str =
     return Case(name, time.monotonic() - began, tuple(mistakes), output)
 
 
+def _setuid(test: ImageTest, identity: str, podman: Podman) -> list[Diagnostic]:
+    try:
+        return list(verdicts.of_setuid(test, _changing_users(podman, identity)))
+    except (OSError, subprocess.SubprocessError) as problem:
+        message = f"the files of the image {test.image} cannot be looked at: {problem}"
+        return [Diagnostic(test.places.spot("setuid"), "no-container", message)]
+
+
 def _changing_users(podman: Podman, identity: str) -> list[str]:
     """Files of an image with the set-user-ID or set-group-ID bit."""
     with podman.mounted(identity) as root:
         # No link is followed, no other file system entered.
         argv = ["find", "-P", root, "-xdev", "-type", "f", "-perm", "/6000", "-printf", "/%P\\0"]
-        found = subprocess.run(argv, check=True, capture_output=True).stdout
+        found = subprocess.run(argv, check=True, capture_output=True, timeout=PATIENCE).stdout
     return sorted(found.decode("utf-8", errors="replace").rstrip("\0").split("\0")) if found else []
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from buildsys.cli.testing import enter_user_namespace
-from buildsys.executors.podman import Podman
+from buildsys.executors.podman import LONGEST, Interrupted, Podman
 from buildsys.executors.suiting import NothingSuits, suit
 
 
@@ -81,3 +83,39 @@ def test_an_ordinary_user_begins_again_in_a_user_namespace(monkeypatch: pytest.M
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     enter_user_namespace()
     assert len(became) == 1
+
+
+def test_a_podman_that_hangs_is_not_waited_for(podman: Podman, tmp_path: Path) -> None:
+    (tmp_path / "bin/podman").write_text("#!/bin/sh\nexec sleep 60\n")
+    said = podman.call("ps", timeout=0.5)
+    assert said.timed_out
+    assert said.complaint.startswith("podman took longer than ")
+
+
+def test_what_says_very_much_is_kept_in_part(podman: Podman, tmp_path: Path) -> None:
+    (tmp_path / "bin/podman").write_text("#!/bin/sh\nyes | head -c 5000000; echo the end\n")
+    said = podman.call("logs", "x")
+    assert len(said.out) == LONGEST
+    assert said.out.endswith("the end\n")
+
+
+def test_after_the_end_nothing_is_begun(podman: Podman, tmp_path: Path) -> None:
+    (tmp_path / "bin/podman").write_text("#!/bin/sh\nexec sleep 60\n")
+    ended: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            podman.call("run")
+        except Interrupted as end:
+            ended.append(end)
+
+    running = threading.Thread(target=call)
+    running.start()
+    time.sleep(0.5)
+    podman.end()
+    running.join(10)
+    assert len(ended) == 1
+    with pytest.raises(Interrupted):
+        podman.call("run")
+    with pytest.raises(Interrupted):
+        podman.pause(60)
