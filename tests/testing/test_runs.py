@@ -141,6 +141,13 @@ def test_what_passes_is_remembered_and_a_whole_set_is_promoted(bench: Bench) -> 
     assert promoted(bench.plan)
     (bench.plan / "state/web.id").write_text("0" * 64 + "\n")
     assert promoted(bench.plan) is None
+    (bench.plan / "state/web.id").write_text(ids["web"] + "\n")
+
+    # A build that moves an id takes it away.
+    assert (bench.plan / "promoted.json").exists()
+    bench.write({"images/web.yaml": WEB.replace("mkdir /www", "mkdir /www /opt")})
+    subprocess.run(bench.argv("build", "./tiny"), cwd=bench.folder, check=True, env=bench.environment())
+    assert not (bench.plan / "promoted.json").exists()
 
 
 def without_podman(bench: Bench) -> str:

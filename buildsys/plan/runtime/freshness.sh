@@ -100,6 +100,8 @@ remember() {
     # In which order keys were current: for lib/prune.sh, which leaves the newest.
     printf '%s\n' "$KEY" >>"$STATE/$IMAGE.keys"
     if [[ ! -e $STATE/$IMAGE.id || $(<"$STATE/$IMAGE.id") != "$1" ]]; then
+        # A set that was tried whole was tried with other images.
+        rm -f "$PLAN/promoted.json"
         printf '%s\n' "$1" >"$STATE/$IMAGE.id.$$"
         mv -f "$STATE/$IMAGE.id.$$" "$STATE/$IMAGE.id"
     fi
