@@ -5,6 +5,8 @@ pool=$here/plan/pool/packages
 export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
 # What a script imports is compiled for good below, by checksum, not by the hour.
 export PYTHONDONTWRITEBYTECODE=1
+# What they write out of a set or a map comes in the same order each time.
+export PYTHONHASHSEED=0 PERL_HASH_SEED=0
 
 # Commands that scripts of packages call, and that act otherwise here.
 commands() {
