@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -81,7 +80,7 @@ def _podman(name: str, place: Path, environment: Mapping[str, str]) -> Taken:
     context = place / "containerfiles" / name
     return take([
         "podman", *environment["BS_STORE"].split(), "build", "--no-cache", "--quiet", "--isolation", "chroot",
-        "--pull-never", "--format", "docker", "--add-host", f"{socket.gethostname()}:127.0.0.1",
+        "--pull-never", "--format", "docker",
         "--volume", f"{place / 'packages'}:{baseline.CACHE}:ro",
         "--tag", f"{baseline.PREFIX}/{name}", str(context),
     ])  # fmt: skip

@@ -44,7 +44,9 @@ CHILD = """\
 FROM {prefix}/{parent}
 LABEL name={name}
 {steps}"""
-INSTALL = "apt-get install --yes --no-install-recommends {packages} && apt-get clean"
+INSTALL = """\
+echo "127.0.0.1 $(hostname)" >>/etc/hosts \\
+ && apt-get install --yes --no-install-recommends {packages} && apt-get clean"""
 
 
 @dataclass(frozen=True, slots=True)
