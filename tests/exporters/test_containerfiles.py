@@ -21,8 +21,8 @@ from tests.plan.sets import BASE, every_kind, image, image_set
 
 HERE = Path(__file__).parent
 WORDS = {
-    "ADD", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "RUN", "STOPSIGNAL",
-    "USER", "VOLUME", "WORKDIR",
+    "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "RUN",
+    "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
 }  # fmt: skip
 
 
@@ -88,7 +88,8 @@ def test_a_child_of_an_image_with_a_user_works_as_root_and_ends_as_that_user(tmp
     own = image("own", "parent", config=OciConfig(user="root"))
     texts = FORMATS["containerfiles"].export(subject(image_set(tmp_path, [parent, child, own]))).texts
     said = {name: instructions(texts[f"images/{name}/Containerfile"]) for name in ("parent", "child", "own")}
-    assert said["child"][1:] == ["USER root", "RUN true", "USER nova:kolla"]
+    epoch = "ARG SOURCE_DATE_EPOCH=1517443200"
+    assert said["child"][1:] == ["USER root", epoch, "RUN true", "USER nova:kolla"]
     assert said["own"][1:] == ["USER root", "USER root"]
     assert said["parent"][1:] == ["USER nova:kolla"]
 

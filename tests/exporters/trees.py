@@ -51,6 +51,15 @@ def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
+def without_given_path(config: dict[str, Any], beside: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration without the PATH that a builder gives to an image that has none: the other one."""
+    settings = config["config"]
+    if any(value.startswith("PATH=") for value in beside["config"].get("Env", ())):
+        return config
+    env = [value for value in settings.get("Env", ()) if not value.startswith("PATH=/usr/local/sbin:")]
+    return {**config, "config": {**settings, "Env": env}}
+
+
 def leavings(tree: Mapping[str, Entry], beside: Mapping[str, Entry]) -> set[str]:
     """Paths that are only there because a builder mounted something: empty, and not in the other tree."""
     return {

@@ -58,9 +58,14 @@ def _health_check(check: HealthCheck) -> str:
     kind, *rest = check.command
     if kind == "NONE":
         return "HEALTHCHECK NONE"
-    times = (("interval", check.interval), ("timeout", check.timeout), ("start-period", check.start_period))
+    # What is not said is what a plan writes down, which is what every runtime takes.
+    times = (
+        ("interval", check.interval or 30),
+        ("timeout", check.timeout or 30),
+        ("start-period", check.start_period),
+    )
     options = [f"--{name}={seconds:g}s" for name, seconds in times if seconds]
-    options += [f"--retries={check.retries}"] if check.retries else []
+    options.append(f"--retries={check.retries or 3}")
     if kind == "CMD-SHELL" and _is_one_line(rest[0]):
         return " ".join(["HEALTHCHECK", *options, "CMD", rest[0]])
     argv = ["/bin/sh", "-c", rest[0]] if kind == "CMD-SHELL" else rest
@@ -73,7 +78,7 @@ def _is_one_line(text: str) -> bool:
 
 
 def _line_breaks(image: Image) -> Iterator[Diagnostic]:
-    for field in ("env", "labels"):
+    for field in ("env", "labels", "annotations"):
         for name, value in sorted(getattr(image.config, field).items()):
             if "\n" in value:
                 spot = image.spots.get(f"{field}.{name}", image.spot)
