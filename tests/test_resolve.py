@@ -574,7 +574,8 @@ def test_gems_and_their_constraints(resolved: Resolved, gem: str, fits: bool) ->
 def test_a_tested_service_need_not_speak_http(app: App) -> None:
     test = app("test: {service: {port: 3306}}\n").test
     assert test.service is not None
-    assert [port.number for port in test.service.ports] == [3306] and not test.service.requests
+    assert [port.number for port in test.service.ports] == [3306]
+    assert not test.service.requests
 
 
 def test_profiles(resolved: Resolved) -> None:

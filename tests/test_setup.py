@@ -17,8 +17,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 BASE_UTILITIES = "bash cmp cp dirname flock ldd mkdir mv rm sort tail".split()
-TO_BUILD = "buildah busybox catatonit createrepo_c crun dnf faketime fuse-overlayfs gpg newuidmap podman".split()
-TO_BUILD += "mmdebstrap rpm rpmbuild rpmsign skopeo".split()
+TO_BUILD = "buildah busybox catatonit createrepo_c crun dnf faketime fuse-overlayfs gpg".split()
+TO_BUILD += "mmdebstrap newuidmap podman rpm rpmbuild rpmsign skopeo".split()
 TO_TEST = "docker-registry git runc shellcheck".split()
 
 DEBIAN_PACKAGES = "buildah busybox-static catatonit createrepo-c dnf faketime fuse-overlayfs gnupg mmdebstrap"
