@@ -163,7 +163,7 @@ class Apt:
         for line in done.stderr.splitlines():
             match = re.match(r"[EW]: Failed to fetch (\S+) +(.*)", line)
             if match and match[1] in wanted:
-                found[match[1]] = discreet(match[2])
+                found[match[1]] = without_addresses(match[2])
         return found
 
     # ── ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -189,7 +189,7 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def discreet(text: str) -> str:
+def without_addresses(text: str) -> str:
     """What apt says, without where the host's mirrors and proxies are."""
     return ADDRESS.sub(lambda found: "" if found[0].startswith(" ") else "(an address of this host)", text)
 
@@ -227,7 +227,7 @@ def _words(said: str, complained: str) -> str:
             listing = False
     errors = [line[2:].strip() for line in complained.splitlines() if line.startswith("E:")]
     errors = [" ".join(line.split()) for line in errors if not line.startswith(AFTERWARDS)]
-    return discreet("; ".join(dict.fromkeys(problems or errors or complained.split("\n")[-2:])))
+    return without_addresses("; ".join(dict.fromkeys(problems or errors or complained.split("\n")[-2:])))
 
 
 def _open_to_all(folder: Path) -> bool:
