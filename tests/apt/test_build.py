@@ -199,6 +199,17 @@ def test_packages_are_removed(site: Site) -> None:
     assert "Package: mid" not in there["/var/lib/dpkg/status"].read_text()
 
 
+def test_files_of_a_package_that_is_not_installed_and_a_key(site: Site) -> None:
+    copy = "{copy: /usr/share/other/about, from: {package: other}, to: /told}"
+    site.world.recipe("side", f"from: base\nsteps:\n  - {copy}\n  - {{import-key: /told}}\n")
+    done = site.build("side")
+    assert done.returncode == 0, done.stdout
+    there = site.paths("side")
+    assert there["/told"].read_text() == "other 1.0-1\n"
+    assert there["/etc/apt/trusted.gpg.d/told"].read_text() == "other 1.0-1\n"
+    assert "Package: other" not in there["/var/lib/dpkg/status"].read_text()
+
+
 def test_an_account_of_the_set_that_a_package_wants_for_itself(site: Site) -> None:
     """`adduser --system` takes it for its own, whatever its number."""
     site.world.recipe("side", "from: base\npackages: [haunted]\n")
