@@ -68,6 +68,7 @@ echo "$LAST_SYSTEM_UID $*" >/usr/share/haunted/words
             scripts={"postinst": "chmod +x /usr/sbin/adduser; adduser --system ghost"},
         ),
         "huge": make_deb(place, "huge", files={"/usr/share/huge/all": "x" * 100_000_000}),
+        "stand-in": make_deb(place, "stand-in", provides="mail-of-some-kind"),
         "greedy": make_deb(place, "greedy", files={"/usr/share/mid/about": "mine"}),
     }
 

@@ -111,6 +111,12 @@ def test_copies_from_a_package(world: World) -> None:
     assert world.lock().payloads["other"].evr == "1.0-1"
 
 
+def test_a_name_that_a_package_stands_in_for(world: World) -> None:
+    world.source(*FIRST, "seed", "stand-in")
+    world.recipe("side", "from: base\npackages: [mail-of-some-kind]\n")
+    assert rows(world.lock())["side"] == ["stand-in 1.0-1"]
+
+
 # ── refused ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
