@@ -105,14 +105,20 @@ class _Play:
         shutil.rmtree(self._stage.scratch, ignore_errors=True)
         self._stage.scratch.mkdir(parents=True, mode=0o700)
         for name, text in self._scenario.files.items():
-            path = self._stage.scratch / "files" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(self._values.text(text), "utf-8")
-            path.chmod(0o644)
+            self._put(f"files/{name}", self._values.text(text))
         names = dict.fromkeys((self._scenario.name, *(item.name for item in self._scenario.containers)))
-        (self._stage.scratch / "hosts").write_text(f"127.0.0.1 localhost {' '.join(names)}\n", "utf-8")
+        self._put("hosts", f"127.0.0.1 localhost {' '.join(names)}\n")
         for name in self._scenario.volumes:
             (self._stage.scratch / "volumes" / name).mkdir(parents=True)
+
+    def _put(self, name: str, text: str) -> None:
+        """A file that every user of a container may read, whatever our umask."""
+        path = self._stage.scratch / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        path.chmod(0o644)
+        for folder in path.relative_to(self._stage.scratch).parents[:-1]:
+            (self._stage.scratch / folder).chmod(0o755)
 
     def _make_pod(self) -> None:
         words = ("pod", "create", "--name", self._pod, "--hostname", self._scenario.name, "--network", "none")
@@ -156,19 +162,19 @@ class _Play:
         common = self._options(item)
         image = self._stage.ids[item.image]
         for number, command in enumerate(item.first):
+            self._stop_if_over()
             name = self._podman.name("scenario", self._scenario.name, item.name, "first", str(number))
             filled = self._filled(command)
             said = run_once(self._podman, name, common, filled, image)
             self._notes[item.name] = self._notes.get(item.name, "") + f"$ {command.words}\n{said.all}\n"
             self._add(f"{item.name}: {command.words}", said.seconds, mistakes_of(filled, said), said.all)
+        self._stop_if_over()
         began = time.monotonic()
         name = self._podman.name("scenario", self._scenario.name, item.name)
-        entry = (
-            ()
-            if item.entrypoint is None
-            else ("--entrypoint", json.dumps(self._values.texts(item.entrypoint)))
-        )
-        words = (*common, *_health_words(item), *entry, image, *self._values.texts(item.cmd or ()))
+        words = [*common, *_health_words(item)]
+        if item.entrypoint is not None:
+            words += ["--entrypoint", json.dumps(self._values.texts(item.entrypoint))]
+        words += [image, *self._values.texts(item.cmd or ())]
         try:
             running = start(self._podman, name, words)
         except NotStarted as problem:
@@ -177,6 +183,7 @@ class _Play:
         self._running[item.name] = running
         self._wait_until_healthy(item, running, began)
         for command in item.then:
+            self._stop_if_over()
             filled = self._filled(command)
             said = running.run(filled)
             self._add(f"{item.name}: {command.words}", said.seconds, mistakes_of(filled, said), said.all)
@@ -205,10 +212,13 @@ class _Play:
             if took > item.within:
                 mistakes = list(of_health(health, f"the container {item.name}", item.within, at))
                 self._add(f"{item.name} is ready", took, mistakes, running.log())
-            if self._over.is_set():
-                raise _Failed
+            self._stop_if_over()
             self._watch_clock()
             self._podman.pause(POLL)
+
+    def _stop_if_over(self) -> None:
+        if self._over.is_set():
+            raise _Failed
 
     def _refuse_dead(self, running: Mapping[str, Running]) -> None:
         for name, container in running.items():

@@ -293,6 +293,7 @@ def test_a_host_without_podman_says_so_before_anything_is_built(bench: Bench, tm
 
 OWN_WAYS = """\
 scenario: ways
+files: {a/b/c: hello}
 containers:
   listed:
     image: base
@@ -305,10 +306,11 @@ containers:
   spoken:
     image: base
     after: listed
+    mounts: {/srv/a: a}
     cmd: [sh, -c, "busybox sleep 3; touch /srv/ready; exec busybox sleep 1000"]
     healthcheck: test -e /srv/ready
 steps:
-  - {in: spoken, run: cat /srv/ready}
+  - {in: spoken, run: cat /srv/ready /srv/a/b/c, output: hello}
 """
 
 
@@ -318,7 +320,11 @@ def test_a_container_has_its_own_ways(bench: Bench) -> None:
     recipe = "image: base\nfrom: site\naccounts: {web: {uid: 1000}}\nuser: web\n"
     healthcheck = "healthcheck: 'false'\nsteps: [{mkdir: /srv, owner: web}]\n"
     bench.write({"images/base.yaml": recipe + healthcheck, "scenarios/ways.yaml": OWN_WAYS})
-    tried = bench.test()
+    before = os.umask(0o077)
+    try:
+        tried = bench.test()
+    finally:
+        os.umask(before)
     assert tried.returncode == 0, tried.stderr
 
 
