@@ -206,6 +206,33 @@ def export_image(reference: str, layout: Path, compression: str) -> None:
     _output("skopeo", *options, reference, f"oci:{layout}")
 
 
+def copy_image_to(reference: str, name: str) -> None:
+    """Copy an image; both names are skopeo's. Layers that are there already are not copied.
+
+    Raises:
+        ToolFailed: it cannot be read, or not be written.
+    """
+    _output("skopeo", "--insecure-policy", "copy", "--quiet", reference, name)
+
+
+def name_image(options: str, identity: str, names: Iterable[str]) -> None:
+    """Give an image of the store that these options of buildah choose more names.
+
+    Raises:
+        ToolFailed: it cannot be.
+    """
+    _output("buildah", *shlex.split(options), "tag", identity, *names)
+
+
+def remove_names(options: str, names: Iterable[str]) -> None:
+    """Take names away from images of a store; an image that has no other one goes with it.
+
+    Raises:
+        ToolFailed: it cannot be.
+    """
+    _output("buildah", *shlex.split(options), "rmi", *names)
+
+
 def image_ids(options: str) -> dict[str, str]:
     """The id of every image of the store that these options choose, by name; of one without, by its id.
 

@@ -161,3 +161,52 @@ def _tell(outcome: Outcome) -> None:
         say(f"{outcome.destination}: not published" + (f"; sent: {words}" if words else ""))
     else:
         say(f"{outcome.destination}: " + (f"published: {words}" if words else "had all of it already"))
+
+
+@click.command()
+@takes_published
+@click.option(
+    "--at", "text", metavar="DEST", required=True, help="Where it was published, as `publish --to` had it."
+)
+@click.option(
+    "--downloads", metavar="N", type=click.IntRange(min=1), default=4, show_default=True,
+    help="Downloads at once.",
+)  # fmt: skip
+def verify(
+    directory: Path, text: str, authfile: Path | None, certificates: Path | None, downloads: int
+) -> None:
+    """Prove that a set is at a destination as it was published: read all of it back.
+
+    Every tag must lead to the digest that was recorded when it was published, and every blob be there and
+    hash to its digest. What is wrong is data: image, reference, what is the matter; then the status is 1.
+    """
+    from buildsys.cli.output import put_table
+    from buildsys.publishing.destinations import destination
+    from buildsys.publishing.http import Patience
+    from buildsys.publishing.refusals import Problem
+    from buildsys.publishing.verify import verify as verify_set
+    from buildsys.publishing.work import Wish
+    from buildsys.tools import ToolFailed
+
+    place = destination(text)
+    wish = Wish(
+        uploads=downloads, authfile=authfile, certificates=certificates, patience=Patience.of_environment()
+    )
+    if place.transport == "containers-storage":
+        enter_user_namespace()
+    try:
+        report = verify_set(directory, place, wish)
+    except ToolFailed as failed:
+        raise Ended(FAILED, str(failed)) from failed
+    except Problem as problem:
+        say(problem.diagnostic.text())
+        raise Ended(FAILED) from problem
+    put_table(
+        ("IMAGE", "REFERENCE", "WRONG"),
+        [(item.image, item.reference, item.message) for item in report.findings],
+    )
+    looked = f"{report.images} images, {report.tags} tags, {report.blobs} blobs"
+    if report.findings:
+        say(f"{place}: {looked}: {len(report.findings)} wrong")
+        raise Ended(FAILED)
+    say(f"{place}: {looked}: as they were published")

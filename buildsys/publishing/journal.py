@@ -22,7 +22,7 @@ class Entry:
     form: str
     repository: str
     digest: str
-    """Of its manifest; of its configuration in a container store."""
+    """Of its manifest; in a container store, and in docker's archives, of its configuration."""
     tag: str
     """Its own; it has the tags of the journal beside it."""
 

@@ -10,12 +10,16 @@ from buildsys import tools
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.executors.proof import promoted
 from buildsys.executors.turn import images_stay, turn
+from buildsys.publishing.archives import write_archives
 from buildsys.publishing.destinations import Destination, Transport
 from buildsys.publishing.journal import journal
+from buildsys.publishing.layouts import write_layout
 from buildsys.publishing.pushing import push
 from buildsys.publishing.refusals import Problem
 from buildsys.publishing.shelf import Shelf
+from buildsys.publishing.stores import fill_store
 from buildsys.publishing.subject import TAG, Subject, subject
+from buildsys.publishing.trees import write_tree
 from buildsys.publishing.work import Outcome, Publisher, Wish, Work
 
 PROMOTED = "promoted"
@@ -23,7 +27,14 @@ PROMOTED = "promoted"
 PLAIN = ("docker", "dir", "docker-archive", "containers-storage")
 """Transports that keep the set's own format, or are docker's."""
 
-PUBLISHERS: dict[Transport, Publisher] = {"docker": push}
+PUBLISHERS: dict[Transport, Publisher] = {
+    "docker": push,
+    "oci": write_layout,
+    "oci-archive": write_archives,
+    "docker-archive": write_archives,
+    "dir": write_tree,
+    "containers-storage": fill_store,
+}
 
 
 def publish(

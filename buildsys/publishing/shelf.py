@@ -67,7 +67,7 @@ class Shelf:
         Raises:
             Problem: the store does not give it (`unreadable-image`).
         """
-        stored = self._stored(identity)
+        stored = self.config(identity)
         ids = layer_ids(stored)
         self._export(identity, ids, form.compression, lambda key: key not in self._known)
         with self._change:
@@ -86,7 +86,7 @@ class Shelf:
         if not path.exists():
             self._export(
                 packed.id,
-                layer_ids(self._stored(packed.id)),
+                layer_ids(self.config(packed.id)),
                 compression,
                 lambda key: key == _key(layer, compression),
             )
@@ -107,7 +107,12 @@ class Shelf:
         """Let go of all layers; what they are known by stays."""
         shutil.rmtree(self.directory / "blobs", ignore_errors=True)
 
-    def _stored(self, identity: str) -> bytes:
+    def config(self, identity: str) -> bytes:
+        """The configuration of an image, byte by byte as the store has it: its id is its digest.
+
+        Raises:
+            Problem: the store does not give it (`unreadable-image`).
+        """
         path = self.directory / "configs" / identity
         with suppress(OSError):
             data = path.read_bytes()

@@ -1,0 +1,103 @@
+"""Publish to archives: one an image, docker's or OCI's, in one directory; SHA256SUMS of all of them, last."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+from buildsys.publishing.files import claim, hashed, packed, put_text
+from buildsys.publishing.layouts import LAYOUT, entries, index
+from buildsys.publishing.manifests import Form
+from buildsys.publishing.shelf import Packed
+from buildsys.publishing.subject import Item
+from buildsys.publishing.work import Work
+
+SUMS = "SHA256SUMS"
+
+
+def write_archives(work: Work) -> None:
+    """Bring a directory of archives up to date."""
+    directory = claim(work)
+    docker = work.outcome.destination.transport == "docker-archive"
+    form = Form("docker" if docker else "oci", work.wish.compression, work.wish.labels)
+    images = packed(work, form)
+    sums = _sums(directory)
+    same_tags = work.journal.tags == work.wish.tags
+    made = []
+    for item, image in images:
+        name = f"{item.name}.tar"
+        # What docker loads is known by its configuration alone.
+        digest = image.manifest.blobs()[0].digest if docker else image.manifest.digest
+        entry = work.entry(item, form, item.repository, digest)
+        if not (
+            same_tags and work.journal.published.get(item.name) == entry and _is_whole(directory, name, sums)
+        ):
+            part = directory / f".part.{name}"
+            with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as archive:
+                (_docker if docker else _oci)(archive, work, item, image, form)
+            sums[name] = hashed(part)
+            made.append(name)
+        work.journal.note(item.name, entry)
+    for name in made:
+        (directory / f".part.{name}").replace(directory / name)
+    wanted = sorted(f"{item.name}.tar" for item, _ in images)
+    for gone in sums.keys() - set(wanted):
+        (directory / gone).unlink(missing_ok=True)
+    put_text(directory / SUMS, "".join(f"{sums[name]}  {name}\n" for name in wanted))
+    work.outcome.images = len(made)
+    work.journal.finish(work.subject.names, work.wish.tags)
+
+
+def _sums(directory: Path) -> dict[str, str]:
+    file = directory / SUMS
+    rows = (line.split("  ", 1) for line in file.read_text("utf-8").splitlines()) if file.is_file() else ()
+    return {name: value for value, name in rows if "/" not in name}
+
+
+def _is_whole(directory: Path, name: str, sums: dict[str, str]) -> bool:
+    return name in sums and (directory / name).is_file() and hashed(directory / name) == sums[name]
+
+
+def _oci(archive: tarfile.TarFile, work: Work, item: Item, image: Packed, form: Form) -> None:
+    _add(archive, "oci-layout", LAYOUT.encode())
+    _add(archive, "index.json", index(entries(item, image, work.tags(item))).encode())
+    put = set()
+    for layer, blob in image.layers:
+        if blob.digest not in put:
+            put.add(blob.digest)
+            _add(archive, _blob(blob.digest), work.shelf.file(image, layer, blob, form.compression))
+    _add(archive, _blob(image.manifest.blobs()[0].digest), image.config)
+    _add(archive, _blob(image.manifest.digest), image.manifest.bytes)
+
+
+def _docker(archive: tarfile.TarFile, work: Work, item: Item, image: Packed, form: Form) -> None:
+    config = f"{image.manifest.blobs()[0].digest.removeprefix('sha256:')}.json"
+    # Layers stay packed: all that load such archives unpack them as they read.
+    layers = [f"{blob.digest.removeprefix('sha256:')}.tar" for _, blob in image.layers]
+    names = [f"{item.repository}:{tag}" for tag in work.tags(item)]
+    for name, (layer, blob) in dict(zip(layers, image.layers, strict=True)).items():
+        _add(archive, name, work.shelf.file(image, layer, blob, form.compression))
+    _add(archive, config, image.config)
+    _add(
+        archive,
+        "manifest.json",
+        json.dumps([{"Config": config, "RepoTags": names, "Layers": layers}]).encode(),
+    )
+
+
+def _blob(digest: str) -> str:
+    return f"blobs/sha256/{digest.removeprefix('sha256:')}"
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes | Path) -> None:
+    """A file of an archive, the same whenever and by whomever it is written."""
+    info = tarfile.TarInfo(name)
+    if isinstance(content, bytes):
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+        return
+    info.size = content.stat().st_size
+    with content.open("rb") as file:
+        archive.addfile(info, file)

@@ -1,0 +1,95 @@
+"""What destinations on this file system share: whose a directory is, files in it, the images to go there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from buildsys.publishing.manifests import Blob, Form
+from buildsys.publishing.refusals import Problem
+from buildsys.publishing.shelf import Packed
+from buildsys.publishing.subject import Item
+from buildsys.publishing.work import Work
+
+MARK = ".buildsys-publish"
+"""Says that a directory is ours to rewrite, of which kind it is, and for which set."""
+
+
+def claim(work: Work) -> Path:
+    """Make sure the destination's directory is one of ours, or becomes one.
+
+    Raises:
+        Problem: it holds something else, or another set (`foreign-directory`).
+    """
+    directory = work.outcome.destination.directory
+    mine = f"{work.outcome.destination.transport} {work.subject.set}\n"
+    mark = directory / MARK
+    if mark.is_file():
+        if mark.read_text("utf-8") != mine:
+            kind, _, name = mark.read_text("utf-8").strip().partition(" ")
+            message = f"{directory} holds {name}, published as {kind}: nothing was written"
+            raise Problem("foreign-directory", message, "name another directory")
+    elif directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        message = f"{directory} is not empty, and nothing of ours: nothing was written"
+        raise Problem("foreign-directory", message, "name a directory that is empty or missing")
+    else:
+        directory.mkdir(parents=True, exist_ok=True)
+        mark.write_text(mine, "utf-8")
+    for left in directory.glob(".part.*"):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+    return directory
+
+
+def packed(work: Work, form: Form) -> list[tuple[Item, Packed]]:
+    """All images in that form, parents first; images that lose a health check by it are named."""
+    with ThreadPoolExecutor(work.wish.uploads) as pool:
+        images = list(pool.map(lambda item: work.shelf.packed(item.id, form), work.subject.items))
+    found = list(zip(work.subject.items, images, strict=True))
+    work.announce(found, "OCI's format")
+    return found
+
+
+def put_blob(path: Path, blob: Blob, content: bytes | Path) -> bool:
+    """Put a blob in its place, unless a file of its size is there; whether it was put."""
+    if path.is_file() and path.stat().st_size == blob.size:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".part.{path.name}")
+    aside.unlink(missing_ok=True)
+    if isinstance(content, bytes):
+        aside.write_bytes(content)
+    else:
+        link(content, aside)
+    aside.replace(path)
+    return True
+
+
+def link(source: Path, path: Path) -> None:
+    """The same file under another name; a copy where that cannot be."""
+    try:
+        os.link(source, path)
+    except OSError:
+        shutil.copyfile(source, path)
+
+
+def put_text(path: Path, text: str | bytes) -> bool:
+    """Write a file whole, by rename, unless it says that already; whether it was written."""
+    data = text.encode() if isinstance(text, str) else text
+    if path.is_file() and path.read_bytes() == data:
+        return False
+    aside = path.with_name(f".part.{path.name}")
+    aside.write_bytes(data)
+    aside.replace(path)
+    return True
+
+
+def hashed(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,76 @@
+"""Publish to an OCI layout: one for the set, whose images share blobs. Its index names them, last."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from buildsys.publishing.files import claim, packed, put_blob, put_text
+from buildsys.publishing.manifests import OCI_INDEX, Blob, Form
+from buildsys.publishing.shelf import Packed
+from buildsys.publishing.subject import Item
+from buildsys.publishing.work import Work
+
+NAME = "org.opencontainers.image.ref.name"
+LAYOUT = '{"imageLayoutVersion": "1.0.0"}'
+
+
+def write_layout(work: Work) -> None:
+    """Bring an OCI layout up to date."""
+    directory = claim(work)
+    form = Form("oci", work.wish.compression, work.wish.labels)
+    images = packed(work, form)
+    blobs = directory / "blobs/sha256"
+    wanted = set()
+    for item, image in images:
+        known = work.outcome.blobs
+        for layer, blob in image.layers:
+            path = _path(blobs, blob)
+            wanted.add(path)
+            if not _is_there(path, blob):
+                content = work.shelf.file(image, layer, blob, form.compression)
+                work.outcome.blobs += put_blob(path, blob, content)
+        manifest = Blob(image.manifest.digest, len(image.manifest.bytes))
+        for blob, data in ((image.manifest.blobs()[0], image.config), (manifest, image.manifest.bytes)):
+            path = _path(blobs, blob)
+            wanted.add(path)
+            work.outcome.blobs += put_blob(path, blob, data)
+        work.outcome.images += work.outcome.blobs > known
+        work.journal.note(item.name, work.entry(item, form, item.repository, image.manifest.digest))
+    put_text(directory / "oci-layout", LAYOUT)
+    rows = [row for item, image in images for row in entries(item, image, work.tags(item))]
+    if put_text(directory / "index.json", index(rows)):
+        work.outcome.tags = len(rows)
+    # What no image of the index needs any more; who reads the old index has read it.
+    for path in blobs.iterdir():
+        if path not in wanted:
+            path.unlink()
+    work.journal.finish(work.subject.names, work.wish.tags)
+
+
+def entries(item: Item, image: Packed, tags: tuple[str, ...]) -> list[dict[str, object]]:
+    """An image's rows of an index: one for each of its tags."""
+    manifest = image.manifest
+    return [
+        {
+            "mediaType": manifest.type,
+            "digest": manifest.digest,
+            "size": len(manifest.bytes),
+            "annotations": {NAME: f"{item.repository}:{tag}"},
+        }
+        for tag in tags
+    ]
+
+
+def index(rows: list[dict[str, object]]) -> str:
+    """The index of a layout, a line an image."""
+    lines = ",\n".join(f"  {json.dumps(row)}" for row in rows)
+    return f'{{"schemaVersion": 2, "mediaType": "{OCI_INDEX}", "manifests": [\n{lines}\n]}}\n'
+
+
+def _path(blobs: Path, blob: Blob) -> Path:
+    return blobs / blob.digest.removeprefix("sha256:")
+
+
+def _is_there(path: Path, blob: Blob) -> bool:
+    return path.is_file() and path.stat().st_size == blob.size

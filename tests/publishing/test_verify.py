@@ -1,0 +1,108 @@
+"""`verify` reads everything back, and tells what was changed behind its back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.publishing.conftest import Bench, Running, only
+from tests.stores import store
+
+pytestmark = pytest.mark.real
+
+
+def digest_of(bench: Bench, image: str) -> str:
+    """What was recorded of an image."""
+    (file,) = (bench.plan / "state/publish").glob("*.json")
+    found: str = json.loads(file.read_text())["published"][image]["digest"]
+    return found
+
+
+def test_a_registry_is_as_it_was_published_until_somebody_changes_it(bench: Bench, registry: Running) -> None:
+    only(bench.publish(registry.destination, tags=("2020",)))
+    done = bench.run("verify", "--at", registry.destination)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"{registry.destination}: 5 images, 10 tags, 11 blobs: as they were published\n"
+
+    # A layer that rots on the registry's disk: large, and only `two` has it.
+    data = registry.place / "data/docker/registry/v2"
+    large = max((data / "blobs").rglob("data"), key=lambda path: path.stat().st_size)
+    kept = large.read_bytes()
+    large.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    done = bench.run("verify", "--at", registry.destination)
+    assert done.returncode == 1
+    (row,) = done.stdout.splitlines()
+    image, reference, wrong = row.split("\t")
+    assert (image, reference) == ("two", "tests/t-two")
+    assert wrong.startswith(f"sha256:{large.parent.name} is sha256:")
+    assert done.stderr == f"{registry.destination}: 5 images, 10 tags, 11 blobs: 1 wrong\n"
+    large.write_bytes(kept)
+
+    # A tag that somebody else moved, a tag that is gone.
+    tags = data / "repositories/tests"
+    (tags / "t-one/_manifests/tags/1/current/link").write_text(digest_of(bench, "two"))
+    (tags / "t-two/_manifests/tags/2020/current/link").unlink()
+    done = bench.run("verify", "--at", registry.destination)
+    assert done.returncode == 1
+    assert [row.split("\t")[:2] for row in done.stdout.splitlines()] == [
+        ["one", "tests/t-one:1"],
+        ["two", "tests/t-two:2020"],
+    ]
+    assert "there is no such tag" in done.stdout
+
+
+def turn_a_byte(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["oci", "dir", "oci-archive", "docker-archive"])
+def test_files_are_as_they_were_published_until_somebody_changes_them(
+    bench: Bench, tmp_path: Path, kind: str
+) -> None:
+    place = f"{kind}:{tmp_path}/out"
+    only(bench.publish(place))
+    done = bench.run("verify", "--at", place)
+    assert (done.returncode, done.stdout) == (0, "")
+    large = [
+        path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.stat().st_size > 2 << 20
+    ]
+    file = next(path for path in large if not path.is_symlink())
+    kept = file.read_bytes()
+    for change in (turn_a_byte, Path.unlink):
+        change(file)
+        done = bench.run("verify", "--at", place)
+        assert done.returncode == 1
+        assert done.stdout.startswith("two\t")
+        file.write_bytes(kept)
+    assert bench.run("verify", "--at", place).returncode == 0
+
+
+def test_a_store_is_as_it_was_published_until_somebody_changes_it(bench: Bench) -> None:
+    with TemporaryDirectory(dir="/var/tmp", prefix="bs-") as short, store(Path(short)) as other:
+        place = f"containers-storage:[overlay@{other.root}+{other.runroot}]"
+        only(bench.publish(place))
+        done = bench.run("verify", "--at", place)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        other.buildah("tag", "localhost/tests/t-one:1", "localhost/tests/t-two:1")
+        other.buildah("rmi", "localhost/tests/t-other:1")
+        done = bench.run("verify", "--at", place)
+        assert done.returncode == 1
+        ids = {name: (bench.plan / f"state/{name}.id").read_text().strip() for name in ("one", "two")}
+        assert sorted(done.stdout.splitlines(), reverse=True) == [
+            f"two\tlocalhost/tests/t-two:1\tleads to sha256:{ids['one']}, not sha256:{ids['two']}",
+            "other\tlocalhost/tests/t-other:1\tthere is no such tag",
+        ]
+
+
+def test_what_was_never_published_cannot_be_verified(bench: Bench, tmp_path: Path) -> None:
+    done = bench.run("verify", "--at", f"oci:{tmp_path}/none")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: plan was not published to oci:{tmp_path}/none, as far as its plan knows [not-published]\n"
+        f"  hint: `buildsys publish plan --to oci:{tmp_path}/none` publishes it\n"
+    )
