@@ -69,6 +69,22 @@ echo "$LAST_SYSTEM_UID $*" >/usr/share/haunted/words
         ),
         "huge": make_deb(place, "huge", files={"/usr/share/huge/all": "x" * 100_000_000}),
         "stand-in": make_deb(place, "stand-in", provides="mail-of-some-kind"),
+        "python": make_deb(
+            place,
+            "python",
+            files={"/usr/bin/py3compile": '#!/bin/sh\necho "$*" >>/usr/share/calls\n'},
+            scripts={"postinst": "chmod +x /usr/bin/py3compile"},
+        ),
+        **{
+            name: make_deb(
+                place,
+                name,
+                pre_depends="python",
+                files={f"/usr/lib/python3/dist-packages/{name}.py": "", f"/usr/share/{name}/private.py": ""},
+                scripts={"postinst": f"py3compile -p {name}\npy3compile -p {name} /usr/share/{name}"},
+            )
+            for name in ("snake", "worm")
+        },
         "greedy": make_deb(place, "greedy", files={"/usr/share/mid/about": "mine"}),
     }
 

@@ -15,7 +15,7 @@ from tests.sites.packages import run
 ARCH = subprocess.run(
     ["dpkg", "--print-architecture"], text=True, capture_output=True, check=True
 ).stdout.strip()
-PROGRAMS = "dash dpkg dpkg-deb dpkg-query dpkg-split tar".split()
+PROGRAMS = "dash dpkg dpkg-deb dpkg-query dpkg-split tar xargs".split()
 """Programs of the host that a root needs for dpkg to work in it; busybox is all the others."""
 
 

@@ -210,6 +210,19 @@ def test_files_of_a_package_that_is_not_installed_and_a_key(site: Site) -> None:
     assert "Package: other" not in there["/var/lib/dpkg/status"].read_text()
 
 
+def test_modules_are_compiled_all_at_once(site: Site) -> None:
+    site.world.source("ground", "plain", "libmid", "mid", "leaf", "seed", "other", "python", "snake", "worm")
+    site.world.recipe("side", "from: base\npackages: [snake, worm]\n")
+    done = site.build("side")
+    assert done.returncode == 0, done.stdout + site.log("side")
+    modules = " ".join(f"/usr/lib/python3/dist-packages/{name}.py" for name in ("snake", "worm"))
+    assert site.paths("side")["/usr/share/calls"].read_text().splitlines() == [
+        "-p snake /usr/share/snake",
+        "-p worm /usr/share/worm",
+        modules,
+    ]
+
+
 def test_an_account_of_the_set_that_a_package_wants_for_itself(site: Site) -> None:
     """`adduser --system` takes it for its own, whatever its number."""
     site.world.recipe("side", "from: base\npackages: [haunted]\n")
