@@ -18,7 +18,7 @@ from buildsys.cli.output import put_table
 from buildsys.exporters import FORMATS, Format
 
 if TYPE_CHECKING:
-    from buildsys.exporters.subject import Data, Subject
+    from buildsys.exporters.subject import Data, Naming, Subject
     from buildsys.image import ImageSet
 
 
@@ -107,6 +107,7 @@ def takes_options(verb: Verb) -> Verb:
     help="Where to write: an empty directory, or an earlier export.",
 )  # fmt: skip
 @takes_naming
+@click.option("--at", metavar="DEST", help="As it was published there last: references with digests.")
 @click.option(
     "--digests", metavar="FILE", type=click.Path(path_type=Path),
     help="Digests as JSON, by image: references are pinned.",
@@ -124,7 +125,8 @@ def export(
     choice: Choice,
     selection: Selection,
     directory: Path,
-    naming: Any,
+    naming: Naming,
+    at: str | None,
     digests: Path | None,
     options: dict[str, Any],
     locking: Locking,
@@ -151,11 +153,14 @@ def export(
     # Who takes images by their names need not take what they were made from.
     names = replace(selection, parents=kind.tree).names(image_set)
     since = options.get("since")
+    known: dict[str, str] = {}
+    if at is not None:
+        naming, known = _published(at, naming, build_directory / choice.name)
     subject = Subject(
         set=image_set,
         names=names,
         naming=naming,
-        digests=read_digests(digests, image_set) if digests else {},
+        digests=known | (read_digests(digests, image_set) if digests else {}),
         data=_data(choice, form) if kind.data else Data(""),
         previous=read_images(since) if since else None,
         options=options,
@@ -178,6 +183,19 @@ def _require_own(form: str, kind: Format, options: dict[str, Any]) -> None:
         if name not in kind.options:
             whose = ", ".join(other for other, item in FORMATS.items() if name in item.options)
             raise Ended(REFUSED, f"--{name.replace('_', '-')} is an option of {whose}, not of {form}")
+
+
+def _published(text: str, naming: Naming, plan: Path) -> tuple[Naming, dict[str, str]]:
+    """Names and digests of what a plan's images were published as."""
+    from buildsys.publishing.destinations import destination
+    from buildsys.publishing.journal import digests
+
+    place = destination(text)
+    found = digests(plan, str(place)) if place.transport == "docker" else {}
+    if not found:
+        raise Ended(REFUSED, f"{plan}: nothing was published to the registry {place}")
+    namespace = place.namespace if naming.namespace is None and place.namespace else naming.namespace
+    return replace(naming, registry=naming.registry or place.host, namespace=namespace), found
 
 
 def _data(choice: Choice, form: str) -> Data:

@@ -7,9 +7,11 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from dockerfile_parse import DockerfileParser  # type: ignore[import-untyped]
 
 from buildsys.diagnostics import Refused, Spot
 from buildsys.exporters import FORMATS
@@ -71,6 +73,25 @@ def test_each_line_is_an_instruction_and_each_run_is_shell(tmp_path: Path) -> No
                 assert all(isinstance(item, str) for item in json.loads(rest))
             elif word == "RUN":
                 subprocess.run(["sh", "-n"], input=rest, text=True, check=True)
+
+
+def test_another_reader_sees_the_same_image(tmp_path: Path) -> None:
+    made = data_set(tmp_path)
+    texts = FORMATS["containerfiles"].export(subject(made)).texts
+    stream = BytesIO(texts["images/every/Containerfile"].encode())
+    parser = DockerfileParser(fileobj=stream, env_replace=False)
+    assert parser.parent_images == ["localhost/tests/t-base:1"]
+    config = made.images["every"].config
+    assert {name: value.replace("\\$", "$") for name, value in parser.labels.items()} == config.labels
+    assert parser.envs == config.env
+    words = [item["instruction"] for item in parser.structure if item["instruction"] != "COMMENT"]
+    assert words[:3] == ["FROM", "USER", "ARG"]
+    assert set(words) <= WORDS
+    values = {item["instruction"]: item["value"] for item in parser.structure}
+    assert json.loads(values["ENTRYPOINT"]) == list(config.entrypoint or ())
+    assert json.loads(values["CMD"]) == ["kolla_start", "a b"]
+    assert values["USER"] == "nova"
+    assert values["STOPSIGNAL"] == "SIGTERM"
 
 
 def test_order_names_parents_before_children(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from buildsys import cli
 from buildsys.exporters import FORMATS
+from buildsys.publishing.journal import Entry, journal
 
 WriteSet = Callable[[Mapping[str, str]], Path]
 DIGEST = "sha256:" + "d" * 64
@@ -62,6 +63,22 @@ def test_digests_and_an_earlier_list_are_read_from_files(demo: str) -> None:
         run("release-notes", demo, "-o", "n", "--digests", "digests.json", "--since", "list/images.json") == 0
     )
     assert "* **app**: another digest\n" in Path("n/RELEASE-NOTES.md").read_text()
+
+
+def test_what_was_published_is_pinned_as_it_is_called_there(
+    demo: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = "docker://192.0.2.1:8787/mine"
+    assert run("images", demo, "-o", "list", "--at", there) == 2
+    said = f"error: build/demo: nothing was published to the registry {there}\n"
+    assert capsys.readouterr().err == said
+    known = journal(Path("build/demo"), there)
+    known.note("app", Entry("1", "docker", "mine/app", DIGEST, "latest"))
+    known.finish(("app",), ())
+    assert run("images", demo, "-o", "list", "--at", there) == 0
+    assert Path("list/images.txt").read_text().splitlines() == [
+        "192.0.2.1:8787/mine/base:latest", f"192.0.2.1:8787/mine/app@{DIGEST}",
+    ]  # fmt: skip
 
 
 def test_an_option_of_another_format_is_refused(demo: str, capsys: pytest.CaptureFixture[str]) -> None:
