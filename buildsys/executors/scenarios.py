@@ -24,7 +24,8 @@ from buildsys.executors.containers import (
     start,
 )
 from buildsys.executors.expected import Container, Run, Scenario, Step
-from buildsys.executors.podman import Interrupted, Podman, environment_words
+from buildsys.executors.podman import Interrupted, Podman
+from buildsys.executors.pods import Pod, health_words
 from buildsys.executors.values import Values
 from buildsys.executors.verdicts import of_health, seconds
 
@@ -66,7 +67,7 @@ class _Play:
         self._podman = stage.podman
         self._stage = stage
         self._values = Values(scenario.secrets)
-        self._pod = stage.podman.name("scenario", scenario.name)
+        self._pod = Pod(scenario, stage.podman, self._values, stage.scratch)
         self._deadline = time.monotonic() + scenario.timeout
         self._items = {item.name: item for item in scenario.containers}
         self._ready = {item.name: threading.Event() for item in scenario.containers}
@@ -83,7 +84,6 @@ class _Play:
         """What came of everything that was tried."""
         shutil.rmtree(self._stage.logs, ignore_errors=True)
         try:
-            self._lay_out()
             self._make_pod()
             self._start_all()
             if not self._over.is_set():
@@ -94,39 +94,14 @@ class _Play:
             if any(case.mistakes for case in self._cases):
                 with contextlib.suppress(Interrupted):
                     self._keep_logs()
-            self._podman.remove(pods=[self._pod])
-            shutil.rmtree(self._stage.scratch, ignore_errors=True)
+            self._pod.remove()
         return [self._values.masked_case(case) for case in self._cases]
 
-    # ── the ground ──────────────────────────────────────────────────────────────────────────────────────────
-
-    def _lay_out(self) -> None:
-        """Files and volumes; the directory above them is nobody else's."""
-        shutil.rmtree(self._stage.scratch, ignore_errors=True)
-        self._stage.scratch.mkdir(parents=True, mode=0o700)
-        for name, text in self._scenario.files.items():
-            self._put(f"files/{name}", self._values.text(text))
-        names = dict.fromkeys((self._scenario.name, *(item.name for item in self._scenario.containers)))
-        self._put("hosts", f"127.0.0.1 localhost {' '.join(names)}\n")
-        for name in self._scenario.volumes:
-            (self._stage.scratch / "volumes" / name).mkdir(parents=True)
-
-    def _put(self, name: str, text: str) -> None:
-        """A file that every user of a container may read, whatever our umask."""
-        path = self._stage.scratch / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-        path.chmod(0o644)
-        for folder in path.relative_to(self._stage.scratch).parents[:-1]:
-            (self._stage.scratch / folder).chmod(0o755)
-
     def _make_pod(self) -> None:
-        words = ("pod", "create", "--name", self._pod, "--hostname", self._scenario.name, "--network", "none")
-        said = self._podman.call(*words)
-        if not said.status:
-            said = self._podman.call("pod", "start", self._pod)
-        if said.status:
-            message = f"the pod cannot be made: {said.complaint}"
+        try:
+            self._pod.make()
+        except NotStarted as problem:
+            message = f"the pod cannot be made: {problem}"
             self._fail("pod", Diagnostic(self._scenario.at, "no-container", message))
 
     # ── containers ──────────────────────────────────────────────────────────────────────────────────────────
@@ -159,7 +134,7 @@ class _Play:
             self._over.set()
 
     def _start(self, item: Container) -> None:
-        common = self._options(item)
+        common = self._pod.options(item)
         image = self._stage.ids[item.image]
         for number, command in enumerate(item.first):
             self._stop_if_over()
@@ -171,7 +146,7 @@ class _Play:
         self._stop_if_over()
         began = time.monotonic()
         name = self._podman.name("scenario", self._scenario.name, item.name)
-        words = [*common, *_health_words(item)]
+        words = [*common, *health_words(item)]
         if item.entrypoint is not None:
             words += ["--entrypoint", json.dumps(self._values.texts(item.entrypoint))]
         words += [image, *self._values.texts(item.cmd or ())]
@@ -187,18 +162,6 @@ class _Play:
             filled = self._filled(command)
             said = running.run(filled)
             self._add(f"{item.name}: {command.words}", said.seconds, mistakes_of(filled, said), said.all)
-
-    def _options(self, item: Container) -> Sequence[str]:
-        # podman puts what it knows of this host into a file of its own, and not what a pod is told.
-        words = ["--pod", self._pod, "--volume", f"{self._stage.scratch}/hosts:/etc/hosts:ro"]
-        words += environment_words(self._values.map(item.env).items())
-        for place, what in item.mounts.items():
-            volume = what in self._scenario.volumes
-            source = self._stage.scratch / ("volumes" if volume else "files") / what
-            words += ["--volume", f"{source}:{place}:{'U' if volume else 'ro'}"]
-        if item.user:
-            words += ["--user", self._values.text(item.user)]
-        return words
 
     def _wait_until_healthy(self, item: Container, running: Running, began: float) -> None:
         at = item.places.spot("within", otherwise="container")
@@ -312,12 +275,3 @@ class _Play:
         texts["steps"] = "".join(f"$ {case.name}\n{case.output}\n" for case in self._cases)
         for name, text in texts.items():
             (self._stage.logs / f"{name}.log").write_text(self._values.masked(text), "utf-8")
-
-
-def _health_words(item: Container) -> Sequence[str]:
-    """What replaces the image's health check."""
-    if not item.healthcheck:
-        return ()
-    # A list is a command and its arguments to podman, unless it begins with CMD: then it is parted at spaces.
-    kind, *command = item.healthcheck
-    return ("--health-cmd", json.dumps(command if kind == "CMD" else item.healthcheck))
