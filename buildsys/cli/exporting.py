@@ -173,7 +173,8 @@ def export(
     selection.tell_absent(image_set)
     for note in made.notes:
         say(f"note: {note}")
-    say(f"{directory}: {len(names)} images, {changed} files written")
+    images = f"{_count(len(names), 'image')}, " if kind.tree else ""
+    say(f"{directory}: {images}{_count(changed, 'file')} written")
     if options.get("git"):
         _commit(subject, directory)
 
@@ -249,4 +250,8 @@ def _commit(subject: Subject, directory: Path) -> None:
             count += tools.commit_folder(folder, message, "buildsys <buildsys@localhost>", image_set.epoch)
         except tools.ToolFailed as failed:
             raise Ended(FAILED, f"{name}: git: {failed}") from failed
-    say(f"{directory}/images: {len(subject.names)} repositories, {count} with a new commit")
+    say(f"{directory}/images: {_count(count, 'new commit')}")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

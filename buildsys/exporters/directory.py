@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from filecmp import cmp
 from pathlib import Path
 
@@ -24,6 +27,25 @@ def write_export(export: Export, form: str, directory: Path) -> int:
         Refused: it holds something that is no export (`export-directory-taken`), or one of another format
             (`export-other-format`).
     """
+    with _alone(directory):
+        return _write(export, form, directory)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Two exports into one directory take turns."""
+    if directory.exists() and not directory.is_dir():
+        raise _taken(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(export: Export, form: str, directory: Path) -> int:
     before = _claim(directory, form)
     now = {*export.texts, *export.links}
     # What is ours is written down before it is there: whatever is killed, the next run knows its files.
@@ -42,7 +64,7 @@ def write_export(export: Export, form: str, directory: Path) -> int:
 
 
 def _claim(directory: Path, form: str) -> set[str]:
-    """Make sure the directory is one of ours or becomes one; the files that are ours in it."""
+    """Make sure the directory is empty or one of ours; the files that are ours in it."""
     mark = directory / MARK
     if mark.is_file():
         first, *names = mark.read_text("utf-8").splitlines()
@@ -52,12 +74,15 @@ def _claim(directory: Path, form: str) -> set[str]:
             raise Refused([Diagnostic(NOWHERE, "export-other-format", message, hint)])
         # A list that somebody wrote into must not lead out of the directory.
         return {name for name in names if not name.startswith("/") and ".." not in name.split("/")}
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        message = f"{directory} is not empty and not an export: nothing was written"
-        hint = "give -o a directory that is empty, missing or holds an export"
-        raise Refused([Diagnostic(NOWHERE, "export-directory-taken", message, hint)])
-    directory.mkdir(parents=True, exist_ok=True)
+    if any(directory.iterdir()):
+        raise _taken(directory)
     return set()
+
+
+def _taken(directory: Path) -> Refused:
+    message = f"{directory} is not empty and not an export: nothing was written"
+    hint = "give -o a directory that is empty, missing or holds an export"
+    return Refused([Diagnostic(NOWHERE, "export-directory-taken", message, hint)])
 
 
 def _mark(directory: Path, form: str, names: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,24 @@ def test_what_is_not_ours_is_not_written_to(tmp_path: Path) -> None:
         "  hint: give -o a directory that is empty, missing or holds an export"
     )
     assert {path.name for path in tmp_path.iterdir()} == {"mine"}
+
+
+def test_a_file_is_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(Refused) as refused:
+        write_export(Export({"a": "1"}), "images", tmp_path / "mine")
+    assert {item.code for item in refused.value.diagnostics} == {"export-directory-taken"}
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_two_exports_into_one_directory_take_turns(tmp_path: Path) -> None:
+    top = tmp_path / "out"
+    exports = [Export({f"{number}/{name}": "x" * 9999 for name in range(40)}) for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda made: write_export(made, "images", top), exports))
+    found = {path.parent.name for path in top.rglob("*") if path.is_file() and path.name != MARK}
+    assert len(found) == 1
+    assert len((top / MARK).read_text().splitlines()) == 41
 
 
 def test_two_formats_do_not_share_a_directory(tmp_path: Path) -> None:

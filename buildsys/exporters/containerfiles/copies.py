@@ -66,7 +66,7 @@ class Copies:
                     source = Path(self.site.downloads[url])
                     self.lines.carry(f"files/{source.name}", source, to)
                 else:
-                    self.lines.place(f"ADD {self.site.addresses.get(url, url)} {to}")
+                    self.lines.place(f"ADD {_words(self.site.addresses.get(url, url), to)}")
                 if step.sha256:
                     self.lines.verb("checked", step.sha256, to)
                 self.lines.own("", _natural(step.mode, "644"), to)
