@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from buildsys.built.image import opened
+from buildsys.built.root import write_root
+from buildsys.diagnostics import Refused
 from buildsys.exporters import FORMATS
 from buildsys.exporters.directory import write_export
-from buildsys.image import ImageSet, Run
+from buildsys.image import EmptyRoot, ImageSet, OciConfig, Run
 from tests.exporters.sets import data_set, subject
 from tests.exporters.trees import described, differing, leavings
-from tests.plan.sets import BASE, image, image_set
+from tests.plan.sets import BASE, BUSYBOX, image, image_set
 from tests.runtime.builds import Build, put_busybox
 from tests.stores import Store, store
 
@@ -58,6 +61,36 @@ def test_podman_builds_the_same(stores: tuple[Store, Store], tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     wrong = [text for reference in references(made) for text in differences(reference, *stores)]
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_root_that_is_added_is_the_one_that_was_built(
+    stores: tuple[Store, Store], tmp_path: Path
+) -> None:
+    archives = [tmp_path / "one.tar.gz", tmp_path / "other.tar.gz"]
+    for each, archive in zip(stores, archives, strict=True):
+        with opened([BUSYBOX], each.options) as (built,):
+            write_root(built, archive)
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+    made = image_set(tmp_path / "set", [image("base", EmptyRoot(), config=OciConfig(cmd=("sh",)))])
+    tree = FORMATS["containerfiles"].export(subject(made, roots={"base": archives[0]}))
+    write_export(tree, "containerfiles", tmp_path / "tree")
+    done = build_tree(tmp_path / "tree", stores[1], "buildah")
+    assert done.returncode == 0, done.stdout + done.stderr
+    config, files = described("localhost/tests/t-base:1", stores[1].options)
+    assert config["config"]["Cmd"] == ["sh"]
+    assert files == described(BUSYBOX, stores[0].options)[1]
+
+
+def test_an_image_of_several_layers_is_no_root(stores: tuple[Store, Store], tmp_path: Path) -> None:
+    container = stores[0].buildah("from", "--pull-never", BUSYBOX).strip()
+    stores[0].buildah("config", "--label", "a=b", container)
+    stores[0].buildah("commit", "--quiet", "--rm", container, "localhost/two:1")
+    with opened(["localhost/two:1"], stores[0].options) as (built,), pytest.raises(Refused) as refused:
+        write_root(built, tmp_path / "root.tar.gz")
+    assert refused.value.text() == (
+        "error: 'localhost/two:1' cannot be read: it has 2 layers, and one that begins with nothing has "
+        "just one [unreadable-image]"
+    )
 
 
 def test_what_depends_on_a_failure_is_blocked_and_the_rest_is_built(

@@ -1,7 +1,4 @@
-"""An image with packages: what the exported Containerfiles make of it beside what the plan makes of it.
-
-On the base of tests/sites, which carries a real dnf, rpm and their database; the vault is on the loopback.
-"""
+"""Images with packages: what exported Containerfiles make of them, beside what the plan makes of them."""
 
 from __future__ import annotations
 
@@ -17,9 +14,8 @@ from buildsys.built.packages import installed, of_database
 from buildsys.packages.change import package_changes
 from tests.exporters.test_conformance import build_tree
 from tests.exporters.trees import described, differing, leavings, without_given_path
-from tests.sites.ground import Ground, open_ground
-from tests.sites.loopback import web_server
-from tests.sites.vault import make_vault
+from tests.sites.ground import Ground
+from tests.sites.loopback import Web
 from tests.stores import Store, store
 
 pytestmark = pytest.mark.real
@@ -31,28 +27,23 @@ LEFT = re.compile(
 """What an installer notes, and a plan takes away."""
 
 
-@pytest.fixture
-def ground(tmp_path: Path) -> Iterator[Ground]:
-    with open_ground(tmp_path / "ground") as made:
-        yield made
-
-
-def test_keystone_of_pike(ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_vault(ground.place / "vault", ground.stand_ins, ground.key)
+def test_keystone_of_pike(
+    ground: Ground, vault: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan, tree = tmp_path / "plan", tmp_path / "tree"
-    with web_server(ground.place / "vault") as vault, store(tmp_path / "store") as other:
-        variables = [f"{name}={vault.address}" for name in ("vault", "github")]
-        variables += [f"keys={vault.address}/keys", f"base_image={ground.base}"]
-        options = [word for variable in variables for word in ("--variable", variable)]
-        options += ["--site", "rdo", "--build-dir", str(tmp_path / "build")]
-        said = ground.buildsys("plan", "stable-pike", "-o", plan, *options)
-        assert said.status == 0, said.text
-        said = ground.make(plan, "-j2", "keystone")
-        assert said.status == 0, said.text
-        said = ground.buildsys("export", "containerfiles", "stable-pike", "keystone", "-o", tree, *options)
-        assert said.status == 0, said.text
-        for name, value in ground.environment.items():
-            monkeypatch.setenv(name, value)
+    variables = [f"{name}={vault.address}" for name in ("vault", "github")]
+    variables += [f"keys={vault.address}/keys", f"base_image={ground.base}"]
+    options = [word for variable in variables for word in ("--variable", variable)]
+    options += ["--site", "rdo", "--build-dir", str(tmp_path / "build")]
+    said = ground.buildsys("plan", "stable-pike", "-o", plan, *options)
+    assert said.status == 0, said.text
+    said = ground.make(plan, "-j2", "keystone")
+    assert said.status == 0, said.text
+    said = ground.buildsys("export", "containerfiles", "stable-pike", "keystone", "-o", tree, *options)
+    assert said.status == 0, said.text
+    for name, value in ground.environment.items():
+        monkeypatch.setenv(name, value)
+    with store(tmp_path / "store") as other:
         done = build_tree(tree, other, "buildah")
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
         wrong = list(differences(ground.store, other))
