@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -26,9 +27,14 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture
-def stores(tmp_path: Path) -> Iterator[tuple[Store, Store]]:
+def stores() -> Iterator[tuple[Store, Store]]:
     """One for the plan, one for the export; both have the base."""
-    with store(tmp_path / "plan-store") as one, store(tmp_path / "export-store") as other:
+    # podman takes no longer path than 50 characters for what it keeps while it runs.
+    with (
+        TemporaryDirectory(prefix="bs-", dir="/var/tmp") as place,
+        store(Path(place, "plan")) as one,
+        store(Path(place, "export")) as other,
+    ):
         for each in (one, other):
             put_busybox(each)
         yield one, other
