@@ -13,7 +13,7 @@ MAKEFLAGS     += --no-builtin-rules
 
 # What is set here on the command line is meant for this Makefile, not for the plan's.
 MAKEOVERRIDES :=
-unexport SITE JOBS ONLY OVERLAY
+unexport SITE JOBS ONLY OVERLAY TO PUBLISH
 
 BIN      := .venv/bin
 BUILDSYS := $(BIN)/buildsys
@@ -25,6 +25,7 @@ help: ## what can be made, in one line each
 	@$(if $(SETS),printf '  %-20s the image set of that name\n' $(SETS))
 	@$(if $(SETS),printf '  %-20s its plan only (written to build/)\n' $(SETS:%=plan-%))
 	@$(if $(SETS),printf '  %-20s the set built and its tests and scenarios run\n' $(SETS:%=test-%))
+	@$(if $(SETS),printf '  %-20s the set published to TO="docker://HOST oci:DIR"\n' $(SETS:%=publish-%))
 	@$(if $(SETS),printf '  %-20s the set brought up to date with a report (for timers)\n' $(SETS:%=periodic-%))
 	@echo '  An image set takes SITE=rdo JOBS=4 ONLY="nova-api '\''neutron-*'\''" OVERLAY=file.yaml'
 
@@ -68,6 +69,11 @@ $(SETS:%=test-%): test-%: $(READY_TO_BUILD)
 .PHONY: $(SETS:%=periodic-%)
 $(SETS:%=periodic-%): periodic-%: $(READY_TO_BUILD)
 	+@$(BUILDSYS) periodic $* $(CHOICES) $(if $(JOBS),--jobs '$(JOBS)') || test $$? -eq 10
+
+.PHONY: $(SETS:%=publish-%)
+$(SETS:%=publish-%): publish-%: $(READY_TO_BUILD)
+	$(if $(TO),,$(error say where to publish $*: make $@ TO=docker://HOST/NAMESPACE))
+	@set -f; $(BUILDSYS) publish $* $(TO:%=--to '%') $(PUBLISH)
 
 # A stable set that does not exist: buildsys says which ones do.
 stable-%: $(READY_TO_BUILD)

@@ -50,7 +50,7 @@ def takes_published(verb: Verb) -> Verb:
 @takes_published
 @click.option(
     "--to", "texts", metavar="DEST", multiple=True, required=True,
-    help="Where to: docker://HOST[/NAMESPACE], oci:DIR or another of the reference's. Repeatable.",
+    help="docker://HOST[/NAMESPACE], oci:DIR, dir:DIR or another destination. Repeatable.",
 )  # fmt: skip
 @click.option(
     "--tag", "tags", metavar="TAG", multiple=True,

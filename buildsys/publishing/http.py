@@ -312,10 +312,9 @@ def _repository(scopes: tuple[str, ...]) -> str:
 def _reason(error: Exception) -> str:
     inner: BaseException = error
     while True:
-        deeper = getattr(inner, "reason", None) or next(
-            (item for item in inner.args if isinstance(item, BaseException)), None
-        )
-        if not isinstance(deeper, BaseException):
+        inside = (getattr(inner, "reason", None), *inner.args, inner.__cause__)
+        deeper = next((item for item in inside if isinstance(item, BaseException)), None)
+        if deeper is None:
             break
         inner = deeper
     if isinstance(inner, OSError) and inner.strerror:

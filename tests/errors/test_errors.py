@@ -94,7 +94,8 @@ def codes(*modules: Path) -> set[str]:
                 )
                 texts = (
                     node.args[:3]
-                    if name in {"Diagnostic", "diagnostic", "_note", "_refuse", "_refused", "_Unfillable"}
+                    if name
+                    in {"Diagnostic", "diagnostic", "Problem", "_note", "_refuse", "_refused", "_Unfillable"}
                     else []
                 )
             else:

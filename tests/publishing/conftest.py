@@ -30,6 +30,7 @@ from buildsys.publishing.work import Outcome, Wish
 from tests.busybox import OURS, Ground, put_base
 from tests.conftest import ROOT
 from tests.plan.sets import BASE, image
+from tests.publishing.proxy import Proxy, failing
 from tests.stores import store
 
 NAMES = ("base", "apps", "one", "two", "other")
@@ -84,16 +85,17 @@ class Bench:
             self.publish(*texts, **wish)
         return refused.value.text()
 
-    def run(self, verb: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a verb of the command line on it."""
+    def argv(self, verb: str) -> list[str]:
+        return [str(ROOT / ".venv/bin/buildsys"), verb, "tiny", "-o", str(self.plan)]
+
+    def environment(self, **more: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        return {**kept, "BS_STORE": self.ground.store.options, "BS_PAUSE": "0.01", **more}
+
+    def run(self, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a verb of the command line on it."""
         return subprocess.run(
-            [str(ROOT / ".venv/bin/buildsys"), verb, "tiny", "-o", str(self.plan), *words],
-            env={**kept, "BS_STORE": self.ground.store.options, "BS_PAUSE": "0.01", **environment},
-            cwd=self.plan.parent,
-            check=False,
-            capture_output=True,
-            text=True,
+            [*self.argv(verb), *words], env=self.environment(), check=False, capture_output=True, text=True
         )
 
 
@@ -237,6 +239,13 @@ def registry(tmp_path: Path, insecure: Callable[[str], None]) -> Iterator[Runnin
     with serving(tmp_path / "registry") as running:
         insecure(running.host)
         yield running
+
+
+@pytest.fixture
+def proxy(registry: Running, insecure: Callable[[str], None]) -> Iterator[Proxy]:
+    with failing(registry.host) as made:
+        insecure(made.host)
+        yield made
 
 
 def problems(outcomes: list[Outcome]) -> str:

@@ -6,13 +6,17 @@ import http.client
 import http.server
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Fault = Literal["cut", "answer lost", "delay", "429", "500", "403"]
 FAULTS: tuple[Fault, ...] = ("cut", "answer lost", "delay", "429", "500")
+
+
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers, body."""
 
 
 @dataclass
@@ -22,6 +26,8 @@ class Proxy:
     host: str
     fails: Callable[[int, str], Fault | None] = lambda _number, _request: None
     """The fault for a request, by its number (from 1) and `METHOD PATH`."""
+    answers: Callable[[str, Mapping[str, str]], Answer | None] = lambda _request, _headers: None
+    """What it answers itself to `METHOD PATH` with these headers; None: the registry does."""
     requests: list[str] = field(default_factory=list)
     """`METHOD PATH STATUS` of all that reached the registry."""
     count: int = 0
@@ -60,6 +66,10 @@ def failing(registry: str) -> Iterator[Proxy]:
                 self.close_connection = True
                 return
             body = self.rfile.read(length)
+            own = proxy.answers(f"{self.command} {self.path}", dict(self.headers))
+            if own is not None:
+                self.answer(*own)
+                return
             if fault == "delay":
                 time.sleep(0.2)
             if fault in ("403", "429", "500"):
@@ -72,7 +82,7 @@ def failing(registry: str) -> Iterator[Proxy]:
                 return
             self.answer(status, headers, answer)
 
-        def passed_on(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        def passed_on(self, body: bytes) -> Answer:
             connection = http.client.HTTPConnection(registry, timeout=30)
             headers = {
                 key: value for key, value in self.headers.items() if key.lower() not in ("host", "connection")

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from buildsys.publishing.http import Patience
 from tests.publishing.conftest import NAMES, Bench, Running, only, problems
-from tests.publishing.proxy import FAULTS, Fault, Proxy, failing
+from tests.publishing.proxy import FAULTS, Fault, Proxy
 
 pytestmark = pytest.mark.real
 
 ONCE = Patience(tries=1, pause=0.0)
-
-
-@pytest.fixture
-def proxy(registry: Running, insecure: Callable[[str], None]) -> Iterator[Proxy]:
-    with failing(registry.host) as made:
-        insecure(made.host)
-        yield made
 
 
 def uploads(proxy: Proxy) -> list[str]:
