@@ -13,6 +13,18 @@ from hypothesis import settings
 
 from tests.stores import Store, store
 
+# Modules of tests that assert: named before anything imports them, so that pytest can say what was compared.
+pytest.register_assert_rewrite(
+    "tests.apt.debs",
+    "tests.apt.world",
+    "tests.lock.world",
+    "tests.oracle.judge",
+    "tests.runtime.builds",
+    "tests.runtime.faked",
+    "tests.runtime.roots",
+    "tests.sites.packages",
+)
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # Equal runs on any machine, however busy it is.

@@ -8,14 +8,10 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite(
-    "tests.sites.packages", "tests.lock.world", "tests.apt.debs", "tests.apt.world"
-)
-
-from tests.apt.debs import ground, make_deb  # noqa: E402 - after the registration
-from tests.apt.world import FIRST, RECIPES, SET, SITE, World  # noqa: E402
-from tests.lock.serve import serve  # noqa: E402
-from tests.lock.world import Told, refusal  # noqa: E402
+from tests.apt.debs import ground, make_deb
+from tests.apt.world import FIRST, RECIPES, SET, SITE, World
+from tests.lock.serve import serve
+from tests.lock.world import Told, refusal
 
 EXPECTED = Path(__file__).parent / "expected"
 

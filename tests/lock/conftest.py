@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.sites.packages", "tests.lock.world")
-
-from tests.lock.serve import serve  # noqa: E402 - after the registration
-from tests.lock.stones import Stones, build  # noqa: E402
-from tests.lock.world import EXPECTED, FIRST, RECIPES, SET, Told, World, refusal  # noqa: E402
+from tests.lock.serve import serve
+from tests.lock.stones import Stones, build
+from tests.lock.world import EXPECTED, FIRST, RECIPES, SET, Told, World, refusal
 
 
 @pytest.fixture(scope="session")

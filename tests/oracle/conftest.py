@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.sites.packages", "tests.oracle.judge")
-
-from tests.oracle.ground import Ground, ground  # noqa: E402 - after the registration
+from tests.oracle.ground import Ground, ground
 
 
 @pytest.fixture(scope="session")

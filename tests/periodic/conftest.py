@@ -16,12 +16,10 @@ from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite("tests.sites.packages")
-
-from buildsys.standins.busybox import find_busybox  # noqa: E402 - after the registration
-from tests.busybox import APPLETS, OURS  # noqa: E402
-from tests.sites.packages import make_package, make_repository, run  # noqa: E402
-from tests.stores import Store, store  # noqa: E402
+from buildsys.standins.busybox import find_busybox
+from tests.busybox import APPLETS, OURS
+from tests.sites.packages import make_package, make_repository, run
+from tests.stores import Store, store
 
 SPEC = """\
 Name: root

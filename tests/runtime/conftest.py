@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.runtime.faked", "tests.runtime.roots")
-
-from tests.runtime.faked import Faked, make_fake  # noqa: E402 - rewritten on import
-from tests.runtime.roots import SHELLS, Box, copy_root, make_plan, make_root  # noqa: E402 - rewritten on import
+from tests.runtime.faked import Faked, make_fake
+from tests.runtime.roots import SHELLS, Box, copy_root, make_plan, make_root
 
 
 @pytest.fixture(scope="session")

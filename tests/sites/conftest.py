@@ -6,11 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.sites.packages")
-
-from tests.sites.ground import Ground, open_ground  # noqa: E402 - after the registration
-from tests.sites.loopback import Web, web_server  # noqa: E402
-from tests.sites.vault import make_vault  # noqa: E402
+from tests.sites.ground import Ground, open_ground
+from tests.sites.loopback import Web, web_server
+from tests.sites.vault import make_vault
 
 
 @pytest.fixture(scope="session")
