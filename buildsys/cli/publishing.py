@@ -88,7 +88,7 @@ def publish(
     fails, no tag is moved there, and the next run goes on from where this one ended.
     """
     from buildsys.publishing.destinations import destinations
-    from buildsys.publishing.http import Patience
+    from buildsys.publishing.host import Patience
     from buildsys.publishing.publish import publish as publish_set
     from buildsys.publishing.work import Wish
     from buildsys.tools import ToolFailed, require
@@ -182,7 +182,7 @@ def verify(
     """
     from buildsys.cli.output import put_table
     from buildsys.publishing.destinations import destination
-    from buildsys.publishing.http import Patience
+    from buildsys.publishing.host import Patience
     from buildsys.publishing.refusals import Problem
     from buildsys.publishing.verify import verify as verify_set
     from buildsys.publishing.work import Wish

@@ -9,7 +9,7 @@ from functools import cache, partial
 
 from buildsys.publishing.access import certificates, login, registry_rules, way
 from buildsys.publishing.destinations import Destination
-from buildsys.publishing.http import Host, Reach
+from buildsys.publishing.host import Host, Reach
 from buildsys.publishing.manifests import Form, Manifest
 from buildsys.publishing.refusals import Problem, listed
 from buildsys.publishing.registry import Registry
@@ -32,7 +32,9 @@ def repository(item: Item, destination: Destination) -> str:
     return f"{destination.namespace}/{item.repository.rpartition('/')[2]}"
 
 
-def registry(destination: Destination, wish: Wish, example: str) -> tuple[Registry, Callable[[str], str]]:
+def registry(
+    destination: Destination, wish: Wish, example: str, rights: str = "pull,push"
+) -> tuple[Registry, Callable[[str], str]]:
     """The registry, opened, and what registries.conf makes of a repository's name there.
 
     Raises:
@@ -59,7 +61,7 @@ def registry(destination: Destination, wish: Wish, example: str) -> tuple[Regist
     reach.login(example)  # a file that is not there is told of before anything is sent
     host = Host(reach)
     host.open()
-    return Registry(host), renamed
+    return Registry(host, rights), renamed
 
 
 def push(work: Work) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from buildsys.publishing.http import Answer, Host, said, wrong_login
+from buildsys.publishing.host import Host, said, wrong_login
+from buildsys.publishing.http import Answer
 from buildsys.publishing.manifests import MANIFEST_TYPES, Blob, Manifest
 from buildsys.publishing.refusals import Problem, Transient
 
@@ -18,6 +19,8 @@ class Registry:
     """A registry and what is known to be in it. Each call is tried again while what fails is transient."""
 
     host: Host
+    rights: str = "pull,push"
+    """What tokens are asked for: a repository that does not exist yet is none to who may only pull."""
     uploaded: list[str] = field(default_factory=list)
     """Digests of blobs that went there, in this run."""
     _holders: dict[str, str] = field(default_factory=dict)
@@ -136,7 +139,7 @@ class Registry:
             found, size = hashlib.sha256(), 0
             try:
                 for piece in self.host.pieces(
-                    f"/v2/{repository}/blobs/{blob.digest}", scopes=_scopes(repository, "pull")
+                    f"/v2/{repository}/blobs/{blob.digest}", scopes=_scopes(repository, self.rights)
                 ):
                     found.update(piece)
                     size += len(piece)
@@ -158,8 +161,7 @@ class Registry:
         body: bytes | Path | None = None,
         source: str | None = None,
     ) -> Answer:
-        rights = "pull" if method in ("GET", "HEAD") else "pull,push"
-        scopes = _scopes(repository, rights) + (
+        scopes = _scopes(repository, self.rights) + (
             _scopes(source, "pull") if source and source != repository else ()
         )
         where = path if "://" in path or path.startswith("/") else f"/v2/{repository}/{path}"

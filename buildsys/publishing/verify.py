@@ -134,7 +134,7 @@ def _blob_findings(blob: Blob, repositories: dict[str, str], source: _Source) ->
 
 def _at_registry(destination: Destination, known: Journal, wish: Wish) -> Report:
     first = next(iter(known.published.values())).repository
-    found, _ = registry(destination, wish, first)
+    found, _ = registry(destination, wish, first, "pull")
     return _compare(
         known,
         _Source(

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from buildsys.diagnostics import Diagnostic
 from buildsys.publishing.destinations import Destination
-from buildsys.publishing.http import Patience
+from buildsys.publishing.host import Patience
 from buildsys.publishing.journal import Entry, Journal
 from buildsys.publishing.manifests import Compression, Form
 from buildsys.publishing.shelf import Packed, Shelf

@@ -23,7 +23,7 @@ import pytest
 from buildsys.diagnostics import Refused
 from buildsys.image import CopyContext, Image, MakeDirectory, OciConfig
 from buildsys.publishing.destinations import Destination, destinations
-from buildsys.publishing.http import Patience
+from buildsys.publishing.host import Patience
 from buildsys.publishing.manifests import DOCKER_MANIFEST, OCI_MANIFEST
 from buildsys.publishing.publish import publish
 from buildsys.publishing.work import Outcome, Wish
@@ -92,10 +92,14 @@ class Bench:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         return {**kept, "BS_STORE": self.ground.store.options, "BS_PAUSE": "0.01", **more}
 
-    def run(self, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, verb: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a verb of the command line on it."""
         return subprocess.run(
-            [*self.argv(verb), *words], env=self.environment(), check=False, capture_output=True, text=True
+            [*self.argv(verb), *words],
+            env=self.environment(**environment),
+            check=False,
+            capture_output=True,
+            text=True,
         )
 
 

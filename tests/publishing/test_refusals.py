@@ -14,7 +14,7 @@ import pytest
 
 from buildsys.publishing.access import login, registry_rules, way
 from buildsys.publishing.destinations import destination
-from buildsys.publishing.http import Patience
+from buildsys.publishing.host import Patience
 from buildsys.publishing.refusals import Problem
 from tests.publishing.conftest import (
     NAMES,
@@ -54,7 +54,7 @@ def error(code: str, message: str) -> str:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("dokcer://host", "names no kind of destination [bad-destination]\n  hint: did you mean 'docker'?"),
+        ("docka://host", "names no kind of destination [bad-destination]\n  hint: did you mean 'docker'?"),
         ("docker:host", "names no registry [bad-destination]\n  hint: docker://HOST[:PORT][/NAMESPACE]"),
         ("docker://host/Up", ": 'Up' can be no part of a repository's name [bad-destination]"),
         ("oci:", "names no directory [bad-destination]"),
@@ -262,6 +262,13 @@ def test_a_registry_with_tls_and_a_login(bench: Bench, guarded: Running, tmp_pat
         f"  hint: they may have expired: `skopeo login {host}`"
     )
     assert guarded.tags() == {}
+    # Declared insecure, it need not prove who it is; TLS it speaks all the same.
+    conf = tmp_path / "registries.conf"
+    conf.write_text(f'[[registry]]\nlocation = "{host}"\ninsecure = true\n')
+    done = bench.run(
+        "publish", "--to", f"{place}/mine", "--authfile", str(right), CONTAINERS_REGISTRIES_CONF=str(conf)
+    )
+    assert (done.returncode, done.stderr) == (0, f"{place}/mine: published: 5 images, 11 blobs, 5 tags\n")
     assert only(bench.publish(place, certificates=trusted, authfile=right)).tags == 5
     assert set(guarded.tags()) == {f"{name}:1" for name in NAMES}
     done = bench.run("verify", "--at", place, "--cert-dir", str(trusted), "--authfile", str(right))

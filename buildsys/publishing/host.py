@@ -1,0 +1,264 @@
+"""A registry's host: in which scheme it is spoken to, who we are to it, and how often it is asked again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from buildsys import __version__
+from buildsys.publishing.access import Certificates, Login
+from buildsys.publishing.http import Answer, Connections
+from buildsys.publishing.refusals import Problem, Transient
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often something transient is tried; the first pause in seconds; each is twice the one before."""
+
+    tries: int = 6
+    pause: float = 0.5
+    longest: float = 60.0
+    """Seconds; what a server asks for beyond that is not waited for."""
+
+    @staticmethod
+    def of_environment() -> Patience:
+        """With the first pause that BS_PAUSE says, as a plan's runs take it."""
+        return Patience(pause=float(os.environ.get("BS_PAUSE") or 0.5))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How a host is reached."""
+
+    host: str
+    """With its port, where that is not 443."""
+    insecure: bool = False
+    certificates: Certificates = field(default_factory=Certificates)
+    login: Callable[[str], Login | None] = lambda _repository: None
+    """The credentials for a repository."""
+    patience: Patience = field(default_factory=Patience)
+    connections: int = 4
+
+
+class Host:
+    """A registry's host. All of it may be used by several threads."""
+
+    def __init__(self, reach: Reach) -> None:
+        self.reach = reach
+        self.name = reach.host
+        self._line = Connections(
+            reach.host, insecure=reach.insecure, certificates=reach.certificates, count=reach.connections
+        )
+        self._base = ""
+        self._challenge = ""
+        self._tokens: dict[str, tuple[str, float]] = {}
+        self._lock = threading.Lock()
+
+    def open(self) -> None:
+        """Find out whether it answers, in which scheme, and which proof of who we are it wants.
+
+        Raises:
+            Problem: it does not answer (`no-registry`), or cannot prove who it is (`wrong-certificate`).
+        """
+        # Plain HTTP is for who was declared insecure, and only where TLS is not spoken.
+        schemes = ("https", "http") if self.reach.insecure else ("https",)
+        problems: list[Problem] = []
+        for scheme in schemes:
+            try:
+                answer = self.again(lambda scheme=scheme: self._greet(f"{scheme}://{self.name}"))  # type: ignore[misc]
+            except Problem as problem:
+                problems.append(problem)
+                continue
+            self._base = f"{scheme}://{self.name}"
+            self._challenge = answer.headers.get("www-authenticate", "") if answer.status == 401 else ""
+            return
+        raise problems[-1]
+
+    def _greet(self, base: str) -> Answer:
+        try:
+            answer = self._line.send("GET", f"{base}/v2/", {}, None)
+        except Transient as failed:
+            raise self._unreachable(failed) from failed
+        if answer.status in (200, 401):
+            return answer
+        self._transient(answer)
+        raise Problem("no-registry", f"{self.name} is no registry: it answers {answer.status} to GET /v2/")
+
+    def _unreachable(self, failed: Transient) -> Problem | Transient:
+        # Who refuses a connection now may be starting; who is not known will not be known in a second.
+        text = str(failed)
+        if "speaks no TLS" in text or "NameResolution" in text or "is not known" in text:
+            hint = "declare it `insecure = true` in registries.conf if it is meant to speak plain HTTP"
+            return Problem("no-registry", f"{self.name}: {text}", hint if "TLS" in text else "")
+        return failed
+
+    def again(self, work: Callable[[], T]) -> T:
+        """Do something until it goes well, or has failed too often; pauses grow, as the server wants them to.
+
+        Raises:
+            Problem: it was refused, or goes on failing (`registry-failing`).
+        """
+        patience = self.reach.patience
+        pause = patience.pause
+        for number in range(1, patience.tries + 1):
+            try:
+                return work()
+            except Transient as failed:
+                if number == patience.tries or failed.pause > patience.longest:
+                    asks = f"; it asks for a pause of {failed.pause:.0f} s" if failed.pause else ""
+                    tried = f"{number} times" if number > 1 else "once"
+                    message = f"{self.name}: {failed}; tried {tried}{asks}"
+                    if not self._base:
+                        raise Problem("no-registry", message) from failed
+                    raise Problem("registry-failing", message) from failed
+                # Many that failed together must not come back together.
+                time.sleep(max(failed.pause, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - no secret
+                pause = min(pause * 2, patience.longest)
+        raise AssertionError  # the last try raises or returns
+
+    # ── one request ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        scopes: tuple[str, ...],
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Path | None = None,
+    ) -> Answer:
+        """One request, with the proof it wants. `path` may be a whole address, as the registry gave it.
+
+        Raises:
+            Transient: no answer, 429, or 5xx.
+        """
+        url = urljoin(self._base, path)
+        answer = self._line.send(method, url, {**(headers or {}), **self._proof(url, scopes)}, body)
+        if answer.status == 401 and self._ours(url):
+            # A token has run out, or this repository wants another proof than the registry itself.
+            with self._lock:
+                self._tokens.pop(" ".join(scopes), None)
+                self._challenge = answer.headers.get("www-authenticate", "") or self._challenge
+            answer = self._line.send(method, url, {**(headers or {}), **self._proof(url, scopes)}, body)
+        self._transient(answer)
+        return answer
+
+    def pieces(self, path: str, *, scopes: tuple[str, ...]) -> Iterator[bytes]:
+        """A blob, piece by piece; where the registry sends us elsewhere, from there.
+
+        Raises:
+            Transient: no answer, or one that broke off.
+            LookupError: there is no such blob.
+        """
+        url = urljoin(self._base, path)
+        for _ in range(5):
+            answers = self._line.pieces("GET", url, self._proof(url, scopes))
+            with closing(answers):
+                first = next(answers)
+                if first.status in (301, 302, 303, 307, 308):
+                    url = urljoin(url, first.headers["location"])
+                    continue
+                if first.status == 404:
+                    raise LookupError(path)
+                if first.status != 200:
+                    raise Transient(f"answers {first.status} to GET {path}")
+                yield from (answer.body for answer in answers)
+                return
+        raise Transient(f"sends us from place to place for {path}")
+
+    def _transient(self, answer: Answer) -> None:
+        if answer.status == 429 or answer.status >= 500:
+            if answer.status == 507 or b"no space left" in answer.body:
+                raise Problem("registry-full", f"{self.name} has no space left: {said(answer)}")
+            raise Transient(f"answers {answer.status}", _pause(answer.headers.get("retry-after", "")))
+
+    # ── who we are ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _ours(self, url: str) -> bool:
+        return urlsplit(url).netloc == self.name
+
+    def _proof(self, url: str, scopes: tuple[str, ...]) -> dict[str, str]:
+        headers = {"User-Agent": f"buildsys/{__version__}"}
+        # What the registry keeps elsewhere it gives away by an address that says all.
+        if not self._challenge or not self._ours(url):
+            return headers
+        login = self.reach.login(_repository(scopes))
+        if self._challenge.lower().startswith("bearer"):
+            headers["Authorization"] = f"Bearer {self._token(scopes, login)}"
+        elif login is not None:
+            headers["Authorization"] = login.header
+        return headers
+
+    def _token(self, scopes: tuple[str, ...], login: Login | None) -> str:
+        key = " ".join(scopes)
+        with self._lock:
+            token, until = self._tokens.get(key, ("", 0.0))
+        if token and time.monotonic() < until:
+            return token
+        words = dict(re.findall(r'(\w+)="([^"]*)"', self._challenge))
+        query = [("service", words.get("service", "")), *(("scope", scope) for scope in scopes)]
+        answer = self._line.send("GET", f"{words['realm']}?{urlencode(query)}", _basic(login), None)
+        self._transient(answer)
+        if answer.status != 200:
+            raise wrong_login(self.name, login, answer)
+        data = json.loads(answer.body)
+        token = data.get("token") or data["access_token"]
+        with self._lock:
+            self._tokens[key] = (
+                token,
+                time.monotonic() + max(10.0, float(data.get("expires_in", 60)) - 10.0),
+            )
+        return token  # type: ignore[no-any-return]
+
+
+def wrong_login(host: str, login: Login | None, answer: Answer) -> Problem:
+    """The registry does not take us for who we say we are."""
+    if login is None:
+        hint = f"`skopeo login {host}` keeps credentials; --authfile names a file of them"
+        return Problem("no-access", f"{host} wants credentials, and there are none", hint)
+    message = f"{host} does not take the credentials of {login.user} from {login.file}: {said(answer)}"
+    return Problem("no-access", message, f"they may have expired: `skopeo login {host}`")
+
+
+def said(answer: Answer) -> str:
+    """What a registry says is wrong, in its own words."""
+    try:
+        error = json.loads(answer.body)["errors"][0]
+        words = [str(error.get("message") or error.get("code"))]
+        if isinstance(error.get("detail"), str):
+            words.append(error["detail"])
+        return f"{': '.join(words)} ({answer.status})"
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return f"status {answer.status}"
+
+
+def _basic(login: Login | None) -> dict[str, str]:
+    return {} if login is None else {"Authorization": login.header}
+
+
+def _repository(scopes: tuple[str, ...]) -> str:
+    return scopes[0].split(":")[1] if scopes else ""
+
+
+def _pause(text: str) -> float:
+    """Seconds that `Retry-After` asks for: a number, or a date."""
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return 0.0
