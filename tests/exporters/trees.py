@@ -57,7 +57,8 @@ def without_given_path(config: dict[str, Any], beside: Mapping[str, Any]) -> dic
     if any(value.startswith("PATH=") for value in beside["config"].get("Env", ())):
         return config
     env = [value for value in settings.get("Env", ()) if not value.startswith("PATH=/usr/local/sbin:")]
-    return {**config, "config": {**settings, "Env": env}}
+    rest = {key: value for key, value in settings.items() if key != "Env"}
+    return {**config, "config": rest | ({"Env": env} if env else {})}
 
 
 def leavings(tree: Mapping[str, Entry], beside: Mapping[str, Entry]) -> set[str]:

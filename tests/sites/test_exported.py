@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,16 @@ from tests.exporters.test_conformance import build_tree
 from tests.exporters.trees import described, differing, leavings, without_given_path
 from tests.sites.ground import Ground
 from tests.sites.loopback import Web
+from tests.sites.packages import make_key, make_package, make_repository
+from tests.sites.sets import write_set
 from tests.stores import Store, store
 
 pytestmark = pytest.mark.real
 
-CHAIN = ("base", "openstack-base", "keystone-base", "keystone")
+CHAIN = [
+    f"localhost/tripleopike/centos-binary-{name}:current-tripleo"
+    for name in ("base", "openstack-base", "keystone-base", "keystone")
+]
 LEFT = re.compile(
     r"/var/(cache/ldconfig/aux-cache|log/(dnf|hawkey).*|lib/dnf(/.*)?|cache/dnf(/.*)?)|.*/__db.*"
 )
@@ -46,21 +51,67 @@ def test_keystone_of_pike(
     with store(tmp_path / "store") as other:
         done = build_tree(tree, other, "buildah")
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-        wrong = list(differences(ground.store, other))
+        wrong = list(differences(ground.store, other, CHAIN))
     assert not wrong, "\n".join(wrong)
 
 
-def differences(planned: Store, exported: Store) -> Iterator[str]:
-    for name in CHAIN:
-        reference = f"localhost/tripleopike/centos-binary-{name}:current-tripleo"
+SITE = """\
+site: far
+installer: dnf
+base: {{image: {base}}}
+repositories:
+  stones: {{directory: "{stones}", key: "{key}"}}
+"""
+RECIPES = {
+    "base": "from: site\npackages: [stone]\n",
+    "heap": (
+        "from: base\npackages: [pebble, gravel]\nsteps:\n  - {remove-packages: [gravel]}\n"
+        "  - {copy: /usr/share/sand/about, from: {package: sand}, to: /opt/, mode: '600'}\n"
+    ),
+}
+
+
+def test_locked_packages_lie_in_the_contexts_of_who_installs_them(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stones, tree, plan, quarry = (tmp_path / name for name in ("stones", "tree", "plan", "quarry"))
+    stones.mkdir()
+    key = make_key(tmp_path / "key", "quarry")
+    key.sign(*(make_package(stones, name) for name in ("stone", "pebble", "gravel", "sand")))
+    make_repository(stones)
+    write_set(quarry, SITE.format(base=ground.base, stones=stones, key=key.public), RECIPES)
+    options = ("--build-dir", str(tmp_path / "build"))
+    for words in (
+        ("lock", quarry, *options),
+        ("plan", quarry, "-o", plan, *options),
+        ("export", "containerfiles", quarry, "-o", tree, *options),
+    ):
+        said = ground.buildsys(*words)
+        assert said.status == 0, said.text
+    said = ground.make(plan)
+    assert said.status == 0, said.text
+    carried = {path.name for path in (tree / "images/heap/buildsys/packages").iterdir()}
+    assert carried == {f"{name}-1.0-1.el7.noarch.rpm" for name in ("pebble", "gravel", "sand")}
+    for name, value in ground.environment.items():
+        monkeypatch.setenv(name, value)
+    with store(tmp_path / "store") as other:
+        done = build_tree(tree, other, "buildah")
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+        references = [f"localhost/quarry/{name}:1" for name in RECIPES]
+        wrong = list(differences(ground.store, other, references))
+    assert not wrong, "\n".join(wrong)
+
+
+def differences(planned: Store, exported: Store, references: Sequence[str]) -> Iterator[str]:
+    for reference in references:
         for change in package_changes(packages(planned, reference), packages(exported, reference)):
-            yield f"{name}: {change}"
+            yield f"{reference}: {change}"
         ours, theirs = (described(reference, each.options) for each in (planned, exported))
         for what, pair in differing(without_given_path(theirs[0], ours[0]), ours[0]):
-            yield f"{name}: {what}: {pair}"
+            yield f"{reference}: {what}: {pair}"
         left = leavings(theirs[1], ours[1])
         for path, pair in differing(plain(theirs[1], left), plain(ours[1], set())):
-            yield f"{name}: {path}: {pair}"
+            yield f"{reference}: {path}: {pair}"
 
 
 def plain(tree: dict[str, Entry], left: set[str]) -> dict[str, Entry]:
