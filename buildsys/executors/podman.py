@@ -120,10 +120,13 @@ class Podman:
                 running.send_signal(signal.SIGKILL)
 
     def remove(self, containers: Iterable[str] = (), pods: Iterable[str] = ()) -> None:
-        """Remove containers and pods, whatever they do; those that are not there are no matter."""
-        for kind, names in ((("pod",), list(pods)), ((), list(containers))):
+        """Remove containers and pods, whatever they do; those that are not there are no matter.
+
+        The volumes that podman makes for an image's own go with them: a pod's by themselves.
+        """
+        for verb, names in ((("pod", "rm"), list(pods)), (("rm", "--volumes"), list(containers))):
             if names:
-                self._plain(*kind, "rm", "--force", "--ignore", "--time", "0", *names)
+                self._plain(*verb, "--force", "--ignore", "--time", "0", *names)
 
     @contextmanager
     def mounted(self, image: str) -> Iterator[str]:

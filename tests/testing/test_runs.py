@@ -345,3 +345,13 @@ def test_a_scenario_of_an_image_that_the_site_cannot_build(bench: Bench) -> None
         "error: no scenario is called 'both' [unknown-scenario]\n"
         "  hint: scenarios of tiny at the site here: none\n"
     )
+
+
+@pytest.mark.real
+def test_volumes_of_an_image_go_with_its_containers(bench: Bench) -> None:
+    recipe = "image: base\nfrom: site\nvolumes: [/srv]\ncmd: [busybox, sleep, '60']\n"
+    recipe += "test: {service: {run: [[busybox, 'true']]}}\n"
+    bench.write({"images/base.yaml": recipe})
+    tried = bench.test()
+    assert tried.returncode == 0, tried.stderr
+    assert bench.podman("volume", "ls", "--quiet").split() == []
