@@ -64,8 +64,7 @@ def publish(
     with turn(directory, "publishing", say), images_stay(opened.run):
         chosen = subject(directory, set(tools.image_ids(store).values()))
         check(chosen, destinations, wish, stand_ins=stand_ins)
-        prefix = f"containers-storage:[{opened.driver}@{opened.location}+{opened.run}]@"
-        shelf = Shelf(directory / "state/publish/shelf", lambda identity: prefix + identity)
+        shelf = Shelf(directory / "state/publish/shelf", opened)
         works = [
             Work(chosen, wish, shelf, journal(directory, str(item)), Outcome(item)) for item in destinations
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -140,27 +141,31 @@ class _Pushing:
             if item.name in self.digests:  # what is there, others can be lent
                 packed = self.work.shelf.packed(item.id, self.form)
                 self.registry.holds(self.places[item.name], packed.manifest.blobs())
+        # Packing keeps the cores busy, sending the network: neither waits for the other.
+        packing = ThreadPoolExecutor(max(self.work.wish.uploads, len(os.sched_getaffinity(0))))
         pool = ThreadPoolExecutor(self.work.wish.uploads)
         running: dict[str, Future[str | None]] = {}
         try:
             for item in absent:
                 # Parents were begun before: a worker that waits for one waits for another worker.
                 parents = [running[name] for name in item.parents if name in running]
-                running[item.name] = pool.submit(self._image, item, parents)
+                to_come = packing.submit(self.work.shelf.packed, item.id, self.form)
+                running[item.name] = pool.submit(self._image, item, parents, to_come)
             for name, future in running.items():
                 digest = self._result(future)
                 if digest is not None:
                     self.digests[name] = digest
         finally:
+            packing.shutdown(wait=False, cancel_futures=True)
             pool.shutdown(cancel_futures=True)
+            packing.shutdown()
 
-    def _image(self, item: Item, parents: list[Future[str | None]]) -> str | None:
+    def _image(self, item: Item, parents: list[Future[str | None]], packing: Future[Packed]) -> str | None:
         """Bring an image, without a tag; its digest, or None when a parent could not be brought."""
         for parent in parents:
             if parent.exception() is not None or parent.result() is None:
                 return None
-        place = self.places[item.name]
-        packed = self.work.shelf.packed(item.id, self.form)
+        place, packed = self.places[item.name], packing.result()
         manifest, form = packed.manifest, self.form
         known = self.work.known(item, form, place)
         there = any(self.before[item, tag] == manifest.digest for tag in self.work.tags(item)) or (

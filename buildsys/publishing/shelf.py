@@ -6,6 +6,7 @@ the digest of an unpacked layer stands for each one that it need not read again.
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import threading
@@ -48,8 +49,7 @@ class Shelf:
     """Blobs below a directory. May be used by several threads."""
 
     directory: Path
-    reference: Callable[[str], str]
-    """skopeo's name of an image of the store, by its id."""
+    store: tools.Store
     _known: dict[str, Blob] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
     _change: threading.Condition = field(default_factory=threading.Condition)
@@ -60,6 +60,10 @@ class Shelf:
             self._known = {key: Blob(digest, size) for key, (digest, size) in data.items()}
         for left in self.directory.glob("export.*"):
             shutil.rmtree(left, ignore_errors=True)
+
+    def reference(self, identity: str) -> str:
+        """skopeo's name of an image of the store."""
+        return f"containers-storage:[{self.store.driver}@{self.store.location}+{self.store.run}]@{identity}"
 
     def packed(self, identity: str, form: Form) -> Packed:
         """An image in that form. Layers whose digests are not known are taken from the store.
@@ -113,22 +117,17 @@ class Shelf:
         Raises:
             Problem: the store does not give it (`unreadable-image`).
         """
-        path = self.directory / "configs" / identity
-        with suppress(OSError):
-            data = path.read_bytes()
-            if digest(data) == f"sha256:{identity}":
-                return data
         try:
-            data = tools.image_config(self.reference(identity)).encode()
+            # Where the store is laid out as we know it, no process has to be started.
+            name = "=" + base64.b64encode(f"sha256:{identity}".encode()).decode()
+            path = Path(self.store.location, f"{self.store.driver}-images", identity, name)
+            if path.is_file() and digest(data := path.read_bytes()) == f"sha256:{identity}":
+                return data
+            return tools.image_config(self.reference(identity)).encode()
         except tools.ToolFailed as failed:
             raise Problem(
                 "unreadable-image", f"the image {identity[:12]} cannot be read: {failed}"
             ) from failed
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f"{identity}.{threading.get_ident()}")
-        aside.write_bytes(data)
-        aside.replace(path)
-        return data
 
     def _export(
         self, identity: str, ids: list[str], compression: Compression, wanted: Callable[[str], bool]

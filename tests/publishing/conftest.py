@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from buildsys.diagnostics import Refused
-from buildsys.image import CopyContext, Image, MakeDirectory, OciConfig
+from buildsys.image import CopyContext, HealthCheck, Image, MakeDirectory, OciConfig
 from buildsys.publishing.destinations import Destination, destinations
 from buildsys.publishing.host import Patience
 from buildsys.publishing.manifests import DOCKER_MANIFEST, OCI_MANIFEST
@@ -43,7 +43,7 @@ def folder(path: str) -> MakeDirectory:
 
 def images(change: str = "") -> list[Image]:
     """Five images in three generations, two of them made from what is built elsewhere."""
-    healthy = OciConfig(cmd=("sh",))
+    healthy = OciConfig(healthcheck=HealthCheck(("CMD", "true")))
     return [
         image("base", BASE, folder(f"/base{change}")),
         image("apps", "base", folder("/apps")),
