@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BASE_UTILITIES = "bash cmp cp dirname flock ldd mkdir mv rm sort tail".split()
 TO_BUILD = "buildah busybox catatonit createrepo_c crun dnf faketime fuse-overlayfs gpg".split()
 TO_BUILD += "mmdebstrap newuidmap podman rpm rpmbuild rpmsign skopeo".split()
-TO_TEST = "docker-registry git runc shellcheck".split()
+TO_TEST = "docker-registry git openssl runc shellcheck".split()
 
 DEBIAN_PACKAGES = "buildah busybox-static catatonit createrepo-c dnf faketime fuse-overlayfs gnupg mmdebstrap"
 DEBIAN_PACKAGES += " podman python3-venv rpm runc skopeo uidmap"

@@ -33,6 +33,7 @@ build  command:faketime         faketime         libfaketime
 build  command:mmdebstrap       mmdebstrap       -
 build  python                   python3-venv     python3.11
 test   command:git              git              git
+test   command:openssl          openssl          openssl
 test   command:runc             runc             runc
 test   command:docker-registry  docker-registry  docker-distribution
 test   command:mmdebstrap       mmdebstrap       mmdebstrap

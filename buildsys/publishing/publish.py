@@ -80,6 +80,10 @@ def _one(work: Work) -> None:
         PUBLISHERS[work.outcome.destination.transport](work)
     except Problem as problem:
         work.outcome.mistakes.append(problem.diagnostic)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        message = f"{where}{error.strerror or error}"
+        work.outcome.mistakes.append(Diagnostic(NOWHERE, "not-written", message))
 
 
 def check(chosen: Subject, destinations: Sequence[Destination], wish: Wish, *, stand_ins: bool) -> None:

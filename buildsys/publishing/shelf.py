@@ -55,6 +55,7 @@ class Shelf:
     _change: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
         with suppress(OSError, ValueError, KeyError):
             data = json.loads((self.directory / "layers.json").read_text("utf-8"))
             self._known = {key: Blob(digest, size) for key, (digest, size) in data.items()}

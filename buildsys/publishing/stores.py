@@ -78,7 +78,7 @@ def _bring(work: Work, item: Item, form: Form, there: Collection[str]) -> str:
         # Over the layers that are there now: no layer goes with it.
         manifest = json.loads(tools.image_manifest(work.shelf.reference(item.id)))
         manifest["config"] |= {"digest": digest(config), "size": len(config)}
-        with TemporaryDirectory(dir=work.shelf.directory) as folder:
+        with TemporaryDirectory(dir=work.shelf.directory, prefix="export.") as folder:
             Path(folder, identity).write_bytes(config)
             Path(folder, "manifest.json").write_text(json.dumps(manifest), "utf-8")
             Path(folder, "version").write_text("Directory Transport Version: 1.1\n", "utf-8")

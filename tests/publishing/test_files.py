@@ -138,6 +138,14 @@ def test_another_store_gets_the_images_and_their_names(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("kind", ["oci", "dir", "oci-archive", "docker-archive"])
+def test_a_place_where_nothing_can_be_written(bench: Bench, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "file").write_text("")
+    said = problems(bench.publish(f"{kind}:{tmp_path}/file/out", f"oci:{tmp_path}/other"))
+    assert said == f"error: {tmp_path}/file/out: Not a directory [not-written]"
+    assert (tmp_path / "other/index.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["oci", "dir", "oci-archive", "docker-archive"])
 def test_a_directory_of_somebody_else_stays_as_it_is(bench: Bench, tmp_path: Path, kind: str) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken/file").write_text("mine")
