@@ -11,6 +11,8 @@ from typing import Any
 from buildsys.diagnostics import NOWHERE, Spot
 
 Data = Mapping[str, Any]
+CUT = "…"
+"""Ends a text that is not whole."""
 OPEN, CLOSE = "\ue000", "\ue001"
 """They stand around the name of a value that only a run knows."""
 
@@ -191,7 +193,7 @@ def spot(text: str) -> Spot:
 def one_line(text: str, longest: int = 60) -> str:
     """A text in one line, cut where it is long."""
     line = " ".join(text.split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    return line if len(line) <= longest else line[: longest - 1] + CUT
 
 
 def _all(folder: Path) -> dict[str, Data]:

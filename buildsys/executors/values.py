@@ -11,11 +11,13 @@ from typing import Any
 
 from buildsys.diagnostics import Diagnostic
 from buildsys.executors.cases import Case
-from buildsys.executors.expected import CLOSE, OPEN, Http, Run
+from buildsys.executors.expected import CLOSE, CUT, OPEN, Http, Run
 
 LETTERS = string.ascii_letters + string.digits
 LENGTH = 32
 """Characters of a secret: too many to be part of anything else by chance."""
+TELLING = 4
+"""Characters of one that nobody need know."""
 _NAMED = re.compile(f"{OPEN}(.*?){CLOSE}")
 
 
@@ -69,9 +71,11 @@ class Values:
         )
 
     def masked(self, text: str) -> str:
-        """A text that may be kept: each secret is replaced by its name."""
+        """A text that may be kept: each secret is replaced by its name, and so is what a cut has left of one."""
         for name, value in self._secrets.items():
             text = text.replace(value, f"{{{{ {name} }}}}")
+            for length in range(LENGTH - 1, TELLING - 1, -1):
+                text = text.replace(f"{value[:length]}{CUT}", f"{{{{ {name} }}}}{CUT}")
         return text
 
     def masked_case(self, case: Case) -> Case:

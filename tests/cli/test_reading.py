@@ -226,6 +226,7 @@ def an_instruction(kind: type[Any]) -> Any:
         "str": "text", "bool": True, "int": 7, "tuple[str, ...]": ("one", "two"), "PackageName": package,
         "tuple[PackageName, ...]": (package,), "tuple[LockedPackage, ...]": (locked,),
         "LockedPackage | None": locked, "tuple[tuple[str, str], ...]": (("a", "b"),),
+        "tuple[tuple[int, tuple[str, ...]], ...]": ((1, ("a",)),),
         "tuple[Account, ...]": (image.Account("me", 1, 2, "/home/me", "/bin/sh", ("us",)),), "Spot": spot,
     }  # fmt: skip
     fields = kind.__dataclass_fields__

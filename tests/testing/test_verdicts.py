@@ -19,7 +19,7 @@ from buildsys.diagnostics import Diagnostic, Spot
 from buildsys.executors import asking
 from buildsys.executors.asking import Answer
 from buildsys.executors.cases import Case, Outcome
-from buildsys.executors.expected import CLOSE, OPEN, Http, Places, Run, spot
+from buildsys.executors.expected import CLOSE, OPEN, Http, Places, Run, one_line, spot
 from buildsys.executors.junit import junit
 from buildsys.executors.podman import Said
 from buildsys.executors.values import Values
@@ -192,6 +192,8 @@ def test_a_secret_is_masked_wherever_it_stands() -> None:
     case = values.masked_case(Case(f"echo {word}", 0, (mistake,), f"<{word}>\n{word}"))
     assert (case.name, case.output) == ("echo {{ word }}", "<{{ word }}>\n{{ word }}")
     assert case.mistakes[0].message == "it says {{ word }}"
+    cut = one_line(f"it says {word}", 20)
+    assert values.masked(cut) == "it says {{ word }}…"
 
 
 @given(st.text(min_size=1).filter(lambda text: OPEN not in text and CLOSE not in text))
