@@ -86,6 +86,15 @@ def test_a_set_from_nothing_and_again_without_network(site: Site) -> None:
     assert done.stdout.startswith("build/locks/demo/here.yaml: asking what the site here has now\n")
     first = site.ids()
     assert sorted(first) == ["base", "middle", "side", "tip"]
+    steps = sorted((site.world.place / "build/demo/steps").iterdir())
+    # As in tests/plan/test_shellcheck.py; and commas are data.
+    read = subprocess.run(
+        ["shellcheck", "--exclude=SC1003,SC1091,SC2016,SC2034,SC2054", *steps],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (read.returncode, read.stdout) == (0, "")
     again = site.build()
     assert again.stdout.endswith("demo: 4 images: 0 built, 4 fresh\n"), again.stdout
     # Elsewhere: another store, another directory, no network, no apt that knows any source.
