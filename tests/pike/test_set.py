@@ -60,7 +60,8 @@ def test_all_images_are_there_with_a_result_each(built_pike: BuiltPike) -> None:
     assert len(made) == len(plan["images"]) == 108
     for name, image in plan["images"].items():
         result = json.loads((built_pike.plan / f"results/{name}.json").read_text())
-        assert result["status"] == "built"
+        # Other tests build in it, too, and leave it as it was.
+        assert result["status"] in {"built", "fresh"}
         assert f"sha256:{result['image_id']}" == made[name]
         assert result["reference"] == image["reference"] == f"{PREFIX}{name}:current-tripleo"
     assert "stable-pike: 108 images: 108 built, 0 fresh" in built_pike.output

@@ -32,6 +32,7 @@ LEFT = re.compile(
 """What an installer notes, and a plan takes away."""
 
 
+@pytest.mark.usefixtures("page")
 def test_keystone_of_pike(
     ground: Ground, vault: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
