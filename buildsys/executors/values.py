@@ -71,7 +71,7 @@ class Values:
         )
 
     def masked(self, text: str) -> str:
-        """A text that may be kept: each secret is replaced by its name, and so is what a cut has left of one."""
+        """A text that may be kept: each secret, and what a cut left of one, becomes its name."""
         for name, value in self._secrets.items():
             text = text.replace(value, f"{{{{ {name} }}}}")
             for length in range(LENGTH - 1, TELLING - 1, -1):
