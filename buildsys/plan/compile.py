@@ -29,8 +29,9 @@ from buildsys.image import (
 )
 from buildsys.packages import MANAGERS
 from buildsys.plan import makefile
-from buildsys.plan.script import Carried, ContextFile, Step, compile_step, installer
+from buildsys.plan.script import Step, compile_step, installer
 from buildsys.plan.testing import testing_files
+from buildsys.plan.verbs import Carried, ContextFile
 from buildsys.resolve.gems import Gems
 from buildsys.spread import spread
 

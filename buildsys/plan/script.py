@@ -1,34 +1,23 @@
 """One image as its step: the script that builds it, and the key that says when it is stale.
 
 Every word of a command comes from data and is quoted by `buildsys.command`; this module decides
-which verb of `plan/runtime` says an instruction, and in which order.
+in which order instructions are said; `plan/verbs.py` says which verb a data instruction is.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import assert_never
 
 from buildsys.command import Command, assignment, call, comment, fragment, heredoc, word
 from buildsys.diagnostics import Spot
 from buildsys.image import (
-    Account,
-    AppendFile,
-    AppendLines,
     BaseImage,
     Bootstrap,
-    ChangeAccount,
-    ChangeMode,
-    ChangeOwner,
-    CommentLines,
     CopyContext,
     CopyImage,
-    CopyInside,
     CopyPayload,
-    DeclareAccounts,
-    DisableRepository,
     Download,
     EmptyRoot,
     Image,
@@ -38,49 +27,17 @@ from buildsys.image import (
     InstallGems,
     Instruction,
     LockedPackage,
-    MakeDirectory,
-    MovePath,
     PackageName,
     ParentImage,
-    RemovePath,
-    ReplaceLines,
-    Require,
     Run,
     Site,
-    Symlink,
-    Touch,
     Transaction,
     Uninstall,
     UpdateAll,
-    WriteRepository,
 )
 from buildsys.packages import MANAGERS, PackageInstruction
 from buildsys.plan.configuration import configure, field_of
-
-
-@dataclass(frozen=True, slots=True)
-class ContextFile:
-    """A file of the set's context as the plan carries it: `path` below the source, content hash, mode."""
-
-    path: str
-    hash: str
-    mode: str
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """What the plan directory holds for the steps, known by content: context files and the pool."""
-
-    context: Mapping[str, tuple[ContextFile, ...]]
-    """Source path of a `CopyContext` -> its files; a single file has an empty `path`."""
-    downloads: Mapping[str, str]
-    """URL -> SHA-256 of the pooled file."""
-    gems: Mapping[str, str]
-    """Gem as a recipe names it -> file name in the pool."""
-    gem_hashes: Mapping[str, str]
-    """File name in the pool -> SHA-256: those gems, and what they may depend on."""
-    keys: Mapping[str, str]
-    """Repository -> SHA-256 of its key, or where the key is, if not in the pool."""
+from buildsys.plan.verbs import Carried, chmod_mode, fetched, verbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +243,9 @@ class _Writer:
         if isinstance(step, CopyContext):
             yield from self._context(step)
             return
-        for argv in self._verbs(step):
+        if isinstance(step, InstallGems):
+            self.gems.update(self.carried.gem_hashes)
+        for argv in verbs(step, self.set.site.name, self.carried):
             command = Command((*optional, *argv), step.spot)
             self._keep(command)
             yield command
@@ -304,77 +263,16 @@ class _Writer:
                 return ("from_payload", package.name, locked.file)
             case Download(url=url, sha256=sha256) if url not in self.set.site.downloads:
                 address = self.set.site.addresses.get(url, url)
-                return ("fetched", address, _fetched(step), *((sha256,) if sha256 else ()))
+                return ("fetched", address, fetched(step), *((sha256,) if sha256 else ()))
             case _:
                 return None
-
-    def _verbs(self, step: Instruction) -> Iterator[tuple[str, ...]]:
-        match step:
-            case MakeDirectory():
-                yield ("directory", step.mode, step.owner, *step.paths)
-            case ChangeMode():
-                yield ("mode", step.mode, *_recursive(step), *step.paths)
-            case ChangeOwner():
-                yield ("owner", step.owner, *_recursive(step), *step.paths)
-            case Symlink():
-                yield ("link", step.target, step.link, *(("force",) if step.force else ()))
-            case Touch():
-                yield ("file", step.mode, *step.paths)
-            case RemovePath():
-                yield ("remove", *_recursive(step), *step.paths)
-            case MovePath():
-                yield ("move", step.source, step.to)
-            case CopyInside():
-                yield ("duplicate", step.source, step.to, *(("preserve",) if step.preserve else ()))
-            case CopyPayload():
-                yield ("payload", step.mode, step.owner, step.package.name, step.source, step.to)
-            case CopyImage():
-                yield ("other", step.mode, step.owner, step.image, step.source, step.to)
-            case Download():
-                to = step.to + step.url.rsplit("/", 1)[-1] if step.to.endswith("/") else step.to
-                mode = _mode(step.mode, "644")
-                if step.url in self.carried.downloads:
-                    yield ("pooled", mode, self.carried.downloads[step.url], to)
-                else:
-                    yield ("download", mode, _fetched(step), to)
-            case InstallGems() if missing := [gem for gem in step.gems if gem not in self.carried.gems]:
-                yield ("fail", f"the site {self.set.site.name} does not have the gems {', '.join(missing)}")
-            case InstallGems():
-                files = [self.carried.gems[gem] for gem in step.gems]
-                self.gems.update(self.carried.gem_hashes)
-                yield ("gems", str(step.open_files), " ".join(step.flags), *files)
-            case CommentLines():
-                yield ("comment", step.pattern, step.file)
-            case ReplaceLines():
-                yield ("replace", step.pattern, step.replacement, step.file)
-            case AppendLines():
-                yield ("append", step.file, *step.lines)
-            case AppendFile():
-                yield ("append_file", step.source, step.file)
-            case Require():
-                yield ("require", step.pattern, step.file)
-            case WriteRepository():
-                options = (part for option in step.options for part in option)
-                yield ("repository", step.file, step.id, *options)
-            case DisableRepository():
-                yield ("disable_repository", step.id)
-            case DeclareAccounts():
-                yield from (_account(item) for item in step.accounts)
-            case ChangeAccount():
-                yield ("change_account", step.name, step.home, step.shell, *step.groups)
-            case Bootstrap() | Install() | Transaction() | Uninstall() | UpdateAll() | ImportKey() | Run():
-                raise AssertionError(f"{step} is no data instruction")
-            case CopyContext():
-                raise AssertionError(f"{step} is said file by file")
-            case _:
-                assert_never(step)
 
     def _context(self, step: CopyContext) -> Iterator[Command]:
         name = step.source.rstrip("/").rsplit("/", 1)[-1]
         for item in self.carried.context[step.source]:
             to = step.to + name if step.to.endswith("/") else step.to
             to = f"{step.to.rstrip('/')}/{item.path}" if item.path else to
-            argv = ("context", _mode(step.mode, item.mode), step.owner, item.hash, to)
+            argv = ("context", chmod_mode(step.mode, item.mode), step.owner, item.hash, to)
             command = Command(argv, step.spot)
             file = f"files/{step.source.rstrip('/')}" + (f"/{item.path}" if item.path else "")
             self._keep(command, str(step.spot), item.mode, file)
@@ -386,25 +284,5 @@ def installer(site: Site) -> str:
     return "rpm" if site.locked and site.installer in {"dnf", "yum"} else site.installer
 
 
-def _fetched(step: Download) -> str:
-    """The name of what the plan fetches by itself: its checksum, or where nobody knows one, its URL's."""
-    return step.sha256 or f"url-{hashlib.sha256(step.url.encode()).hexdigest()}"
-
-
 def _places(spot: Spot, packages: Iterable[PackageName]) -> tuple[str, ...]:
     return (str(spot), *(str(item.spot) for item in packages))
-
-
-def _mode(asked: str, natural: str) -> str:
-    """What chmod is told: `a+rx` adds to the natural mode of the file, not to that of the plan's copy."""
-    if not asked or asked.isdigit():
-        return asked or natural
-    return {"644": "u=rw,go=r,", "755": "u=rwx,go=rx,"}[natural] + asked
-
-
-def _recursive(step: ChangeMode | ChangeOwner | RemovePath) -> tuple[str, ...]:
-    return ("-R",) if step.recursive else ()
-
-
-def _account(item: Account) -> tuple[str, ...]:
-    return ("account", item.name, str(item.uid), str(item.gid), item.home, item.shell, *item.groups)
