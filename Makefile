@@ -101,8 +101,8 @@ CARRIED := $(patsubst recipes/%/standins/,%,$(wildcard recipes/*/standins/))
 
 check-shell: $(CARRIED:%=check-steps-of-%)
 	shellcheck .ci/run tools/*.sh
-	shellcheck --shell=bash --source-path=SCRIPTDIR buildsys/plan/runtime/*.sh
-	shellcheck buildsys/exporters/containerfiles/*.sh
+	shellcheck --shell=bash --external-sources --source-path=SCRIPTDIR buildsys/plan/runtime/*.sh
+	shellcheck --external-sources --source-path=SCRIPTDIR buildsys/image/shell/*.sh buildsys/exporters/containerfiles/*.sh
 
 # The steps of a plan are generated, and are read by shellcheck like everything else that runs: except that what they
 # set is read by the runtime, which is checked on its own, and that a `$` or a comma in their data is meant as it stands.

@@ -27,6 +27,7 @@ from buildsys.image import (
     Site,
     Transaction,
 )
+from buildsys.image.acting import FILES
 from buildsys.packages import MANAGERS
 from buildsys.plan import makefile
 from buildsys.plan.script import Step, compile_step, installer
@@ -37,8 +38,8 @@ from buildsys.spread import spread
 
 RUNTIME = Path(__file__).parent / "runtime"
 CONTENT_CHANGING = (
-    "commit.sh", "enter.sh", "inside.sh", "namespace.sh", "packages.sh", "repositories.sh", "rpm.sh",
-    "sources.sh",
+    "accounts.sh", "commit.sh", "edits.sh", "enter.sh", "inside.sh", "namespace.sh", "packages.sh",
+    "repositories.sh", "rpm.sh", "sources.sh",
 )  # fmt: skip
 """Runtime files whose change may change an image's bytes; the installer's own files are added."""
 TOOLS = (
@@ -74,7 +75,8 @@ def compile_plan(image_set: ImageSet) -> Plan:
     keys = {item.id: _key_said(item, site) for item in site.repositories}
     carried = Carried(context, downloads, names, hashes, keys)
 
-    runtime = {path.name: path.read_text("utf-8") for path in sorted(RUNTIME.glob("*.sh"))}
+    scripts = {path.name: path for path in RUNTIME.glob("*.sh")} | FILES
+    runtime = {name: scripts[name].read_text("utf-8") for name in sorted(scripts)}
     changing = hashlib.sha256()
     acting = installer(site)
     own = [name for name in runtime if name == f"{acting}.sh" or name.startswith(f"{acting}-")]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from buildsys.command import Command
+from buildsys.image.acting import FILES
 
 RUNTIME = Path(__file__).parents[2] / "buildsys/plan/runtime"
 SHELLS = ("busybox", "dash", "bash")
@@ -134,7 +135,7 @@ def copy_root(source: Path, target: Path) -> None:
 def make_plan(plan: Path) -> None:
     """A plan directory with the runtime in it, and nothing to build."""
     (plan / "lib").mkdir(parents=True)
-    for path in RUNTIME.glob("*.sh"):
+    for path in (*RUNTIME.glob("*.sh"), *FILES.values()):
         shutil.copy(path, plan / "lib")
 
 

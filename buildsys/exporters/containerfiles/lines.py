@@ -12,8 +12,9 @@ from pathlib import Path
 from buildsys.command import chain, comment, line
 from buildsys.diagnostics import Spot
 from buildsys.exporters.containerfiles.packages import CARE, VERBS
+from buildsys.image.acting import FILES
 
-VERBS_FILE = Path(__file__).with_name("verbs.sh")
+VERBS_FILES = {"verbs.sh": Path(__file__).with_name("verbs.sh"), **FILES}
 SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 """A path that means the same to a shell and to a builder."""
 
@@ -55,13 +56,13 @@ class Lines:
 
     def verb(self, *words: str) -> None:
         """A command of verbs.sh."""
-        self.links["buildsys/verbs.sh"] = VERBS_FILE
+        self.links |= {f"buildsys/{name}": path for name, path in VERBS_FILES.items()}
         self.run("sh", VERBS, *words)
 
     def commands(self, argvs: Sequence[tuple[str, ...]]) -> list[str]:
         """Commands as a RUN of its own, for elsewhere; what they need is in the context."""
         if any(VERBS in argv for argv in argvs):
-            self.links["buildsys/verbs.sh"] = VERBS_FILE
+            self.links |= {f"buildsys/{name}": path for name, path in VERBS_FILES.items()}
         return _run_lines(chain((self._spot, line(argv)) for argv in argvs))
 
     def room(self, path: str) -> None:

@@ -4,8 +4,11 @@
 umask 022
 here=/dev/buildsys
 optional=
-newline='
-'
+edited=$here/scratch/edited
+# shellcheck source=../../image/shell/edits.sh
+. $here/plan/lib/edits.sh
+# shellcheck source=../../image/shell/accounts.sh
+. $here/plan/lib/accounts.sh
 
 # Where the next verb comes from; the step outside reads it when this shell fails.
 at() { printf '%s\n' "$1" >$here/scratch/spot; }
@@ -234,49 +237,6 @@ beneath() {
 
 # Edits ------------------------------------------------------------------------------------------
 
-mark=$(printf '\001')
-
-# comment PATTERN FILE
-comment() { edit "$2" "\\$mark$1$mark s/^/#/"; }
-
-# replace PATTERN REPLACEMENT FILE; a replacement of several lines becomes several lines
-replace() { edit "$3" "s$mark$1$mark$(printf '%s\n' "$2" | sed '$!s/$/\\/')${mark}g"; }
-
-# edit FILE SED-SCRIPT: change a file's lines in place; its inode, mode and owner stay
-edit() {
-    if [ ! -f "$1" ]; then
-        nothing "$1: no such file in the image"
-        return
-    fi
-    sed -E "$2" "$1" >$here/scratch/edited
-    if [ "$(sha256sum <"$1")" = "$(sha256sum <$here/scratch/edited)" ]; then
-        nothing "$1: the edit matches no line"
-        return
-    fi
-    cat $here/scratch/edited >"$1"
-}
-
-# append FILE LINE…
-append() {
-    appended=$1
-    shift
-    end_line "$appended"
-    printf '%s\n' "$@" >>"$appended"
-}
-
-# append_file SOURCE FILE
-append_file() {
-    [ -f "$1" ] || fail "$1: no such file in the image"
-    end_line "$2"
-    cat "$1" >>"$2"
-}
-
-# end_line FILE: what is appended next begins a line of its own
-end_line() {
-    mkdir -p "$(dirname "$1")"
-    if [ -s "$1" ] && [ -n "$(tail -c 1 "$1")" ]; then printf '\n' >>"$1"; fi
-}
-
 # require PATTERN FILE
 require() {
     [ -f "$2" ] || fail "$2: no such file in the image"
@@ -299,22 +259,6 @@ repository() {
     } >>"$target"
 }
 
-# disable_repository ID
-disable_repository() {
-    for candidate in /etc/yum.repos.d/*.repo; do
-        [ -f "$candidate" ] || continue
-        if awk -v id="[$1]" '
-            /^\[/ { here = ($1 == id); if (here) { found = 1; print; print "enabled=0"; next } }
-            here && /^enabled *=/ { next }
-            { print }
-            END { exit !found }' "$candidate" >$here/scratch/edited; then
-            cat $here/scratch/edited >"$candidate"
-            return 0
-        fi
-    done
-    nothing "repository $1 is not configured in the image"
-}
-
 # gems OPEN-FILES FLAGS FILE…: install Ruby gems from files, nothing else
 gems() {
     (
@@ -327,79 +271,4 @@ gems() {
         # shellcheck disable=SC2086
         gem install --local $flags "$@"
     )
-}
-
-# Accounts: written as data, so no date gets in and no tool is needed --------------------------------
-
-# account NAME UID GID HOME SHELL [GROUP…]
-account() {
-    name=$1 gid=$3 entry=$1:x:$2:$3::$4:$5
-    shift 5
-    look_up "$name" /etc/passwd
-    if [ -z "$line" ]; then
-        enter "$entry" /etc/passwd
-        look_up "$name" /etc/shadow
-        [ -n "$line" ] || enter "$name:!!::0:99999:7:::" /etc/shadow
-    elif [ "$line" != "$entry" ]; then
-        fail "account $name exists with other values: $line"
-    fi
-    look_up "$name" /etc/group
-    case $line in
-        '')
-            enter "$name:x:$gid:" /etc/group
-            look_up "$name" /etc/gshadow
-            [ -n "$line" ] || enter "$name:!::" /etc/gshadow ;;
-        "$name:"*":$gid:"*) ;;
-        *) fail "group $name exists with other values: $line" ;;
-    esac
-    for group; do join_group "$name" "$group"; done
-}
-
-# change_account NAME HOME SHELL [GROUP…]
-change_account() {
-    name=$1 home=$2 login=$3
-    shift 3
-    look_up "$name" /etc/passwd
-    [ -n "$line" ] || fail "account $name does not exist"
-    rest=${line%:*}
-    enter "${rest%:*}:${home:-${rest##*:}}:${login:-${line##*:}}" /etc/passwd
-    for group; do join_group "$name" "$group"; done
-}
-
-# join_group NAME GROUP
-join_group() {
-    look_up "$2" /etc/group
-    [ -n "$line" ] || fail "group $2 does not exist"
-    for database in /etc/group /etc/gshadow; do
-        look_up "$2" $database
-        case $line in
-            '' | *:"$1" | *:"$1",* | *,"$1" | *,"$1",*) ;;
-            *:) enter "$line$1" $database ;;
-            *) enter "$line,$1" $database ;;
-        esac
-    done
-}
-
-# look_up NAME FILE: sets line to the entry of that name, or to nothing; table to all lines, each between newlines
-look_up() {
-    table=$newline line=
-    [ ! -s "$2" ] || table=$newline$(cat "$2")$newline
-    case $table in
-        *"$newline$1:"*)
-            line=$1:${table#*"$newline$1:"}
-            line=${line%%"$newline"*} ;;
-    esac
-}
-
-# enter ENTRY FILE: after look_up, put this entry in the place of that line, or at the end
-enter() {
-    if [ -n "$line" ]; then
-        table=${table%%"$newline$line$newline"*}$newline$1$newline${table#*"$newline$line$newline"}
-    else
-        table=$table$1$newline
-    fi
-    case $2 in
-        *shadow) [ -e "$2" ] || (umask 077 && : >"$2") ;;
-    esac
-    printf '%s' "${table#"$newline"}" >"$2"
 }
