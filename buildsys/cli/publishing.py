@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildsys.cli.building import takes_store
-from buildsys.cli.choosing import Verb
+from buildsys.cli.choosing import Verb, words
 from buildsys.cli.ending import FAILED, Ended, say
 from buildsys.cli.testing import enter_user_namespace
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
@@ -48,6 +48,11 @@ def takes_published(verb: Verb) -> Verb:
 
 @click.command()
 @takes_published
+@click.argument("patterns", metavar="[IMAGE]...", nargs=-1)
+@click.option(
+    "--only", metavar="IMAGES", multiple=True,
+    help="The same as IMAGE, several in one text: --only \"nova-api 'neutron-*'\".",
+)  # fmt: skip
 @click.option(
     "--to", "texts", metavar="DEST", multiple=True, required=True,
     help="docker://HOST[/NAMESPACE], oci:DIR, dir:DIR or another destination. Repeatable.",
@@ -71,6 +76,8 @@ def takes_published(verb: Verb) -> Verb:
 @takes_store
 def publish(
     directory: Path,
+    patterns: tuple[str, ...],
+    only: tuple[str, ...],
     *,
     texts: tuple[str, ...],
     tags: tuple[str, ...],
@@ -84,8 +91,9 @@ def publish(
 ) -> None:
     """Publish a set that was built, as a whole: all its images first, then all tags.
 
-    SET is published as it was built last. What a destination has already is not sent again. When anything
-    fails, no tag is moved there, and the next run goes on from where this one ended.
+    SET is published as it was built last; IMAGE, a name or a glob in quotes ('neutron-*'), is a part of it.
+    What a destination has already is not sent again. When anything fails, no tag is moved there, and the next
+    run goes on from where this one ended.
     """
     from buildsys.publishing.destinations import destinations
     from buildsys.publishing.host import Patience
@@ -107,7 +115,13 @@ def publish(
     enter_user_namespace()
     try:
         outcomes = publish_set(
-            directory, chosen, wish, store=store, stand_ins=stand_ins, say=_waits(directory)
+            directory,
+            chosen,
+            wish,
+            store=store,
+            stand_ins=stand_ins,
+            say=_waits(directory),
+            only=words((*patterns, *only)),
         )
     except ToolFailed as failed:
         raise Ended(FAILED, str(failed)) from failed

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot, closest
 from buildsys.publishing.manifests import Format
 from buildsys.publishing.refusals import listed
 
@@ -31,7 +32,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A set that was built whole. `items` are parents first."""
+    """A set that was built, or the part of it that was asked for. `items` are parents first."""
 
     directory: Path
     set: str
@@ -45,12 +46,15 @@ class Subject:
         return tuple(item.name for item in self.items)
 
 
-def subject(directory: Path, stored: Collection[str]) -> Subject:
-    """The set that this plan built. `stored` are the ids of all images of the store.
+def subject(directory: Path, stored: Collection[str], patterns: Sequence[str] = ()) -> Subject:
+    """The set that this plan built, or the images of it that names and globs mean.
+
+    `stored` are the ids of all images of the store.
 
     Raises:
-        Refused: there is no plan (`no-plan`), an image was not built from what the plan says now
-            (`not-current`), or is not in the store (`missing-image`); all such images are named.
+        Refused: there is no plan (`no-plan`), it has no such image (`unknown-image`), an image or what it is
+            made from was not built from what the plan says now (`not-current`), or it is not in the store
+            (`missing-image`); all such images are named.
     """
     try:
         plan = json.loads((directory / "plan.json").read_text("utf-8"))
@@ -58,9 +62,13 @@ def subject(directory: Path, stored: Collection[str]) -> Subject:
     except FileNotFoundError as error:
         hint = "`buildsys build` writes the plan and builds the images"
         raise Refused([Diagnostic(NOWHERE, "no-plan", f"{directory} holds no plan", hint)]) from error
+    names = {name: needs for _, name, *needs in rows}
+    asked = set(_meant(patterns, names)) if patterns else set(names)
+    needed = _with_parents(asked, names)
+    rows = [row for row in rows if row[1] in needed]
     ids = {name: _text(directory / "state" / f"{name}.id").strip() for _, name, *_ in rows}
     stale = [name for stamp, name, *parents in rows if not _is_current(directory, stamp, name, parents, ids)]
-    gone = [name for name, identity in ids.items() if name not in stale and identity not in stored]
+    gone = [name for name in ids if name in asked and name not in stale and ids[name] not in stored]
     mistakes = []
     if stale:
         message = f"not built from the plan as it is now: {listed(stale)}"
@@ -74,9 +82,52 @@ def subject(directory: Path, stored: Collection[str]) -> Subject:
         raise Refused(mistakes)
     items = []
     for _, name, *parents in rows:
+        if name not in asked:
+            continue
         stem, _, tag = plan["images"][name]["reference"].rpartition(":")
-        items.append(Item(name, ids[name], stem.partition("/")[2], tag, tuple(parents)))
+        items.append(
+            Item(
+                name,
+                ids[name],
+                stem.partition("/")[2],
+                tag,
+                tuple(parent for parent in parents if parent in asked),
+            )
+        )
     return Subject(directory, plan["set"], plan["format"], plan["stand_ins"], tuple(items))
+
+
+def _meant(patterns: Iterable[str], names: Collection[str]) -> Iterator[str]:
+    """The images that names and globs mean.
+
+    Raises:
+        Refused: one means none.
+    """
+    unknown = []
+    for pattern in patterns:
+        found = [name for name in names if fnmatchcase(name, pattern)]
+        if not found:
+            unknown.append(pattern)
+        yield from found
+    if unknown:
+        raise Refused(
+            [
+                Diagnostic(NOWHERE, "unknown-image", f"the plan has no image '{name}'", closest(name, names))
+                for name in unknown
+            ]
+        )
+
+
+def _with_parents(asked: Iterable[str], needs: dict[str, list[str]]) -> set[str]:
+    """Images and all that they are made from."""
+    found: set[str] = set()
+    waiting = list(asked)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += needs[name]
+    return found
 
 
 def _is_current(directory: Path, stamp: str, name: str, parents: Sequence[str], ids: dict[str, str]) -> bool:

@@ -67,7 +67,12 @@ class Bench:
         self.ground.build(images(change))
 
     def publish(
-        self, *texts: str, stand_ins: bool = False, patience: Patience = QUICK, **wish: Any
+        self,
+        *texts: str,
+        stand_ins: bool = False,
+        patience: Patience = QUICK,
+        only: tuple[str, ...] = (),
+        **wish: Any,
     ) -> list[Outcome]:
         """Publish it, in this process."""
         return publish(
@@ -77,6 +82,7 @@ class Bench:
             store=self.ground.store.options,
             stand_ins=stand_ins,
             say=lambda _: None,
+            only=only,
         )
 
     def refusal(self, *texts: str, **wish: Any) -> str:

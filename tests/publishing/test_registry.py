@@ -47,3 +47,29 @@ def test_a_set_is_published_whole_and_only_once(bench: Bench, registry: Running,
         manifest = json.loads((tmp_path / name / "manifest.json").read_text())
         built = (bench.plan / f"state/{name}.id").read_text().strip()
         assert manifest["config"]["digest"] == f"sha256:{built}"
+
+
+def test_a_part_of_a_set(bench: Bench, registry: Running, tmp_path: Path) -> None:
+    done = bench.run("publish", "one", "--only", "ot*", "--to", registry.destination)
+    assert done.stderr == f"{registry.destination}: published: 2 images, 7 blobs, 2 tags\n"
+    assert list(registry.tags()) == ["one:1", "other:1"]
+    done = bench.run("verify", "--at", registry.destination)
+    assert (done.returncode, done.stdout) == (0, "")
+    # The others join them; what is there is not sent again.
+    done = bench.run("publish", "--to", registry.destination)
+    assert done.returncode == 0
+    assert len(registry.tags()) == 5
+    # What a part is made from must be what the plan says, too; what is beside it need not be.
+    name = bench.plan / "state/base.id"
+    kept = name.read_text()
+    name.write_text("gone\n")
+    try:
+        assert bench.refusal("oci:out", only=("two",)).startswith(
+            "error: not built from the plan as it is now: base, apps [not-current]"
+        )
+        done = bench.run("publish", "other", "--to", f"oci:{tmp_path}/out")
+        assert done.stderr == f"oci:{tmp_path}/out: published: 1 images, 4 blobs, 1 tags\n"
+    finally:
+        name.write_text(kept)
+    done = bench.run("publish", "tow", "--to", registry.destination)
+    assert done.stderr == "error: the plan has no image 'tow' [unknown-image]\n  hint: did you mean 'two'?\n"
