@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +68,13 @@ def _commands(body: str) -> Iterator[Command]:
         yield Command(text, shown)
 
 
-def carry_out(page: str, folder: Path, environment: Mapping[str, str]) -> list[str]:
-    """Do what a page says in a folder; returns what came out otherwise than shown, in words."""
+def carry_out(
+    page: str, folder: Path, environment: Mapping[str, str], within: Sequence[str] = ()
+) -> list[str]:
+    """Do what a page says in a folder; returns what came out otherwise than shown, in words.
+
+    `within` is a command that runs the reader's shell, which follows it.
+    """
     todo = list(steps(page))
     lines = ["exec 2>&1"]
     for step in todo:
@@ -83,7 +88,7 @@ def carry_out(page: str, folder: Path, environment: Mapping[str, str]) -> list[s
     script = folder / "page.sh"
     script.write_text("\n".join(lines) + "\n", "utf-8")
     ran = subprocess.run(
-        ["bash", script.name], cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL,
+        [*within, "bash", script.name], cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
     commands = [step for step in todo if isinstance(step, Command)]
