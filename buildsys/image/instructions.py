@@ -6,6 +6,7 @@ Whoever renders it ends in `assert_never`, so a new kind is missed nowhere.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Spot
 from buildsys.image.parts import Account, LockedPackage, PackageName
@@ -104,6 +105,12 @@ class CopyContext(_Instruction):
     to: str
     mode: str
     owner: str
+    folder: str = ""
+    """Where an overlay brings it from: the `files/` beside it. Empty: the set's own."""
+
+    def path(self, directory: str) -> Path:
+        """Where it lies, for a set in `directory`."""
+        return Path(self.folder or f"{directory}/files", self.source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,9 +60,8 @@ def compile_plan(image_set: ImageSet) -> Plan:
     """Compile a resolved set. Raises nothing of its own: what can be wrong was refused by resolve."""
     site = image_set.site
     links = dict(_pool(image_set))
-    context = {source: tuple(_context(image_set, source)) for source in _sources(image_set)}
-    for source, files in context.items():
-        root = Path(image_set.directory) / "files" / source
+    context = {source: tuple(_context(source)) for source in _sources(image_set)}
+    for root, files in context.items():
         links |= {f"context/{item.hash}": root / item.path if item.path else root for item in files}
     downloads = {url: file_hash(path) for url, path in sorted(site.downloads.items())}
     links |= {f"pool/downloads/{downloads[url]}": Path(path) for url, path in site.downloads.items()}
@@ -179,9 +178,9 @@ def _summary(image_set: ImageSet, steps: list[Step]) -> str:
     return f'{head},\n "images": {{\n{rows}\n }}\n}}\n'
 
 
-def _sources(image_set: ImageSet) -> list[str]:
+def _sources(image_set: ImageSet) -> list[Path]:
     found = {
-        step.source
+        step.path(image_set.directory)
         for image in image_set.images.values()
         for step in image.instructions
         if isinstance(step, CopyContext)
@@ -189,8 +188,7 @@ def _sources(image_set: ImageSet) -> list[str]:
     return sorted(found)
 
 
-def _context(image_set: ImageSet, source: str) -> Iterator[ContextFile]:
-    root = Path(image_set.directory) / "files" / source
+def _context(root: Path) -> Iterator[ContextFile]:
     if not root.is_dir():
         yield _context_file(root, "")
         return

@@ -269,12 +269,13 @@ class _Writer:
 
     def _context(self, step: CopyContext) -> Iterator[Command]:
         name = step.source.rstrip("/").rsplit("/", 1)[-1]
-        for item in self.carried.context[step.source]:
+        for item in self.carried.context[step.path(self.set.directory)]:
             to = step.to + name if step.to.endswith("/") else step.to
             to = f"{step.to.rstrip('/')}/{item.path}" if item.path else to
             argv = ("context", chmod_mode(step.mode, item.mode), step.owner, item.hash, to)
             command = Command(argv, step.spot)
-            file = f"files/{step.source.rstrip('/')}" + (f"/{item.path}" if item.path else "")
+            source = f"{step.folder or 'files'}/{step.source.rstrip('/')}"
+            file = f"{source}/{item.path}" if item.path else source
             self._keep(command, str(step.spot), item.mode, file)
             yield command
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import assert_never
 
 from buildsys.image import (
@@ -55,8 +56,8 @@ class ContextFile:
 class Carried:
     """What the plan directory holds for the steps, known by content: context files and the pool."""
 
-    context: Mapping[str, tuple[ContextFile, ...]]
-    """Source path of a `CopyContext` -> its files; a single file has an empty `path`."""
+    context: Mapping[Path, tuple[ContextFile, ...]]
+    """What a `CopyContext` copies, by where it lies -> its files; a single file has an empty `path`."""
     downloads: Mapping[str, str]
     """URL -> SHA-256 of the pooled file."""
     gems: Mapping[str, str]

@@ -1,8 +1,8 @@
-"""The set's context: the files `copy` takes from the set's own folder."""
+"""The set's context: the files `copy` takes from the set's own folder, or from beside an overlay."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from buildsys.diagnostics import closest
@@ -12,30 +12,39 @@ FOLDER = "files"
 
 
 class Context:
-    """The `files/` of one set; what was checked once is not checked again."""
+    """The `files/` of one set and its overlays; what was checked once is not checked again."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, overlays: Iterable[str] = ()) -> None:
         self._top = directory / FOLDER
-        self._real = self._top.resolve()
-        self._known: dict[str, Problem | None] = {}
+        self._beside = {file: Path(file).parent / FOLDER for file in overlays}
+        self._known: dict[tuple[str, str], Problem | None] = {}
 
-    def problem(self, path: str) -> Problem | None:
-        """What hinders copying `path` (relative to `files/`), or nothing."""
-        if path not in self._known:
-            self._known[path] = self._examine(path)
-        return self._known[path]
+    def folder(self, path: str, file: str) -> str:
+        """Where `path`, named in `file`, lies: the `files/` beside an overlay; empty, the set's."""
+        beside = self._beside.get(file)
+        if beside is None or ".." in path.split("/") or not (beside / path).exists():
+            return ""
+        return str(beside)
 
-    def _examine(self, path: str) -> Problem | None:
+    def problem(self, path: str, folder: str) -> Problem | None:
+        """What hinders copying `path` out of a folder as `folder` says it, or nothing."""
+        if (path, folder) not in self._known:
+            self._known[path, folder] = self._examine(path, Path(folder) if folder else self._top)
+        return self._known[path, folder]
+
+    def _examine(self, path: str, top: Path) -> Problem | None:
         if ".." in path.split("/") or "\n" in path:
-            return _leaves(f"'{path}' leads", self._top, "copy what it names into the set's files/")
-        whole = self._top / path
+            return _leaves(f"'{path}' leads", top, "copy what it names into the set's files/")
+        whole = top / path
         if not whole.exists() and not whole.is_symlink():
             names = [entry.name for entry in whole.parent.iterdir()] if whole.parent.is_dir() else []
-            hint = closest(whole.name, names) or "a relative path is taken from the set's files/"
+            beside = "files/ beside the overlay, or " if self._beside else ""
+            hint = closest(whole.name, names) or f"a relative path is taken from {beside}the set's files/"
             return "missing-file", f"there is no {whole}", hint
+        real = top.resolve()
         for inner in _with_all_inside(whole):
-            if not inner.resolve().is_relative_to(self._real):
-                return _leaves(f"{inner} is a link that leads", self._top, "put the file itself there")
+            if not inner.resolve().is_relative_to(real):
+                return _leaves(f"{inner} is a link that leads", top, "put the file itself there")
             if not (inner.is_symlink() or inner.is_file() or inner.is_dir()):
                 return "odd-file", f"{inner} is neither a file, a folder nor a link", "take it away"
         return None

@@ -118,8 +118,9 @@ def _copy(step: written.Copy, at: Place) -> image.Instruction:
         at.check("copy", syntax.path, source)
         return image.CopyInside(source, to, bool(step.preserve), bool(step.optional), spot=at.spot)
     if origin is None:
-        at.note("copy", at.around.context.problem(source))
-        return image.CopyContext(source, to, mode, owner, spot=at.spot)
+        folder = at.around.context.folder(source, at.notes.written.file)
+        at.note("copy", at.around.context.problem(source, folder))
+        return image.CopyContext(source, to, mode, owner, folder, spot=at.spot)
     at.check("copy", syntax.path, source)
     if isinstance(origin, written.PayloadOf):
         spot = at.notes.spot(*at.at("from"), "package")

@@ -13,10 +13,11 @@ from buildsys.recipe import schema
 from buildsys.recipe.collecting import collector_resting
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import said
-from buildsys.resolve import overlay
+from buildsys.resolve import overlay, syntax
 from buildsys.resolve.absent import absent
 from buildsys.resolve.context import Context
 from buildsys.resolve.draft import Draft, check_draft
+from buildsys.resolve.elsewhere import foreign
 from buildsys.resolve.filling import filled, filled_part
 from buildsys.resolve.gems import Gems
 from buildsys.resolve.header import Header
@@ -63,7 +64,7 @@ class _Resolver:
         self._site = resolve_site(site, library, self._variables, stand_ins, self._found)
         self._around = Surroundings(
             images=library.recipes,
-            context=Context(library.directory),
+            context=Context(library.directory, [item.written.file for item in library.overlays]),
             checksums=self._site.checksums if self._site else None,
             gems=self._site.gems if self._site else Gems((), known=False),
         )
@@ -83,6 +84,8 @@ class _Resolver:
             if resolved is not None:
                 images[name] = resolved
         self._refuse_rings(images)
+        if self._site and self._site.site.installer == "apt":
+            self._found += foreign(images)
         members = self._profiles()
         tried = scenarios(self._library, self._variables, self._found)
         if self._found or self._site is None:
@@ -172,16 +175,21 @@ class _Resolver:
     def _parent(
         self, recipe: schema.Recipe, notes: Notes, changes: list[Change]
     ) -> tuple[Parent, Spot, Bootstraps]:
-        name, spot = recipe.from_, notes.spot("from")
+        name, where = recipe.from_, notes
         for patch, patch_notes in changes:
             if patch.from_ is not None:
-                name, spot = patch.from_, patch_notes.spot("from")
+                name, where = patch.from_, patch_notes
+        spot = where.spot("from")
+        if isinstance(name, schema.BaseImage):
+            return image.BaseImage(where.check(("from", "image"), syntax.reference, name.image)), spot, ()
         if name == "site":
             if self._site is None:
                 return image.EmptyRoot(), spot, ()
             return self._site.base, spot, (self._site.bootstrap,) if self._site.bootstrap else ()
         if name not in self._library.recipes:
             hint = self._near(name) or "`from` names an image of this set, or site"
+            if "/" in name:
+                hint = f"an image built elsewhere is written {{image: {name}}}"
             self._found.append(Diagnostic(spot, "unknown-parent", f"no image is called '{name}'", hint))
         return image.ParentImage(name), spot, ()
 

@@ -8,6 +8,7 @@ import pytest
 from buildsys import image as im
 from buildsys.diagnostics import Spot
 from buildsys.image import Image, ImageSet
+from buildsys.plan.compile import compile_plan
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 
@@ -202,3 +203,40 @@ def test_a_recipe_of_an_overlay_is_like_any_other(overlaid: Overlaid) -> None:
     ).images
     assert (names(images["extra"]), images["extra"].config.user) == (["web", "extra"], "over")
     assert images["extra"].spot == Spot("over1.yaml", 3, 13)
+
+
+PUBLISHED = "registry.example.org:5000/acme/app:1"
+
+
+def test_an_image_begins_with_one_that_was_published(overlaid: Overlaid) -> None:
+    text = f"""\
+images:
+  app: {{from: {{image: "{PUBLISHED}"}}}}
+recipes:
+  - {{image: mine, from: {{image: "{PUBLISHED}@sha256:{"0" * 64}"}}, steps: [{{touch: /mine}}]}}
+"""
+    images = overlaid(text).images
+    assert images["app"].parent == im.BaseImage(PUBLISHED)
+    assert images["app"].parent_spot == Spot("over1.yaml", 3, 15)
+    assert images["app"].dependencies() == {}
+    assert images["mine"].parent == im.BaseImage(f"{PUBLISHED}@sha256:{'0' * 64}")
+
+
+def test_files_come_from_beside_the_overlay_or_from_the_set(overlaid: Overlaid, tmp_path: Path) -> None:
+    for name in ("demo/files/both", "demo/files/set", "files/both", "files/own/inner"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    copies = "".join(f"{{copy: {name}, to: /srv/}}, " for name in ("both", "set", "own"))
+    image_set = overlaid(
+        f"images: {{app: {{steps: {{append: [{copies}]}}}}}}\n"
+        "recipes:\n  - {image: extra, from: base, steps: [{copy: both, to: /srv/}]}\n"
+    )
+    found = [step for step in app(image_set).instructions if isinstance(step, im.CopyContext)]
+    assert [str(step.path("demo")) for step in found] == ["files/both", "demo/files/set", "files/own"]
+    (other,) = image_set.images["extra"].instructions
+    assert isinstance(other, im.CopyContext)
+    assert str(other.path("demo")) == "files/both"
+    plan = compile_plan(image_set)
+    carried = {path: link.read_text() for path, link in plan.links.items() if path.startswith("context/")}
+    assert sorted(carried.values()) == ["demo/files/set", "files/both", "files/own/inner"]
+    assert "files/own/inner" in plan.texts["places/app"]

@@ -52,7 +52,7 @@ class Copies:
         """Copy from the context, another image, a package, an address; install gems."""
         match step:
             case CopyContext():
-                for source, path, relative in _context(self.subject.set.directory, step.source):
+                for source, path, relative in _context(step.path(self.subject.set.directory), step.source):
                     to = f"{step.to.rstrip('/')}/{relative}" if relative else _target(step.to, step.source)
                     self.lines.carry(f"files/{path}", source, to)
                     self.lines.own(step.owner, _natural(step.mode, _mode(source)), to)
@@ -170,9 +170,8 @@ def _gem(files: Sequence[str], gem: str) -> str:
     return Path(found).name if found else gem
 
 
-def _context(directory: str, source: str) -> Iterator[tuple[Path, str, str]]:
-    """The files of a source: each, its path below the set's files, and below the source."""
-    root = Path(directory) / "files" / source
+def _context(root: Path, source: str) -> Iterator[tuple[Path, str, str]]:
+    """The files of a source, which lies at `root`: each, its path below the set's files and the source."""
     if not root.is_dir():
         yield root, source, ""
         return

@@ -59,11 +59,27 @@ class Fragment(Model):
     test: Maybe[ImageTest] = None
 
 
+class BaseImage(Model):
+    """An image built elsewhere."""
+
+    image: str
+
+
+def _origin(value: Any) -> str:
+    return "<elsewhere>" if isinstance(value, dict) else "<name>"
+
+
+From = Annotated[
+    Annotated[str, Tag("<name>")] | Annotated[BaseImage, Tag("<elsewhere>")], Discriminator(_origin)
+]
+"""Another image of the set, `site`, or an image built elsewhere."""
+
+
 class Recipe(Fragment):
     """One image."""
 
     image: str
-    from_: str
+    from_: From
     profiles: Maybe[list[str]] = None
 
 
@@ -94,12 +110,6 @@ class Bootstrap(Model):
     """An empty root, filled by the host's package manager."""
 
     bootstrap: list[str]
-
-
-class BaseImage(Model):
-    """An image built elsewhere."""
-
-    image: str
 
 
 def _base(value: Any) -> str:
@@ -191,7 +201,7 @@ class StepsPatch(Model):
 class Patch(Model):
     """Changes to one image: a value replaces, a map is merged, `~` takes away."""
 
-    from_: Maybe[str] = None
+    from_: Maybe[From] = None
     uses: Maybe[UsesPatch] = None
     accounts: Maybe[dict[str, Account | None]] = None
     repositories: Maybe[dict[str, RepositoryFile | None]] = None
