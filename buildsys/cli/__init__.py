@@ -31,6 +31,7 @@ VERBS = {
     "list": "reading",
     "show": "reading",
     "graph": "reading",
+    "overlay": "overlaying",
     "plan": "building",
     "build": "building",
     "why": "building",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from buildsys import cli, tools
@@ -17,7 +19,18 @@ HELP = dict(
 
 
 def test_every_verb_has_its_help_on_the_page() -> None:
-    assert list(HELP) == ["buildsys --help", *(f"buildsys {verb} --help" for verb in cli.VERBS)]
+    assert list(HELP) == [f"{call} --help" for call in calls("buildsys", cli.verbs)]
+
+
+def calls(call: str, command: click.Command) -> Iterator[str]:
+    """A verb and all that stand in it."""
+    yield call
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from calls(f"{call} {name}", inner)
 
 
 @pytest.mark.parametrize("call", HELP)

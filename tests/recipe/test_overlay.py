@@ -239,4 +239,3 @@ def test_files_come_from_beside_the_overlay_or_from_the_set(overlaid: Overlaid, 
     plan = compile_plan(image_set)
     carried = {path: link.read_text() for path, link in plan.links.items() if path.startswith("context/")}
     assert sorted(carried.values()) == ["demo/files/set", "files/both", "files/own/inner"]
-    assert "files/own/inner" in plan.texts["places/app"]
