@@ -22,7 +22,7 @@ from yaml.reader import ReaderError
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot
 from buildsys.recipe.written import LINE, Marks, Written, is_template, spot_of, strings
 
-__all__ = ["DEEPEST", "LARGEST", "Written", "parse", "read"]
+__all__ = ["DEEPEST", "LARGEST", "Written", "parse", "read", "read_text"]
 
 Related = tuple[tuple[Spot, str], ...]
 
@@ -67,7 +67,7 @@ def read(path: Path | str) -> Written:
             mistake up to the first that ends parsing.
     """
     file = str(path)
-    return parse(_text(file), file)
+    return parse(read_text(file), file)
 
 
 def parse(text: str, file: str) -> Written:
@@ -75,7 +75,12 @@ def parse(text: str, file: str) -> Written:
     return _Reader(text, file).document()
 
 
-def _text(file: str) -> str:
+def read_text(file: str) -> str:
+    """The text of a file that a person wrote.
+
+    Raises:
+        Refused: it cannot be read, is too large or not UTF-8.
+    """
     raw = _bytes(file)
     if len(raw) > LARGEST:
         raise _refused(Spot(file), "large-file", f"this file is larger than {LARGEST} bytes")

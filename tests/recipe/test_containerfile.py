@@ -1,0 +1,102 @@
+"""Containerfiles as they are read: instructions, what they read, and what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from buildsys.diagnostics import Refused
+from buildsys.recipe.containerfile import SCRATCH, Containerfile, read_containerfile
+
+
+def read(tmp_path: Path, text: str, **arguments: str) -> Containerfile:
+    path = tmp_path / "Containerfile"
+    path.write_text(text)
+    return read_containerfile(path, arguments)
+
+
+def names(found: Containerfile) -> list[str]:
+    return [item.name for item in found.reads]
+
+
+def test_instructions_and_their_lines(tmp_path: Path) -> None:
+    found = read(tmp_path, '# one\n\nfrom base\nRUN a \\\n  # between\n  && b\n CMD ["c"]\n')
+    assert [(item.word, item.lines) for item in found.instructions] == [
+        ("FROM", (3, 3)), ("RUN", (4, 6)), ("CMD", (7, 7)),
+    ]  # fmt: skip
+    assert found.instructions[1].value == "a   && b"
+    assert str(found.instructions[2].spot).endswith("Containerfile:7:2")
+    assert found.text == '# one\n\nfrom base\nRUN a \\\n  # between\n  && b\n CMD ["c"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "parent", "reads"),
+    [
+        ("FROM base\n", "base", ["base"]),
+        ("FROM scratch\nCOPY a /\n", SCRATCH, []),
+        ("FROM --platform=linux/amd64 a.b:5000/c@sha256:00 AS x\n", "a.b:5000/c@sha256:00",
+         ["a.b:5000/c@sha256:00"]),
+        ("FROM tools AS build\nFROM base\nCOPY --from=build --chown=1 /a /b\n", "base", ["base", "tools"]),
+        ("FROM base AS One\nFROM one AS two\nFROM TWO\nCOPY --from=0 a b\n", "base", ["base"]),
+        ("FROM base\nCOPY --chmod=755 --from=other /a /b\nRUN --mount=type=bind,from=third,target=/m true\n",
+         "base", ["base", "other", "third"]),
+        ("FROM scratch AS base\nFROM base\n", SCRATCH, []),
+        # A stage's name counts only behind it.
+        ("FROM base AS base\nFROM base\n", "base", ["base"]),
+        ("FROM base\nRUN echo --from=nobody\n", "base", ["base"]),
+    ],
+)  # fmt: skip
+def test_what_is_read(tmp_path: Path, text: str, parent: str, reads: list[str]) -> None:
+    found = read(tmp_path, text)
+    assert found.parent.name == parent
+    assert names(found) == reads
+
+
+def test_variables_of_from(tmp_path: Path) -> None:
+    text = (
+        'ARG NAME=base TAG="1"\nARG ALL=${NAME}:$TAG\nFROM ${ALL} AS one\nARG LATER\n'
+        "FROM ${WHAT:-other}:${TAG:+x}\n"
+    )
+    found = read(tmp_path, text)
+    assert names(found) == ["other:x", "base:1"]
+    assert found.text.splitlines()[2] == "FROM base:1 AS one"
+    assert found.text.splitlines()[4] == "FROM other:x"
+    assert found.arguments == ("NAME", "TAG", "ALL", "LATER")
+    assert names(read(tmp_path, text, NAME="mine", TAG="2")) == ["other:x", "mine:2"]
+
+
+def test_the_health_check_of_the_last_stage(tmp_path: Path) -> None:
+    assert read(tmp_path, "FROM a AS b\nHEALTHCHECK CMD c\nFROM d\n").healthcheck is None
+    assert read(tmp_path, "FROM a\nHEALTHCHECK CMD c\nHEALTHCHECK none\n").healthcheck is None
+    found = read(tmp_path, "FROM a\nHEALTHCHECK CMD c\n").healthcheck
+    assert found is not None
+    assert found.line == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("FROM a\nRUNN b\n", "2:1 syntax: 'RUNN' is no instruction"),
+        ("FROM a\n RUN\n", "2:2 syntax: 'RUN' has nothing behind it"),
+        ("FROM a\nRUN b \\\n", "2:1 syntax: the file ends in the middle of 'RUN'"),
+        ("FROM a\nRUN", "2:1 syntax: the file ends in the middle of 'RUN'"),
+        ("FROM a\nRUN <<END\nb\nEND\n", "2:1 syntax: here-documents are not understood"),
+        ("FROM a as\n", "1:1 syntax: 'a as' is not understood"),
+        ("ARG 'a\nFROM b\n", "1:1 syntax: a quotation mark has no partner"),
+        ("# nothing\n", "1:1 from: this file has no FROM"),
+        ("RUN a\nFROM b\n", "1:1 from: RUN stands before the first FROM"),
+        ("FROM a\nCOPY --from=1 b c\n", "2:13 from: there is no stage 1 before this one"),
+        ("FROM a AS b\nCOPY --from=b c d\n", "2:13 from: the stage 'b' cannot copy from itself"),
+        ("FROM a\nCOPY --from=$B c d\n", "2:13 from: '$B' names no image"),
+        ("ARG TAG\nFROM a:${TAG}\n", "2:8 argument: the variable 'TAG' has no value here"),
+        ("FROM \\\n  a:$TAG\n", "2:5 argument: the variable 'TAG' has no value here"),
+        ("ARG TAG=\nFROM ${TAG}\n", "2:6 argument: '${TAG}' comes to nothing"),
+    ],
+)
+def test_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read(tmp_path, text)
+    (mistake,) = refused.value.diagnostics
+    code = mistake.code.removeprefix("containerfile-")
+    assert f"{mistake.spot.line}:{mistake.spot.column} {code}: {mistake.message}" == said
