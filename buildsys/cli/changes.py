@@ -8,7 +8,8 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from buildsys import image as i
-from buildsys.cli.showing import LISTS, Said, data, flow
+from buildsys.cli.showing import LISTS, Said, data
+from buildsys.recipe.flow import flow
 from buildsys.recipe.library import OverlayFile
 
 PIECES = (i.Install, i.DeclareAccounts, i.WriteRepository)

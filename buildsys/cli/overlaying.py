@@ -144,7 +144,7 @@ def _changes(choice: Choice) -> Iterator[Change]:
 
 def _variables(choice: Choice, without: Library, library: Library) -> Iterator[Change]:
     from buildsys.cli.changes import Change
-    from buildsys.cli.showing import flow
+    from buildsys.recipe.flow import flow
     from buildsys.resolve.settings import settings
     from buildsys.resolve.sites import choose
 
@@ -162,7 +162,7 @@ def _variables(choice: Choice, without: Library, library: Library) -> Iterator[C
 
 def _sites(library: Library) -> Iterator[Change]:
     from buildsys.cli.changes import Change
-    from buildsys.cli.showing import flow
+    from buildsys.recipe.flow import flow
 
     for item in library.overlays:
         for name, patch in item.sites.items():

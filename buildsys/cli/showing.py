@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, assert_never
 
 from buildsys import image as i
 from buildsys.diagnostics import NOWHERE, Spot
-
-_PLAIN = re.compile(r"(?:--?(?=[A-Za-z]))?[A-Za-z/_$][A-Za-z0-9/_.@$%+=~^-]*(?::[A-Za-z0-9/_.@$%+=~^-]+)*")
-"""What every reader of YAML takes for text as it stands."""
-_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"}
+from buildsys.recipe.flow import flow
 
 MAPS, LISTS = {"env", "labels", "annotations"}, {"volumes", "ports"}
 """Keys of the configuration whose items each have a Spot of their own."""
@@ -243,33 +238,6 @@ def _health_check(check: i.HealthCheck) -> Any:
     more: Said = {key: f"{seconds:g}s" for key, seconds in times.items() if seconds}
     more |= {"retries": check.retries} if check.retries else {}
     return {"command": command, **more} if more else command
-
-
-# ── YAML ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def flow(value: Any) -> str:
-    """A value on one line of YAML."""
-    match value:
-        case bool() | int():
-            return json.dumps(value)
-        case str():
-            plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
-            return value if plain else _quoted(value)
-        case i.PackageName():
-            return flow(value.name)
-        case Mapping():
-            return "{" + ", ".join(f"{flow(key)}: {flow(item)}" for key, item in value.items()) + "}"
-        case Sequence():
-            return f"[{', '.join(map(flow, value))}]"
-        case _:
-            raise TypeError(value)
-
-
-def _quoted(text: str) -> str:
-    # As in JSON, but YAML takes fewer characters as they are, and has its own escape for the far ones.
-    signs = json.dumps(text, ensure_ascii=False)
-    return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in signs)
 
 
 def beside(told: Iterable[Line], width: int = 64) -> Iterator[tuple[str, str]]:

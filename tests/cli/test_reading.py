@@ -19,6 +19,7 @@ from buildsys import image
 from buildsys.cli import showing
 from buildsys.cli.choosing import Choice
 from buildsys.diagnostics import NOWHERE, Spot
+from buildsys.recipe.flow import flow
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -283,7 +284,7 @@ values = st.recursive(
 
 @given(values)
 def test_what_is_shown_reads_as_the_same_value(value: Any) -> None:
-    assert yaml.safe_load(showing.flow(value)) == value
+    assert yaml.safe_load(flow(value)) == value
 
 
 # graph
