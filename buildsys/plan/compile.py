@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +16,11 @@ from pathlib import Path
 from buildsys import __version__
 from buildsys.graph import ImageGraph
 from buildsys.image import (
+    Containerfile,
     CopyContext,
     CopyPayload,
     Download,
+    Image,
     ImageSet,
     InstallGems,
     LockedPackage,
@@ -28,11 +30,12 @@ from buildsys.image import (
     Transaction,
 )
 from buildsys.image.acting import FILES
+from buildsys.image.context import context as beside_containerfile
 from buildsys.packages import MANAGERS
 from buildsys.plan import makefile
-from buildsys.plan.script import Step, compile_step, installer
+from buildsys.plan.script import Step, compile_step, installer, text_hash
 from buildsys.plan.testing import testing_files
-from buildsys.plan.verbs import Carried, ContextFile
+from buildsys.plan.verbs import FOLDER, LINK, Carried, ContextFile
 from buildsys.resolve.gems import Gems
 from buildsys.spread import spread
 
@@ -61,8 +64,14 @@ def compile_plan(image_set: ImageSet) -> Plan:
     site = image_set.site
     links = dict(_pool(image_set))
     context = {source: tuple(_context(source)) for source in _sources(image_set)}
+    written = _containerfiles(image_set)
+    context |= {Path(item.folder): tuple(_beside(item)) for item in written}
     for root, files in context.items():
-        links |= {f"context/{item.hash}": root / item.path if item.path else root for item in files}
+        links |= {
+            f"context/{item.hash}": root / item.path if item.path else root
+            for item in files
+            if item.mode not in {LINK, FOLDER}
+        }
     downloads = {url: file_hash(path) for url, path in sorted(site.downloads.items())}
     links |= {f"pool/downloads/{downloads[url]}": Path(path) for url, path in site.downloads.items()}
     gems = _gems(image_set)
@@ -89,13 +98,14 @@ def compile_plan(image_set: ImageSet) -> Plan:
     texts = {f"lib/{name}": text for name, text in runtime.items()}
     texts |= {f"steps/{step.image.name}.sh": step.script for step in steps}
     texts |= {f"keys/{step.image.name}": step.key for step in steps}
-    texts |= {f"places/{step.image.name}": step.places for step in steps}
+    texts["spots"] = "".join(f"image\t{step.image.name}\n{step.places}" for step in steps)
+    texts |= {f"context/{text_hash(item.text)}": item.text for item in written}
     texts["Makefile"] = makefile.front(image_set)
     remaining = graph.remaining(_weights(image_set))
     texts["images.mk"] = makefile.rules(steps, sorted(remaining, key=lambda name: (-remaining[name], name)))
     texts["graph"] = makefile.graph(steps)
     texts["plan.env"] = makefile.environment(_environment(image_set))
-    texts["notes"] = "".join(f"{note}\n" for note in site.notes)
+    texts["notes"] = "".join(f"{note}\n" for note in (*site.notes, *_unlocked(images)))
     texts["plan.json"] = _summary(image_set, steps)
     texts |= testing_files(image_set)
     if site.locked:
@@ -197,6 +207,28 @@ def _context(root: Path) -> Iterator[ContextFile]:
         for name in sorted(files):
             path = Path(folder, name)
             yield _context_file(path, path.relative_to(root).as_posix())
+
+
+def _containerfiles(image_set: ImageSet) -> list[Containerfile]:
+    return [item for image in image_set.images.values() if (item := image.containerfile)]
+
+
+def _beside(item: Containerfile) -> Iterator[ContextFile]:
+    for path in beside_containerfile(item.folder):
+        whole = Path(item.folder, path)
+        if whole.is_symlink():
+            yield ContextFile(path.as_posix(), os.readlink(whole), LINK)
+        elif whole.is_dir():
+            yield ContextFile(path.as_posix(), "", FOLDER)
+        else:
+            yield _context_file(whole, path.as_posix())
+
+
+def _unlocked(images: Iterable[Image]) -> Iterator[str]:
+    """What is told after each run: nobody can know whether these would come out otherwise now."""
+    names = [image.name for image in images if image.containerfile and image.containerfile.network]
+    if names:
+        yield f"unlocked: built with the network, whatever it held then: {', '.join(names)}"
 
 
 def _context_file(path: Path, relative: str) -> ContextFile:

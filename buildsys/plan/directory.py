@@ -17,7 +17,7 @@ from buildsys.spread import spread
 MARK = ".buildsys-plan"
 """Says that a directory is ours to rewrite, and which layout it has."""
 LAYOUT = "1\n"
-OURS = ("steps", "keys", "places", "lib", "context", "pool", "tests", "scenarios")
+OURS = ("steps", "keys", "lib", "context", "pool", "tests", "scenarios")
 """Folders in which a file the plan no longer names is removed."""
 
 

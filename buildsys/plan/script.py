@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from buildsys.command import Command, assignment, call, comment, fragment, heredoc, word
 from buildsys.diagnostics import Spot
 from buildsys.image import (
     BaseImage,
     Bootstrap,
+    Containerfile,
     CopyContext,
     CopyImage,
     CopyPayload,
@@ -66,8 +68,10 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
     """Compile one image. `runtime` is the hash of the runtime's content-changing files."""
     writer = _Writer(image_set, carried)
     body = list(writer.body(image))
-    reads = list(image.dependencies())
     base = image.parent.reference if isinstance(image.parent, BaseImage) else ""
+    written = image.containerfile
+    others = [name for name in written.others if name != base] if written else []
+    reads = [*others, *image.dependencies()]
     head = [
         "#!/bin/bash",
         comment(f"{image.name}: compiled from {image.spot.file}"),
@@ -77,6 +81,9 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
         assignment("FROM", image.parent.name if isinstance(image.parent, ParentImage) else ""),
         *([assignment("BASE", base)] if base else []),
         f"READS=({' '.join(word(name) for name in ([base] if base else []) + reads)})",
+        *([f"OUTSIDE=({' '.join(map(word, others))})"] if others else []),
+        *([assignment("CONTAINERFILE", f"{written.folder}/{written.name}")] if written else []),
+        *(["UNLOCKED=1"] if written and written.network else []),
     ]
     tail = ["", '. "${0%/*}/../plan.env"', '. "${0%/*}/../lib/step.sh"', ""]
     script = "\n".join([*head, "", *fragment("build", body), *tail])
@@ -111,6 +118,9 @@ class _Writer:
                 case Run():
                     yield from self._flush(data)
                     yield from self._run(step)
+                case Containerfile():
+                    yield from self._containerfile(image, step)
+                    return
                 case _:
                     data.extend(self._data(step))
         yield from self._flush(data)
@@ -230,10 +240,42 @@ class _Writer:
         limit = ("--open-files", str(step.open_files)) if step.open_files else ()
         yield from self._outside(Command(("run", *limit, *step.argv), step.spot))
 
-    def _configure(self, image: Image, options: list[tuple[str, str]]) -> Iterator[str]:
+    def _containerfile(self, image: Image, step: Containerfile) -> Iterator[str]:
+        """Hand over what the Containerfile sees and reads, then build by it."""
+        yield Command(("at", str(step.spot))).text()
+        for item in self.carried.context[Path(step.folder)]:
+            key = Command(("context", item.mode, "", item.hash, item.path))
+            self._keep(key, str(step.spot), item.mode, f"{step.folder}/{item.path}")
+            match item.mode:
+                case "link":
+                    yield Command(("with_link", item.hash, item.path)).text()
+                case "folder":
+                    yield Command(("with_folder", item.path)).text()
+                case _:
+                    yield Command(("with_file", item.mode, item.hash, item.path)).text()
+        for said, spot in zip(step.lines, step.spots, strict=True):
+            self._keep(Command(("containerfile", *said)), str(spot))
+        for written, name in (
+            *((item.written, item.image) for item in step.images),
+            *((reference, reference) for reference in step.others),
+        ):
+            yield Command(("with_image", written, name)).text()
+        options = [("--build-arg", f"{name}={value}") for name, value in step.arguments]
+        flags = (*(["online"] if step.network else []), *(["dated"] if step.dated else []))
+        self._keep(Command(("containerfile", "flags", *flags)), str(step.spot))
+        yield Command(("at", f"{step.folder}/{step.name}:1:1")).text()
+        call = Command(("containerfile", text_hash(step.text), *flags)).text()
+        yield from self._configure(image, [*options, *configure(image.config)], call)
+
+    def _configure(
+        self, image: Image, options: list[tuple[str, str]], call: str = "configure"
+    ) -> Iterator[str]:
         for option in options:
-            self._keep(Command(("configure", *option)), str(image.spots.get(field_of(*option), image.spot)))
-        yield "configure \\"
+            spot = (
+                image.spot if option[0] == "--build-arg" else image.spots.get(field_of(*option), image.spot)
+            )
+            self._keep(Command(("configure", *option)), str(spot))
+        yield call + (" \\" if options else "")
         for index, (flag, value) in enumerate(options):
             yield f"    {flag} {word(value)}" + (" \\" if index < len(options) - 1 else "")
 
@@ -278,6 +320,11 @@ class _Writer:
             file = f"{source}/{item.path}" if item.path else source
             self._keep(command, str(step.spot), item.mode, file)
             yield command
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 of a text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def installer(site: Site) -> str:

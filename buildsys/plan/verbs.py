@@ -17,6 +17,7 @@ from buildsys.image import (
     ChangeMode,
     ChangeOwner,
     CommentLines,
+    Containerfile,
     CopyContext,
     CopyImage,
     CopyInside,
@@ -43,9 +44,16 @@ from buildsys.image import (
 )
 
 
+LINK, FOLDER = "link", "folder"
+
+
 @dataclass(frozen=True, slots=True)
 class ContextFile:
-    """A file of the set's context as the plan carries it: `path` below the source, content hash, mode."""
+    """A file of the set's context as the plan carries it: `path` below the source, content hash, mode.
+
+    Beside a Containerfile there may be links and empty folders: their mode is LINK or FOLDER, and the hash
+    of a link is where it leads.
+    """
 
     path: str
     hash: str
@@ -57,7 +65,10 @@ class Carried:
     """What the plan directory holds for the steps, known by content: context files and the pool."""
 
     context: Mapping[Path, tuple[ContextFile, ...]]
-    """What a `CopyContext` copies, by where it lies -> its files; a single file has an empty `path`."""
+    """What a `CopyContext` copies, by where it lies -> its files; a single file has an empty `path`.
+
+    And what a `Containerfile` gets to see, by its folder.
+    """
     downloads: Mapping[str, str]
     """URL -> SHA-256 of the pooled file."""
     gems: Mapping[str, str]
@@ -122,7 +133,10 @@ def verbs(step: Instruction, site: str, carried: Carried) -> Iterator[tuple[str,
             yield from (_account(item) for item in step.accounts)
         case ChangeAccount():
             yield ("change_account", step.name, step.home, step.shell, *step.groups)
-        case Bootstrap() | Install() | Transaction() | Uninstall() | UpdateAll() | ImportKey() | Run():
+        case (
+            Bootstrap() | Install() | Transaction() | Uninstall() | UpdateAll() | ImportKey() | Run()
+            | Containerfile()
+        ):  # fmt: skip
             raise AssertionError(f"{step} is no data instruction")
         case CopyContext():
             raise AssertionError(f"{step} is said file by file")

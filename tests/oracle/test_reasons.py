@@ -187,7 +187,7 @@ def test_packages(
     faked.run()
     # What could not be installed here is remembered as if it had been.
     (faked.plan / "state/base.inputs").write_text((faked.plan / "keys/base").read_text() + "platform x\n")
-    (faked.plan / "state/base.places").write_text((faked.plan / "places/base").read_text())
+    faked.remember_spots("base")
     faked.compile(packed(tmp_path, *new))
     assert faked.why()["base"] == ("stale", f"package {words}")
 
@@ -202,7 +202,7 @@ def test_a_package_that_is_asked_for_is_the_recipes_doing(faked: Faked, tmp_path
     faked.compile(made("one"))
     faked.run()
     (faked.plan / "state/base.inputs").write_text((faked.plan / "keys/base").read_text())
-    (faked.plan / "state/base.places").write_text((faked.plan / "places/base").read_text())
+    faked.remember_spots("base")
     faked.compile(made("one", "two"))
     assert faked.why()["base"] == ("stale", f"recipe changed: {HERE}:3:16")
 
@@ -271,7 +271,7 @@ def test_who_installs_is_an_input(faked: Faked, tmp_path: Path) -> None:
         faked.compile(item)
         said = faked.why()["base"]
         (faked.plan / "state/base.inputs").write_text((faked.plan / "keys/base").read_text())
-        (faked.plan / "state/base.places").write_text((faked.plan / "places/base").read_text())
+        faked.remember_spots("base")
         return said
 
     faked.compile(made("7", "k"))
@@ -329,7 +329,7 @@ def test_why_asks_repositories_as_the_build_does(faked: Faked, tmp_path: Path) -
     faked.run()
     inputs = (faked.plan / "keys/base").read_text() + (faked.plan / "state/repositories").read_text()
     (faked.plan / "state/base.inputs").write_text(inputs)
-    (faked.plan / "state/base.places").write_text((faked.plan / "places/base").read_text())
+    faked.remember_spots("base")
     index.write_text("two")
     before = (faked.plan / "state/repositories").read_text()
     assert faked.why()["base"] == (

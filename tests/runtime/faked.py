@@ -38,6 +38,11 @@ class Faked:
         """Write the plan of this set."""
         write_plan(compile_plan(image_set), self.plan)
 
+    def remember_spots(self, image: str) -> None:
+        """Leave behind what a build of this image does: where its inputs were written."""
+        _, _, behind = (self.plan / "spots").read_text().partition(f"image\t{image}\n")
+        (self.plan / f"state/{image}.spots").write_text(behind.split("image\t")[0])
+
     def environment(self, **more: str) -> dict[str, str]:
         """What a run sees: the fakes first on PATH, nothing of the run of these tests."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}

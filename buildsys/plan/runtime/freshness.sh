@@ -94,8 +94,8 @@ base_image_id() {
 # image rebuilt to equal content are left alone.
 remember() {
     printf '%s\n' "$INPUTS" >"$STATE/$IMAGE.inputs.$$"
-    cp "$PLAN/places/$IMAGE" "$STATE/$IMAGE.places.$$"
-    mv -f "$STATE/$IMAGE.places.$$" "$STATE/$IMAGE.places"
+    spots >"$STATE/$IMAGE.spots.$$"
+    mv -f "$STATE/$IMAGE.spots.$$" "$STATE/$IMAGE.spots"
     mv -f "$STATE/$IMAGE.inputs.$$" "$STATE/$IMAGE.inputs"
     # In which order keys were current: for lib/prune.sh, which leaves the newest.
     printf '%s\n' "$KEY" >>"$STATE/$IMAGE.keys"

@@ -1,7 +1,12 @@
 # Why an image is stale, in words: the inputs of now beside those of the last build, and where each was written.
 # Decides nothing: lib/freshness.sh asks when it has decided.
 #
-# keys/NAME and places/NAME go line by line; state/NAME.inputs and state/NAME.places are the same of the last build.
+# keys/NAME and what `spots` says go line by line; state/NAME.inputs and state/NAME.spots are the same of the last build.
+
+# spots: where the inputs of this image were written; of the plan's own file the part that is about it.
+spots() {
+    awk -v image="image\t$IMAGE" 'here && /^image\t/ { exit } here; $0 == image { here = 1 }' "$PLAN/spots"
+}
 
 # why_stale: the first input that is another, as a sentence.
 why_stale() {
@@ -37,9 +42,9 @@ why_stale() {
 # why_parent: is the parent another image, whatever its content? The recipe says so, or the site.
 why_parent() {
     local spot was_kind was now_kind now
-    [[ -s $STATE/$IMAGE.places ]] || return
-    IFS=$'\t' read -r _ _ was_kind was < <(grep ^from$'\t' "$STATE/$IMAGE.places")
-    IFS=$'\t' read -r _ spot now_kind now < <(grep ^from$'\t' "$PLAN/places/$IMAGE")
+    [[ -s $STATE/$IMAGE.spots ]] || return
+    IFS=$'\t' read -r _ _ was_kind was < <(grep ^from$'\t' "$STATE/$IMAGE.spots")
+    IFS=$'\t' read -r _ spot now_kind now < <(spots | grep ^from$'\t')
     [[ "$was_kind $was" != "$now_kind $now" ]] || return
     if [[ $was_kind$now_kind == basebase && -n $was && -n $now ]]; then
         printf 'parent changed: %s -> %s' "$was" "$now"
@@ -75,8 +80,8 @@ why_file() {
         # The mode is of the file itself, not of the recipe, when that of the file is another too.
         hash[$4, to] != said[5] || mode[$4, to] != said[3] " " $3 && split(mode[$4, to], m, " ") && m[2] != $3 {
             if (!told[$4]++) print $4
-        }' <(instructions "$STATE/$IMAGE.inputs" "$STATE/$IMAGE.places") \
-        <(instructions "$PLAN/keys/$IMAGE" "$PLAN/places/$IMAGE"))
+        }' <(instructions "$STATE/$IMAGE.inputs" "$STATE/$IMAGE.spots") \
+        <(instructions "$PLAN/keys/$IMAGE" <(spots)))
     [[ -n $files ]] || return
     printf 'file changed: %s' "$(few <<<"$files")"
 }
@@ -84,12 +89,12 @@ why_file() {
 # why_recipe: which lines of the recipe say something else, or which lines of a trait it uses.
 why_recipe() {
     local was now change first count side i reason places=() kinds=()
-    if [[ ! -s $STATE/$IMAGE.places ]]; then
+    if [[ ! -s $STATE/$IMAGE.spots ]]; then
         printf 'recipe changed: %s' "$RECIPE"
         return
     fi
-    mapfile -t was < <(instructions "$STATE/$IMAGE.inputs" "$STATE/$IMAGE.places")
-    mapfile -t now < <(instructions "$PLAN/keys/$IMAGE" "$PLAN/places/$IMAGE")
+    mapfile -t was < <(instructions "$STATE/$IMAGE.inputs" "$STATE/$IMAGE.spots")
+    mapfile -t now < <(instructions "$PLAN/keys/$IMAGE" <(spots))
     while IFS= read -r change; do
         [[ $change =~ ^([0-9]+)(,([0-9]+))?([acd])([0-9]+)(,([0-9]+))?$ ]] || continue
         if [[ ${BASH_REMATCH[4]} == d ]]; then
@@ -119,8 +124,8 @@ why_place() {
     local spot=$2 file=${2%:*:*} was now gone=''
     [[ $1 == new ]] || gone='gone from '
     [[ $spot != '<buildsys>:0:0' ]] || spot=$RECIPE
-    was=$(trait_said "$file" "$STATE/$IMAGE.places")
-    now=$(trait_said "$file" "$PLAN/places/$IMAGE")
+    was=$(trait_said "$file" "$STATE/$IMAGE.spots")
+    now=$(trait_said "$file" <(spots))
     if [[ -z $was$now ]]; then
         printf 'recipe changed: %s%s' "$gone" "$spot"
     elif [[ -z $was ]]; then
