@@ -127,7 +127,7 @@ bench-zed: $(READY_TO_TEST) ## measure stable-zed beside plain Containerfiles, a
 	$(BIN)/python -m tests.bench.zed
 
 .PHONY: acceptance
-acceptance: $(READY_TO_TEST) ## as a new user: a fresh clone, stable-pike built twice, held against the facts, and built from a stand-in vault
+acceptance: $(READY_TO_TEST) ## as a new user: a fresh clone, both sets built and tried, held against the facts, and built elsewhere
 	$(BIN)/python -m tests.acceptance
 
 .PHONY: clean

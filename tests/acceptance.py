@@ -2,6 +2,7 @@
 
 Then the oracle: changes of that set, and many of small ones, each held against a build from nothing.
 Then the same set from packages that no plan carries: the site `rdo`, against a stand-in for the vault.
+Last stable-zed, of real packages: its tests, its scenarios, and the same ids elsewhere and without network.
 
 `make acceptance` runs it. What is committed counts; images go into a container store of its own, below
 `build/acceptance`. Exit status 0 says that every image is as the facts say, and that `rdo` builds all it can.
@@ -47,6 +48,8 @@ def main() -> int:
     step("the oracle: any changes of any set, and whoever is killed meanwhile", oracle, ROOT)
     vault = [sys.executable, "-m", "tests.sites.acceptance", str(PLACE / "vault")]
     step("the set from a stand-in for the vault (build/acceptance/vault/report.md)", vault, CLONE)
+    zed = [sys.executable, "-m", "tests.zed.acceptance", str(PLACE / "zed")]
+    step("stable-zed: built, tried, both scenarios; elsewhere the same ids", zed, CLONE)
     return 0
 
 
