@@ -43,12 +43,16 @@ VERBS = {
     "diff": "differing",
     "compare": "differing",
     "export": "exporting",
+    "import": "importing",
     "periodic": "periodic",
     "prune": "pruning",
     "doctor": "host",
     "schema": "reading",
 }
 """Each verb's module, in the order in which a person needs the verbs. There its name is the verb's."""
+
+PYTHONS = {"list": "list_images", "import": "import_"}
+"""What verbs are called in their modules, where Python has the word already."""
 
 LACKING = {"missing-tool", "old-tool"}
 """Codes of diagnostics that are about the host and no mistake of the person."""
@@ -68,7 +72,7 @@ class Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         module = import_module(f"buildsys.cli.{VERBS[cmd_name]}")
-        name = "list_images" if cmd_name == "list" else cmd_name  # Python has a list already
+        name = PYTHONS.get(cmd_name, cmd_name)
         command: click.Command = getattr(module, name)
         return command
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -51,6 +51,8 @@ class Read:
 
     name: str
     spot: Spot = field(compare=False)
+    places: tuple[tuple[int, int], ...] = field(default=(), compare=False)
+    """Each line and column, counted from 1, at which the text of the whole file names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,15 @@ def read_containerfile(path: Path | str, arguments: Mapping[str, str] | None = N
     return _Reader(file, read_text(file), dict(arguments or {})).containerfile()
 
 
+def read_instructions(text: str, file: str) -> tuple[Instruction, ...]:
+    """The instructions of a piece of a Containerfile; its first line is the first of `file`.
+
+    Raises:
+        Refused: it is not understood (`containerfile-syntax`).
+    """
+    return _Reader(file, text, {}).piece()
+
+
 class _Reader:
     """Walks the instructions once; mistakes are kept for the end."""
 
@@ -93,6 +104,7 @@ class _Reader:
         self._found: list[Diagnostic] = []
         self._stages: list[tuple[str, Read]] = []
         self._reads: dict[str, Read] = {}
+        self._places: dict[str, list[tuple[int, int]]] = {}
         self._known: dict[str, str] = {}
         self._declared: dict[str, None] = {}
         self._healthcheck: Spot | None = None
@@ -115,10 +127,17 @@ class _Reader:
             text="".join(self._lines),
             instructions=instructions,
             parent=parent,
-            reads=tuple(reads.values()),
+            reads=tuple(replace(item, places=tuple(self._places[name])) for name, item in reads.items()),
             arguments=tuple(self._declared),
             healthcheck=self._healthcheck,
         )
+
+    def piece(self) -> tuple[Instruction, ...]:
+        """The instructions alone."""
+        found = tuple(self._instructions())
+        if self._found:
+            raise Refused(self._found)
+        return found
 
     def _instructions(self) -> Iterator[Instruction]:
         text = "".join(self._lines)
@@ -237,6 +256,7 @@ class _Reader:
         return next(named, None)
 
     def _outside(self, name: str, spot: Spot) -> Read:
+        self._places.setdefault(name, []).append((spot.line, spot.column))
         return self._reads.setdefault(name, Read(name, spot))
 
     def _filled(self, text: str, item: Instruction) -> str:

@@ -37,7 +37,7 @@ shift
     "page",
     [
         "overlay", "carry-a-plan", "rpm-build-root", "test-images", "export-containerfiles",
-        "deploy-with-tripleo",
+        "deploy-with-tripleo", "import-kolla-overrides",
     ],
 )  # fmt: skip
 def test_a_page(page: str, clone: Clone) -> None:

@@ -1,0 +1,62 @@
+"""The verb that takes over what other systems have: import kolla-overrides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from buildsys.cli.choosing import Choice, given_directory
+from buildsys.cli.ending import say
+from buildsys.cli.overlaying import write_new
+
+if TYPE_CHECKING:
+    from buildsys.diagnostics import Diagnostic
+    from buildsys.image import Image
+
+
+@click.group("import")
+def import_() -> None:
+    """Take over what other systems have, and name each thing that cannot be."""
+
+
+@import_.command("kolla-overrides")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "-o", "--output", "output", metavar="OVERLAY", type=click.Path(path_type=Path),
+    help="Where to write it; else the first FILE's name with .yaml, here.",
+)  # fmt: skip
+@click.option("--set", "name", metavar="SET", help="The set it is for: its images, packages and accounts.")
+def kolla_overrides(files: Sequence[str], output: Path | None, name: str | None) -> None:
+    """Turn Kolla's template overrides (.j2) and kolla-build.conf into an overlay.
+
+    Lists of packages that are appended to, removed from or replaced, and the headers and footers of images.
+    With --set names are checked, and what refers to the set can be turned: lists that are replaced, accounts.
+    """
+    from buildsys.importers.kolla.overrides import turn
+
+    choice = Choice(given_directory(name), None, (), {}) if name is not None else None
+    images: Mapping[str, Image] = choice.look().images if choice else {}
+    overlay, found = turn(files, images)
+    output = output or Path(f"{Path(files[0]).stem}.yaml")
+    word = re.sub(r"[^a-z0-9]+", "-", output.stem.lower()).strip("-") or "overlay"
+    write_new(output, overlay.text(word, ", ".join(files)))
+    _tell(found)
+    changes = len(overlay.common) + sum(map(len, overlay.images.values()))
+    changed = sum(1 for item in overlay.images.values() if len(item))
+    say(f"{output}: {_count(changes, 'change')} of {_count(changed, 'image')}, {len(found)} not taken over")
+    if choice:
+        # What fits each for itself may yet not fit together.
+        Choice(choice.directory, None, (output,), {}).look()
+
+
+def _tell(found: Sequence[Diagnostic]) -> None:
+    for item in found:
+        say(f"{item.text('warning')}\n")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

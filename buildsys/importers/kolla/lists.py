@@ -1,0 +1,103 @@
+"""Lists of Kolla's templates that overrides append to, remove from or replace: `nova_api_packages_append`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from buildsys.diagnostics import Diagnostic, closest
+from buildsys.image import NAME, Image, Install
+from buildsys.importers.kolla.templates import Setting
+from buildsys.importers.overlay import Overlay
+from buildsys.importers.untaken import untaken
+
+_RPM, _DEB = "centos|oraclelinux|redhat|rhel|rocky", "debian|ubuntu"
+_LIST = re.compile(
+    rf"(?P<image>[a-z0-9_]+?)_(?P<list>(?:(?P<distribution>{_RPM}|{_DEB})_)?(?:binary_|source_|yum_repo_)?packages"
+    r"|pip_packages|yum_url_packages|yum_repo_files|yum_repo_keys)_(?P<operation>append|remove|override)"
+)
+_OTHERS = {
+    "pip_packages": "they come from pip, and images are made of the distribution's packages",
+    "yum_url_packages": "they are URLs, and packages come from the site's repositories",
+    "yum_repo_files": "repositories belong to the site, or to the image: repositories:",
+    "yum_repo_keys": "keys belong to the site's repositories; import-key: is a step",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The set that the overlay is for; without images nothing is known of it."""
+
+    images: Mapping[str, Image]
+
+    def image(self, name: str) -> str:
+        """The image that Kolla calls `name` in its variables; empty: the set has none."""
+        plain = name.replace("_", "-")
+        if not self.images:
+            return plain if NAME.fullmatch(plain) else ""
+        return next((image for image in self.images if image.replace("-", "_") == name), "")
+
+    def hint(self, name: str) -> str:
+        """What might be meant instead."""
+        return closest(name.replace("_", "-"), self.images)
+
+    def packages(self, image: str) -> tuple[str, ...]:
+        """The packages an image installs itself."""
+        steps = self.images[image].instructions if image in self.images else ()
+        return tuple(item.name for step in steps if isinstance(step, Install) for item in step.packages)
+
+
+def turn_lists(
+    settings: Iterable[Setting], target: Target, overlay: Overlay, found: list[Diagnostic]
+) -> None:
+    """Take lists over. Of a variable that is set twice the last value counts, as in Kolla."""
+    last = {item.name: item for item in settings}
+    # What is appended first can be removed.
+    for item in sorted(last.values(), key=lambda item: item.name.endswith("_remove")):
+        match = _LIST.fullmatch(item.name)
+        if match is None:
+            why = "it is no list of packages that Kolla's templates let others change"
+            found.append(untaken(item.spot, f"'{item.name}'", why))
+        elif problem := _problem(item, match, target):
+            found.append(untaken(item.spot, f"'{item.name}'", *problem))
+        else:
+            _change(item, match, target, overlay, found)
+
+
+def _problem(item: Setting, match: re.Match[str], target: Target) -> tuple[str, str] | None:
+    if match["list"] in _OTHERS:
+        return _OTHERS[match["list"]], ""
+    if (match["distribution"] or "") in _DEB.split("|"):
+        return f"it is for {match['distribution']}", "a set is made for one distribution"
+    if not isinstance(item.value, list) or not all(isinstance(name, str) for name in item.value):
+        return "its value is no list of names", ""
+    if not target.image(match["image"]):
+        return f"the set has no image '{match['image'].replace('_', '-')}'", target.hint(match["image"])
+    if match["operation"] == "override" and not target.images:
+        return "what it replaces is known only with the set", "say which set it is for: --set SET"
+    return None
+
+
+def _change(
+    item: Setting, match: re.Match[str], target: Target, overlay: Overlay, found: list[Diagnostic]
+) -> None:
+    image = target.image(match["image"])
+    changes, own = overlay.image(image), target.packages(image)
+    names: list[str] = item.value
+    if match["operation"] == "append":
+        changes.append.update(dict.fromkeys(names, item.spot))
+        return
+    if match["operation"] == "override":
+        changes.append.update(dict.fromkeys((name for name in names if name not in own), item.spot))
+        names = [name for name in own if name not in names]
+    for name in names:
+        if changes.append.pop(name, None):
+            continue
+        if target.images and name not in own:
+            why = f"'{image}' does not install it itself"
+            found.append(
+                untaken(item.spot, f"the removal of '{name}'", why, "remove it where it is installed")
+            )
+        else:
+            changes.remove[name] = item.spot

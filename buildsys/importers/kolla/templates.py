@@ -1,0 +1,245 @@
+"""Template overrides as jinja2 parses them: what they set, and the text of their blocks. Nothing is rendered.
+
+Lines of a block's text keep their numbers, so that an instruction found in it has its place in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from jinja2 import Environment, TemplateSyntaxError, nodes
+
+from buildsys.diagnostics import Diagnostic, Refused, Spot
+from buildsys.importers.untaken import untaken
+from buildsys.recipe.document import read_text
+
+OPEN, CLOSE = "\ue000", "\ue001"
+"""What an expression leaves in the text, around its number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """`{% set NAME = VALUE %}` outside of blocks."""
+
+    name: str
+    value: Any
+    spot: Spot
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """`{{ … }}` in a block, which only kolla-build can fill in; or packages that it installs."""
+
+    packages: tuple[str, ...]
+    """Of `macros.install_packages`; empty: it is something else."""
+    spot: Spot
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """`{% block NAME %}`: instructions that take the place of a part of Kolla's template."""
+
+    name: str
+    text: str
+    expressions: tuple[Expression, ...]
+    spot: Spot
+
+
+@dataclass(slots=True)
+class Template:
+    """A file of overrides."""
+
+    settings: list[Setting] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    """Names of settings that the file itself uses."""
+    found: list[Diagnostic] = field(default_factory=list)
+    """What has no meaning here."""
+
+
+def read_template(file: str) -> Template:
+    """Read a file of template overrides.
+
+    Raises:
+        Refused: it cannot be read, or is no template (`kolla-syntax`).
+    """
+    text = read_text(file)
+    try:
+        tree = Environment(autoescape=False).parse(text)  # noqa: S701 - only parsed
+    except TemplateSyntaxError as error:
+        message = f"this is not a template: {error.message}"
+        raise Refused([Diagnostic(Spot(file, error.lineno), "kolla-syntax", message)]) from error
+    return _Reader(file, text).template(tree)
+
+
+class _Unknown(Exception):  # noqa: N818 - a value that only kolla-build knows
+    pass
+
+
+class _Scope(dict[str, Any]):
+    """Values that names have, and which of them were asked for."""
+
+    def __init__(self, *given: dict[str, Any], used: set[str]) -> None:
+        super().__init__(*given)
+        self.used = used
+
+    def within(self) -> _Scope:
+        """The same for a block, whose own values nobody else sees."""
+        return _Scope(self, used=self.used)
+
+    def __getitem__(self, name: str) -> Any:
+        self.used.add(name)
+        return super().__getitem__(name)
+
+
+class _Reader:
+    """Walks one template."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self._file = file
+        self._lines = text.splitlines()
+        self._template = Template()
+
+    def template(self, tree: nodes.Template) -> Template:
+        scope = _Scope(used=self._template.used)
+        for node in tree.body:
+            match node:
+                case nodes.Extends():
+                    pass
+                case nodes.Assign(target=nodes.Name(name=name)):
+                    try:
+                        value = scope[name] = _constant(node.node, scope)
+                    except _Unknown:
+                        self._refuse(node, f"'{name}'", "its value is worked out by kolla-build", _WRITE_OUT)
+                    else:
+                        self._template.settings.append(Setting(name, value, self._spot(node)))
+                case nodes.Block():
+                    self._template.blocks.append(self._block(node, scope.within()))
+                case nodes.Output() if all(map(_is_blank, node.nodes)):
+                    pass
+                case nodes.Output():
+                    where = next(item for item in node.nodes if not _is_blank(item))
+                    self._refuse(where, "text outside of blocks", "it has no effect in Kolla either")
+                case _:
+                    self._refuse(node, _kind(node), *_CONDITION)
+        return self._template
+
+    def _block(self, block: nodes.Block, scope: _Scope) -> Block:
+        text = _Text()
+        expressions: list[Expression] = []
+        for node in block.body:
+            match node:
+                case nodes.Output():
+                    for item in node.nodes:
+                        self._output(item, text, expressions, scope)
+                case nodes.Assign(target=nodes.Name(name=name)):
+                    try:
+                        scope[name] = _constant(node.node, scope)
+                    except _Unknown:
+                        self._refuse(node, f"'{name}'", "its value is worked out by kolla-build", _WRITE_OUT)
+                case nodes.Block():
+                    why = "it stands in another block"
+                    self._refuse(node, f"the block '{node.name}'", why, "close the outer one first")
+                case _:
+                    self._refuse(node, _kind(node), *_CONDITION)
+        return Block(block.name, text.whole(), tuple(expressions), self._spot(block))
+
+    def _output(self, item: nodes.Expr, text: _Text, expressions: list[Expression], scope: _Scope) -> None:
+        if isinstance(item, nodes.TemplateData):
+            text.add(item.data, item.lineno)
+            return
+        try:
+            value = _constant(item, scope)
+        except _Unknown:
+            value = None
+        if isinstance(value, str | int):
+            text.add(str(value), item.lineno)
+            return
+        text.stand(len(expressions), item.lineno)
+        expressions.append(Expression(tuple(_installed(item, scope)), self._spot(item)))
+
+    def _refuse(self, node: nodes.Node, what: str, why: str, hint: str = "") -> None:
+        self._template.found.append(untaken(self._spot(node), what, why, hint))
+
+    def _spot(self, node: nodes.Node) -> Spot:
+        number = node.lineno
+        if isinstance(node, nodes.TemplateData):
+            blank = node.data[: len(node.data) - len(node.data.lstrip())]
+            number += blank.count("\n")
+        line = self._lines[number - 1] if number <= len(self._lines) else ""
+        return Spot(self._file, number, len(line) - len(line.lstrip()) + 1)
+
+
+_WRITE_OUT = "write the value out"
+_CONDITION = (
+    "which way it goes is known only to kolla-build",
+    "take the way that your images go, and remove the others",
+)
+
+
+class _Text:
+    """Text whose lines keep the numbers they have in the file."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._line = 1
+
+    def add(self, text: str, line: int) -> None:
+        if self._line < line:
+            self._parts.append("\n" * (line - self._line))
+        self._parts.append(text)
+        self._line = max(self._line, line) + text.count("\n")
+
+    def stand(self, number: int, line: int) -> None:
+        """Stand in for an expression: alone on its line it is an instruction, and RUN as good as any."""
+        begun = self.whole().rpartition("\n")[2] if self._line >= line else ""
+        self.add(f"{OPEN}{number}{CLOSE}" if begun.strip() else f"RUN {OPEN}{number}{CLOSE}", line)
+
+    def whole(self) -> str:
+        return "".join(self._parts)
+
+
+def _constant(node: nodes.Node, scope: _Scope) -> Any:
+    """A value that stands in the file as it is, or is made of such."""
+    match node:
+        case nodes.Const(value=value):
+            return value
+        case nodes.List(items=items) | nodes.Tuple(items=items):
+            return [_constant(item, scope) for item in items]
+        case nodes.Name(name=name) if name in scope:
+            return scope[name]
+        case nodes.Add(left=left, right=right):
+            one, other = _constant(left, scope), _constant(right, scope)
+            if type(one) is type(other) and isinstance(one, str | list):
+                return one + other
+        case _:
+            pass
+    raise _Unknown
+
+
+def _installed(node: nodes.Node, scope: _Scope) -> Iterator[str]:
+    """The packages of `macros.install_packages(…)`, customizable or not."""
+    match node:
+        case nodes.Call(node=nodes.Getattr(attr="install_packages"), args=[asked]):
+            while isinstance(asked, nodes.Filter) and asked.name == "customizable" and asked.node is not None:
+                asked = asked.node
+            try:
+                packages = _constant(asked, scope)
+            except _Unknown:
+                return
+            if isinstance(packages, list) and all(isinstance(item, str) for item in packages):
+                yield from packages
+        case _:
+            pass
+
+
+def _is_blank(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.TemplateData) and not node.data.strip()
+
+
+def _kind(node: nodes.Node) -> str:
+    return {"If": "a condition", "For": "a loop", "Macro": "a macro"}.get(
+        type(node).__name__, f"'{type(node).__name__.lower()}'"
+    )

@@ -1,0 +1,130 @@
+"""An overlay in the making: changes image by image, each with where it comes from; then its text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sized
+from dataclasses import dataclass, field
+from typing import Any
+
+from buildsys.diagnostics import Spot
+from buildsys.recipe.flow import flow
+from buildsys.recipe.written import is_template
+
+Step = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Changes:
+    """What becomes of one image; every Spot is a place in what is taken over."""
+
+    append: dict[str, Spot] = field(default_factory=dict)
+    """Packages."""
+    remove: dict[str, Spot] = field(default_factory=dict)
+    before: list[tuple[Step, Spot]] = field(default_factory=list)
+    """Steps in front of all others."""
+    steps: list[tuple[Step, Spot]] = field(default_factory=list)
+    """Steps behind all others."""
+    maps: dict[str, dict[str, tuple[Any, Spot]]] = field(default_factory=dict)
+    """`env`, `labels`, `accounts`: what is merged by name."""
+    lists: dict[str, dict[str, Spot]] = field(default_factory=dict)
+    """`volumes`, `ports`."""
+    scalars: dict[str, tuple[Any, Spot]] = field(default_factory=dict)
+
+    def merge(self, key: str, name: str, value: Any, spot: Spot) -> None:
+        """Give a name in a map a value; the last one counts."""
+        self.maps.setdefault(key, {})[name] = value, spot
+
+    def lines(self) -> Iterator[str]:
+        """The keys below the image's name, a line a thing."""
+        if self.append or self.remove:
+            yield "packages:"
+            for key, packages in (("append", self.append), ("remove", self.remove)):
+                yield from _listed(f"  {key}:", packages)
+        for key, place, steps in (("before", "prepend", self.before), ("steps", "append", self.steps)):
+            if steps:
+                yield f"{key}:"
+                yield f"  {place}:"
+                for step, spot in steps:
+                    said = [f"{name}: {_said(value)}" for name, value in step.items()]
+                    yield _beside(f"    - {said[0]}", spot)
+                    yield from (f"      {line}" for line in said[1:])
+        yield from self.settings()
+        for key, items in self.lists.items():
+            yield f"{key}:"
+            yield from _listed("  append:", items)
+
+    def settings(self) -> Iterator[str]:
+        """The keys that may stand in `common:` too."""
+        for key, (value, spot) in self.scalars.items():
+            yield _beside(f"{key}: {'~' if value is None else _said(value)}", spot)
+        for key, items in self.maps.items():
+            yield f"{key}:"
+            for name, (value, spot) in items.items():
+                yield _beside(f"  {flow(name)}: {_said(value)}", spot)
+
+    def __len__(self) -> int:
+        """How many things change."""
+        parts: tuple[Sized, ...] = (self.append, self.remove, self.before, self.steps, self.scalars)
+        return sum(len(part) for part in (*parts, *self.maps.values(), *self.lists.values()))
+
+
+@dataclass(slots=True)
+class Overlay:
+    """All that is taken over."""
+
+    images: dict[str, Changes] = field(default_factory=dict)
+    common: Changes = field(default_factory=Changes)
+    """What every image gets: settings alone, since steps of `common` come before an image's own."""
+
+    def image(self, name: str) -> Changes:
+        """The changes of one image."""
+        return self.images.setdefault(name, Changes())
+
+    def text(self, name: str, origin: str) -> str:
+        """The overlay as it is written; behind each thing stands where it comes from."""
+        head = [f"# Taken over from {_printable(origin)}.", f"overlay: {name}"]
+        if len(self.common):
+            head += ["common:", *(f"  {line}" for line in self.common.settings())]
+            for key, items in self.common.lists.items():
+                head += _listed(f"  {key}:", items)
+        changed = {image: changes for image, changes in sorted(self.images.items()) if len(changes)}
+        if changed:
+            head.append("images:")
+        for image, changes in changed.items():
+            head += [f"  {image}:", *(f"    {line}" for line in changes.lines())]
+        return "".join(f"{line}\n" for line in head)
+
+
+def _listed(key: str, items: Mapping[str, Spot]) -> Iterator[str]:
+    if items:
+        yield key
+        indent = " " * (len(key) - len(key.lstrip()) + 2)
+        yield from (_beside(f"{indent}- {_said(item)}", spot) for item, spot in items.items())
+
+
+def _said(value: Any) -> str:
+    """A value on one line, with nothing in it that would be filled in."""
+    return flow(_plain(value))
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case str():
+            return (
+                value.replace("{{", "{{ '{{' }}").replace("{%", "{{ '{%' }}") if is_template(value) else value
+            )
+        case Mapping():
+            return {key: _plain(item) for key, item in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+        case _:
+            return value
+
+
+def _beside(text: str, spot: Spot) -> str:
+    return f"{text}  # {_printable(spot.file)}:{spot.line}"
+
+
+def _printable(text: str) -> str:
+    """A text as a comment holds it: on one line, whatever a file is called."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

@@ -1,0 +1,10 @@
+"""What was not taken over, and why."""
+
+from __future__ import annotations
+
+from buildsys.diagnostics import Diagnostic, Spot
+
+
+def untaken(spot: Spot, what: str, why: str, hint: str = "") -> Diagnostic:
+    """One thing that was not taken over: what it is, and why it could not be."""
+    return Diagnostic(spot, "not-taken-over", f"{what} is not taken over: {why}", hint)

@@ -1,0 +1,52 @@
+"""import: what is said, what is written, and how it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.conftest import Run
+
+OVERRIDES = "{% set app_packages_append = ['driver'] %}\n{% set x_packages_append = ['x'] %}\n"
+SAID = """\
+overrides.j2:2:1: warning: 'x_packages_append' is not taken over: the set has no image 'x' [not-taken-over]
+  2 | {% set x_packages_append = ['x'] %}
+    | ^
+
+overrides.yaml: 1 change of 1 image, 1 not taken over
+"""
+
+
+def test_overrides_become_an_overlay(buildsys: Run, here: Path) -> None:
+    (here / "overrides.j2").write_text(OVERRIDES)
+    done = buildsys("import", "kolla-overrides", "overrides.j2", "--set", "tiny")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", SAID)
+    shown = buildsys("overlay", "show", "tiny", "--overlay", "overrides.yaml").stdout
+    assert shown == "added\tapp\tpackages\t\tdriver\toverrides.yaml:7:11\n"
+
+
+def test_an_overlay_that_is_there_stays(buildsys: Run, here: Path) -> None:
+    (here / "overrides.j2").write_text(OVERRIDES)
+    (here / "overrides.yaml").write_text("mine")
+    done = buildsys("import", "kolla-overrides", "overrides.j2")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: overrides.yaml is there already [file-exists]\n"
+        "  hint: choose another name with -o, or remove it\n"
+    )
+    assert (here / "overrides.yaml").read_text() == "mine"
+
+
+def test_what_does_not_fit_the_set_is_said_at_once(buildsys: Run, here: Path) -> None:
+    (here / "overrides.j2").write_text("{% block app_footer %}\nEXPOSE much\n{% endblock %}\n")
+    done = buildsys("import", "kolla-overrides", "overrides.j2", "--set", "tiny")
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == """\
+overrides.yaml: 1 change of 1 image, 0 not taken over
+overrides.yaml:7:11: error: 'much/tcp' is not a port [bad-port]
+  7 |         - much/tcp  # overrides.j2:2
+    |           ^
+  hint: ports look like "8774/tcp" or "5900-5999/tcp"
+"""
+    )

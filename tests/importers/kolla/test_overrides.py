@@ -1,0 +1,190 @@
+"""Kolla's overrides as an overlay: what becomes of each kind, and that nothing goes in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from buildsys import image as im
+from buildsys.diagnostics import Refused, _lines
+from buildsys.image import Image, ImageSet
+from buildsys.importers.kolla.overrides import turn
+from buildsys.recipe.library import load_set
+from buildsys.resolve import resolve
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def beside_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(HERE)
+    _lines.cache_clear()
+
+
+def demo(*overlays: Path) -> ImageSet:
+    return resolve(load_set(Path("demo"), overlays), site=None, variables={}, stand_ins=None)
+
+
+def turned(tmp_path: Path, text: str, images: Mapping[str, Image] | None = None) -> tuple[str, list[str]]:
+    """The overlay of a template, and what was said."""
+    file = tmp_path / "x.j2"
+    file.write_text(text)
+    overlay, found = turn([str(file)], images or {})
+    return overlay.text("x", "x.j2").replace(f"{tmp_path}/", ""), [item.message for item in found]
+
+
+@pytest.mark.parametrize("case", ["with-set", "without"])
+def test_all_of_it(case: str, golden: Callable[[str, Path], None]) -> None:
+    overlay, found = turn(["acme.j2", "kolla-build.conf"], demo().images if case == "with-set" else {})
+    golden(overlay.text("acme", "acme.j2, kolla-build.conf"), HERE / f"expected/{case}.yaml")
+    golden("\n\n".join(item.text("warning") for item in found) + "\n", HERE / f"expected/{case}.txt")
+    assert {item.code for item in found} == {"not-taken-over"}
+
+
+def test_the_overlay_fits_the_set_and_does_what_the_files_say() -> None:
+    images = demo(HERE / "expected/with-set.yaml").images
+    server = images["neutron-server"]
+    assert [type(step).__name__ for step in server.instructions] == [
+        "Run", "Install", "Install", "Install", "Run", "Run",
+    ]  # fmt: skip
+    assert isinstance(server.instructions[1], im.Install)
+    assert [item.name for item in server.instructions[1].packages] == [
+        "openstack-neutron",
+        "networking-acme-2.4",
+    ]
+    assert server.config.healthcheck == im.HealthCheck(
+        ("CMD-SHELL", "curl -f http://localhost"), interval=30, retries=3
+    )
+    accounts = images["base"].instructions[1]
+    assert isinstance(accounts, im.DeclareAccounts)
+    assert accounts.accounts[0] == im.Account(
+        "nova", 1162, 1162, "/var/lib/nova", "/usr/sbin/nologin", ("qemu",)
+    )
+    assert [item.name for item in images["cron"].instructions[0].packages] == ["cronie", "at"]  # type: ignore[union-attr]
+    assert all(item.config.labels["maintainer"] == "Acme, 100%" for item in images.values())
+
+
+def test_of_a_list_that_is_set_twice_the_last_counts(tmp_path: Path) -> None:
+    text = "{% set a_packages_append = ['one'] %}\n{% set a_packages_append = ['two'] %}\n"
+    overlay, found = turned(tmp_path, text)
+    assert ("two" in overlay, "one" in overlay, found) == (True, False, [])
+
+
+def test_what_is_appended_and_removed_was_never_there(tmp_path: Path) -> None:
+    text = "{% set a_packages_append = ['one', 'two'] %}\n{% set a_packages_remove = ['one'] %}\n"
+    overlay, _ = turned(tmp_path, text)
+    assert overlay.endswith("    packages:\n      append:\n        - two  # x.j2:1\n")
+
+
+def test_braces_of_a_command_stay_braces(tmp_path: Path) -> None:
+    overlay, found = turned(
+        tmp_path,
+        "{% block base_footer %}\nRUN ps --format '{% raw %}{{.ID}} {%x{% endraw %}'\n{% endblock %}\n",
+    )
+    file = tmp_path / "x.yaml"
+    file.write_text(overlay)
+    (*_, run) = demo(file).images["base"].instructions
+    assert isinstance(run, im.Run)
+    assert (run.argv[-1], found) == ("ps --format '{{.ID}} {%x'", [])
+
+
+def test_a_hostile_name_of_a_file_stays_in_its_comment(tmp_path: Path) -> None:
+    file = tmp_path / "x\noverlay: y\n.j2"
+    file.write_text("{% set a_packages_append = ['one'] %}")
+    overlay, _ = turn([str(file)], {})
+    text = overlay.text("x", str(file))
+    assert [line for line in text.splitlines() if line.startswith("overlay:")] == ["overlay: x"]
+
+
+WAYS = "which way it goes is known only to kolla-build"
+NAMED = {
+    "{% for x in [1] %}{% endfor %}": ("a loop", WAYS),
+    "{% macro m() %}{% endmacro %}": ("a macro", WAYS),
+    "{% set nova_tag = 'x' %}": (
+        "'nova_tag'",
+        "it is no list of packages that Kolla's templates let others change",
+    ),
+    "{% block a_footer %}{% block b %}{% endblock %}{% endblock %}": (
+        "the block 'b'",
+        "it stands in another block",
+    ),
+    "RUN --mount=type=cache,target=/x true": ("RUN", "a `run` has no options"),
+    "ENV A='b": ("ENV", "a quotation mark has no partner"),
+    "LABEL a=b c": ("LABEL", "'c' is not of the form NAME=VALUE"),
+    "HEALTHCHECK what": ("HEALTHCHECK", "it is not understood"),
+    "{% set x = y %}": ("'x'", "its value is worked out by kolla-build"),
+    "COPY a b": ("COPY", "what it copies lies in the context of kolla-build"),
+}
+
+
+@pytest.mark.parametrize("text", NAMED)
+def test_what_cannot_be_said_is_named(text: str, tmp_path: Path) -> None:
+    what, why = NAMED[text]
+    block = f"{{% block a_footer %}}\n{text}\n{{% endblock %}}" if text[0].isalpha() else text
+    overlay, found = turned(tmp_path, block)
+    assert found == [f"{what} is not taken over: {why}"]
+    assert "RUN" not in overlay
+
+
+@pytest.mark.parametrize(
+    ("command", "steps"),
+    [
+        ("yum install -y a b", ["packages: [a, b]"]),
+        (
+            "apt-get update && apt-get -y install a && apt-get clean && rm -rf /var/lib/apt/lists/*",
+            ["packages: [a]"],
+        ),
+        ("dnf -y remove a && dnf -y install b", ["remove-packages: [a]", "packages: [b]"]),
+    ],
+)
+def test_what_a_package_manager_does_is_a_step(command: str, steps: list[str], tmp_path: Path) -> None:
+    overlay, found = turned(tmp_path, f"{{% block a_footer %}}\nRUN {command}\n{{% endblock %}}\n")
+    assert [line.strip(" -").partition("  #")[0] for line in overlay.splitlines() if "[" in line] == steps
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "command", ["yum update", "yum -y install $X", "dnf module enable x", "yum -y install a; id"]
+)
+def test_what_else_it_does_is_named(command: str, tmp_path: Path) -> None:
+    _, found = turned(tmp_path, f"{{% block a_footer %}}\nRUN {command}\n{{% endblock %}}\n")
+    assert found == [
+        f"RUN is not taken over: {command.partition(' ')[0]} wants the network, and a `run` has none"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("x.j2", "one\n{% block %}\n", """\
+x.j2:2:1: error: this is not a template: expected token 'name', got 'end of statement block' [kolla-syntax]
+  2 | {% block %}
+    | ^"""),
+        ("x.conf", "[a]\nb = c\nwhat is this\n=\n", """\
+x.conf:4:1: error: this is no configuration: sections, and NAME = VALUE below them [kolla-syntax]
+  4 | =
+    | ^"""),
+        ("x.conf", "b = c\n", """\
+x.conf:1:1: error: this is no configuration: sections, and NAME = VALUE below them [kolla-syntax]
+  1 | b = c
+    | ^"""),
+        ("x.txt", "", """\
+error: x.txt is neither .j2 nor .conf [bad-choice]
+  hint: template overrides are called NAME.j2, and a configuration kolla-build.conf"""),
+        ("gone.j2", None, """\
+gone.j2:1:1: error: cannot read this file: no such file or directory [unreadable-file]"""),
+    ],
+    ids=["template", "configuration", "section", "other", "gone"],
+)  # fmt: skip
+def test_what_cannot_be_read_is_a_mistake(
+    name: str, text: str | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        Path(name).write_text(text)
+    _lines.cache_clear()
+    with pytest.raises(Refused) as refused:
+        turn([name], {})
+    assert refused.value.text() == said
