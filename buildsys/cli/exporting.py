@@ -222,9 +222,8 @@ def _roots(subject: Subject, build_directory: Path, store: str, stack: ExitStack
 
     from buildsys.built.image import opened
     from buildsys.built.root import write_root
-    from buildsys.image import EmptyRoot
 
-    images = [image for image in subject.images if isinstance(image.parent, EmptyRoot)]
+    images = [image for image in subject.images if image.filled]
     if not images:
         return {}
     build_directory.mkdir(parents=True, exist_ok=True)

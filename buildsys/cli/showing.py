@@ -167,6 +167,14 @@ def _said(s: i.Instruction) -> Said:
             return {"account": s.name, "home": s.home, "shell": s.shell, "groups": s.groups}
         case i.Run():
             return {"run": s.argv, "open-files": s.open_files}
+        case i.Containerfile():
+            reads = [*s.others, *(item.written for item in s.images)]
+            return {
+                "containerfile": f"{s.folder}/{s.name}",
+                "reads": reads,
+                "args": dict(s.arguments),
+                "network": s.network,
+            }
         case _:
             assert_never(s)
 

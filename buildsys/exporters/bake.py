@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from buildsys.exporters import containerfiles
+from buildsys.exporters.containerfiles.given import values
 from buildsys.exporters.subject import Export, Subject
 from buildsys.exporters.text import as_json
 from buildsys.image import Image
@@ -38,5 +39,7 @@ def _target(subject: Subject, image: Image) -> dict[str, Any]:
     }
     if links:
         target["contexts"] = links
+    if image.containerfile and (arguments := dict(values(subject, image.containerfile))):
+        target["args"] = arguments
     annotations = [f"{name}={value}" for name, value in sorted(image.config.annotations.items())]
     return target | ({"annotations": annotations} if annotations else {})

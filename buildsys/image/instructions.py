@@ -94,6 +94,44 @@ class InstallGems(_Instruction):
     """Limit of open files during this instruction only; 0 leaves it as it is."""
 
 
+# Another builder's --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NamedImage:
+    """An image of the set, as a Containerfile names it."""
+
+    written: str
+    image: str
+    spot: Spot = field(default=NOWHERE, compare=False)
+    places: tuple[tuple[int, int], ...] = ()
+    """Each line and column of the text, counted from 1, at which it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Containerfile(_Instruction):
+    """Build the whole image by a Containerfile: the image's only instruction."""
+
+    folder: str
+    """Its context: what lies beside it."""
+    name: str
+    """Of the file, in that folder."""
+    text: str
+    """What it says, with the variables of FROM filled in."""
+    lines: tuple[tuple[str, str], ...]
+    """Its instructions: word and value."""
+    images: tuple[NamedImage, ...]
+    others: tuple[str, ...]
+    """References of images built elsewhere that it reads."""
+    arguments: tuple[tuple[str, str], ...]
+    """Values for what it declares by ARG."""
+    dated: bool
+    """Whether it declares SOURCE_DATE_EPOCH."""
+    network: bool
+    spots: tuple[Spot, ...] = field(default=(), compare=False)
+    """Where `lines` stand."""
+
+
 # Files ------------------------------------------------------------------------------------------
 
 
@@ -329,4 +367,5 @@ Instruction = (
     | DeclareAccounts
     | ChangeAccount
     | Run
+    | Containerfile
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Spot
-from buildsys.image.instructions import CopyImage, Instruction
+from buildsys.image.instructions import Containerfile, CopyImage, Instruction
 from buildsys.image.parts import ImageReference
 from buildsys.image.site import Site
 from buildsys.image.testing import ImageTest, Scenario
@@ -85,7 +85,21 @@ class Image:
         for step in self.instructions:
             if isinstance(step, CopyImage):
                 found.setdefault(step.image, step.spot)
+            elif isinstance(step, Containerfile):
+                for named in step.images:
+                    found.setdefault(named.image, named.spot)
         return found
+
+    @property
+    def filled(self) -> bool:
+        """Whether it begins with an empty root, which is filled from outside."""
+        return isinstance(self.parent, EmptyRoot) and self.containerfile is None
+
+    @property
+    def containerfile(self) -> Containerfile | None:
+        """The Containerfile that it is built by, if it is."""
+        first = self.instructions[0] if self.instructions else None
+        return first if isinstance(first, Containerfile) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ from buildsys.spread import spread
 
 RUNTIME = Path(__file__).parent / "runtime"
 CONTENT_CHANGING = (
-    "accounts.sh", "commit.sh", "edits.sh", "enter.sh", "inside.sh", "namespace.sh", "packages.sh",
-    "repositories.sh", "rpm.sh", "sources.sh",
+    "accounts.sh", "commit.sh", "containerfile.sh", "edits.sh", "enter.sh", "inside.sh", "namespace.sh",
+    "packages.sh", "repositories.sh", "rpm.sh", "sources.sh",
 )  # fmt: skip
 """Runtime files whose change may change an image's bytes; the installer's own files are added."""
 TOOLS = (
@@ -99,7 +99,8 @@ def compile_plan(image_set: ImageSet) -> Plan:
     texts |= {f"steps/{step.image.name}.sh": step.script for step in steps}
     texts |= {f"keys/{step.image.name}": step.key for step in steps}
     texts["spots"] = "".join(f"image\t{step.image.name}\n{step.places}" for step in steps)
-    texts |= {f"context/{text_hash(item.text)}": item.text for item in written}
+    adapted = {f"context/{text_hash(item.text)}": item.text for item in written}
+    texts |= {name: text for name, text in adapted.items() if name not in links}
     texts["Makefile"] = makefile.front(image_set)
     remaining = graph.remaining(_weights(image_set))
     texts["images.mk"] = makefile.rules(steps, sorted(remaining, key=lambda name: (-remaining[name], name)))
@@ -217,7 +218,7 @@ def _beside(item: Containerfile) -> Iterator[ContextFile]:
     for path in beside_containerfile(item.folder):
         whole = Path(item.folder, path)
         if whole.is_symlink():
-            yield ContextFile(path.as_posix(), os.readlink(whole), LINK)
+            yield ContextFile(path.as_posix(), str(whole.readlink()), LINK)
         elif whole.is_dir():
             yield ContextFile(path.as_posix(), "", FOLDER)
         else:

@@ -39,7 +39,7 @@ from buildsys.image import (
 )
 from buildsys.packages import MANAGERS, PackageInstruction
 from buildsys.plan.configuration import configure, field_of
-from buildsys.plan.verbs import Carried, chmod_mode, fetched, verbs
+from buildsys.plan.verbs import Carried, chmod_mode, fetched, seen, verbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
         *([assignment("BASE", base)] if base else []),
         f"READS=({' '.join(word(name) for name in ([base] if base else []) + reads)})",
         *([f"OUTSIDE=({' '.join(map(word, others))})"] if others else []),
-        *([assignment("CONTAINERFILE", f"{written.folder}/{written.name}")] if written else []),
+        *([assignment("CONTAINERFILE", written.spots[0].file)] if written else []),
         *(["UNLOCKED=1"] if written and written.network else []),
     ]
     tail = ["", '. "${0%/*}/../plan.env"', '. "${0%/*}/../lib/step.sh"', ""]
@@ -243,16 +243,11 @@ class _Writer:
     def _containerfile(self, image: Image, step: Containerfile) -> Iterator[str]:
         """Hand over what the Containerfile sees and reads, then build by it."""
         yield Command(("at", str(step.spot))).text()
+        file = step.spots[0].file
         for item in self.carried.context[Path(step.folder)]:
             key = Command(("context", item.mode, "", item.hash, item.path))
-            self._keep(key, str(step.spot), item.mode, f"{step.folder}/{item.path}")
-            match item.mode:
-                case "link":
-                    yield Command(("with_link", item.hash, item.path)).text()
-                case "folder":
-                    yield Command(("with_folder", item.path)).text()
-                case _:
-                    yield Command(("with_file", item.mode, item.hash, item.path)).text()
+            self._keep(key, str(step.spot), item.mode, str(Path(file).parent / item.path))
+            yield Command(seen(item)).text()
         for said, spot in zip(step.lines, step.spots, strict=True):
             self._keep(Command(("containerfile", *said)), str(spot))
         for written, name in (
@@ -263,7 +258,7 @@ class _Writer:
         options = [("--build-arg", f"{name}={value}") for name, value in step.arguments]
         flags = (*(["online"] if step.network else []), *(["dated"] if step.dated else []))
         self._keep(Command(("containerfile", "flags", *flags)), str(step.spot))
-        yield Command(("at", f"{step.folder}/{step.name}:1:1")).text()
+        yield Command(("at", f"{file}:1:1")).text()
         call = Command(("containerfile", text_hash(step.text), *flags)).text()
         yield from self._configure(image, [*options, *configure(image.config)], call)
 

@@ -43,7 +43,6 @@ from buildsys.image import (
     WriteRepository,
 )
 
-
 LINK, FOLDER = "link", "folder"
 
 
@@ -142,6 +141,17 @@ def verbs(step: Instruction, site: str, carried: Carried) -> Iterator[tuple[str,
             raise AssertionError(f"{step} is said file by file")
         case _:
             assert_never(step)
+
+
+def seen(item: ContextFile) -> tuple[str, ...]:
+    """The verb that lets a Containerfile see something."""
+    match item.mode:
+        case "link":
+            return ("with_link", item.hash, item.path)
+        case "folder":
+            return ("with_folder", item.path)
+        case mode:
+            return ("with_file", mode, item.hash, item.path)
 
 
 def fetched(step: Download) -> str:

@@ -15,6 +15,7 @@ from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import said
 from buildsys.resolve import overlay, syntax
 from buildsys.resolve.absent import absent
+from buildsys.resolve.containerfile import check_alone, containerfile, spoken
 from buildsys.resolve.context import Context
 from buildsys.resolve.draft import Draft, check_draft
 from buildsys.resolve.elsewhere import foreign
@@ -34,7 +35,8 @@ from buildsys.resolve.traits import Parts, Traits, Uses
 
 Change = tuple[schema.Patch, Notes]
 Parent = image.ParentImage | image.BaseImage | image.EmptyRoot
-Bootstraps = tuple[image.Bootstrap, ...]
+First = tuple[image.Instruction, ...]
+"""What comes before all that a recipe says."""
 
 
 def resolve(
@@ -72,6 +74,8 @@ class _Resolver:
         commons = [library.common, *(item.common for item in library.overlays)]
         self._commons = [_Common(common, self._traits) for common in commons if common is not None]
         self._nearest: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._overlay_files = {item.written.file for item in library.overlays}
         self._joined: list[tuple[str, str, Spot]] = []
 
     def image_set(self) -> image.ImageSet:
@@ -132,13 +136,17 @@ class _Resolver:
             (name, profile, notes.spot("profiles", number))
             for number, profile in enumerate(recipe.profiles or ())
         )
-        parent, parent_spot, bootstrap = self._parent(recipe, notes, changes)
         check_draft(draft, header.format, self._found)
+        if recipe.containerfile is not None:
+            check_alone(draft, name, self._found)
+            parent, parent_spot, first = self._built(recipe, notes, changes, header)
+        else:
+            parent, parent_spot, first = self._parent(recipe, notes, changes)
         return image.Image(
             name=name,
             reference=header.reference(name),
             parent=parent,
-            instructions=(*bootstrap, *draft.instructions()),
+            instructions=(*first, *draft.instructions()),
             config=draft.config(),
             spot=notes.spot("image"),
             parent_spot=parent_spot,
@@ -174,8 +182,16 @@ class _Resolver:
 
     def _parent(
         self, recipe: schema.Recipe, notes: Notes, changes: list[Change]
-    ) -> tuple[Parent, Spot, Bootstraps]:
-        name, where = recipe.from_, notes
+    ) -> tuple[Parent, Spot, First]:
+        for key, value in (("network", recipe.network), ("args", recipe.args)):
+            if value is not None:
+                problem = (
+                    "misplaced-key",
+                    f"'{key}' is only for a recipe with a containerfile",
+                    "leave it out",
+                )
+                notes.problem((key,), problem, key=True)
+        name, where = recipe.from_ or "", notes
         for patch, patch_notes in changes:
             if patch.from_ is not None:
                 name, where = patch.from_, patch_notes
@@ -192,6 +208,23 @@ class _Resolver:
                 hint = f"an image built elsewhere is written {{image: {name}}}"
             self._found.append(Diagnostic(spot, "unknown-parent", f"no image is called '{name}'", hint))
         return image.ParentImage(name), spot, ()
+
+    def _built(
+        self, recipe: schema.Recipe, notes: Notes, changes: list[Change], header: Header
+    ) -> tuple[Parent, Spot, First]:
+        said = [(recipe.from_, notes), *((patch.from_, where) for patch, where in changes)]
+        for where in (where for name, where in said if name is not None):
+            hint = "FROM in it names what the image is made from"
+            problem = ("containerfile-alone", "'from' cannot stand beside containerfile", hint)
+            where.problem(("from",), problem, key=True)
+        beside = Path(notes.written.file).parent
+        top = beside if notes.written.file in self._overlay_files else self._library.directory
+        if not self._names:
+            self._names = spoken({name: header.reference(name) for name in self._library.recipes})
+        built = containerfile(recipe, notes, top, self._names, header.format)
+        if built is None:
+            return image.EmptyRoot(), notes.spot("containerfile"), ()
+        return built[1], built[2], (built[0],)
 
     def _near(self, name: str) -> str:
         """The closest names, sought once: a parent that was renamed is missed by all its children."""

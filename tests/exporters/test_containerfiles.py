@@ -117,6 +117,7 @@ def test_order_names_parents_before_children(tmp_path: Path) -> None:
         "base localhost/tests/t-base:1",
         "tools localhost/tests/t-tools:1 base",
         "every localhost/tests/t-every:1 base tools",
+        "given localhost/tests/t-given:1 base tools",
     ]
 
 

@@ -17,6 +17,7 @@ from buildsys.image import (
     ChangeMode,
     ChangeOwner,
     CommentLines,
+    Containerfile,
     CopyContext,
     CopyImage,
     CopyInside,
@@ -37,6 +38,7 @@ from buildsys.image import (
     LockedPackage,
     MakeDirectory,
     MovePath,
+    NamedImage,
     OciConfig,
     PackageName,
     ParentImage,
@@ -154,9 +156,43 @@ def every_kind(directory: Path, *, under_lock: bool = False) -> ImageSet:
         if not path.exists():
             path.write_text(f"{name}\n")
     (directory / "files/tree/deep/b").chmod(0o755)
+    given = _given(directory / "containerfiles/given")
     (directory / "files/one.conf").chmod(0o644)
     (directory / "files/tree/a").chmod(0o644)
-    return image_set(directory, [_base(under_lock), tools, _every(under_lock)], at=at)
+    return image_set(directory, [_base(under_lock), tools, _every(under_lock), given], at=at)
+
+
+def _given(folder: Path) -> Image:
+    """An image with a Containerfile, a program, a link and an empty folder beside it; writes them."""
+    text = "FROM base\nCOPY --from=localhost/tests/t-tools:1 /opt/tool /\nCOPY --from=example.org/a /a /b\n"
+    (folder / "empty").mkdir(parents=True, exist_ok=True)
+    (folder / "Containerfile").write_text(text)
+    (folder / "Containerfile").chmod(0o644)
+    (folder / "it's a program").write_text("#!/bin/sh\n")
+    (folder / "it's a program").chmod(0o755)
+    if not (folder / "link").is_symlink():
+        (folder / "link").symlink_to("it's a program")
+    spots = tuple(Spot("recipes/tiny/containerfiles/given/Containerfile", line, 1) for line in (1, 2, 3))
+    step = Containerfile(
+        folder=str(folder),
+        name="Containerfile",
+        text=text,
+        lines=(
+            ("FROM", "base"),
+            ("COPY", "--from=localhost/tests/t-tools:1 /opt/tool /"),
+            ("COPY", "--from=example.org/a /a /b"),
+        ),
+        images=(
+            NamedImage("base", "base", spots[0], ((1, 6),)),
+            NamedImage("localhost/tests/t-tools:1", "tools", spots[1], ((2, 13),)),
+        ),
+        others=("example.org/a",),
+        arguments=(("VERSION", "1 2"),),
+        dated=True,
+        network=True,
+        spots=spots,
+    )
+    return image("given", "base", step, config=OciConfig(labels={"a": "b"}, annotations={"c": "d"}))
 
 
 def _base(under_lock: bool) -> Image:  # noqa: FBT001 - which of two variants

@@ -94,7 +94,9 @@ def test_the_json_schema_covers_every_file_and_step() -> None:
     assert kinds == {"Recipe", "Trait", "SetFile", "Site", "Overlay", "Scenario"}
     verbs = {next(iter(part["properties"])) for part in whole["$defs"].values() if "properties" in part}
     assert verbs >= schema.VERBS.keys()
-    assert whole["$defs"]["Recipe"]["required"] == ["image", "from"]
+    recipe = whole["$defs"]["Recipe"]
+    assert recipe["required"] == ["image"]
+    assert recipe["oneOf"] == [{"required": ["from"]}, {"required": ["containerfile"]}]
 
 
 def test_the_json_schema_refuses_unknown_keys_and_holds_together() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from buildsys.exporters.containerfiles.given import links_of
 from buildsys.exporters.containerfiles.render import Containerfile
 from buildsys.exporters.subject import Export, Subject
-from buildsys.image import EmptyRoot, ImageSet
+from buildsys.image import ImageSet
 
 FILES = Path(__file__).parent
 
@@ -60,11 +61,16 @@ def carries(subject: Subject) -> bool:
 
 def notes(subject: Subject) -> Iterator[str]:
     """What the tree says in another way than the plan."""
-    roots = [image.name for image in subject.images if isinstance(image.parent, EmptyRoot)]
+    roots = [image.name for image in subject.images if image.filled]
     if roots:
         yield f"{', '.join(roots)}: filled from outside, so its root is there as an archive, root.tar.gz"
     if any(image.config.annotations for image in subject.images):
         yield "annotations have no instruction: build.sh gives them to buildah and podman as options"
+    given = [(image.name, item) for image in subject.images if (item := image.containerfile)]
+    if any(item.arguments or item.dated for _, item in given):
+        yield "arguments of Containerfiles have their values in `arguments`: build.sh gives them as options"
+    if linked := [name for name, item in given if links_of(item)]:
+        yield f"{', '.join(linked)}: links to files of the context are there as files, others are not there"
     if _installs(subject.set) and (tool := _installer(subject)):
         yield f"packages are installed by {tool} from within, so the images must hold it"
 
@@ -73,7 +79,7 @@ def _installs(image_set: ImageSet) -> bool:
     from buildsys.image import Install, Transaction
 
     return any(
-        isinstance(step, Install | Transaction) and not isinstance(image.parent, EmptyRoot)
+        isinstance(step, Install | Transaction) and not image.filled
         for image in image_set.images.values()
         for step in image.instructions
     )

@@ -41,6 +41,9 @@ while read -r name reference needs; do
     if [[ -e images/$name/annotations && ${BUILDER##*/} != docker ]]; then
         while IFS= read -r annotation; do options+=(--annotation "$annotation"); done <"images/$name/annotations"
     fi
+    if [[ -e images/$name/arguments ]]; then
+        while IFS= read -r argument; do options+=(--build-arg "$argument"); done <"images/$name/arguments"
+    fi
     if "$BUILDER" "${global[@]}" build "${options[@]}" --tag "$reference" --file "images/$name/Containerfile" "images/$name" </dev/null; then
         built=$((built + 1))
     else

@@ -12,6 +12,7 @@ from typing import assert_never
 from buildsys.command import Glob, comment
 from buildsys.exporters.containerfiles import configuration
 from buildsys.exporters.containerfiles.copies import Copies
+from buildsys.exporters.containerfiles.given import cmd_said, given, user_said
 from buildsys.exporters.containerfiles.lines import Lines
 from buildsys.exporters.containerfiles.packages import CARE
 from buildsys.exporters.subject import Subject
@@ -51,6 +52,7 @@ from buildsys.image import (
     UpdateAll,
     WriteRepository,
 )
+from buildsys.image import Containerfile as Written
 
 _ROOT = {None, "root", "0", "root:root", "0:0"}
 
@@ -64,6 +66,9 @@ class Containerfile:
         self.image = image
         self.lines = Lines()
         self.copies = Copies(subject, self.lines, self._parent(), carried=carried)
+        if (written := image.containerfile) is not None:
+            self.texts, self.links = given(subject, image, written)
+            return
         if isinstance(image.parent, EmptyRoot):
             self._add_root()
         else:
@@ -161,6 +166,8 @@ class Containerfile:
                 self.lines.run(*step.argv)
             case Run():
                 self.lines.verb("limit", str(step.open_files), *step.argv)
+            case Written():
+                raise AssertionError("the image's only instruction, and exported as it is")
             case _:
                 self._paths(step)
 
@@ -219,12 +226,19 @@ def lineage(subject: Subject, image: Image) -> Iterator[Image]:
 def inherited_user(subject: Subject, image: Image) -> str | None:
     """The user an image's parent ends with, as far as the set says; None: the base's own, taken for root."""
     _, *above = lineage(subject, image)
-    return next((found for item in above if (found := configuration.user(item)) is not None), None)
+    return next((found for item in above if (found := _user(item)) is not None), None)
+
+
+def _user(image: Image) -> str | None:
+    return user_said(image.containerfile) if image.containerfile else configuration.user(image)
 
 
 def cmd(subject: Subject, image: Image) -> tuple[str, ...] | None:
     """The command that an image ends with, as far as the set says."""
-    every = (item.config.cmd for item in lineage(subject, image))
+    every = (
+        cmd_said(item.containerfile) if item.containerfile else item.config.cmd
+        for item in lineage(subject, image)
+    )
     return next((found for found in every if found is not None), None)
 
 

@@ -6,6 +6,12 @@ configure() { buildah config "$@" "$CONTAINER"; }
 # commit: sets ID. The image gets its names last: first the key, then the reference.
 commit() {
     local intermediate
+    if [[ -n ${CONTAINERFILE-} ]]; then
+        normalise "$BUILT"
+        buildah tag "$KEY_NAME" "$REFERENCE"
+        exec {NAMING}>&-
+        return
+    fi
     tidy
     intermediate=$(command buildah "${STORE[@]}" commit --quiet --format "$BS_FORMAT" --omit-history \
         --identity-label=false --rm "$CONTAINER")
@@ -64,10 +70,10 @@ normalise() {
 # out as we know it its own, which no process has to be started for.
 stored() {
     # shellcheck disable=SC2206 # a pattern
-    local found=("$GRAPHROOT/$DRIVER-images/$1"/$2)
+    local found=("${HELD:-$GRAPHROOT}/$DRIVER-images/$1"/$2)
     KEPT=${found[0]}
     if [[ ! -s $KEPT ]]; then
         KEPT=$SCRATCH/stored
-        command skopeo inspect --raw "${@:3}" "$(in_store "@$1")" >"$KEPT"
+        command skopeo inspect --raw "${@:3}" "$(if [[ -n $HELD ]]; then held "@$1"; else in_store "@$1"; fi)" >"$KEPT"
     fi
 }

@@ -1,5 +1,11 @@
 # The working container of one build: begun from the parent, mounted, gone at the end whatever happens.
 
+# scratch_begin: a place for what nobody needs afterwards.
+scratch_begin() {
+    SCRATCH=$STATE/scratch.$IMAGE.$$
+    mkdir -p "$SCRATCH/normal"
+}
+
 container_begin() {
     CONTAINER=buildsys-$(plan_id)-$IMAGE
     # The marker lets the next run find what a kill -9 left behind.
@@ -16,14 +22,11 @@ container_begin() {
         SINCE=$(clock)
         sleep 0.02
     fi
-    SCRATCH=$STATE/scratch.$IMAGE.$$
-    mkdir -p "$SCRATCH/normal"
 }
 
 container_end() {
-    [[ -n ${CONTAINER-} ]] || return 0
     sources_close
-    if [[ -e $STATE/working.$IMAGE ]]; then
+    if [[ -n ${CONTAINER-} && -e $STATE/working.$IMAGE ]]; then
         # One that cannot be removed keeps its marker for the next run; one that was not begun has none to keep.
         command buildah "${STORE[@]}" rm "$CONTAINER" >/dev/null 2>&1 ||
             ! command buildah "${STORE[@]}" inspect --type container "$CONTAINER" >/dev/null 2>&1 || return 0

@@ -6,11 +6,13 @@
 # name, localhost/buildsys-key/SET/NAME:KEY, never inside the image: a label on a parent would rebuild
 # every child.
 
+declare -A READ_IDS=()
+
 # decide: sets KEY, PARENT (an id, or scratch), DECISION (fresh | renamed | stale), REASON in words, and ID when there is
 # one. Changes nothing.
 # `renamed`: the image is there under its key, only its reference names another or none.
 decide() {
-    local read_id name held
+    local read_id name held note=''
     PARENT=scratch
     INPUTS=$(<"$PLAN/keys/$IMAGE")
     STAMP=$(awk -v name="$IMAGE" '$2 == name { print $1; exit }' "$PLAN/graph")
@@ -23,6 +25,7 @@ decide() {
     if [[ $INPUTS == *$'\nrepository '* && -s $held ]]; then INPUTS+=$'\n'$(<"$held"); fi
     for name in "${READS[@]}"; do
         read_id=$(read_image_id "$name")
+        READ_IDS[$name]=$read_id
         INPUTS+=$'\n'"image $name $read_id"
         [[ $name != "${BASE:-$FROM}" ]] || PARENT=$read_id
     done
@@ -39,7 +42,8 @@ decide() {
         REASON=$(why_stale)
         return
     fi
-    DECISION=fresh REASON='nothing changed'
+    [[ -z ${UNLOCKED-} ]] || note=' (unlocked: built with the network, whatever it held then)'
+    DECISION=fresh REASON="nothing changed$note"
     name=$(image_id "$REFERENCE")
     [[ $name != "$ID" ]] || return 0
     DECISION=renamed
@@ -55,8 +59,8 @@ decide() {
 # read_image_id NAME: id of an image this step reads; of the set, or a base image by its reference.
 read_image_id() {
     local name=$1 id=''
-    if [[ $name == "${BASE-}" ]]; then
-        id=$(base_image_id) || return
+    if [[ $name == "${BASE-}" || " ${OUTSIDE[*]-} " == *" $name "* ]]; then
+        id=$(base_image_id "$name") || return
     elif [[ $name == "$FROM" && -n ${BS_PARENT-} ]]; then
         id=$(BS_LISTING='' image_id "$BS_PARENT")
     elif [[ -n ${BS_IDS-} ]]; then
@@ -72,20 +76,20 @@ read_image_id() {
     printf '%s' "$id"
 }
 
-# base_image_id: id of the image built elsewhere that this one starts from; pulled when the store lacks it.
+# base_image_id REFERENCE: id of an image built elsewhere that this one is made from; pulled when the store lacks it.
 base_image_id() {
     local id
-    id=$(image_id "$BASE")
+    id=$(image_id "$1")
     # A listing holds no digests, and no names that are short for others.
-    [[ -n $id ]] || id=$(BS_LISTING='' image_id "$BASE")
+    [[ -n $id ]] || id=$(BS_LISTING='' image_id "$1")
     if [[ -z $id ]]; then
         [[ ${BS_WHY-} != 1 ]] || return
-        retry buildah pull --quiet "$BASE" >"$PLAN/logs/$IMAGE.log" 2>&1 || {
+        retry buildah pull --quiet "$1" >"$PLAN/logs/$IMAGE.log" 2>&1 || {
             cat "$PLAN/logs/$IMAGE.log" >&2
             infrastructure "$PLAN/logs/$IMAGE.log" && return 75
             return 1
         }
-        id=$(BS_LISTING='' image_id "$BASE")
+        id=$(BS_LISTING='' image_id "$1")
     fi
     printf '%s' "$id"
 }

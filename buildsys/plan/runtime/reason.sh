@@ -34,7 +34,7 @@ why_stale() {
         package) why_packages "$last" ;;
         gem) printf 'gem changed: %s' "$(cut -d' ' -f2 <<<"${changed%%$'\n'*}")" ;;
         platform | driver | format | epoch | installer) printf '%s changed' "$first" ;;
-        do) why_file || why_recipe ;;
+        do) why_containerfile || why_file || why_recipe ;;
         *) printf 'recipe changed: %s' "$RECIPE" ;;
     esac
 }
@@ -68,6 +68,27 @@ instructions() {
             else for (i = 2; i <= count; i++) print "do " $2 " " $(i + 1) "\t" at[i]
         }' "$1"
 }
+
+# why_containerfile: which lines of the Containerfile say something else? Fails when none does.
+why_containerfile() {
+    local lines
+    lines=$(diff --changed-group-format='%>' --unchanged-group-format='' \
+        <(containerfile_lines "$STATE/$IMAGE.inputs") <(containerfile_lines "$PLAN/keys/$IMAGE"))
+    if [[ -z $lines ]]; then
+        [[ -n ${CONTAINERFILE-} && $(containerfile_lines "$STATE/$IMAGE.inputs") != \
+            "$(containerfile_lines "$PLAN/keys/$IMAGE")" ]] || return
+        # Lines are gone, none is new.
+        printf 'file changed: %s' "$CONTAINERFILE"
+        return
+    fi
+    printf 'file changed: %s' "$(instructions "$PLAN/keys/$IMAGE" <(spots) |
+        LINES_SAID=$lines awk -F '\t' '
+            BEGIN { count = split(ENVIRON["LINES_SAID"], said, "\n"); for (i = 1; i <= count; i++) new[said[i]] = 1 }
+            $1 in new && !told[$2]++ { print $2 }' | few)"
+}
+
+# containerfile_lines INPUTS: what they hold of the instructions of a Containerfile.
+containerfile_lines() { grep '^do containerfile [A-Z]' "$1" || :; }
 
 # why_file: is a file of the set another under its old path? Fails when none is.
 why_file() {

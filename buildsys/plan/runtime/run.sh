@@ -151,7 +151,7 @@ pull_bases() {
         buildah pull --quiet --policy always "$base" >/dev/null && continue
         printf 'error: the base image %s cannot be pulled\n' "$base" >&2
         exit 1
-    done < <(sed -n 's/^BASE=//p' "$PLAN"/steps/*.sh | sort -u)
+    done < <(sed -n 's/^BASE=//p; s/^OUTSIDE=(\(.*\))$/\1/p' "$PLAN"/steps/*.sh | tr ' ' '\n' | sort -u)
 }
 
 # Repositories that the plan does not carry are asked what they hold.

@@ -24,7 +24,7 @@ export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH=$BS_EPOCH BUILDAH_FORMAT=$BS_FORMAT
 umask 022
 [[ $BS_EPOCH == "$EPOCH" ]] || CREATED=$(date -u -d "@$BS_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
-for room in log store freshness reason container enter sources packages commit; do
+for room in log store freshness reason container enter sources packages containerfile commit; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -56,7 +56,8 @@ main() {
     exec >"$PLAN/logs/$IMAGE.log" 2>&1
     printf '%s: building: %s\n' "$IMAGE" "$REASON"
     trap 'failed_at=$SPOT; [[ ${FUNCNAME[0]-} != build ]] || failed_command=$BASH_COMMAND' ERR
-    container_begin
+    scratch_begin
+    [[ -n ${CONTAINERFILE-} ]] || container_begin
     build
     at "$RECIPE"
     commit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Tag
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Tag
 
 from buildsys.recipe.schema.base import Maybe, Model
 from buildsys.recipe.schema.checks import HealthCheckKey, ImageTest
@@ -75,11 +75,22 @@ From = Annotated[
 """Another image of the set, `site`, or an image built elsewhere."""
 
 
+ORIGINS = {"from", "containerfile"}
+"""Keys of a recipe that say what its image is made from; one of them it must have."""
+
+
 class Recipe(Fragment):
-    """One image."""
+    """One image: `from` or `containerfile` says what it is made from."""
 
     image: str
-    from_: From
+    from_: Maybe[From] = None
+    containerfile: Maybe[str] = None
+    network: Maybe[bool] = None
+    args: Maybe[dict[str, str]] = None
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [key]} for key in sorted(ORIGINS, reverse=True)]}
+    )
     profiles: Maybe[list[str]] = None
 
 

@@ -12,7 +12,17 @@ from pydantic_core import ErrorDetails
 from buildsys.diagnostics import Diagnostic, Refused, closest
 from buildsys.recipe.schema.base import Model, key_of
 from buildsys.recipe.schema.checks import Scenario
-from buildsys.recipe.schema.files import Fragment, Overlay, Patch, Recipe, SetFile, Site, SitePatch, Trait
+from buildsys.recipe.schema.files import (
+    ORIGINS,
+    Fragment,
+    Overlay,
+    Patch,
+    Recipe,
+    SetFile,
+    Site,
+    SitePatch,
+    Trait,
+)
 from buildsys.recipe.schema.steps import VERBS
 from buildsys.recipe.written import Written, is_template
 
@@ -39,9 +49,12 @@ def read(model: type[M], written: Written) -> M:
         Refused: it does not fit the model; every mistake of it.
     """
     try:
-        return model.model_validate(written.data)
+        made = model.model_validate(written.data)
     except ValidationError as error:
         raise Refused(_diagnostics(model, written, error.errors(include_url=False))) from None
+    if lacking := _diagnostics(model, written, ()):
+        raise Refused(lacking)
+    return made
 
 
 _READ_BEFORE_FILLING: tuple[tuple[str, ...], ...] = ((), ("parameters",), ("variables",))
@@ -64,8 +77,11 @@ def check_template(model: type[Model], written: Written) -> None:
             or detail["loc"][:1] in _READ_BEFORE_FILLING
             or not _may_change(detail["input"])
         ]
-        if certain:
-            raise Refused(_diagnostics(model, written, certain)) from None
+        if found := _diagnostics(model, written, certain):
+            raise Refused(found) from None
+    else:
+        if lacking := _diagnostics(model, written, ()):
+            raise Refused(lacking)
 
 
 def _may_change(value: Any) -> bool:
@@ -74,6 +90,8 @@ def _may_change(value: Any) -> bool:
 
 def _diagnostics(model: type[Model], written: Written, details: Iterable[ErrorDetails]) -> list[Diagnostic]:
     found = [_diagnostic(model, written, detail) for detail in details]
+    if model is Recipe and isinstance(written.data, dict) and not ORIGINS & written.data.keys():
+        found.append(Diagnostic(written.spot(), "missing-key", "a recipe needs the key 'from'"))
     # A required key that is only misspelt is told once, by its misspelling.
     meant = {item.hint for item in found if item.code == "unknown-key"}
     return [

@@ -1,0 +1,99 @@
+"""An image that has a Containerfile of its own: exported as it is, but for the names of the set's images."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from buildsys.exporters.containerfiles import configuration
+from buildsys.exporters.subject import Subject
+from buildsys.image import Containerfile, Image
+from buildsys.image.context import context
+
+NAME = "Containerfile"
+_STAGE = re.compile(r"(?:--\S+\s+)*(?P<from>\S+)(?:\s+as\s+(?P<name>\S+))?", re.IGNORECASE)
+
+
+def given(subject: Subject, image: Image, written: Containerfile) -> tuple[dict[str, str], dict[str, Path]]:
+    """Texts and links of its folder.
+
+    Raises:
+        Refused: a label has a line break (`not-in-a-containerfile`).
+    """
+    texts = {NAME: _adapted(subject, written) + _labels(image)}
+    if arguments := dict(values(subject, written)):
+        texts["arguments"] = "".join(f"{name}={value}\n" for name, value in arguments.items())
+    if annotations := image.config.annotations:
+        texts["annotations"] = "".join(f"{name}={value}\n" for name, value in sorted(annotations.items()))
+    top = Path(written.folder)
+    # A link must not bring along what somebody else's folder holds.
+    paths = (
+        path for path in context(written.folder)
+        if (top / path).is_file() and (top / path).resolve().is_relative_to(top.resolve())
+    )  # fmt: skip
+    return texts, {path.as_posix(): top / path for path in paths if path.as_posix() not in texts}
+
+
+def links_of(written: Containerfile) -> list[Path]:
+    """Links in its context."""
+    return [path for path in context(written.folder) if Path(written.folder, path).is_symlink()]
+
+
+def values(subject: Subject, written: Containerfile) -> Iterator[tuple[str, str]]:
+    """Values of its arguments."""
+    yield from written.arguments
+    if written.dated:
+        yield "SOURCE_DATE_EPOCH", str(subject.set.epoch)
+
+
+def _adapted(subject: Subject, written: Containerfile) -> str:
+    lines = written.text.splitlines(keepends=True)
+    places = [
+        (line, column, named.written, subject.reference(named.image))
+        for named in written.images
+        for line, column in named.places
+    ]
+    # From the end of each line, so that what stands before stays where it is.
+    for number, column, said, reference in sorted(places, reverse=True):
+        line = lines[number - 1]
+        lines[number - 1] = line[: column - 1] + reference + line[column - 1 + len(said) :]
+    text = "".join(lines)
+    return text if text.endswith("\n") else f"{text}\n"
+
+
+def _labels(image: Image) -> str:
+    return "".join(f"{line}\n" for line in configuration.configuration(image, None))
+
+
+# ── what a child must know ──────────────────────────────────────────────────────────────────────────────────
+
+
+def user_said(written: Containerfile) -> str | None:
+    """The user that it ends with; None: its base's."""
+    return _last(written, "USER")
+
+
+def cmd_said(written: Containerfile) -> tuple[str, ...] | None:
+    """The command that it ends with; None: its base's."""
+    value = _last(written, "CMD")
+    if value is None:
+        return None
+    try:
+        return tuple(json.loads(value))
+    except ValueError:
+        return ("/bin/sh", "-c", value)
+
+
+def _last(written: Containerfile, word: str) -> str | None:
+    """What the last instruction of a kind says, in the last stage or in one that it begins with."""
+    stages: dict[str, str | None] = {}
+    name, found = "", None
+    for said, value in written.lines:
+        if said == "FROM" and (match := _STAGE.match(value)):
+            name, found = (match["name"] or "").lower(), stages.get(match["from"].lower())
+        elif said == word:
+            found = value
+        stages[name] = found
+    return found

@@ -1,0 +1,61 @@
+"""The context of a Containerfile: what lies beside it, except for what its ignore file names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+IGNORE_FILES = (".containerignore", ".dockerignore")
+"""The first of them that is there counts."""
+
+
+def context(folder: str) -> Iterator[Path]:
+    """All that a build gets to see, relative to the folder, in an order that is the same everywhere.
+
+    Files and links, and folders with nothing in them; what an ignore file excludes is left out.
+    """
+    ignored = _Ignored(folder)
+    for where, folders, files in os.walk(folder):
+        folders.sort()
+        here = Path(where).relative_to(folder)
+        links = [name for name in folders if Path(where, name).is_symlink()]
+        found = [here / name for name in sorted([*files, *links]) if not ignored(here / name)]
+        yield from found
+        if not found and not folders and here.parts and not ignored(here):
+            yield here
+
+
+class _Ignored:
+    """Whether an ignore file excludes a path: the last pattern that matches it or what it is in decides."""
+
+    def __init__(self, folder: str) -> None:
+        self._patterns: list[tuple[bool, re.Pattern[str]]] = []
+        present = (Path(folder, name) for name in IGNORE_FILES)
+        file = next((path for path in present if path.is_file()), None)
+        for line in file.read_text("utf-8", errors="replace").splitlines() if file else ():
+            pattern = line.strip()
+            if not pattern or line.startswith("#"):
+                continue
+            keeps = pattern.startswith("!")
+            cleaned = os.path.normpath(pattern.removeprefix("!").strip()).strip("/")
+            if cleaned != ".":
+                self._patterns.append((keeps, re.compile(_expression(cleaned))))
+
+    def __call__(self, path: Path) -> bool:
+        whole = [path.as_posix(), *(above.as_posix() for above in path.parents if above.parts)]
+        excluded = False
+        for keeps, pattern in self._patterns:
+            if any(pattern.fullmatch(name) for name in whole):
+                excluded = not keeps
+        return excluded
+
+
+def _expression(pattern: str) -> str:
+    """A pattern of an ignore file as a regular expression: `*` and `?` stay within a name, `**` does not."""
+    parts = re.split(r"(\*\*/?|\*|\?|\[[^]]+\]|\\.)", pattern)
+    meant = {"**": ".*", "**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+    return "".join(
+        meant.get(part) or (part if part[:1] in {"[", "\\"} else re.escape(part)) for part in parts if part
+    )

@@ -1,0 +1,68 @@
+# An image built by its Containerfile, in a store of its own above the one it is for: whatever a builder leaves behind,
+# interrupted or not, goes with that store's folder. Only the finished image comes over, and of it only what is new.
+
+WITH_IMAGES=() HELD=''
+
+# with_file MODE HASH PATH, with_folder PATH, with_link TARGET PATH: what the build gets to see beside the Containerfile.
+with_file() {
+    local to=$SCRATCH/context/$3
+    mkdir -p "${to%/*}"
+    cp --reflink=auto "$PLAN/context/$2" "$to"
+    chmod "$1" "$to"
+}
+
+with_folder() { mkdir -p "$SCRATCH/context/$1"; }
+
+with_link() {
+    local to=$SCRATCH/context/$2
+    mkdir -p "${to%/*}"
+    ln -s "$1" "$to"
+}
+
+# with_image NAME IMAGE: what FROM, COPY --from and RUN --mount mean by that name.
+with_image() { WITH_IMAGES+=(--build-context "$1=container-image://${READ_IDS[$2]}"); }
+
+# containerfile HASH [online] [dated] OPTIONS…: build by that Containerfile, without network unless `online`; OPTIONS are
+# of `buildah build`. Sets HELD, the store that has the image, and BUILT, its id.
+containerfile() {
+    local file=$PLAN/context/$1 private=(--net) options=(--http-proxy=false --no-hosts --dns none)
+    shift
+    RUNNING=yes
+    if [[ ${1-} == online ]]; then
+        shift
+        # What comes from elsewhere may stay away for reasons of its own, and come the next time.
+        private=() options=() RUNNING=''
+    fi
+    if [[ ${1-} == dated ]]; then
+        shift
+        options+=(--build-arg SOURCE_DATE_EPOCH="$BS_EPOCH")
+    fi
+    mkdir -p "$SCRATCH/context"
+    HELD=$SCRATCH/store
+    # Here its temporary files are swept away as well.
+    TMPDIR=$SCRATCH namespace "${private[@]}" buildah "${STORE[@]}" --root "$HELD" --runroot "$SCRATCH/run" \
+        --storage-driver "$DRIVER" --storage-opt "$DRIVER.imagestore=$GRAPHROOT" \
+        build --isolation "${BS_ISOLATION:-chroot}" --network host "${options[@]}" --pull=never --layers=false \
+        --format "$BS_FORMAT" --timestamp "$BS_EPOCH" --omit-history --identity-label=false \
+        --iidfile "$SCRATCH/id" "${WITH_IMAGES[@]}" --file "$file" "$@" "$SCRATCH/context"
+    RUNNING=''
+    read -r BUILT <"$SCRATCH/id" || :
+    BUILT=${BUILT#sha256:}
+    bring_layers
+}
+
+# bring_layers: the layers that the parent does not have, beside the files that `normalise` makes an image of.
+bring_layers() {
+    local blobs=$SCRATCH/layers/blobs/sha256 layer known=''
+    mkdir -p "$blobs"
+    [[ $PARENT == scratch ]] ||
+        known=$(buildah inspect --type image --format '{{range .OCIv1.RootFS.DiffIDs}}{{.}} {{end}}' "$PARENT")
+    # An empty file keeps a layer from being read: it is taken to be there already.
+    for layer in $known; do : >"$blobs/${layer#sha256:}"; done
+    namespace skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers \
+        "$(held "@$BUILT")" "oci:$SCRATCH/layers:new"
+    find "$blobs" -type f -size +0 -exec mv -t "$SCRATCH/normal" {} +
+}
+
+# held NAME: the way skopeo names an image of the store of this build.
+held() { printf 'containers-storage:[%s@%s+%s:%s.imagestore=%s]%s' "$DRIVER" "$HELD" "$SCRATCH/run" "$DRIVER" "$GRAPHROOT" "$1"; }
