@@ -44,11 +44,32 @@ containerfile() {
         --storage-driver "$DRIVER" --storage-opt "$DRIVER.imagestore=$GRAPHROOT" \
         build --isolation "${BS_ISOLATION:-chroot}" --network host "${options[@]}" --pull=never --layers=false \
         --format "$BS_FORMAT" --timestamp "$BS_EPOCH" --omit-history --identity-label=false \
-        --iidfile "$SCRATCH/id" "${WITH_IMAGES[@]}" --file "$file" "$@" "$SCRATCH/context"
+        --iidfile "$SCRATCH/id" "${WITH_IMAGES[@]}" --file "$file" "$@" "$SCRATCH/context" || {
+        local status=$?
+        at "$(failed_line)"
+        return "$status"
+    }
     RUNNING=''
     read -r BUILT <"$SCRATCH/id" || :
     BUILT=${BUILT#sha256:}
     bring_layers
+}
+
+# failed_line: where the step was written that the log ends in; the Containerfile's first line when that is not clear.
+failed_line() {
+    local steps='^(\[([0-9]+)/[0-9]+\] )?STEP ([0-9]+)/[0-9]+: ([A-Z]+).*' last
+    last=$(sed -nE "s,$steps,\\2 \\3 \\4,p" "$PLAN/logs/$IMAGE.log" | tail -n 1)
+    instructions "$PLAN/keys/$IMAGE" <(spots) | LAST=$last FIRST=$SPOT awk -F '\t' '
+        BEGIN {
+            count = split(ENVIRON["LAST"], step, " ")
+            if (count == 2) { step[3] = step[2]; step[2] = step[1]; step[1] = 1 }
+        }
+        $1 !~ /^do containerfile [A-Z]/ { next }
+        { split($1, said, " ") }
+        said[3] == "FROM" { stage++; number = 0 }
+        { number++ }
+        stage == step[1] && number == step[2] && said[3] == step[3] { found = $2 }
+        END { print found == "" ? ENVIRON["FIRST"] : found }'
 }
 
 # bring_layers: the layers that the parent does not have, beside the files that `normalise` makes an image of.
