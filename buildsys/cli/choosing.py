@@ -188,7 +188,7 @@ def takes_set(verb: Verb) -> Verb:
         "variables",
         metavar="NAME=VALUE",
         multiple=True,
-        callback=_variables,
+        callback=named_values,
         help="Another value for a variable of the set.",
     )
     @functools.wraps(verb)
@@ -263,11 +263,12 @@ def _directory(ctx: click.Context, parameter: click.Parameter, text: str) -> Pat
     return given_directory(text)
 
 
-def _variables(
+def named_values(
     ctx: click.Context,  # noqa: ARG001 - click's signature
     parameter: click.Parameter,  # noqa: ARG001
     texts: tuple[str, ...],
 ) -> dict[str, str]:
+    """Values by name, of an option that is said NAME=VALUE."""
     variables = {}
     for text in texts:
         name, equals, value = text.partition("=")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildsys.cli.choosing import Choice, given_directory
+from buildsys.cli.choosing import RECIPES, Choice, given_directory, named_values
 from buildsys.cli.ending import say
 from buildsys.cli.overlaying import write_new
 
@@ -21,6 +21,37 @@ if TYPE_CHECKING:
 @click.group("import")
 def import_() -> None:
     """Take over what other systems have, and name each thing that cannot be."""
+
+
+@import_.command()
+@click.argument("top", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", "output", metavar="OUT", type=click.Path(path_type=Path),
+    help="The set's folder, new or empty; else recipes/ and the name of DIR.",
+)  # fmt: skip
+@click.option(
+    "--arg", "arguments", metavar="NAME=VALUE", multiple=True, callback=named_values,
+    help="A value for what Containerfiles declare by ARG.",
+)  # fmt: skip
+@click.option(
+    "--network", metavar="IMAGE", multiple=True,
+    help="An image, or several by a glob, whose build needs a network.",
+)  # fmt: skip
+def containerfiles(
+    top: Path, output: Path | None, arguments: dict[str, str], network: tuple[str, ...]
+) -> None:
+    """Take a tree of Containerfiles over as an image set, a folder an image.
+
+    An image is a folder below DIR with a Containerfile or a Dockerfile, and bears the folder's name. Folders
+    are copied whole. FROM and COPY --from that name images of the tree become the order of building.
+    """
+    from buildsys.importers.containerfiles import Asked, take_over
+
+    output = output or RECIPES / top.resolve().name
+    images, found = take_over(top, output, Asked(arguments, network))
+    _tell(found)
+    say(f"{output}: {_count(len(images), 'image')}, {_count(len(found), 'warning')}")
+    Choice(output, None, (), {}).look()
 
 
 @import_.command("kolla-overrides")

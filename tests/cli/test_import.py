@@ -50,3 +50,27 @@ overrides.yaml:7:11: error: 'much/tcp' is not a port [bad-port]
   hint: ports look like "8774/tcp" or "5900-5999/tcp"
 """
     )
+
+
+def test_a_tree_becomes_a_set(buildsys: Run, here: Path) -> None:
+    for name, text in {"base": "FROM scratch\nCOPY motd /motd\n", "app": "FROM base\n"}.items():
+        (here / "shop" / name).mkdir(parents=True)
+        (here / "shop" / name / "Containerfile").write_text(text)
+    done = buildsys("import", "containerfiles", "shop")
+    assert done.returncode == 0
+    assert (
+        done.stderr
+        == """\
+shop/base/Containerfile:2:1: warning: COPY wants 'motd', which shop/base does not have [not-taken-over]
+  2 | COPY motd /motd
+    | ^
+  hint: a context is the folder of its Containerfile
+
+recipes/shop: 2 images, 1 warning
+"""
+    )
+    listed = buildsys("list", "shop").stdout.splitlines()
+    assert [line.split("\t")[:3] for line in listed] == [
+        ["base", "scratch", "localhost/shop/base:latest"],
+        ["app", "base", "localhost/shop/app:latest"],
+    ]

@@ -38,6 +38,7 @@ shift
     [
         "overlay", "carry-a-plan", "rpm-build-root", "test-images", "export-containerfiles",
         "deploy-with-tripleo", "import-kolla-overrides",
+        "import-containerfiles",
     ],
 )  # fmt: skip
 def test_a_page(page: str, clone: Clone) -> None:

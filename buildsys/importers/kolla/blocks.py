@@ -10,15 +10,13 @@ from typing import Any
 
 from buildsys.diagnostics import Diagnostic, Refused
 from buildsys.importers.kolla.templates import CLOSE, OPEN, Block
+from buildsys.importers.network import wanting
 from buildsys.importers.overlay import Changes, Step
 from buildsys.importers.untaken import untaken
 from buildsys.recipe.containerfile import Instruction, read_instructions
 from buildsys.resolve import syntax
 
 _MARK = re.compile(f"{OPEN}([0-9]+){CLOSE}")
-_NETWORK = re.compile(
-    r"(?:^|[\s;&|(])(apt-get|apt|curl|dnf|git clone|microdnf|npm|pip[23]?|wget|yum)(?=\s|$)", re.MULTILINE
-)
 _PAIR = re.compile(r"(?P<name>[^\s=]+)=(?P<value>.*)", re.DOTALL)
 _MANAGERS = {"apt", "apt-get", "dnf", "microdnf", "yum"}
 _SHELL = ("/bin/sh", "-c")
@@ -107,9 +105,9 @@ class _Block:
             self._refuse(item, "a `run` has no options")
         elif packages is not None:
             yield from packages
-        elif match := _NETWORK.search(item.value):
+        elif program := wanting(item.value):
             hint = "packages and `download:` come from the site; what else it fetches goes into files/"
-            self._refuse(item, f"{match[1]} wants the network, and a `run` has none", hint)
+            self._refuse(item, f"{program} wants the network, and a `run` has none", hint)
         else:
             yield {"run": command or item.value}
 

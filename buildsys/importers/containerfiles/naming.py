@@ -1,0 +1,95 @@
+"""What a tree's Containerfiles call the images of the tree, and what the set must be called for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from buildsys.resolve import syntax
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What stands around an image's name in a reference: the keys of set.yaml."""
+
+    registry: str
+    namespace: str
+    prefix: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What FROM or COPY --from means."""
+
+    image: str
+    """An image of the tree; empty: one built elsewhere."""
+    plain: bool = True
+    """Whether it is written as recipes understand it; else the image's name must take its place."""
+    like: str = ""
+    """An image of the tree that one built elsewhere is called like."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    registry: str
+    namespace: str
+    last: str
+    tag: str
+    digest: str
+
+    @classmethod
+    def of(cls, reference: str) -> _Parts:
+        named, _, digest = reference.partition("@")
+        *above, last = named.split("/")
+        last, _, tag = last.partition(":")
+        host = above[0] if above and (set(above[0]) & set(".:") or above[0] == "localhost") else ""
+        return cls(host, "/".join(above[1:] if host else above), last, tag, digest)
+
+
+def naming(references: Iterable[str], names: Collection[str], usual: Naming) -> Naming:
+    """What most references to images of the tree have around the name; `usual`, where none has anything."""
+    votes: Counter[Naming] = Counter()
+    for reference in references:
+        parts = _Parts.of(reference)
+        name = _named(parts.last, names)
+        if name and parts.namespace and not parts.digest:
+            prefix = parts.last.removesuffix(name)
+            votes[
+                Naming(parts.registry or usual.registry, parts.namespace, prefix, parts.tag or "latest")
+            ] += 1
+    for found, _ in votes.most_common():
+        if not (
+            syntax.namespace(found.namespace) or syntax.tag(found.tag) or syntax.registry(found.registry)
+        ):
+            return found
+    return usual
+
+
+def meant(reference: str, names: Collection[str], around: Naming) -> Meant:
+    """What a reference means."""
+    if reference in names:
+        return Meant(reference)
+    parts = _Parts.of(reference)
+    name = _named(parts.last, names)
+    if not name or parts.digest:
+        return Meant("", like=name)
+    registries = {"", "localhost", around.registry}
+    whole = f"{around.namespace}/{around.prefix}{name}:{around.tag}"
+    if reference in {whole, f"{around.registry}/{whole}"}:
+        return Meant(name)
+    if parts.registry in registries and not parts.namespace and parts.last == name:
+        return Meant(name, plain=False)
+    same = parts.registry in {"", around.registry} and parts.namespace == around.namespace
+    if same and parts.last == around.prefix + name and (parts.tag or "latest") == around.tag:
+        return Meant(name, plain=False)
+    return Meant("", like=name)
+
+
+def _named(last: str, names: Collection[str]) -> str:
+    """The image whose name ends the last part of a reference, the longest."""
+    if last in names:
+        return last
+    ends = [name for name in names if last.endswith((f"-{name}", f"_{name}", f".{name}"))]
+    return max(ends, key=len, default="")

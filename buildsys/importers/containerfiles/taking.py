@@ -1,0 +1,219 @@
+"""Take a tree over: read its Containerfiles, find which images they mean, and write the set."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
+from buildsys.importers.containerfiles.checking import is_odd, unfit
+from buildsys.importers.containerfiles.naming import Meant, Naming, meant, naming
+from buildsys.importers.containerfiles.tree import FILES, Folder, folders
+from buildsys.importers.untaken import untaken
+from buildsys.recipe.containerfile import Containerfile, read_containerfile
+from buildsys.recipe.flow import flow
+
+CONTEXTS = "containerfiles"
+"""The set's folder for contexts: below images/ their YAML would be read as recipes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person says besides."""
+
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    """Values for what ARG declares."""
+    network: Sequence[str] = ()
+    """Names and globs of images that are built with a network."""
+
+
+@dataclass(slots=True)
+class _Image:
+    """An image of the tree, read."""
+
+    folder: Folder
+    read: Containerfile
+    meant: dict[str, Meant] = field(default_factory=dict)
+    """By reference."""
+
+    @property
+    def needs(self) -> list[str]:
+        """The images of the tree that it reads."""
+        return [item.image for item in self.meant.values() if item.image]
+
+
+def take_over(top: Path, output: Path, asked: Asked) -> tuple[tuple[str, ...], list[Diagnostic]]:
+    """Write the tree at `top` as an image set into `output`, which must be empty or not there at all.
+
+    The images that are taken come back, and what is not.
+
+    Raises:
+        Refused: there is no tree, `output` is taken (`file-exists`), or what was asked for fits no image.
+    """
+    _check_places(top, output)
+    found: list[Diagnostic] = []
+    every = folders(top, found)
+    images = {item.name: image for item in every if (image := _read(item, asked, found))}
+    around = _understand(images, [item.name for item in every], _usual(output), found)
+    if not images:
+        hint = f"an image is a folder with a {' or a '.join(FILES)}"
+        none = Diagnostic(NOWHERE, "no-match", f"{top} holds no image that can be taken over", hint)
+        raise Refused([none, *found])
+    network = _networked(images, asked)
+    _check_arguments(images, asked)
+    for image in images.values():
+        found += unfit(image.read, image.folder, top, network=image.folder.name in network)
+    _write(images, around, network, asked, output)
+    return tuple(sorted(images)), sorted(set(found))
+
+
+def _check_places(top: Path, output: Path) -> None:
+    if not top.is_dir():
+        raise _refused("no-match", f"there is no folder {top}", "name the folder of the tree")
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise _refused("file-exists", f"{output} is there already", "choose another place with -o")
+    if output.resolve().is_relative_to(top.resolve()):
+        raise _refused("bad-choice", f"{output} lies within {top}", "write the set beside the tree")
+
+
+def _refused(code: str, message: str, hint: str) -> Refused:
+    return Refused([Diagnostic(NOWHERE, code, message, hint)])
+
+
+def _read(folder: Folder, asked: Asked, found: list[Diagnostic]) -> _Image | None:
+    try:
+        return _Image(folder, read_containerfile(folder.file, asked.arguments))
+    except Refused as refused:
+        for item in refused.diagnostics:
+            hint = "say it: --arg NAME=VALUE" if item.code == "containerfile-argument" else item.hint
+            found.append(untaken(item.spot, f"'{folder.name}'", item.message, hint))
+        return None
+
+
+def _usual(output: Path) -> Naming:
+    name = re.sub(r"[._-]{2,}", "-", re.sub(r"[^a-z0-9._-]+", "-", output.name.lower())).strip("._-")
+    return Naming("localhost", name or "images", "", "latest")
+
+
+def _understand(
+    images: dict[str, _Image], every: Sequence[str], usual: Naming, found: list[Diagnostic]
+) -> Naming:
+    """Find what each reference means; images that need one that is not taken leave as well."""
+    around = naming((item.name for image in images.values() for item in image.read.reads), every, usual)
+    for image in images.values():
+        for item in image.read.reads:
+            means = image.meant[item.name] = meant(item.name, every, around)
+            if means.like:
+                hint = f"if the tree's '{means.like}' is meant, write FROM {means.like}"
+                message = f"{item.name} is taken as an image built elsewhere"
+                found.append(Diagnostic(item.spot, "not-taken-over", message, hint))
+    while lost := {
+        name: need for name, image in images.items() for need in image.needs if need not in images
+    }:
+        for name, need in lost.items():
+            spot = next(
+                item.spot for item in images[name].read.reads if images[name].meant[item.name].image == need
+            )
+            found.append(untaken(spot, f"'{name}'", f"it is made from '{need}', which is not taken over"))
+            del images[name]
+    return around
+
+
+def _networked(images: Mapping[str, _Image], asked: Asked) -> set[str]:
+    chosen: set[str] = set()
+    for pattern in asked.network:
+        names = {name for name in images if fnmatchcase(name, pattern)}
+        if not names:
+            message = f"--network: no image is called '{pattern}'"
+            raise _refused("no-match", message, closest(pattern, images))
+        chosen |= names
+    return chosen
+
+
+def _check_arguments(images: Mapping[str, _Image], asked: Asked) -> None:
+    declared = {name for image in images.values() for name in image.read.arguments}
+    for name in asked.arguments:
+        if name not in declared:
+            message = f"--arg: no Containerfile of the tree declares ARG {name}"
+            raise _refused("containerfile-argument", message, closest(name, declared))
+
+
+# ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _write(
+    images: Mapping[str, _Image], around: Naming, network: set[str], asked: Asked, output: Path
+) -> None:
+    """Write the set aside, and bring it to its place whole."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as place:
+        made = Path(place) / output.name
+        for name, image in images.items():
+            context = made / CONTEXTS / name
+            shutil.copytree(image.folder.path, context, symlinks=True, ignore=_left_out)
+            _adapt(image, context / image.folder.file.name)
+            recipe = made / "images" / f"{name}.yaml"
+            recipe.parent.mkdir(exist_ok=True)
+            recipe.write_text(_recipe(image, asked, networked=name in network), "utf-8")
+        (made / "set.yaml").write_text(_header(images, around, output.resolve().name), "utf-8")
+        (made / "sites").mkdir()
+        (made / "sites/elsewhere.yaml").write_text(_site(images), "utf-8")
+        if output.is_dir():
+            output.rmdir()
+        made.rename(output)
+
+
+def _left_out(folder: str, names: list[str]) -> list[str]:
+    """What of a folder is no part of a context: git's own, and what holds no bytes to copy."""
+    return [name for name in names if name == ".git" or is_odd(Path(folder, name))]
+
+
+def _adapt(image: _Image, file: Path) -> None:
+    """Write names of recipes in place of what only the tree's own builder understands."""
+    lines = image.read.text.splitlines(keepends=True)
+    changes = [
+        (line, column, item.name, means.image)
+        for item in image.read.reads
+        if (means := image.meant[item.name]).image and not means.plain
+        for line, column in item.places
+    ]
+    for line, column, written, name in sorted(changes, reverse=True):
+        text = lines[line - 1]
+        lines[line - 1] = f"{text[: column - 1]}{name}{text[column - 1 + len(written) :]}"
+    if changes:
+        file.write_text("".join(lines), "utf-8")
+
+
+def _recipe(image: _Image, asked: Asked, *, networked: bool) -> str:
+    arguments = {name: value for name, value in asked.arguments.items() if name in image.read.arguments}
+    file = f"../{CONTEXTS}/{image.folder.name}/{image.folder.file.name}"
+    lines = [f"image: {image.folder.name}", f"containerfile: {file}"]
+    lines += ["network: true"] if networked else []
+    lines += [f"args: {flow(arguments)}"] if arguments else []
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _header(images: Mapping[str, _Image], around: Naming, name: str) -> str:
+    """set.yaml. No file of a layer is newer than the newest Containerfile."""
+    epoch = max(int(image.folder.file.stat().st_mtime) for image in images.values())
+    said = {"set": name, "registry": around.registry, "namespace": around.namespace, "prefix": around.prefix,
+            "tag": around.tag, "epoch": epoch, "site": "elsewhere"}  # fmt: skip
+    return "".join(f"{key}: {flow(value)}\n" for key, value in said.items() if value != "")
+
+
+def _site(images: Mapping[str, _Image]) -> str:
+    """A site. Containerfiles name their bases themselves: it is there for recipes that begin `from: site`."""
+    outside = sorted(
+        name for image in images.values() for name, item in image.meant.items() if not item.image
+    )
+    base = max(outside, key=outside.count, default="")
+    lines = ["site: elsewhere", "about: Containerfiles name what they are made from."]
+    lines += [f"base: {{image: {flow(base)}}}", "installer: dnf", "inside: true"] if base else [
+        "base: {bootstrap: [bash]}", "installer: dnf",
+    ]  # fmt: skip
+    return "".join(f"{line}\n" for line in lines)

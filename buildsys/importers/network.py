@@ -1,0 +1,16 @@
+"""Commands that want the network, by their names."""
+
+from __future__ import annotations
+
+import re
+
+_PROGRAM = re.compile(
+    r"(?:^|[\s;&|(])(apk|apt-get|apt|curl|dnf|gem|git clone|microdnf|npm|pip[23]?|wget|yum|zypper)(?=\s|$)",
+    re.MULTILINE,
+)
+
+
+def wanting(command: str) -> str:
+    """The program in a shell's command that would ask the network; empty: none that is known to."""
+    match = _PROGRAM.search(command)
+    return match[1] if match else ""

@@ -1,0 +1,199 @@
+"""A tree of Containerfiles as an image set: what is written, what is said, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from buildsys.diagnostics import Refused, _lines
+from buildsys.exporters import FORMATS
+from buildsys.exporters.directory import write_export
+from buildsys.image import BaseImage, ImageSet, ParentImage
+from buildsys.importers.containerfiles import Asked, take_over
+from buildsys.importers.containerfiles.naming import Meant, Naming, meant, naming
+from buildsys.recipe.library import load_set
+from buildsys.resolve import resolve
+from tests.exporters.sets import subject
+
+HERE = Path(__file__).parent
+OUT = Path("sets/shop")
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tree of these tests, in a working directory of its own."""
+    monkeypatch.chdir(tmp_path)
+    _lines.cache_clear()
+    shutil.copytree(HERE / "tree", "tree", symlinks=True)
+    for file in Path("tree").rglob("*file"):
+        os.utime(file, (1500000000, 1500000000))
+    return Path("tree")
+
+
+def resolved(directory: Path = OUT) -> ImageSet:
+    return resolve(load_set(directory), site=None, variables={}, stand_ins=None)
+
+
+def write(file: str, text: str) -> None:
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    Path(file).write_text(text)
+
+
+def refusal(top: str, out: str, asked: Asked | None = None) -> str:
+    with pytest.raises(Refused) as refused:
+        take_over(Path(top), Path(out), asked or Asked())
+    return refused.value.text()
+
+
+def test_a_tree_becomes_a_set(tree: Path, golden: Callable[[str, Path], None]) -> None:
+    names, found = take_over(tree, OUT, Asked({"TAG": "1"}, ["too*"]))
+    assert names == ("app", "base", "old", "tools", "web", "web_ui")
+    files = sorted(path for path in OUT.rglob("*") if path.is_file())
+    golden("".join(f"==> {path} <==\n{path.read_text()}" for path in files), HERE / "expected/set.txt")
+    golden("\n\n".join(item.text("warning") for item in found) + "\n", HERE / "expected/said.txt")
+    assert {item.code for item in found} == {"not-taken-over"}
+
+
+def test_the_set_is_built_in_the_order_of_the_tree(tree: Path) -> None:
+    take_over(tree, OUT, Asked())
+    images = resolved().images
+    assert {name: list(item.dependencies()) for name, item in images.items()} == {
+        "app": ["base"], "base": [], "old": [], "tools": ["base"], "web": ["app"], "web_ui": ["web"],
+    }  # fmt: skip
+    assert images["old"].parent == BaseImage("quay.io/acme/base:0.9")
+    assert images["tools"].parent == ParentImage("base")
+
+
+def test_what_was_exported_comes_back(tmp_path: Path, write_set: Callable[..., Path]) -> None:
+    folder = write_set(
+        {
+            "sites/here.yaml": "site: here\ninstaller: dnf\nbase: {image: registry.example.org/os:1}\n",
+            "images/app.yaml": "image: app\nfrom: base\nsteps: [{copy: /x, from: tool, to: /x}]\n",
+            "images/tool.yaml": "image: tool\nfrom: base\nsteps: [{touch: /x}]\n",
+        }
+    )
+    before = resolved(folder)
+    write_export(FORMATS["containerfiles"].export(subject(before)), "containerfiles", tmp_path / "exported")
+    take_over(tmp_path / "exported/images", tmp_path / "again", Asked())
+    after = resolved(tmp_path / "again")
+    for name, item in before.images.items():
+        assert after.images[name].reference == item.reference
+        assert list(after.images[name].dependencies()) == list(item.dependencies())
+
+
+def test_folders_of_one_name_are_told_apart_by_what_they_lie_in(tree: Path) -> None:
+    write("tree/a/db/Containerfile", "FROM scratch\n")
+    write("tree/b/db/Containerfile", "FROM a-db\n")
+    names, _ = take_over(tree, OUT, Asked())
+    assert {"a-db", "b-db"} <= set(names)
+    assert resolved().images["b-db"].parent == ParentImage("a-db")
+
+
+def test_a_name_that_stays_taken_is_told(tree: Path) -> None:
+    write("tree/a-db/Containerfile", "FROM scratch\n")
+    write("tree/a/db/Containerfile", "FROM scratch\n")
+    write("tree/db/Containerfile", "FROM scratch\n")
+    write("tree/site/Containerfile", "FROM scratch\n")
+    _, found = take_over(tree, OUT, Asked())
+    clash = "tree/a/db/Containerfile would be called 'a-db' as well"
+    assert [str(item.spot) + " " + item.message for item in found if "this image" in item.message] == [
+        "tree/Containerfile:1:1 this image is not taken over: its context would be the whole tree",
+        f"tree/a-db/Containerfile:1:1 this image is not taken over: {clash}",
+        "tree/site/Containerfile:1:1 this image is not taken over: 'site' stands for the base a site gives",
+    ]
+
+
+def test_links_are_copied_as_links_and_git_stays_behind(tree: Path) -> None:
+    (tree / "base/link").symlink_to("motd")
+    write("tree/base/.git/config", "")
+    take_over(tree, OUT, Asked())
+    assert str((OUT / "containerfiles/base/link").readlink()) == "motd"
+    assert not (OUT / "containerfiles/base/.git").exists()
+
+
+def test_a_pipe_is_told_and_nothing_waits_for_it(tree: Path) -> None:
+    os.mkfifo(tree / "base/pipe")
+    names, found = take_over(tree, OUT, Asked())
+    assert "base" in names
+    assert "tree/base/pipe is neither a file, a folder nor a link: it is left out" in [
+        item.message for item in found
+    ]
+    assert not (OUT / "containerfiles/base/pipe").exists()
+
+
+def test_nothing_is_left_where_writing_fails(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copytree", full)
+    with pytest.raises(OSError, match="No space"):
+        take_over(tree, OUT, Asked())
+    assert list(OUT.parent.iterdir()) == []
+
+
+@pytest.mark.usefixtures("tree")
+def test_what_is_refused() -> None:
+    write("sets/shop/mine", "")
+    write("empty/README", "")
+    assert (
+        refusal("gone", "x")
+        == "error: there is no folder gone [no-match]\n  hint: name the folder of the tree"
+    )
+    assert refusal("tree", "sets/shop") == (
+        "error: sets/shop is there already [file-exists]\n  hint: choose another place with -o"
+    )
+    assert refusal("tree", "tree/sets") == (
+        "error: tree/sets lies within tree [bad-choice]\n  hint: write the set beside the tree"
+    )
+    assert refusal("tree", "x", Asked(network=["wep"])) == (
+        "error: --network: no image is called 'wep' [no-match]\n  hint: did you mean 'web'?"
+    )
+    assert refusal("tree", "x", Asked({"TAGS": "1"})) == (
+        "error: --arg: no Containerfile of the tree declares ARG TAGS [containerfile-argument]\n"
+        "  hint: did you mean 'TAG'?"
+    )
+    assert (
+        refusal("empty", "x")
+        == """\
+error: empty holds no image that can be taken over [no-match]
+  hint: an image is a folder with a Containerfile or a Dockerfile
+
+error: empty/README is not taken over: it lies in no image's folder [not-taken-over]
+  hint: if an image needs it, put it into that image's folder"""
+    )
+    assert not Path("x").exists()
+
+
+AROUND = Naming("quay.io", "acme", "centos-", "1")
+
+
+@pytest.mark.parametrize(
+    ("reference", "means"),
+    [
+        ("base", Meant("base")),
+        ("quay.io/acme/centos-base:1", Meant("base")),
+        ("acme/centos-base:1", Meant("base")),
+        ("base:7", Meant("base", plain=False)),
+        ("localhost/base", Meant("base", plain=False)),
+        ("quay.io/acme/centos-base:2", Meant("", like="base")),
+        ("docker.io/library/base:1", Meant("", like="base")),
+        (f"quay.io/acme/centos-base@sha256:{'0' * 64}", Meant("", like="base")),
+        ("docker.io/library/busybox:1", Meant("")),
+    ],
+)
+def test_what_a_reference_means(reference: str, means: Meant) -> None:
+    assert meant(reference, {"base", "base-nova"}, AROUND) == means
+
+
+def test_the_set_is_called_as_most_references_call_it() -> None:
+    usual = Naming("localhost", "shop", "", "latest")
+    names = {"base", "app"}
+    assert naming(["base", "busybox:1", "base:2"], names, usual) == usual
+    assert naming(["acme/base:2", "acme/app:2", "acme/app:1"], names, usual) == Naming(
+        "localhost", "acme", "", "2"
+    )
+    assert naming(["h:5/a/x-base", "h:5/a/x-app"], names, usual) == Naming("h:5", "a", "x-", "latest")
