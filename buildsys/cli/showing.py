@@ -168,7 +168,7 @@ def _said(s: i.Instruction) -> Said:
         case i.Run():
             return {"run": s.argv, "open-files": s.open_files}
         case i.Containerfile():
-            reads = [*s.others, *(item.written for item in s.images)]
+            reads = [*(item.written for item in s.others), *(item.written for item in s.images)]
             return {
                 "containerfile": f"{s.folder}/{s.name}",
                 "reads": reads,

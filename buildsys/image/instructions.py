@@ -109,6 +109,15 @@ class NamedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherImage:
+    """An image built elsewhere, as a Containerfile names it, and the reference it is taken by."""
+
+    written: str
+    reference: str
+    spot: Spot = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Containerfile(_Instruction):
     """Build the whole image by a Containerfile: the image's only instruction."""
 
@@ -121,8 +130,7 @@ class Containerfile(_Instruction):
     lines: tuple[tuple[str, str], ...]
     """Its instructions: word and value."""
     images: tuple[NamedImage, ...]
-    others: tuple[str, ...]
-    """References of images built elsewhere that it reads."""
+    others: tuple[OtherImage, ...]
     arguments: tuple[tuple[str, str], ...]
     """Values for what it declares by ARG."""
     dated: bool

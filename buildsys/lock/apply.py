@@ -8,6 +8,7 @@ from dataclasses import replace
 from buildsys.image import (
     BaseImage,
     Bootstrap,
+    Containerfile,
     CopyPayload,
     Download,
     Image,
@@ -57,6 +58,11 @@ def _instructions(image: Image, steps: Iterator[LockedStep], lock: Lock) -> Iter
                 yield replace(step, locked=lock.payloads[step.package.name])
             case Download() if not step.sha256 and step.url in lock.downloads:
                 yield replace(step, sha256=lock.downloads[step.url])
+            case Containerfile(others=others):
+                references = ((item, pinned(item.reference, lock.bases[item.reference])) for item in others)
+                yield replace(
+                    step, others=tuple(replace(item, reference=reference) for item, reference in references)
+                )
             case _:
                 yield step
 

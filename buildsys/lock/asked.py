@@ -66,6 +66,8 @@ def bases(image_set: ImageSet) -> dict[str, Spot]:
     for image in image_set.images.values():
         if isinstance(image.parent, BaseImage):
             found.setdefault(image.parent.reference, image.parent_spot)
+        for other in image.containerfile.others if image.containerfile else ():
+            found.setdefault(other.reference, other.spot)
     return found
 
 

@@ -18,6 +18,7 @@ from buildsys.lock.file import Lock, Metadata
 from buildsys.lock.places import Places
 from buildsys.lock.present import absent_with_dependents, present
 from buildsys.lock.solve import Answer, Question, solve, solver_hash
+from buildsys.lock.unknown import unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,11 @@ def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "
 
     Raises:
         Refused: see `buildsys.lock.solve.solve`; besides, a base image (`base-unreachable`), a key or a
-            download (`not-fetched`) cannot be had, or a repository is older than before (`repository-older`).
+            download (`not-fetched`) cannot be had, a repository is older than before (`repository-older`), or
+            an image's packages are to be installed into what a Containerfile builds (`not-lockable`).
     """
+    if refused := list(unknown(image_set)):
+        raise Refused(refused)
     bases = dict(_bases(image_set, places, wish, store))
     inside = _keys_inside(image_set)
     known = {path: file for path in inside for base in bases.values() if (file := base.file(path))}

@@ -70,7 +70,7 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
     body = list(writer.body(image))
     base = image.parent.reference if isinstance(image.parent, BaseImage) else ""
     written = image.containerfile
-    others = [name for name in written.others if name != base] if written else []
+    others = [item.reference for item in written.others if item.reference != base] if written else []
     reads = [*others, *image.dependencies()]
     head = [
         "#!/bin/bash",
@@ -252,7 +252,7 @@ class _Writer:
             self._keep(Command(("containerfile", *said)), str(spot))
         for written, name in (
             *((item.written, item.image) for item in step.images),
-            *((reference, reference) for reference in step.others),
+            *((item.written, item.reference) for item in step.others),
         ):
             yield Command(("with_image", written, name)).text()
         options = [("--build-arg", f"{name}={value}") for name, value in step.arguments]

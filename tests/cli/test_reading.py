@@ -230,6 +230,7 @@ def an_instruction(kind: type[Any]) -> Any:
         "tuple[tuple[int, tuple[str, ...]], ...]": ((1, ("a",)),),
         "tuple[Account, ...]": (image.Account("me", 1, 2, "/home/me", "/bin/sh", ("us",)),), "Spot": spot,
         "tuple[NamedImage, ...]": (image.NamedImage("there", "it", spot),), "tuple[Spot, ...]": (spot,),
+        "tuple[OtherImage, ...]": (image.OtherImage("here", "there", spot),),
     }  # fmt: skip
     fields = kind.__dataclass_fields__
     return kind(**{name: values[str(field.type)] for name, field in fields.items()})
