@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from buildsys.exporters import containerfiles
-from buildsys.exporters.containerfiles.given import values
+from buildsys.exporters.containerfiles.given import CONTEXT, values
 from buildsys.exporters.subject import Export, Subject
 from buildsys.exporters.text import as_json
 from buildsys.image import Image
@@ -28,8 +28,8 @@ def target_name(image: str) -> str:
 
 def _target(subject: Subject, image: Image) -> dict[str, Any]:
     target: dict[str, Any] = {
-        "context": f"images/{image.name}",
-        "dockerfile": "Containerfile",
+        "context": f"images/{image.name}/{CONTEXT}" if image.containerfile else f"images/{image.name}",
+        "dockerfile": "../Containerfile" if image.containerfile else "Containerfile",
         "tags": [subject.reference(image.name)],
     }
     links = {

@@ -8,6 +8,7 @@ from typing import Any
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.exporters import containerfiles
+from buildsys.exporters.containerfiles.given import CONTEXT
 from buildsys.exporters.subject import Export, Subject
 from buildsys.exporters.text import yaml
 from buildsys.image import BaseImage, Image, ImageReference
@@ -52,7 +53,7 @@ def _entry(subject: Subject, image: Image, number: int) -> dict[str, Any]:
         "target-file": "Containerfile",
         "desired-tag": called.tag,
         "notify-email": subject.options["notify_email"],
-        "build-context": "./",
+        "build-context": f"./{CONTEXT}" if image.containerfile else "./",
         "depends-on": (needs[0] if len(needs) == 1 else needs) if needs else None,
     }
 

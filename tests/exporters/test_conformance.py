@@ -17,6 +17,8 @@ from buildsys.diagnostics import Refused
 from buildsys.exporters import FORMATS
 from buildsys.exporters.directory import write_export
 from buildsys.image import EmptyRoot, ImageSet, OciConfig, Run
+from buildsys.recipe.library import load_set
+from buildsys.resolve import resolve
 from tests.exporters.sets import data_set, subject
 from tests.exporters.trees import described, differing, leavings
 from tests.plan.sets import BASE, BUSYBOX, image, image_set
@@ -138,3 +140,43 @@ def differences(reference: str, planned: Store, exported: Store) -> Iterator[str
     kept = {path: entry for path, entry in theirs[1].items() if path not in left}
     for what, pair in (*differing(theirs[0], ours[0]), *differing(kept, ours[1])):
         yield f"{reference} {what}: {pair}"
+
+
+def test_an_image_that_has_a_containerfile_of_its_own(
+    stores: tuple[Store, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "set.yaml": "set: demo\nnamespace: example\ntag: '1'\nepoch: 1517443200\ncommon: {labels: {a: $b}}\n",
+        "sites/here.yaml": f"site: here\ninstaller: dnf\nbase: {{image: {BUSYBOX}}}\n",
+        "images/base.yaml": "image: base\nfrom: site\nenv: {PATH: /bin}\n",
+        "images/app.yaml": "image: app\ncontainerfile: ../other/app/Dockerfile\nargs: {VERSION: '1 2'}\n",
+        "images/child.yaml": (
+            "image: child\nfrom: app\nsteps: [{run: id -u >/root/child}]\nentrypoint: [cat]\n"
+        ),
+        "other/app/Dockerfile": (
+            "ARG BASE=base\nFROM ${BASE} AS one\nARG VERSION\nARG SOURCE_DATE_EPOCH\n"
+            'RUN echo "$VERSION $SOURCE_DATE_EPOCH" >/made\n'
+            "FROM localhost/example/base:1\nCOPY --from=one /made /\nCOPY . /all\nUSER 5\nCMD /made"
+        ),
+        "other/app/tool": "#!/bin/sh\n",
+        "other/app/.dockerignore": "Dockerfile\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / "demo" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "demo/other/app/tool").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    made = resolve(load_set(Path("demo")), site=None, variables={}, stand_ins=None)
+    plan_and_export(made, stores[0], tmp_path)
+    done = build_tree(tmp_path / "tree", stores[1], "buildah")
+    assert done.returncode == 0, done.stdout + done.stderr
+    wrong = [text for reference in references(made) for text in differences(reference, *stores)]
+    assert not wrong, "\n".join(wrong)
+    app = tmp_path / "tree/images/app"
+    assert (app / "Containerfile").read_text().splitlines()[1] == "FROM localhost/example/base:1 AS one"
+    assert (app / "arguments").read_text() == "VERSION=1 2\nSOURCE_DATE_EPOCH=1517443200\n"
+    child = (tmp_path / "tree/images/child/Containerfile").read_text().splitlines()
+    # It works as root, ends as the user that its parent ends as, and keeps the command.
+    assert child[3] == "USER root"
+    assert child[-3:] == ['ENTRYPOINT ["cat"]', 'CMD ["/bin/sh", "-c", "/made"]', "USER 5"]

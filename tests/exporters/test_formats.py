@@ -26,7 +26,7 @@ from buildsys.image import (
     Transaction,
 )
 from tests.exporters.sets import subject
-from tests.plan.sets import image, image_set, locked, package
+from tests.plan.sets import every_kind, image, image_set, locked, package
 
 DIGEST = "sha256:" + "b" * 64
 BASE = BaseImage("localhost/centos/centos:7")
@@ -288,3 +288,32 @@ def test_packages_are_told_apart_by_version_and_epoch(tmp_path: Path) -> None:
     before = json.loads(export("images", made(at("0", "2.0")))["images.json"])["images"]
     after = replace(made(at("1", "1.0")), previous={row["image"]: row for row in before})
     assert "  * tree-x.noarch 2.0-1 → 1:1.0-1\n" in export("release-notes", after)["RELEASE-NOTES.md"]
+
+
+def test_a_containerfile_of_its_own_keeps_its_words_but_for_names(tmp_path: Path) -> None:
+    made = every_kind(tmp_path)
+    (tmp_path / "containerfiles/given/out").symlink_to("/etc/passwd")
+    naming = Naming(registry="registry.example.org", tag="2")
+    export = FORMATS["bake"].export(subject(made, naming=naming, roots={"base": tmp_path / "root"}))
+    assert export.texts["images/given/Containerfile"] == (
+        "FROM registry.example.org/tests/t-base:2\n"
+        "COPY --from=registry.example.org/tests/t-tools:2 /opt/tool /\n"
+        "COPY --from=example.org/a /a /b\n"
+        "LABEL a=b\n"
+    )
+    assert export.texts["images/given/arguments"] == f"VERSION=1 2\nSOURCE_DATE_EPOCH={made.epoch}\n"
+    assert export.texts["images/given/annotations"] == "c=d\n"
+    # A link that leads out brings nothing along.
+    assert "images/given/context/out" not in export.links
+    assert export.notes[-4:-1] == (
+        "given: built in the folder context/, beside the Containerfile",
+        "arguments of Containerfiles have their values in `arguments`: build.sh gives them as options",
+        "given: links to files of the context are there as files, others are not there",
+    )
+    target = json.loads(export.texts["docker-bake.json"])["target"]["given"]
+    assert (target["context"], target["dockerfile"]) == ("images/given/context", "../Containerfile")
+    assert target["args"] == {"VERSION": "1 2", "SOURCE_DATE_EPOCH": str(made.epoch)}
+    assert target["contexts"] == {
+        "registry.example.org/tests/t-base:2": "target:base",
+        "registry.example.org/tests/t-tools:2": "target:tools",
+    }

@@ -1,4 +1,4 @@
-"""Images of a recipe that names a Containerfile: built by it, in order, and fresh by the rules of the others."""
+"""Images of a recipe that names a Containerfile: built by it, in order, fresh by the rules of the others."""
 
 from __future__ import annotations
 

@@ -67,6 +67,9 @@ def notes(subject: Subject) -> Iterator[str]:
     if any(image.config.annotations for image in subject.images):
         yield "annotations have no instruction: build.sh gives them to buildah and podman as options"
     given = [(image.name, item) for image in subject.images if (item := image.containerfile)]
+    if given:
+        names = ", ".join(name for name, _ in given)
+        yield f"{names}: built in the folder context/, beside the Containerfile"
     if any(item.arguments or item.dated for _, item in given):
         yield "arguments of Containerfiles have their values in `arguments`: build.sh gives them as options"
     if linked := [name for name, item in given if links_of(item)]:

@@ -44,7 +44,10 @@ while read -r name reference needs; do
     if [[ -e images/$name/arguments ]]; then
         while IFS= read -r argument; do options+=(--build-arg "$argument"); done <"images/$name/arguments"
     fi
-    if "$BUILDER" "${global[@]}" build "${options[@]}" --tag "$reference" --file "images/$name/Containerfile" "images/$name" </dev/null; then
+    context=images/$name
+    # An image that came with a Containerfile of its own has what that sees in a folder of its own.
+    [[ ! -d $context/context ]] || context+=/context
+    if "$BUILDER" "${global[@]}" build "${options[@]}" --tag "$reference" --file "images/$name/Containerfile" "$context" </dev/null; then
         built=$((built + 1))
     else
         failed[$name]=yes

@@ -13,6 +13,8 @@ from buildsys.image import Containerfile, Image
 from buildsys.image.context import context
 
 NAME = "Containerfile"
+CONTEXT = "context"
+"""The folder that it is built in, beside the Containerfile: COPY finds what it found, and nothing else."""
 _STAGE = re.compile(r"(?:--\S+\s+)*(?P<from>\S+)(?:\s+as\s+(?P<name>\S+))?", re.IGNORECASE)
 
 
@@ -33,7 +35,7 @@ def given(subject: Subject, image: Image, written: Containerfile) -> tuple[dict[
         path for path in context(written.folder)
         if (top / path).is_file() and (top / path).resolve().is_relative_to(top.resolve())
     )  # fmt: skip
-    return texts, {path.as_posix(): top / path for path in paths if path.as_posix() not in texts}
+    return texts, {f"{CONTEXT}/{path.as_posix()}": top / path for path in paths}
 
 
 def links_of(written: Containerfile) -> list[Path]:
