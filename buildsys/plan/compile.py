@@ -16,18 +16,23 @@ from pathlib import Path
 from buildsys import __version__
 from buildsys.graph import ImageGraph
 from buildsys.image import (
+    Bootstrap,
     Containerfile,
     CopyContext,
     CopyPayload,
     Download,
     Image,
     ImageSet,
+    ImportKey,
+    Install,
     InstallGems,
     LockedPackage,
     ParentImage,
     Repository,
     Site,
     Transaction,
+    Uninstall,
+    UpdateAll,
 )
 from buildsys.image.acting import FILES
 from buildsys.image.context import context as beside_containerfile
@@ -150,7 +155,14 @@ def _tools(image_set: ImageSet) -> tuple[str, ...]:
         for image in image_set.images.values()
         for step in image.instructions
     )
-    return TOOLS + MANAGERS[installer(site)].TOOLS + (("curl",) if fetches else ())
+    installing = any(
+        isinstance(step, _PACKAGES) for item in image_set.images.values() for step in item.instructions
+    )
+    # A set of Containerfiles alone needs no package manager.
+    return TOOLS + (MANAGERS[installer(site)].TOOLS if installing else ()) + (("curl",) if fetches else ())
+
+
+_PACKAGES = Bootstrap | CopyPayload | ImportKey | Install | Transaction | Uninstall | UpdateAll
 
 
 def _weights(image_set: ImageSet) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -18,13 +19,16 @@ from buildsys.image import (
     EmptyRoot,
     Image,
     ImageSet,
+    Install,
     InstallGems,
     Instruction,
     OciConfig,
+    PackageName,
     Repository,
     Run,
     Touch,
 )
+from buildsys.packages import MANAGERS
 from buildsys.plan.compile import compile_plan
 from tests.plan.conftest import GoldenFolder
 from tests.plan.sets import BASE, EPOCH, every_kind, image, image_set, package, site
@@ -34,6 +38,7 @@ HERE = Path(__file__).parent
 DIGEST = """\
 import hashlib, sys
 from pathlib import Path
+from buildsys.packages import MANAGERS
 from buildsys.plan.compile import compile_plan
 from tests.plan.sets import every_kind
 plan = compile_plan(every_kind(Path(sys.argv[1])))
@@ -219,3 +224,11 @@ def test_the_creation_time_of_all_images_is_the_epoch(tmp_path: Path) -> None:
     environment = compile_plan(one(tmp_path, image("x", BASE))).texts["plan.env"]
     assert f"EPOCH={EPOCH}\n" in environment
     assert "CREATED=2018-02-01T00:00:00Z\n" in environment
+
+
+def test_only_who_installs_packages_needs_their_tools(tmp_path: Path) -> None:
+    plain = compile_plan(one(tmp_path, image("x", BASE, Touch(paths=("/a",), mode=""))))
+    packages = compile_plan(one(tmp_path, image("x", BASE, Install((PackageName("a"),)))))
+    tools = [set(json.loads(plan.texts["plan.json"])["tools"]) for plan in (plain, packages)]
+    assert tools[1] - tools[0] == set(MANAGERS["dnf"].TOOLS)
+    assert f"TOOLS='{' '.join(json.loads(plain.texts['plan.json'])['tools'])}'" in plain.texts["plan.env"]

@@ -155,7 +155,7 @@ def _write(
         made = Path(place) / output.name
         for name, image in images.items():
             context = made / CONTEXTS / name
-            shutil.copytree(image.folder.path, context, symlinks=True, ignore=_left_out)
+            _copy(image.folder.path, context)
             _adapt(image, context / image.folder.file.name)
             recipe = made / "images" / f"{name}.yaml"
             recipe.parent.mkdir(exist_ok=True)
@@ -168,9 +168,16 @@ def _write(
         made.rename(output)
 
 
-def _left_out(folder: str, names: list[str]) -> list[str]:
-    """What of a folder is no part of a context: git's own, and what holds no bytes to copy."""
-    return [name for name in names if name == ".git" or is_odd(Path(folder, name))]
+def _copy(folder: Path, target: Path) -> None:
+    """Copy a context: links as links; without git's own, and without what holds no bytes to copy."""
+    target.mkdir(parents=True)
+    for entry in sorted(folder.iterdir()):
+        if entry.name == ".git" or is_odd(entry):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            _copy(entry, target / entry.name)
+        else:
+            shutil.copy2(entry, target / entry.name, follow_symlinks=False)
 
 
 def _adapt(image: _Image, file: Path) -> None:

@@ -47,6 +47,10 @@ def folders(top: Path, found: list[Diagnostic]) -> list[Folder]:
     return [images[name] for name in sorted(images)]
 
 
+def _unreadable(error: OSError) -> None:
+    raise error
+
+
 def _name(text: str) -> str:
     """An image's name like a folder's: in small letters, and joined by one sign at a time."""
     clean = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")
@@ -54,7 +58,7 @@ def _name(text: str) -> str:
 
 
 def _files(top: Path, found: list[Diagnostic]) -> Iterator[Path]:
-    for where, inside, names in os.walk(top):
+    for where, inside, names in os.walk(top, onerror=_unreadable):
         inside[:] = sorted(name for name in inside if not name.startswith("."))
         here = Path(where)
         there = [here / name for name in FILES if name in names]
@@ -71,7 +75,7 @@ def _files(top: Path, found: list[Diagnostic]) -> Iterator[Path]:
 def _left(top: Path, images: set[Path]) -> Iterator[Diagnostic]:
     """What is in no image's context."""
     above = {parent for image in images for parent in image.parents}
-    for where, inside, names in os.walk(top):
+    for where, inside, names in os.walk(top, onerror=_unreadable):
         here = Path(where)
         inside[:] = sorted(name for name in inside if not name.startswith(".") and here / name not in images)
         alone = [name for name in inside if here / name not in above]

@@ -15,6 +15,8 @@ from buildsys.diagnostics import Diagnostic, Refused, Spot
 from buildsys.importers.untaken import untaken
 from buildsys.recipe.document import read_text
 
+LONGEST = 1 << 16
+"""Characters or items that a value may have which is made of others."""
 OPEN, CLOSE = "\ue000", "\ue001"
 """What an expression leaves in the text, around its number."""
 
@@ -68,10 +70,13 @@ def read_template(file: str) -> Template:
     text = read_text(file)
     try:
         tree = Environment(autoescape=False).parse(text)  # noqa: S701 - only parsed
+        return _Reader(file, text).template(tree)
     except TemplateSyntaxError as error:
         message = f"this is not a template: {error.message}"
         raise Refused([Diagnostic(Spot(file, error.lineno), "kolla-syntax", message)]) from error
-    return _Reader(file, text).template(tree)
+    except RecursionError as error:
+        message = "this template is nested too deeply to be read"
+        raise Refused([Diagnostic(Spot(file), "kolla-syntax", message)]) from error
 
 
 class _Unknown(Exception):  # noqa: N818 - a value that only kolla-build knows
@@ -212,7 +217,8 @@ def _constant(node: nodes.Node, scope: _Scope) -> Any:
             return scope[name]
         case nodes.Add(left=left, right=right):
             one, other = _constant(left, scope), _constant(right, scope)
-            if type(one) is type(other) and isinstance(one, str | list):
+            joins = type(one) is type(other) and isinstance(one, str | list)
+            if joins and len(one) + len(other) <= LONGEST:
                 return one + other
         case _:
             pass

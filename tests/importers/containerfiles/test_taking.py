@@ -129,7 +129,7 @@ def test_nothing_is_left_where_writing_fails(tree: Path, monkeypatch: pytest.Mon
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shutil, "copytree", full)
+    monkeypatch.setattr(shutil, "copy2", full)
     with pytest.raises(OSError, match="No space"):
         take_over(tree, OUT, Asked())
     assert list(OUT.parent.iterdir()) == []

@@ -90,6 +90,12 @@ def test_braces_of_a_command_stay_braces(tmp_path: Path) -> None:
     assert (run.argv[-1], found) == ("ps --format '{{.ID}} {%x'", [])
 
 
+def test_a_value_that_doubles_itself_does_not_grow_for_ever(tmp_path: Path) -> None:
+    lines = ["{% set a0 = 'aaaaaaaa' %}", *(f"{{% set a{n + 1} = a{n} + a{n} %}}" for n in range(60))]
+    _, found = turned(tmp_path, "\n".join(lines))
+    assert "'a14' is not taken over: its value is worked out by kolla-build" in found
+
+
 def test_a_hostile_name_of_a_file_stays_in_its_comment(tmp_path: Path) -> None:
     file = tmp_path / "x\noverlay: y\n.j2"
     file.write_text("{% set a_packages_append = ['one'] %}")
@@ -170,13 +176,15 @@ x.conf:4:1: error: this is no configuration: sections, and NAME = VALUE below th
 x.conf:1:1: error: this is no configuration: sections, and NAME = VALUE below them [kolla-syntax]
   1 | b = c
     | ^"""),
+        ("x.j2", "{{ " + "(" * 9000 + "1" + ")" * 9000 + " }}", """\
+x.j2:1:1: error: this template is nested too deeply to be read [kolla-syntax]"""),
         ("x.txt", "", """\
 error: x.txt is neither .j2 nor .conf [bad-choice]
   hint: template overrides are called NAME.j2, and a configuration kolla-build.conf"""),
         ("gone.j2", None, """\
 gone.j2:1:1: error: cannot read this file: no such file or directory [unreadable-file]"""),
     ],
-    ids=["template", "configuration", "section", "other", "gone"],
+    ids=["template", "configuration", "section", "deep", "other", "gone"],
 )  # fmt: skip
 def test_what_cannot_be_read_is_a_mistake(
     name: str, text: str | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -187,4 +195,5 @@ def test_what_cannot_be_read_is_a_mistake(
     _lines.cache_clear()
     with pytest.raises(Refused) as refused:
         turn([name], {})
-    assert refused.value.text() == said
+    text_of = refused.value.text()
+    assert text_of.partition("\n  1 | {{ ((")[0] == said
