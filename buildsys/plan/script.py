@@ -256,6 +256,8 @@ class _Writer:
         ):
             yield Command(("with_image", written, name)).text()
         options = [("--build-arg", f"{name}={value}") for name, value in step.arguments]
+        # What it fetches is as unlocked as packages of a site without a lock.
+        self.uses_packages |= step.network and not self.set.site.locked
         flags = (*(["online"] if step.network else []), *(["dated"] if step.dated else []))
         self._keep(Command(("containerfile", "flags", *flags)), str(step.spot))
         yield Command(("at", f"{file}:1:1")).text()
