@@ -72,6 +72,17 @@ class _Patches:
                 return str(patch.spot(key, name))
         return there
 
+    def step(self, text: str, there: str) -> str:
+        """Where a step is taken away: by the first that does what `text` begins with."""
+        for patch in reversed(self._patches):
+            for key in ("before", "steps"):
+                below = patch.data.get(key)
+                removed = below.get("remove") if isinstance(below, dict) else None
+                for number, item in enumerate(removed if isinstance(removed, list) else ()):
+                    if isinstance(item, dict) and text.startswith(f"{next(iter(item), '')}:"):
+                        return str(patch.spot(key, "remove", number))
+        return self.taken("steps", "", there)
+
     def taken(self, key: str, name: str, there: str) -> str:
         """Where a thing under a key is taken away; `there`, if none says it."""
         for patch in reversed(self._patches):
@@ -113,7 +124,7 @@ def _instructions(name: str, old: i.Image, now: i.Image, said: _Patches) -> Iter
     for kept, *(start, end, first, last) in SequenceMatcher(None, *texts, autojunk=False).get_opcodes():
         if kept != "equal":
             yield from (
-                Change(name, "steps", text, "", said.taken("steps", "", at)) for text, at in theirs[start:end]
+                Change(name, "steps", text, "", said.step(text, at)) for text, at in theirs[start:end]
             )
             yield from (Change(name, "steps", "", text, at) for text, at in ours[first:last])
 

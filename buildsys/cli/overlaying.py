@@ -49,6 +49,8 @@ overlay: {name}
 #      append:
 #        - {{copy: app.conf, to: /etc/app.conf}}            # out of files/ beside this file
 #        - {{append: "colour = blue", in: /etc/app.conf}}
+#      remove:
+#        - {{touch: /etc/app.conf}}                         # a step that says just this
 #    labels: {{vendor: {name}, version: ~}}                 # ~ takes a value away
 #    user: root
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
+from buildsys import image
 from buildsys.diagnostics import Diagnostic, Spot, closest
 from buildsys.recipe import schema
 from buildsys.resolve import parts, syntax
@@ -28,6 +30,7 @@ def apply(patch: schema.Patch, draft: Draft, notes: Notes, around: Surroundings)
         _merge(draft.repositories, patch.repositories, written, "repositories", notes)
     for key, steps, change in (("before", draft.before, patch.before), ("steps", draft.steps, patch.steps)):
         if change:
+            _remove_steps(steps, change.remove or [], (key, "remove"), notes, around)
             steps[:0] = parts.steps(change.prepend or [], (key, "prepend"), notes, around)
             steps.extend(parts.steps(change.append or [], (key, "append"), notes, around))
     if patch.packages:
@@ -94,6 +97,26 @@ def _remove(items: MutableMapping[str, T], names: list[str] | None, key: str, no
     for number, name in enumerate(names or []):
         if items.pop(name, None) is None:
             _missing(notes, notes.spot(key, "remove", number), name, items)
+
+
+def _remove_steps(
+    steps: list[image.Instruction], unwanted: list[schema.AnyStep], path: tuple[str, ...], notes: Notes,
+    around: Surroundings,
+) -> None:  # fmt: skip
+    """Take away all steps that are what an unwanted one says."""
+    for item in parts.steps(unwanted, path, notes, around):
+        same = [step for step in steps if _anywhere(step) == _anywhere(item)]
+        if not same:
+            message = "this step cannot be removed: the image has none of its own that says just this"
+            hint = "write it as `buildsys show` does, or remove it where the parent adds it"
+            kin = tuple((step.spot, "a step of this kind") for step in steps if type(step) is type(item))
+            notes.found.append(Diagnostic(item.spot, "nothing-to-remove", message, hint, kin[:3]))
+        steps[:] = [step for step in steps if step not in same]
+
+
+def _anywhere(step: image.Instruction) -> image.Instruction:
+    """A step, whoever brings the file that it copies: an overlay may have one of the same name."""
+    return replace(step, folder="") if isinstance(step, image.CopyContext) else step
 
 
 def _take_away(items: MutableMapping[str, T], name: str, key: str, notes: Notes) -> None:

@@ -21,6 +21,7 @@ images:
   app:
     packages: {append: [driver]}
     before: {append: [{mkdir: /srv/acme}]}
+    steps: {remove: [{chmod: /srv/page, mode: "644"}]}
     repositories: {acme: {file: /etc/acme.repo, options: {name: acme}}}
     accounts: {acme: {uid: 7, home: /srv/acme}}
     env: {PAGE: ~, EMPTY: ""}
@@ -39,21 +40,22 @@ changed	(set)	variables colour	red	blue	acme.yaml:2:21
 added	(site far)	repositories acme		{url: https://acme.example/rpm, gpgcheck: false}	acme.yaml:6:20
 added	alone	annotations vendor		acme	acme.yaml:3:32
 added	app	packages		driver	acme.yaml:9:25
-added	app	accounts acme		{uid: 7, gid: 7, home: /srv/acme, shell: /usr/sbin/nologin}	acme.yaml:12:22
-added	app	repositories acme		{file: /etc/acme.repo, options: {name: acme}}	acme.yaml:11:26
+added	app	accounts acme		{uid: 7, gid: 7, home: /srv/acme, shell: /usr/sbin/nologin}	acme.yaml:13:22
+added	app	repositories acme		{file: /etc/acme.repo, options: {name: acme}}	acme.yaml:12:26
 added	app	steps		mkdir: [/srv/acme]	acme.yaml:10:23
-removed	app	user	nobody		acme.yaml:14:5
+removed	app	steps	chmod: [/srv/page], mode: "644"		acme.yaml:11:22
+removed	app	user	nobody		acme.yaml:15:5
 changed	app	cmd	[serve, --colour, red]	[serve, --colour, blue]	recipes/tiny/images/app.yaml:10:6
-removed	app	env PAGE	"yes"		acme.yaml:13:11
-added	app	env EMPTY		""	acme.yaml:13:27
+removed	app	env PAGE	"yes"		acme.yaml:14:11
+added	app	env EMPTY		""	acme.yaml:14:27
 added	app	annotations vendor		acme	acme.yaml:3:32
-added	app	ports		"80/tcp"	acme.yaml:15:22
-added	app	test		run	acme.yaml:16:5
-removed	base	packages	tree		acme.yaml:20:25
+added	app	ports		"80/tcp"	acme.yaml:16:22
+added	app	test		run	acme.yaml:17:5
+removed	base	packages	tree		acme.yaml:21:25
 added	base	annotations vendor		acme	acme.yaml:3:32
-changed	side-door	from	base	{image: registry.example/side-door:1}	acme.yaml:18:11
+changed	side-door	from	base	{image: registry.example/side-door:1}	acme.yaml:19:11
 added	side-door	annotations vendor		acme	acme.yaml:3:32
-added	tools	image		from: base	acme.yaml:22:13
+added	tools	image		from: base	acme.yaml:23:13
 """
 
 
@@ -116,7 +118,8 @@ def test_all_the_examples_of_a_new_overlay_hold(buildsys: Run, here: Path) -> No
     for name, text in {
         "set.yaml": "set: demo\nnamespace: example\ntag: latest\nepoch: 1\nvariables: {colour: red}\n",
         "sites/here.yaml": "site: here\ninstaller: dnf\nbase: {bootstrap: [bash]}\n",
-        "images/app.yaml": "image: app\nfrom: site\npackages: [httpd]\nlabels: {version: '1'}\n",
+        "images/app.yaml": "image: app\nfrom: site\npackages: [httpd]\nlabels: {version: '1'}\n"
+        "steps: [{touch: /etc/app.conf}]\n",
     }.items():
         (demo / name).parent.mkdir(parents=True, exist_ok=True)
         (demo / name).write_text(text)
@@ -130,6 +133,7 @@ def test_all_the_examples_of_a_new_overlay_hold(buildsys: Run, here: Path) -> No
         ("acme-tools", "image"),
         ("app", "packages"),
         ("app", "packages"),
+        ("app", "steps"),
         ("app", "steps"),
         ("app", "steps"),
         ("app", "labels version"),

@@ -1,4 +1,4 @@
-"""Images of an overlay that begin with a published one: it is pulled from a registry, and nothing else built."""
+"""Images of an overlay that begin with a published one: that is pulled, and nothing else is built."""
 
 from __future__ import annotations
 

@@ -205,6 +205,32 @@ def test_a_recipe_of_an_overlay_is_like_any_other(overlaid: Overlaid) -> None:
     assert images["extra"].spot == Spot("over1.yaml", 3, 13)
 
 
+def test_steps_are_taken_away_by_what_they_say(overlaid: Overlaid) -> None:
+    text = """\
+images:
+  app:
+    before: {remove: [{touch: [/own]}]}
+    steps: {remove: [{mkdir: /own}], append: [{mkdir: /own, mode: "700"}]}
+"""
+    kinds = [type(step).__name__ for step in app(overlaid(text)).instructions]
+    assert kinds == ["DeclareAccounts", "WriteRepository", "Install", "MakeDirectory"]
+    (made,) = [step for step in app(overlaid(text)).instructions if isinstance(step, im.MakeDirectory)]
+    assert made.mode == "700"
+
+
+def test_a_copy_is_taken_away_whoever_has_a_file_of_that_name(overlaid: Overlaid, tmp_path: Path) -> None:
+    for name in ("demo/files/one", "files/one"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    image = app(
+        overlaid(
+            "images: {app: {steps: {append: [{copy: one, to: /srv/}]}}}",
+            "images: {app: {steps: {remove: [{copy: one, to: /srv/}]}}}",
+        )
+    )
+    assert not [step for step in image.instructions if isinstance(step, im.CopyContext)]
+
+
 PUBLISHED = "registry.example.org:5000/acme/app:1"
 
 

@@ -203,10 +203,11 @@ class UsesPatch(Model):
 
 
 class StepsPatch(Model):
-    """Steps before and after those there are."""
+    """Steps before and after those there are; some of these taken away, each written as it is."""
 
     prepend: Maybe[list[Step]] = None
     append: Maybe[list[Step]] = None
+    remove: Maybe[list[Step]] = None
 
 
 class Patch(Model):
