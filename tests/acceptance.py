@@ -50,6 +50,9 @@ def main() -> int:
     step("the set from a stand-in for the vault (build/acceptance/vault/report.md)", vault, CLONE)
     zed = [sys.executable, "-m", "tests.zed.acceptance", str(PLACE / "zed")]
     step("stable-zed: built, tried, both scenarios; elsewhere the same ids", zed, CLONE)
+    store = f"--root {STORE} --runroot {RUN}"
+    exported = [sys.executable, "-m", "tests.zed.exported", store, str(PLACE / "zed")]
+    step("its keystone by exported Containerfiles, beside the plan's", exported, CLONE)
     return 0
 
 
