@@ -140,7 +140,7 @@ class _Reader:
         return found
 
     def _instructions(self) -> Iterator[Instruction]:
-        text = "".join(self._lines)
+        text = "".join(_without_gaps(self._lines))
         parsed = DockerfileParser(fileobj=BytesIO(text.encode()), env_replace=False).structure
         covered: set[int] = set()
         for item in parsed:
@@ -288,3 +288,17 @@ class _Reader:
 
     def _note(self, spot: Spot, code: str, message: str, hint: str = "") -> None:
         self._found.append(Diagnostic(spot, code, message, hint))
+
+
+def _without_gaps(lines: list[str]) -> Iterator[str]:
+    """The lines, with a comment for each empty one within an instruction: builders pass over both."""
+    within = False
+    for line in lines:
+        text = line.strip()
+        if within and not text:
+            yield f"#{line}"
+            continue
+        yield line
+        if within and text.startswith("#"):
+            continue
+        within = text.endswith("\\") and not text.startswith("#")

@@ -30,6 +30,13 @@ def test_instructions_and_their_lines(tmp_path: Path) -> None:
     assert found.text == '# one\n\nfrom base\nRUN a \\\n  # between\n  && b\n CMD ["c"]\n'
 
 
+def test_an_empty_line_does_not_end_an_instruction(tmp_path: Path) -> None:
+    found = read(tmp_path, "FROM base\n# not \\\n\nRUN a \\\n\n  \n && b\nRUN c\n")
+    assert [(item.word, item.lines) for item in found.instructions] == [
+        ("FROM", (1, 1)), ("RUN", (4, 7)), ("RUN", (8, 8)),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "parent", "reads"),
     [

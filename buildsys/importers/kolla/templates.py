@@ -199,8 +199,10 @@ class _Text:
 
     def stand(self, number: int, line: int) -> None:
         """Stand in for an expression: alone on its line it is an instruction, and RUN as good as any."""
-        begun = self.whole().rpartition("\n")[2] if self._line >= line else ""
-        self.add(f"{OPEN}{number}{CLOSE}" if begun.strip() else f"RUN {OPEN}{number}{CLOSE}", line)
+        before = self.whole()
+        begun = before.rpartition("\n")[2].strip() if self._line >= line else ""
+        goes_on = before.rstrip().endswith("\\")
+        self.add(f"{'' if begun or goes_on else 'RUN '}{OPEN}{number}{CLOSE}", line)
 
     def whole(self) -> str:
         return "".join(self._parts)

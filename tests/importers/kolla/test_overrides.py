@@ -119,6 +119,11 @@ NAMED = {
     "RUN --mount=type=cache,target=/x true": ("RUN", "a `run` has no options"),
     "ENV A='b": ("ENV", "a quotation mark has no partner"),
     "LABEL a=b c": ("LABEL", "'c' is not of the form NAME=VALUE"),
+    "RUN true && \\\n  {{ macros.x() }}": ("an expression", "only kolla-build can fill it in"),
+    "RUN true && \\\n{# why #}\n  {{ x }} \\\n  && false": (
+        "an expression",
+        "only kolla-build can fill it in",
+    ),
     "HEALTHCHECK what": ("HEALTHCHECK", "it is not understood"),
     "{% set x = y %}": ("'x'", "its value is worked out by kolla-build"),
     "COPY a b": ("COPY", "what it copies lies in the context of kolla-build"),
