@@ -52,6 +52,10 @@ class Blocks:
         """Take over what a block of every image sets; its steps have no place."""
         own = Changes()
         self.turn(block, own, before=False)
+        if own.scalars.get("healthcheck", ("",))[0] is None:
+            what, spot = f"HEALTHCHECK in the block '{block.name}'", own.scalars.pop("healthcheck")[1]
+            why = "`common:` takes nothing away"
+            self._found.append(untaken(spot, what, why, "write healthcheck: ~ for the images that have one"))
         changes.scalars |= own.scalars
         for key, items in own.maps.items():
             changes.maps.setdefault(key, {}).update(items)

@@ -153,14 +153,14 @@ class _Reader:
 
     def _output(self, item: nodes.Expr, text: _Text, expressions: list[Expression], scope: _Scope) -> None:
         if isinstance(item, nodes.TemplateData):
-            text.add(item.data, item.lineno)
+            text.add(item.data.replace(OPEN, "?"), item.lineno)
             return
         try:
             value = _constant(item, scope)
         except _Unknown:
             value = None
         if isinstance(value, str | int):
-            text.add(str(value), item.lineno)
+            text.add(str(value).replace(OPEN, "?"), item.lineno)
             return
         text.stand(len(expressions), item.lineno)
         expressions.append(Expression(tuple(_installed(item, scope)), self._spot(item)))

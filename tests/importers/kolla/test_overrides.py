@@ -90,6 +90,17 @@ def test_braces_of_a_command_stay_braces(tmp_path: Path) -> None:
     assert (run.argv[-1], found) == ("ps --format '{{.ID}} {%x'", [])
 
 
+def test_what_looks_like_the_place_of_an_expression_is_text(tmp_path: Path) -> None:
+    _, found = turned(tmp_path, "{% block a_footer %}\nRUN \ue0005\ue001\n{% endblock %}")
+    assert found == []
+
+
+def test_the_footer_of_every_image_takes_nothing_away(tmp_path: Path) -> None:
+    overlay, found = turned(tmp_path, "{% block footer %}\nHEALTHCHECK NONE\nUSER root\n{% endblock %}")
+    assert found == ["HEALTHCHECK in the block 'footer' is not taken over: `common:` takes nothing away"]
+    assert "common" not in overlay
+
+
 def test_a_value_that_doubles_itself_does_not_grow_for_ever(tmp_path: Path) -> None:
     lines = ["{% set a0 = 'aaaaaaaa' %}", *(f"{{% set a{n + 1} = a{n} + a{n} %}}" for n in range(60))]
     _, found = turned(tmp_path, "\n".join(lines))
