@@ -116,7 +116,7 @@ check-spelling:
 
 .PHONY: test
 test: check ## the checks, then every test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: bench
 bench: $(READY_TO_TEST) ## measure, and write docs/benchmarks.md

@@ -31,6 +31,9 @@ ROOT = Path(__file__).resolve().parents[1]
 settings.register_profile("calm", deadline=None, derandomize=True)
 settings.load_profile("calm")
 
+LONGEST = {room: place for place, room in enumerate(("docs", "built_pike", "sites", "oracle"))}
+"""Rooms whose tests take minutes, the longest first."""
+
 SMALL_SET = {
     "set.yaml": "set: demo\nnamespace: example\ntag: latest\nepoch: 1517443200\n",
     "sites/here.yaml": "site: here\ninstaller: dnf\nbase: {bootstrap: [bash, coreutils]}\n",
@@ -40,6 +43,18 @@ SMALL_SET = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite", action="store_true", help="rewrite the expected files from what came out")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests run on all cores: what shares something dear to make stays together, the longest begins first."""
+
+    def group(item: pytest.Item) -> str:
+        shares = "built_pike" in getattr(item, "fixturenames", ())
+        return "built_pike" if shares else item.path.relative_to(ROOT / "tests").parts[0]
+
+    items.sort(key=lambda item: LONGEST.get(group(item), len(LONGEST)))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
 
 
 @pytest.fixture
