@@ -39,9 +39,10 @@ containerfile() {
     fi
     mkdir -p "$SCRATCH/context"
     HELD=$SCRATCH/store
+    lay_below
     # Here its temporary files are swept away as well.
     TMPDIR=$SCRATCH namespace "${private[@]}" buildah "${STORE[@]}" --root "$HELD" --runroot "$SCRATCH/run" \
-        --storage-driver "$DRIVER" --storage-opt "$DRIVER.imagestore=$GRAPHROOT" \
+        --storage-driver "$DRIVER" --storage-opt "$DRIVER.imagestore=$SCRATCH/below" \
         build --isolation "${BS_ISOLATION:-chroot}" --network host "${options[@]}" --pull=never --layers=false \
         --format "$BS_FORMAT" --timestamp "$BS_EPOCH" --omit-history --identity-label=false \
         --iidfile "$SCRATCH/id" "${WITH_IMAGES[@]}" --file "$file" "$@" "$SCRATCH/context" || {
@@ -53,6 +54,22 @@ containerfile() {
     read -r BUILT <"$SCRATCH/id" || :
     BUILT=${BUILT#sha256:}
     bring_layers
+}
+
+# lay_below: the store that the build's own lies above. The layers are the real ones, the records of images and layers are a
+# copy: who reads those of a store while others write them takes its locks in another order than they do, and all wait for ever.
+lay_below() {
+    local id images=$DRIVER-images layers=$DRIVER-layers
+    mkdir -p "$SCRATCH/below/$images" "$SCRATCH/below/$layers"
+    ln -s "$GRAPHROOT/$DRIVER" "$SCRATCH/below/$DRIVER"
+    # Images first: the layers of each image were written before it.
+    cp "$GRAPHROOT/$images"/*.json "$SCRATCH/below/$images/"
+    for id in "${READ_IDS[@]}"; do
+        [[ -d $SCRATCH/below/$images/$id ]] || cp -R "$GRAPHROOT/$images/$id" "$SCRATCH/below/$images/"
+    done
+    cp "$GRAPHROOT/$layers"/*.json "$SCRATCH/below/$layers/"
+    : >"$SCRATCH/below/$images/images.lock"
+    : >"$SCRATCH/below/$layers/layers.lock"
 }
 
 # failed_line: where the step was written that the log ends in; the Containerfile's first line when that is not clear.
@@ -72,18 +89,19 @@ failed_line() {
         END { print found == "" ? ENVIRON["FIRST"] : found }'
 }
 
-# bring_layers: the layers that the parent does not have, beside the files that `normalise` makes an image of.
+# bring_layers: the layers that the real store does not have, beside the files that `normalise` makes an image of.
 bring_layers() {
-    local blobs=$SCRATCH/layers/blobs/sha256 layer known=''
+    local blobs=$SCRATCH/layers/blobs/sha256 layer
     mkdir -p "$blobs"
-    [[ $PARENT == scratch ]] ||
-        known=$(buildah inspect --type image --format '{{range .OCIv1.RootFS.DiffIDs}}{{.}} {{end}}' "$PARENT")
-    # An empty file keeps a layer from being read: it is taken to be there already.
-    for layer in $known; do : >"$blobs/${layer#sha256:}"; done
+    stored "$BUILT" '=c2hhMjU2O*' --config
+    while IFS= read -r layer; do
+        # An empty file keeps a layer from being read: it is taken to be there already.
+        ! grep -Fq "\"diff-digest\":\"$layer\"" "$SCRATCH/below/$DRIVER-layers/layers.json" || : >"$blobs/${layer#sha256:}"
+    done < <(grep -o '"diff_ids":\[[^]]*\]' "$KEPT" | grep -o 'sha256:[0-9a-f]*')
     namespace skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers \
         "$(held "@$BUILT")" "oci:$SCRATCH/layers:new"
     find "$blobs" -type f -size +0 -exec mv -t "$SCRATCH/normal" {} +
 }
 
 # held NAME: the way skopeo names an image of the store of this build.
-held() { printf 'containers-storage:[%s@%s+%s:%s.imagestore=%s]%s' "$DRIVER" "$HELD" "$SCRATCH/run" "$DRIVER" "$GRAPHROOT" "$1"; }
+held() { printf 'containers-storage:[%s@%s+%s:%s.imagestore=%s]%s' "$DRIVER" "$HELD" "$SCRATCH/run" "$DRIVER" "$SCRATCH/below" "$1"; }
