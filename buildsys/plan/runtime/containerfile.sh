@@ -41,7 +41,7 @@ containerfile() {
     HELD=$SCRATCH/store
     lay_below
     # Here its temporary files are swept away as well.
-    TMPDIR=$SCRATCH namespace "${private[@]}" buildah "${STORE[@]}" --root "$HELD" --runroot "$SCRATCH/run" \
+    TMPDIR=$SCRATCH apart "${private[@]}" buildah "${STORE[@]}" --root "$HELD" --runroot "$SCRATCH/run" \
         --storage-driver "$DRIVER" --storage-opt "$DRIVER.imagestore=$SCRATCH/below" \
         build --isolation "${BS_ISOLATION:-chroot}" --network host "${options[@]}" --pull=never --layers=false \
         --format "$BS_FORMAT" --timestamp "$BS_EPOCH" --omit-history --identity-label=false \
@@ -56,21 +56,63 @@ containerfile() {
     bring_layers
 }
 
-# lay_below: the store that the build's own lies above. The layers are the real ones, the records of images and layers are a
-# copy: who reads those of a store while others write them takes its locks in another order than they do, and all wait for ever.
+# lay_below: the store that the build's own lies above. Its layers are the real ones; its records are a copy, of the images that
+# are read and of no other. Who reads those of a store while others write them takes its locks in another order than
+# they do, and all wait for ever; and what else is listed there may go any time.
 lay_below() {
-    local id images=$DRIVER-images layers=$DRIVER-layers
+    local id wanted=none images=$DRIVER-images layers=$DRIVER-layers
     mkdir -p "$SCRATCH/below/$images" "$SCRATCH/below/$layers"
-    ln -s "$GRAPHROOT/$DRIVER" "$SCRATCH/below/$DRIVER"
-    # Images first: the layers of each image were written before it.
-    cp "$GRAPHROOT/$images"/*.json "$SCRATCH/below/$images/"
     for id in "${READ_IDS[@]}"; do
-        [[ -d $SCRATCH/below/$images/$id ]] || cp -R "$GRAPHROOT/$images/$id" "$SCRATCH/below/$images/"
+        [[ $wanted != *"$id"* ]] || continue
+        wanted+="|$id"
+        cp -R "$GRAPHROOT/$images/$id" "$SCRATCH/below/$images/"
     done
-    cp "$GRAPHROOT/$layers"/*.json "$SCRATCH/below/$layers/"
-    : >"$SCRATCH/below/$images/images.lock"
-    : >"$SCRATCH/below/$layers/layers.lock"
+    # Images first: the layers of each image were written before it.
+    records "$GRAPHROOT/$images/images.json" | awk -v wanted="^{\"id\":\"($wanted)\"" '$0 ~ wanted' >"$SCRATCH/below/images"
+    records "$GRAPHROOT/$layers/layers.json" | awk '
+        function said(key) { return match($0, "\"" key "\":\"[0-9a-f]+\"") ? substr($0, RSTART + length(key) + 4, 64) : "" }
+        FILENAME == ARGV[1] { first[++count] = said("layer"); next }
+        { line[said("id")] = $0; parent[said("id")] = said("parent") }
+        END {
+            for (i = 1; i <= count; i++) for (id = first[i]; id in line && !told[id]++; id = parent[id]) print line[id]
+        }' "$SCRATCH/below/images" - >"$SCRATCH/below/layers"
+    for id in images layers; do
+        { printf '[' && paste -sd , "$SCRATCH/below/$id" && printf ']'; } >"$SCRATCH/below/$DRIVER-$id/$id.json"
+        : >"$SCRATCH/below/$DRIVER-$id/$id.lock"
+    done
+    while IFS= read -r id; do lay_layer "$id"; done < <(sed -E 's/^\{"id":"([0-9a-f]+)".*/\1/' "$SCRATCH/below/layers")
 }
+
+# lay_layer ID: the layer itself, the short name that the overlay driver gives it, and how its bytes were packed: a new layer
+# may be equal to it.
+lay_layer() {
+    local real=$GRAPHROOT/$DRIVER below=$SCRATCH/below/$DRIVER name
+    if [[ -d $real/dir ]]; then
+        real=$real/dir below=$below/dir
+    fi
+    mkdir -p "$below/l"
+    ln -s "$real/$1" "$below/$1"
+    if [[ -s $real/$1/link ]]; then
+        name=$(<"$real/$1/link")
+        ln -s "../$1/diff" "$below/l/$name"
+    fi
+    ln -s "$GRAPHROOT/$DRIVER-layers/$1.tar-split.gz" "$SCRATCH/below/$DRIVER-layers/"
+}
+
+# apart [--net] COMMAND…: in namespaces in which the real store cannot be written to, whatever the layers above it are called.
+apart() {
+    local net=()
+    if [[ $1 == --net ]]; then
+        net=(--net)
+        shift
+    fi
+    # shellcheck disable=SC2016 # for the shell inside
+    namespace "${net[@]}" bash -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"' \
+        bash "$GRAPHROOT" "$@"
+}
+
+# records FILE: of a store, a line each.
+records() { sed -E 's/^\[//; s/\]$//; s/\},\{"id":"/}\n{"id":"/g' "$1"; }
 
 # failed_line: where the step was written that the log ends in; the Containerfile's first line when that is not clear.
 failed_line() {
@@ -96,9 +138,9 @@ bring_layers() {
     stored "$BUILT" '=c2hhMjU2O*' --config
     while IFS= read -r layer; do
         # An empty file keeps a layer from being read: it is taken to be there already.
-        ! grep -Fq "\"diff-digest\":\"$layer\"" "$SCRATCH/below/$DRIVER-layers/layers.json" || : >"$blobs/${layer#sha256:}"
+        ! grep -Fq "\"diff-digest\":\"$layer\"" "$GRAPHROOT/$DRIVER-layers/layers.json" || : >"$blobs/${layer#sha256:}"
     done < <(grep -o '"diff_ids":\[[^]]*\]' "$KEPT" | grep -o 'sha256:[0-9a-f]*')
-    namespace skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers \
+    apart skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers \
         "$(held "@$BUILT")" "oci:$SCRATCH/layers:new"
     find "$blobs" -type f -size +0 -exec mv -t "$SCRATCH/normal" {} +
 }
