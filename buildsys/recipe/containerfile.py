@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 from dockerfile_parse import DockerfileParser  # type: ignore[import-untyped]
@@ -99,7 +99,7 @@ class _Reader:
 
     def __init__(self, file: str, text: str, given: dict[str, str]) -> None:
         self._file = file
-        self._lines = text.splitlines(keepends=True)
+        self._lines = StringIO(text).readlines()  # they end in \n, and in nothing else
         self._given = given
         self._found: list[Diagnostic] = []
         self._stages: list[tuple[str, Read]] = []
@@ -107,6 +107,7 @@ class _Reader:
         self._places: dict[str, list[tuple[int, int]]] = {}
         self._known: dict[str, str] = {}
         self._declared: dict[str, None] = {}
+        self._early: set[str] = set()
         self._healthcheck: Spot | None = None
 
     def containerfile(self) -> Containerfile:
@@ -198,6 +199,7 @@ class _Reader:
             self._declared[name] = None
             # What stands before the first FROM is all that FROM knows.
             if not self._stages:
+                self._early.add(name)
                 if name in self._given:
                     self._known[name] = self._given[name]
                 elif equals:
@@ -270,13 +272,15 @@ class _Reader:
             if known or sign == "-":
                 return known or other
             if name not in self._known:
-                hint = f"give it one: ARG {name}=VALUE before the first FROM, or args: in the recipe"
-                near = closest(name, self._known)
+                hint = f"FROM knows what ARG says before the first FROM: ARG {name}=VALUE"
+                if name in self._early:
+                    hint = f"give it one: ARG {name}=VALUE before the first FROM, or args: in the recipe"
+                near = closest(name, self._early - {name})
                 message = f"the variable '{name}' has no value here"
                 self._note(self._spot(item, match[0]), "containerfile-argument", message, near or hint)
             return ""
 
-        return _VARIABLE.sub(value, text.strip("\"'"))
+        return _VARIABLE.sub(value, text.replace('"', "").replace("'", ""))
 
     def _spot(self, item: Instruction, text: str, past: int = 0) -> Spot:
         """Where a text stands in the lines of an instruction."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 from buildsys.exporters.containerfiles import configuration
@@ -51,7 +52,7 @@ def values(subject: Subject, written: Containerfile) -> Iterator[tuple[str, str]
 
 
 def _adapted(subject: Subject, written: Containerfile) -> str:
-    lines = written.text.splitlines(keepends=True)
+    lines = StringIO(written.text).readlines()
     places = [
         (line, column, named.written, subject.reference(named.image))
         for named in written.images

@@ -26,7 +26,7 @@ class Meant:
     image: str
     """An image of the tree; empty: one built elsewhere."""
     plain: bool = True
-    """Whether it is written as recipes understand it; else the image's name must take its place."""
+    """Whether it is written as recipes understand it; else another name must take its place."""
     like: str = ""
     """An image of the tree that one built elsewhere is called like."""
 
@@ -65,6 +65,11 @@ def naming(references: Iterable[str], names: Collection[str], usual: Naming) -> 
         ):
             return found
     return usual
+
+
+def own(reference: str, image: str, names: Collection[str]) -> bool:
+    """Whether an image's own Containerfile means another of its name: nothing is made from itself."""
+    return _named(_Parts.of(reference).last, names) == image
 
 
 def meant(reference: str, names: Collection[str], around: Naming) -> Meant:

@@ -8,11 +8,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from io import StringIO
 from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
+from buildsys.image import NAME
 from buildsys.importers.containerfiles.checking import is_odd, unfit
-from buildsys.importers.containerfiles.naming import Meant, Naming, meant, naming
+from buildsys.importers.containerfiles.naming import Meant, Naming, meant, naming, own
 from buildsys.importers.containerfiles.tree import FILES, Folder, folders
 from buildsys.importers.untaken import untaken
 from buildsys.recipe.containerfile import Containerfile, read_containerfile
@@ -77,6 +79,12 @@ def _check_places(top: Path, output: Path) -> None:
         raise _refused("no-match", f"there is no folder {top}", "name the folder of the tree")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise _refused("file-exists", f"{output} is there already", "choose another place with -o")
+    name = output.absolute().name
+    if not NAME.fullmatch(name):
+        there = output.with_name(_usual(output).namespace)
+        raise _refused("bad-name", f"'{name}' cannot name a set", f"say where it goes: -o {there}")
+    if output.is_symlink():
+        raise _refused("file-exists", f"{output} is a link", "choose another place with -o")
     if output.resolve().is_relative_to(top.resolve()):
         raise _refused("bad-choice", f"{output} lies within {top}", "write the set beside the tree")
 
@@ -90,7 +98,7 @@ def _read(folder: Folder, asked: Asked, found: list[Diagnostic]) -> _Image | Non
         return _Image(folder, read_containerfile(folder.file, asked.arguments))
     except Refused as refused:
         for item in refused.diagnostics:
-            hint = "say it: --arg NAME=VALUE" if item.code == "containerfile-argument" else item.hint
+            hint = item.hint.replace("args: in the recipe", "--arg NAME=VALUE")
             found.append(untaken(item.spot, f"'{folder.name}'", item.message, hint))
         return None
 
@@ -104,10 +112,19 @@ def _understand(
     images: dict[str, _Image], every: Sequence[str], usual: Naming, found: list[Diagnostic]
 ) -> Naming:
     """Find what each reference means; images that need one that is not taken leave as well."""
-    around = naming((item.name for image in images.values() for item in image.read.reads), every, usual)
-    for image in images.values():
+    references = [(name, item.name) for name, image in images.items() for item in image.read.reads]
+    beginnings = {(name, reference) for name, reference in references if own(reference, name, every)}
+    public = {reference for _, reference in beginnings}
+    around = naming((item for _, item in references if item not in public), every, usual)
+    for name, image in images.items():
         for item in image.read.reads:
-            means = image.meant[item.name] = meant(item.name, every, around)
+            means = meant(item.name, every, around)
+            if (name, item.name) in beginnings:
+                # Nothing is made from itself. A name without a tag would be the recipe's.
+                means = Meant("", plain=item.name != name)
+            elif (means.image, item.name) in beginnings and item.name != means.image:
+                means = Meant("", like=means.image)
+            image.meant[item.name] = means
             if means.like:
                 hint = f"if the tree's '{means.like}' is meant, write FROM {means.like}"
                 message = f"{item.name} is taken as an image built elsewhere"
@@ -181,18 +198,25 @@ def _copy(folder: Path, target: Path) -> None:
 
 
 def _adapt(image: _Image, file: Path) -> None:
-    """Write names of recipes in place of what only the tree's own builder understands."""
-    lines = image.read.text.splitlines(keepends=True)
+    """Write names of recipes in place of what only the tree's own builder understands.
+
+    A Containerfile that is a link becomes a file: what it leads to is not the set's.
+    """
+    lines = StringIO(image.read.text).readlines()
     changes = [
-        (line, column, item.name, means.image)
+        (line, column, item.name, means.image or f"{item.name}:latest")
         for item in image.read.reads
-        if (means := image.meant[item.name]).image and not means.plain
+        if not (means := image.meant[item.name]).plain
         for line, column in item.places
     ]
     for line, column, written, name in sorted(changes, reverse=True):
         text = lines[line - 1]
         lines[line - 1] = f"{text[: column - 1]}{name}{text[column - 1 + len(written) :]}"
+    if file.is_symlink():
+        file.unlink()
+        shutil.copy2(image.folder.file, file)
     if changes:
+        file.unlink()  # it may be read-only, as it is in the tree
         file.write_text("".join(lines), "utf-8")
 
 

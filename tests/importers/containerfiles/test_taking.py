@@ -115,6 +115,54 @@ def test_links_are_copied_as_links_and_git_stays_behind(tree: Path) -> None:
     assert not (OUT / "containerfiles/base/.git").exists()
 
 
+def test_a_containerfile_that_is_a_link_becomes_a_file_and_what_it_leads_to_stays(tree: Path) -> None:
+    write("outside/Containerfile", "ARG V=1\nFROM localhost/base:${V}\n")
+    write("tree/common/Dockerfile", "ARG V=1\nFROM quay.io/acme/x:${V}\n")
+    for name, target in (("far", Path("outside/Containerfile").resolve()), ("near", "../common/Dockerfile")):
+        (tree / name).mkdir()
+        (tree / name / "Containerfile").symlink_to(target)
+    take_over(tree, OUT, Asked())
+    taken = {name: OUT / f"containerfiles/{name}/Containerfile" for name in ("far", "near")}
+    assert not any(path.is_symlink() for path in taken.values())
+    assert taken["far"].read_text() == "ARG V=1\nFROM base\n"
+    assert taken["near"].read_text() == "ARG V=1\nFROM quay.io/acme/x:${V}\n"
+    assert Path("outside/Containerfile").read_text() == "ARG V=1\nFROM localhost/base:${V}\n"
+    assert resolved().images["far"].parent == ParentImage("base")
+
+
+def test_a_folder_called_like_what_its_image_is_made_from(tmp_path: Path) -> None:
+    write(f"{tmp_path}/tree/nginx/Dockerfile", "FROM nginx\n")
+    write(f"{tmp_path}/tree/redis/Dockerfile", "FROM docker.io/library/redis:7\n")
+    write(f"{tmp_path}/tree/app/Dockerfile", "FROM docker.io/library/redis:7\nCOPY --from=nginx /x /x\n")
+    write(f"{tmp_path}/tree/web/Dockerfile", "FROM redis:8\n")
+    _, found = take_over(tmp_path / "tree", tmp_path / "shop", Asked())
+    images = resolved(tmp_path / "shop").images
+    assert {name: item.parent for name, item in images.items()} == {
+        "app": BaseImage("docker.io/library/redis:7"),
+        "nginx": BaseImage("nginx:latest"),
+        "redis": BaseImage("docker.io/library/redis:7"),
+        "web": ParentImage("redis"),
+    }
+    assert list(images["app"].dependencies()) == ["nginx"]
+    (warning,) = found
+    assert (
+        warning.text("warning").partition(": ")[2]
+        == """\
+warning: docker.io/library/redis:7 is taken as an image built elsewhere [not-taken-over]
+  1 | FROM docker.io/library/redis:7
+    |      ^
+  hint: if the tree's 'redis' is meant, write FROM redis"""
+    )
+
+
+def test_lines_end_where_builders_see_them_end(tree: Path) -> None:
+    write("tree/odd/Containerfile", "ARG V=1\n# a\fb\u2028c\nFROM localhost/base:${V}\nRUN curl x\n")
+    _, found = take_over(tree, OUT, Asked())
+    assert [str(item.spot) for item in found if "curl" in item.message] == ["tree/odd/Containerfile:4:1"]
+    text = (OUT / "containerfiles/odd/Containerfile").read_text()
+    assert text == "ARG V=1\n# a\fb\u2028c\nFROM base\nRUN curl x\n"
+
+
 def test_a_pipe_is_told_and_nothing_waits_for_it(tree: Path) -> None:
     os.mkfifo(tree / "base/pipe")
     names, found = take_over(tree, OUT, Asked())
@@ -145,6 +193,13 @@ def test_what_is_refused() -> None:
     )
     assert refusal("tree", "sets/shop") == (
         "error: sets/shop is there already [file-exists]\n  hint: choose another place with -o"
+    )
+    assert refusal("tree", "sets/My Shop!") == (
+        "error: 'My Shop!' cannot name a set [bad-name]\n  hint: say where it goes: -o sets/my-shop"
+    )
+    Path("loop").symlink_to("loop")
+    assert refusal("tree", "loop") == (
+        "error: loop is a link [file-exists]\n  hint: choose another place with -o"
     )
     assert refusal("tree", "tree/sets") == (
         "error: tree/sets lies within tree [bad-choice]\n  hint: write the set beside the tree"
