@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,7 +48,7 @@ def containerfiles(
     """
     from buildsys.importers.containerfiles import Asked, take_over
 
-    output = output or RECIPES / top.resolve().name
+    output = output or RECIPES / Path(os.path.realpath(top)).name
     images, found = take_over(top, output, Asked(arguments, network))
     _tell(found)
     say(f"{output}: {_count(len(images), 'image')}, {_count(len(found), 'warning')}")

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from buildsys.diagnostics import Diagnostic, Refused, Spot
+
 IGNORE_FILES = (".containerignore", ".dockerignore")
 """The first of them that is there counts."""
 
@@ -15,6 +17,9 @@ def context(folder: str) -> Iterator[Path]:
     """All that a build gets to see, relative to the folder, in an order that is the same everywhere.
 
     Files and links, and folders with nothing in them; what an ignore file excludes is left out.
+
+    Raises:
+        Refused: the ignore file holds what is no pattern (`bad-pattern`).
     """
     ignored = _Ignored(folder)
     for where, folders, files in os.walk(folder):
@@ -34,14 +39,15 @@ class _Ignored:
         self._patterns: list[tuple[bool, re.Pattern[str]]] = []
         present = (Path(folder, name) for name in IGNORE_FILES)
         file = next((path for path in present if path.is_file()), None)
-        for line in file.read_text("utf-8", errors="replace").splitlines() if file else ():
+        text = file.read_text("utf-8", errors="replace").removeprefix("\ufeff") if file else ""
+        for number, line in enumerate(text.split("\n"), 1):
             pattern = line.strip()
             if not pattern or line.startswith("#"):
                 continue
             keeps = pattern.startswith("!")
             cleaned = os.path.normpath(pattern.removeprefix("!").strip()).strip("/")
             if cleaned != ".":
-                self._patterns.append((keeps, re.compile(_expression(cleaned))))
+                self._patterns.append((keeps, _compiled(cleaned, Spot(str(file), number))))
 
     def __call__(self, path: Path) -> bool:
         whole = [path.as_posix(), *(above.as_posix() for above in path.parents if above.parts)]
@@ -50,6 +56,14 @@ class _Ignored:
             if any(pattern.fullmatch(name) for name in whole):
                 excluded = not keeps
         return excluded
+
+
+def _compiled(pattern: str, spot: Spot) -> re.Pattern[str]:
+    try:
+        return re.compile(_expression(pattern))
+    except re.error as error:
+        message = f"'{pattern}' is not a pattern of an ignore file: {error.msg}"
+        raise Refused([Diagnostic(spot, "bad-pattern", message)]) from error
 
 
 def _expression(pattern: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -55,7 +56,10 @@ def containerfile(
         hint = "write format: docker in set.yaml, or leave the health check out"
         message = "an image in the OCI format has no health check"
         notes.found.append(Diagnostic(read.healthcheck, "oci-healthcheck", message, hint))
-    notes.found.extend(_odd(path.parent))
+    try:
+        notes.found.extend(_odd(path.parent))
+    except Refused as refused:
+        notes.found.extend(refused.diagnostics)
     others = [item for item in read.reads if item.name not in known]
     for item in others:
         if problem := syntax.reference(item.name):
@@ -110,7 +114,7 @@ def _plain(path: Path) -> Path:
 
 
 def _misplaced(path: Path, top: Path) -> syntax.Problem | None:
-    if not path.resolve().is_relative_to(top.resolve()):
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(top)):
         return "path-leaves-context", f"{path} lies outside of {top}", "put it there, with its context"
     if path.is_dir():
         inside = [name for name in ("Containerfile", "Dockerfile") if (path / name).is_file()]

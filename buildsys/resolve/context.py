@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Context:
     def folder(self, path: str, file: str) -> str:
         """Where `path`, named in `file`, lies: the `files/` beside an overlay; empty, the set's."""
         beside = self._beside.get(file)
-        if beside is None or ".." in path.split("/") or not (beside / path).exists():
+        if beside is None or ".." in path.split("/") or not os.path.lexists(beside / path):
             return ""
         return str(beside)
 
@@ -36,16 +37,22 @@ class Context:
         if ".." in path.split("/") or "\n" in path:
             return _leaves(f"'{path}' leads", top, "copy what it names into the set's files/")
         whole = top / path
-        if not whole.exists() and not whole.is_symlink():
-            names = [entry.name for entry in whole.parent.iterdir()] if whole.parent.is_dir() else []
+        if not os.path.lexists(whole):
+            places = {(place / path).parent for place in (top, *self._beside.values())}
+            names = {entry.name for place in places if place.is_dir() for entry in place.iterdir()}
             beside = "files/ beside the overlay, or " if self._beside else ""
             hint = closest(whole.name, names) or f"a relative path is taken from {beside}the set's files/"
             return "missing-file", f"there is no {whole}", hint
-        real = top.resolve()
+        real = os.path.realpath(top)  # Path.resolve ends in an exception where links go round
         for inner in _with_all_inside(whole):
-            if not inner.resolve().is_relative_to(real):
+            if not Path(os.path.realpath(inner)).is_relative_to(real):
                 return _leaves(f"{inner} is a link that leads", top, "put the file itself there")
-            if not (inner.is_symlink() or inner.is_file() or inner.is_dir()):
+            # What a link leads to is what is copied.
+            if inner.is_symlink() and not os.path.exists(inner):  # noqa: PTH110 - ends, where links go round
+                return "missing-file", f"{inner} is a link that leads nowhere", "put the file itself there"
+            if inner.is_symlink() and inner.is_dir():
+                return "odd-file", f"{inner} is a link to a folder", "put the folder itself there"
+            if not (inner.is_file() or inner.is_dir()):
                 return "odd-file", f"{inner} is neither a file, a folder nor a link", "take it away"
         return None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from buildsys import image as im
-from buildsys.diagnostics import Spot
+from buildsys.diagnostics import Refused, Spot
 from buildsys.image import Image, ImageSet
 from buildsys.plan.compile import compile_plan
 from buildsys.recipe.library import load_set
@@ -265,3 +265,23 @@ def test_files_come_from_beside_the_overlay_or_from_the_set(overlaid: Overlaid, 
     plan = compile_plan(image_set)
     carried = {path: link.read_text() for path, link in plan.links.items() if path.startswith("context/")}
     assert sorted(carried.values()) == ["demo/files/set", "files/both", "files/own/inner"]
+
+
+def test_links_beside_an_overlay_lead_to_files(overlaid: Overlaid, tmp_path: Path) -> None:
+    (tmp_path / "files/own").mkdir(parents=True)
+    (tmp_path / "files/one").write_text("one")
+    links = {"good": "one", "round": "round", "gone": "nowhere", "away": "/nowhere", "dir": "own"}
+    for name, target in links.items():
+        (tmp_path / "files" / name).symlink_to(target)
+    (tmp_path / "files/own/round").symlink_to("round")
+    steps = ", ".join(f"{{copy: {name}, to: /srv/}}" for name in (*links, "own", "onw"))
+    with pytest.raises(Refused) as refused:
+        overlaid(f"images: {{app: {{steps: {{append: [{steps}]}}}}}}\n")
+    assert [(item.code, item.message, item.hint) for item in refused.value.diagnostics] == [
+        ("missing-file", "files/round is a link that leads nowhere", "put the file itself there"),
+        ("missing-file", "files/gone is a link that leads nowhere", "put the file itself there"),
+        ("path-leaves-context", "files/away is a link that leads out of files", "put the file itself there"),
+        ("odd-file", "files/dir is a link to a folder", "put the folder itself there"),
+        ("missing-file", "files/own/round is a link that leads nowhere", "put the file itself there"),
+        ("missing-file", "there is no demo/files/onw", "did you mean 'own' or 'one'?"),
+    ]

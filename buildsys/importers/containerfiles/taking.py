@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -79,14 +80,18 @@ def _check_places(top: Path, output: Path) -> None:
         raise _refused("no-match", f"there is no folder {top}", "name the folder of the tree")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise _refused("file-exists", f"{output} is there already", "choose another place with -o")
-    name = output.absolute().name
+    name = _set_name(output)
     if not NAME.fullmatch(name):
         there = output.with_name(_usual(output).namespace)
         raise _refused("bad-name", f"'{name}' cannot name a set", f"say where it goes: -o {there}")
     if output.is_symlink():
         raise _refused("file-exists", f"{output} is a link", "choose another place with -o")
-    if output.resolve().is_relative_to(top.resolve()):
+    if Path(os.path.realpath(output)).is_relative_to(os.path.realpath(top)):
         raise _refused("bad-choice", f"{output} lies within {top}", "write the set beside the tree")
+
+
+def _set_name(output: Path) -> str:
+    return Path(os.path.realpath(output)).name
 
 
 def _refused(code: str, message: str, hint: str) -> Refused:
@@ -177,7 +182,7 @@ def _write(
             recipe = made / "images" / f"{name}.yaml"
             recipe.parent.mkdir(exist_ok=True)
             recipe.write_text(_recipe(image, asked, networked=name in network), "utf-8")
-        (made / "set.yaml").write_text(_header(images, around, output.resolve().name), "utf-8")
+        (made / "set.yaml").write_text(_header(images, around, _set_name(output)), "utf-8")
         (made / "sites").mkdir()
         (made / "sites/elsewhere.yaml").write_text(_site(images), "utf-8")
         if output.is_dir():
