@@ -90,8 +90,8 @@ lay_layer() {
     if [[ -d $real/dir ]]; then
         real=$real/dir below=$below/dir
     fi
-    mkdir -p "$below/l"
-    ln -s "$real/$1" "$below/$1"
+    mkdir -p "$below/$1" "$below/l"
+    LENT+=("$real/$1" "$below/$1")
     if [[ -s $real/$1/link ]]; then
         name=$(<"$real/$1/link")
         ln -s "../$1/diff" "$below/l/$name"
@@ -99,7 +99,7 @@ lay_layer() {
     ln -s "$GRAPHROOT/$DRIVER-layers/$1.tar-split.gz" "$SCRATCH/below/$DRIVER-layers/"
 }
 
-# apart [--net] COMMAND…: in namespaces in which the real store cannot be written to, whatever the layers above it are called.
+# apart [--net] COMMAND…: in namespaces in which the layers lie where they are lent, and the real store cannot be written to.
 apart() {
     local net=()
     if [[ $1 == --net ]]; then
@@ -107,9 +107,11 @@ apart() {
         shift
     fi
     # shellcheck disable=SC2016 # for the shell inside
-    namespace "${net[@]}" bash -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"' \
-        bash "$GRAPHROOT" "$@"
+    namespace "${net[@]}" bash -euc 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; count=$2; shift 2
+        for ((; count; count--)); do mount --bind "$1" "$2"; shift 2; done
+        exec "$@"' bash "$GRAPHROOT" $((${#LENT[@]} / 2)) "${LENT[@]}" "$@"
 }
+LENT=()
 
 # records FILE: of a store, a line each.
 records() { sed -E 's/^\[//; s/\]$//; s/\},\{"id":"/}\n{"id":"/g' "$1"; }
