@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -263,6 +264,26 @@ def test_a_killed_build_leaves_nothing_for_good(demo: Demo) -> None:
     demo.edit("containerfiles/app/Containerfile", "sleep 60", "true")
     demo.built()
     assert demo.build.left() == NOTHING_LEFT
+
+
+def test_side_by_side_and_once_more(demo: Demo) -> None:
+    """Builds share a store that all of them read and write; what they make again is there already."""
+    for number in range(8):
+        name = f"many-{number}"
+        parent = "base" if number < 4 else f"many-{number - 4}"
+        text = f"FROM {parent} AS made\nRUN echo {number} >/{number}\nFROM made\nRUN echo {number} >/again\n"
+        file = f"containerfiles/{name}/Containerfile"
+        demo.write(f"images/{name}.yaml", f"image: {name}\ncontainerfile: ../{file}\n")
+        demo.write(file, text)
+    assert len(demo.built()) == 12
+    first = demo.build.identities()
+    assert len(demo.built(BS_FORCE="1")) == 12
+    assert demo.build.identities() == first
+    assert demo.build.left() == NOTHING_LEFT
+    # Every layer that the store knows of is still there.
+    root = demo.build.store.root
+    layers = json.loads((root / "overlay-layers/layers.json").read_text())
+    assert [layer["id"] for layer in layers if not (root / "overlay" / layer["id"] / "diff").is_dir()] == []
 
 
 def test_a_store_that_knows_no_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
