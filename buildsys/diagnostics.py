@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -26,6 +27,12 @@ class Spot:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
+
+LONGEST = 160
+"""Characters that are shown of a line."""
+MOST = 1 << 20
+"""Characters that are read of a file, to show a line of it."""
+_ENDS = re.compile("[\n\x85\u2028\u2029]")
 
 NOWHERE = Spot("<buildsys>", 0, 0)
 """The Spot of a value no file holds: a command line option or a built-in default."""
@@ -99,16 +106,30 @@ def _excerpt(spot: Spot) -> list[str]:
     lines = _lines(spot.file)
     if not 1 <= spot.line <= len(lines):
         return []
-    line = lines[spot.line - 1]
+    line, column = _cut(lines[spot.line - 1], spot.column)
     # Tabs are kept in the margin so that the caret stands under its column in any terminal.
-    margin = "".join("\t" if char == "\t" else " " for char in line[: spot.column - 1])
+    margin = "".join("\t" if char == "\t" else " " for char in line[: column - 1])
     number = str(spot.line)
     return [f"  {number} | {line}", f"  {' ' * len(number)} | {margin}^"]
 
 
+def _cut(line: str, column: int) -> tuple[str, int]:
+    """What a terminal can show of a line, and where the column is in it; a sign for each that none shows."""
+    start = max(0, min(column - 1 - LONGEST // 2, len(line) - LONGEST))
+    shown = "".join(
+        sign if sign.isprintable() or sign == "\t" else "\N{REPLACEMENT CHARACTER}"
+        for sign in line[start : start + LONGEST]
+    )
+    before, after = "…" if start else "", "…" if start + LONGEST < len(line) else ""
+    return f"{before}{shown}{after}", column - start + len(before)
+
+
 @cache
 def _lines(file: str) -> list[str]:
+    """The lines of a file as far as anybody reads one; they end where its readers see their end."""
     try:
-        return Path(file).read_text("utf-8", errors="replace").splitlines()
+        with Path(file).open(encoding="utf-8", errors="replace") as opened:
+            text = opened.read(MOST)
     except OSError:
         return []
+    return _ENDS.split(text.removesuffix("\n")) if text else []

@@ -20,7 +20,7 @@ import pytest
 
 from buildsys import diagnostics
 from buildsys.cli.choosing import Selection
-from buildsys.diagnostics import Refused
+from buildsys.diagnostics import Diagnostic, Refused, Spot
 from buildsys.lock.present import buildable
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
@@ -51,6 +51,21 @@ def test_says_exactly(
 def test_the_set_they_all_change_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(HERE / "any-set")
     check("check demo --site here --variable driver=odl --select base")
+
+
+def test_of_a_line_is_shown_what_a_terminal_can_show(tmp_path: Path) -> None:
+    file = tmp_path / "long"
+    file.write_text("one\ftwo\x1b]0;x\x07\n" + "a" * 500 + "HERE" + "b" * 500 + "\n" + "c" * 161)
+    shown = [
+        Diagnostic(Spot(str(file), *place), "code", "m").text().split("\n", 1)[1]
+        for place in ((1, 8), (2, 501), (2, 1004), (3, 1))
+    ]
+    assert shown == [
+        "  1 | one\ufffdtwo\ufffd]0;x\ufffd\n    |        ^",
+        f"  2 | …{'a' * 80}HERE{'b' * 76}…\n    | {' ' * 81}^",
+        f"  2 | …{'b' * 160}\n    | {' ' * 160}^",
+        f"  3 | {'c' * 160}…\n    | ^",
+    ]
 
 
 def check(command: str) -> None:
