@@ -646,3 +646,24 @@ def test_the_same_files_give_the_same_images_under_any_hash_seed() -> None:
     }  # fmt: skip
     assert len(texts) == 1
     assert b"nova-api" in texts.pop()
+
+
+# Containerfiles -----------------------------------------------------------------------------------
+
+
+def test_an_overlay_brings_an_image_with_a_containerfile(
+    write_set: Callable[[Mapping[str, str]], Path], tmp_path: Path
+) -> None:
+    overlay = tmp_path / "acme/acme.yaml"
+    (overlay.parent / "tool").mkdir(parents=True)
+    (overlay.parent / "tool/Containerfile").write_text(
+        "FROM example/base:latest\nCOPY --from=registry.example.org/a:1 / /\n"
+    )
+    overlay.write_text("overlay: acme\nrecipes: [{image: tool, containerfile: tool/Containerfile}]\n")
+    library = load_set(write_set({}), [overlay])
+    tool = resolve(library, site=None, variables={}, stand_ins=None).images["tool"]
+    assert tool.parent == im.ParentImage("base")
+    assert tool.containerfile is not None
+    assert tool.containerfile.folder == str(tmp_path / "acme/tool")
+    assert [item.reference for item in tool.containerfile.others] == ["registry.example.org/a:1"]
+    assert list(tool.dependencies()) == ["base"]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from buildsys.image import Install
+from buildsys.lock.apply import apply_lock
+from buildsys.lock.asked import bases
+from buildsys.lock.file import Lock, LockedImage
 from buildsys.lock.unknown import unknown
 from tests.plan.sets import BASE, every_kind, image, image_set, package
 
@@ -23,3 +26,15 @@ def test_packages_on_top_of_a_containerfile(tmp_path: Path) -> None:
         "  recipes/tiny/images/given.yaml:1:8: 'given'\n"
         "  hint: install the packages in that Containerfile, or build --unlocked"
     )
+
+
+def test_what_a_containerfile_reads_from_elsewhere_is_pinned(tmp_path: Path) -> None:
+    given = every_kind(tmp_path).images["given"]
+    made = image_set(tmp_path, [given])
+    assert list(bases(made)) == ["example.org/a"]
+    images = {"given": LockedImage("base", ())}
+    lock = Lock("tiny", "none", "", images, {}, {}, bases={"example.org/a": "sha256:" + "a" * 64})
+    written = apply_lock(made, lock).images["given"].containerfile
+    assert written is not None
+    (other,) = written.others
+    assert (other.written, other.reference) == ("example.org/a", "example.org/a@sha256:" + "a" * 64)
