@@ -107,8 +107,8 @@ def run(arguments: Sequence[str]) -> int:
         return FAILED
     except OSError as error:
         _trace(arguments)
-        about = f"{error.filename}: " if error.filename is not None else ""
-        say(f"error: {about}{error.strerror or error}")
+        files = " to ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+        say(f"error: {files}{': ' if files else ''}{error.strerror or error}")
         return FAILED
     except Exception as error:  # noqa: BLE001 - the last resort
         _trace(arguments)

@@ -11,6 +11,7 @@ from buildsys import image as i
 from buildsys.cli.showing import LISTS, Said, data
 from buildsys.recipe.flow import flow
 from buildsys.recipe.library import OverlayFile
+from buildsys.recipe.written import is_template, strings
 
 PIECES = (i.Install, i.DeclareAccounts, i.WriteRepository)
 """Instructions that are told piece by piece."""
@@ -73,14 +74,16 @@ class _Patches:
         return there
 
     def step(self, text: str, there: str) -> str:
-        """Where a step is taken away: by the first that does what `text` begins with."""
-        for patch in reversed(self._patches):
-            for key in ("before", "steps"):
-                below = patch.data.get(key)
-                removed = below.get("remove") if isinstance(below, dict) else None
-                for number, item in enumerate(removed if isinstance(removed, list) else ()):
-                    if isinstance(item, dict) and text.startswith(f"{next(iter(item), '')}:"):
-                        return str(patch.spot(key, "remove", number))
+        """Where a step is taken away: by the one of its kind that says most of what `text` says."""
+        found = [
+            (_likeness(item, text), str(patch.spot(key, "remove", number)))
+            for patch in reversed(self._patches)
+            for key in ("before", "steps")
+            for number, item in enumerate(_removed(patch.data.get(key)))
+            if text.startswith(f"{next(iter(item), '')}:")
+        ]
+        if found:
+            return max(found, key=lambda item: item[0])[1]
         return self.taken("steps", "", there)
 
     def taken(self, key: str, name: str, there: str) -> str:
@@ -100,6 +103,18 @@ class _Patches:
             if "remove" in (patch.data.get("uses") or {}):  # a trait took it along
                 return str(patch.spot("uses", "remove"))
         return there
+
+
+def _removed(below: Any) -> list[dict[str, Any]]:
+    """The steps that a patch takes away, as they are written."""
+    removed = below.get("remove") if isinstance(below, dict) else None
+    return [item for item in removed or () if isinstance(item, dict)]
+
+
+def _likeness(step: Mapping[str, Any], text: str) -> int:
+    """How much of a written step stands in the line about one, less what does not; variables aside."""
+    lines = [flow(line) for value in strings(step) for line in value.splitlines() if not is_template(line)]
+    return sum(len(line) if line in text else -len(line) for line in lines)
 
 
 def _configuration(name: str, old: Said, now: Said, said: _Patches) -> Iterator[Change]:

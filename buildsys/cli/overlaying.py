@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from buildsys.recipe.library import Library
 
 BEGINNING = """\
-# {name}: changes merged over the recipes of an image set. The set itself stays as it is.
+# {plain}: changes merged over the recipes of an image set. The set itself stays as it is.
 # Its mistakes:  buildsys check SET --overlay {file}
 # What it does:  buildsys overlay show SET --overlay {file}
 # Build with it: buildsys build SET --overlay {file}
@@ -39,12 +39,12 @@ overlay: {name}
 #sites:
 #  here:
 #    repositories:
-#      {name}: {{url: "http://packages.example.org/{name}", gpgcheck: false}}   # or key:, when it is signed
+#      {name}: {{url: "http://packages.example.org/{plain}", gpgcheck: false}}   # or key:, when it is signed
 
 # Changes to images. What an image's parent added is changed in the parent.
 #images:
 #  app:
-#    packages: {{append: [{name}-driver], remove: [httpd]}}
+#    packages: {{append: [{plain}-driver], remove: [httpd]}}
 #    steps:
 #      append:
 #        - {{copy: app.conf, to: /etc/app.conf}}            # out of files/ beside this file
@@ -56,11 +56,11 @@ overlay: {name}
 
 # Images that the set does not have, made from one that it has or from one that was published.
 #recipes:
-#  - image: {name}-tools
+#  - image: {plain}-tools
 #    from: app
 #    packages: [socat]
-#  - image: {name}-agent
-#    from: {{image: "registry.example.org/{name}/agent:1"}}
+#  - image: {plain}-agent
+#    from: {{image: "registry.example.org/{plain}/agent:1"}}
 #    env: {{COLOUR: blue}}
 """
 """A new overlay: it changes nothing, and shows what one may say."""
@@ -82,28 +82,39 @@ def new(name: str, file: Path | None) -> None:
 
     A file that is there already stays as it is.
     """
+    from buildsys.command import word
     from buildsys.image import NAME
+    from buildsys.recipe.flow import flow
 
     if not NAME.fullmatch(name):
         hint = "use a-z and 0-9, joined by single '-', '_' or '.'"
         raise Refused([Diagnostic(NOWHERE, "bad-name", f"'{name}' cannot name an overlay", hint)])
     file = file or Path(f"{name}.yaml")
-    write_new(file, BEGINNING.format(name=name, file=file))
-    say(f"{file}: an overlay that changes nothing yet; edit it, then: buildsys check SET --overlay {file}")
+    # A comment is one line, whatever a file is called.
+    there = " ".join(word(str(file)).splitlines())
+    write_new(file, BEGINNING.format(plain=name, name=flow(name), file=there))
+    say(f"{file}: an overlay that changes nothing yet; edit it, then: buildsys check SET --overlay {there}")
 
 
 def write_new(file: Path, text: str) -> None:
-    """Write a file that must not be there yet.
+    """Write a file that must not be there yet; whole, or not at all.
 
     Raises:
         Refused: it is there already (`file-exists`).
     """
     try:
-        with file.open("x", encoding="utf-8") as new_file:
-            new_file.write(text)
+        new_file = file.open("x", encoding="utf-8", errors="replace")
     except FileExistsError as error:
         hint = "choose another name with -o, or remove it"
         raise Refused([Diagnostic(NOWHERE, "file-exists", f"{file} is there already", hint)]) from error
+    try:
+        with new_file:
+            new_file.write(text)
+    except BaseException as error:
+        file.unlink()
+        if isinstance(error, OSError):
+            error.filename = str(file)  # a full disk does not say where
+        raise
 
 
 @overlay.command()

@@ -82,7 +82,7 @@ class Overlay:
 
     def text(self, name: str, origin: str) -> str:
         """The overlay as it is written; behind each thing stands where it comes from."""
-        head = [f"# Taken over from {_printable(origin)}.", f"overlay: {name}"]
+        head = [f"# Taken over from {_printable(origin)}.", f"overlay: {flow(name)}"]
         if len(self.common):
             head += ["common:", *(f"  {line}" for line in self.common.settings())]
             for key, items in self.common.lists.items():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,24 @@ def test_what_a_trait_brought_goes_with_the_trait(buildsys: Run, here: Path) -> 
     )
 
 
+def test_each_step_is_taken_away_where_that_is_said(buildsys: Run, here: Path) -> None:
+    app = here / "recipes/tiny/images/app.yaml"
+    steps = ["{touch: /a}", "{touch: /a/b}", 'run: "echo \\"x\\" {{ colour }}"', "{touch: /c}"]
+    app.write_text("image: app\nfrom: base\nsteps:\n" + "".join(f"  - {step}\n" for step in steps))
+    (here / "less.yaml").write_text(
+        "overlay: less\nimages:\n  app:\n    steps:\n      remove:\n"
+        + "".join(f"        - {step}\n" for step in reversed(steps))
+    )
+    done = buildsys("overlay", "show", "tiny", "--overlay", "less.yaml")
+    assert done.stderr == "tiny: 1 images are other than without less.yaml\n"
+    assert [line.split("\t")[3::2] for line in done.stdout.splitlines()] == [
+        ["touch: [/a]", "less.yaml:9:11"],
+        ["touch: [/a/b]", "less.yaml:8:11"],
+        ['run: [/bin/sh, -ec, "echo \\"x\\" red"]', "less.yaml:7:11"],
+        ["touch: [/c]", "less.yaml:6:11"],
+    ]
+
+
 def test_without_an_overlay_there_is_nothing_to_show(buildsys: Run) -> None:
     done = buildsys("overlay", "show", "tiny")
     assert (done.returncode, done.stderr) == (2, "error: no overlay is named: --overlay FILE\n")
@@ -106,6 +126,39 @@ def test_a_new_overlay_fits_any_set_and_changes_nothing(buildsys: Run) -> None:
     )
     assert buildsys("check", "tiny", "--overlay", "acme.yaml").returncode == 0
     assert buildsys("overlay", "show", "tiny", "--overlay", "acme.yaml").stdout == ""
+
+
+@pytest.mark.parametrize("name", ["123", "1.5", "null", "on", "2017-01-01"])
+def test_a_name_that_yaml_takes_for_something_else(buildsys: Run, here: Path, name: str) -> None:
+    buildsys("overlay", "new", name, "-o", "it.yaml")
+    assert buildsys("check", "tiny", "--overlay", "it.yaml").returncode == 0
+    file = here / "it.yaml"
+    file.write_text(file.read_text().replace("#common:", "common:").replace("#  labels:", "  labels:", 1))
+    shown = buildsys("overlay", "show", "tiny", "--overlay", "it.yaml").stdout.splitlines()
+    assert shown[0] == f'added\talone\tlabels vendor\t\t"{name}"\tit.yaml:14:20'
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [("my own.yaml", "'my own.yaml'"), ("two\nlines: {.yaml", "'two lines: {.yaml'"), ("\udcff.yaml", None)],
+)
+def test_a_new_overlay_is_right_whatever_its_file_is_called(
+    buildsys: Run, here: Path, file: str, said: str | None
+) -> None:
+    done = buildsys("overlay", "new", "acme", "-o", file)
+    assert done.returncode == 0
+    assert buildsys("check", "tiny", "--overlay", file).returncode == 0
+    head = (here / file).read_text().splitlines()
+    assert head[5] == "overlay: acme"
+    if said:
+        assert head[1] == f"# Its mistakes:  buildsys check SET --overlay {said}"
+
+
+def test_a_new_overlay_is_written_whole_or_not_at_all(here: Path, environment: dict[str, str]) -> None:
+    limited = ["prlimit", "--fsize=10", sys.executable, "-m", "buildsys", "overlay", "new", "acme"]
+    done = subprocess.run(limited, cwd=here, env=environment, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "error: acme.yaml: File too large\n")
+    assert not (here / "acme.yaml").exists()
 
 
 def test_all_the_examples_of_a_new_overlay_hold(buildsys: Run, here: Path) -> None:
