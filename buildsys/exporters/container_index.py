@@ -61,8 +61,11 @@ def _entry(subject: Subject, image: Image, number: int) -> dict[str, Any]:
 def _needs(subject: Subject, image: Image) -> Iterator[str]:
     """What must be there before, by the index's names; a base of another registry is not in the index."""
     registry = subject.naming(image.reference).registry
-    match image.parent:
-        case BaseImage(reference=reference) if reference.startswith(f"{registry}/"):
+    written = image.containerfile
+    outside = [image.parent.reference] if isinstance(image.parent, BaseImage) else []
+    outside += [item.reference for item in written.others] if written else []
+    for reference in dict.fromkeys(outside):
+        if reference.startswith(f"{registry}/"):
             path = reference.removeprefix(f"{registry}/")
             yield path if ":" in path else f"{path}:latest"
     for name in image.dependencies():

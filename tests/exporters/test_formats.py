@@ -311,6 +311,13 @@ def test_a_containerfile_of_its_own_keeps_its_words_but_for_names(tmp_path: Path
         "given: links to files of the context are there as files, others are not there",
     )
     target = json.loads(export.texts["docker-bake.json"])["target"]["given"]
+    options = {"git_url": "https://git.example.org/x", "notify_email": "a@example.org"}
+    naming = Naming(registry="example.org")
+    asked = subject(made, naming=naming, roots={"base": tmp_path / "root"}, options=options)
+    index = yaml.safe_load(FORMATS["container-index"].export(asked).texts["index.d/tests.yaml"])
+    (entry,) = (item for item in index["Projects"] if item["job-id"] == "t-given")
+    assert entry["build-context"] == "./context"
+    assert entry["depends-on"] == ["a:latest", "tests/t-base:1", "tests/t-tools:1"]
     assert (target["context"], target["dockerfile"]) == ("images/given/context", "../Containerfile")
     assert target["args"] == {"VERSION": "1 2", "SOURCE_DATE_EPOCH": str(made.epoch)}
     assert target["contexts"] == {
