@@ -22,7 +22,7 @@ class Apt:
             case Transaction(bootstrap=True, packages=packages):
                 return Command(("apt_bootstrap", *(item.file for item in packages)))
             case Transaction():
-                return Command(("apt_transaction", *_words(step)))
+                return Command(("apt_transaction", *in_order(step)))
             case Uninstall(packages=names, optional=optional):
                 flag = ("--optional",) if optional else ()
                 return Command(("apt_remove", *flag, *(item.name for item in names)))
@@ -32,7 +32,8 @@ class Apt:
                 raise AssertionError(f"{step} is not locked")
 
 
-def _words(step: Transaction) -> Iterator[str]:
+def in_order(step: Transaction) -> Iterator[str]:
+    """The files of a transaction as dpkg is to unpack them, and what is configured between them."""
     early = dict(step.early)
     for count, item in enumerate(step.packages):
         if count in early:

@@ -8,7 +8,7 @@ from pathlib import Path
 from buildsys.exporters.containerfiles.given import links_of
 from buildsys.exporters.containerfiles.render import Containerfile
 from buildsys.exporters.subject import Export, Subject
-from buildsys.image import ImageSet
+from buildsys.image import EmptyRoot, ImageSet
 
 FILES = Path(__file__).parent
 
@@ -50,13 +50,17 @@ def order(subject: Subject) -> dict[str, str]:
 
 
 def carries(subject: Subject) -> bool:
-    """Whether locked packages lie in the contexts: as asked, else where only this host has them."""
+    """Whether locked packages lie in the contexts: as asked, else where only this host has them.
+
+    A Debian root that was filled from outside holds no apt, and none of the host's sources.
+    """
     site = subject.set.site
     asked = subject.options.get("packages")
     local = any(item.directory for item in site.repositories) and not any(
         item.url for item in site.repositories
     )
-    return site.locked and (asked == "carried" or (asked is None and local))
+    bare = site.installer == "apt" and any(isinstance(image.parent, EmptyRoot) for image in subject.images)
+    return site.locked and (asked == "carried" or (asked is None and (local or bare)))
 
 
 def notes(subject: Subject) -> Iterator[str]:

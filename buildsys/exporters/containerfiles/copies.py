@@ -126,10 +126,7 @@ class Copies:
         elif not isinstance(step, Uninstall | ImportKey):
             self._configure_packages(carried=False)
         for argv in self.manager.commands(step, carried=self.carried):
-            if argv[:2] == ("sh", VERBS):
-                self.lines.verb(*argv[2:])
-            else:
-                self.lines.run(*argv)
+            self.lines.run(*argv)
 
     def _pool(self, package: LockedPackage) -> None:
         """Put a locked package into the context."""

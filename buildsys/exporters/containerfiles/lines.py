@@ -11,10 +11,17 @@ from pathlib import Path
 
 from buildsys.command import chain, comment, line
 from buildsys.diagnostics import Spot
-from buildsys.exporters.containerfiles.packages import CARE, VERBS
+from buildsys.exporters.containerfiles.packages import CARE, DPKG, VERBS
 from buildsys.image.acting import FILES
 
-VERBS_FILES = {"verbs.sh": Path(__file__).with_name("verbs.sh"), **FILES}
+TOOLS = {
+    VERBS: {
+        "verbs.sh": Path(__file__).with_name("verbs.sh"),
+        **{name: FILES[name] for name in ("accounts.sh", "edits.sh")},
+    },
+    DPKG: {"apt-inside.sh": FILES["apt-inside.sh"]},
+}
+"""What a context carries for whoever calls one of these."""
 SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 """A path that means the same to a shell and to a builder."""
 
@@ -47,7 +54,8 @@ class Lines:
         self.said.append(text)
 
     def run(self, *argv: str) -> None:
-        """A command."""
+        """A command; what it needs is in the context."""
+        self._provide(argv)
         if any("\n" in item for item in argv):
             # In the shell's form a line break would end the instruction.
             self.place(f"RUN {json.dumps(list(argv))}")
@@ -56,14 +64,18 @@ class Lines:
 
     def verb(self, *words: str) -> None:
         """A command of verbs.sh."""
-        self.links |= {f"buildsys/{name}": path for name, path in VERBS_FILES.items()}
         self.run("sh", VERBS, *words)
 
     def commands(self, argvs: Sequence[tuple[str, ...]]) -> list[str]:
         """Commands as a RUN of its own, for elsewhere; what they need is in the context."""
-        if any(VERBS in argv for argv in argvs):
-            self.links |= {f"buildsys/{name}": path for name, path in VERBS_FILES.items()}
+        for argv in argvs:
+            self._provide(argv)
         return _run_lines(chain((self._spot, line(argv)) for argv in argvs))
+
+    def _provide(self, argv: Sequence[str]) -> None:
+        for tool, files in TOOLS.items():
+            if tool in argv:
+                self.links |= {f"buildsys/{name}": path for name, path in files.items()}
 
     def room(self, path: str) -> None:
         """Make the directory that a path lies in, or that it is when it ends in a slash."""

@@ -21,9 +21,11 @@ from buildsys.image import (
     Uninstall,
     UpdateAll,
 )
+from buildsys.packages.apt import in_order
 
 CARE = "/.buildsys"
 VERBS = f"{CARE}/verbs.sh"
+DPKG = f"{CARE}/apt-inside.sh"
 POOL = f"{CARE}/packages"
 PAYLOAD = f"{CARE}/payload"
 
@@ -112,7 +114,7 @@ class Apt:
                 return
             case Transaction() if carried:
                 yield from _sums(step.packages)
-                yield from _dpkg(step)
+                yield ("sh", DPKG, "install", *in_order(step))
             case Transaction(packages=packages):
                 yield from self._install([f"{item.name}={item.evr}" for item in packages])
             case Bootstrap(packages=names) | Install(packages=names):
@@ -121,7 +123,7 @@ class Apt:
                 yield ("apt-get", "update")
                 yield (*_APT, "dist-upgrade")
             case Uninstall(packages=names):
-                yield ("env", _QUIET, "dpkg", "--purge", *(item.name for item in names))
+                yield ("sh", DPKG, "purge", *(item.name for item in names))
             case ImportKey(path=path):
                 yield ("mkdir", "-p", "/etc/apt/trusted.gpg.d")
                 yield ("cp", path, "/etc/apt/trusted.gpg.d/")
@@ -152,22 +154,6 @@ _KEPT = {"cachedir": f"{CARE}/cache", "logdir": f"{CARE}/log", "persistdir": f"{
 def _sums(packages: Sequence[LockedPackage]) -> Iterator[Argv]:
     for item in packages:
         yield ("sh", VERBS, "checked", item.checksum.removeprefix("sha256:"), f"{POOL}/{item.file}")
-
-
-def _dpkg(step: Transaction) -> Iterator[Argv]:
-    dpkg = ("env", _QUIET, "dpkg", "--force-confold")
-    early = dict(step.early)
-    files: list[str] = []
-    for count, item in enumerate(step.packages):
-        if count in early:
-            if files:
-                yield (*dpkg, "--no-triggers", "--unpack", *files)
-            files = []
-            yield (*dpkg, "--no-triggers", "--configure", *early[count])
-        files.append(f"{POOL}/{item.file}")
-    if files:
-        yield (*dpkg, "--no-triggers", "--unpack", *files)
-    yield (*dpkg, "--configure", "--pending")
 
 
 # ── where packages come from ────────────────────────────────────────────────────────────────────────────────

@@ -22,7 +22,7 @@ apt_bootstrap() {
         '' "$ROOT" "deb [trusted=yes] copy:${flat// /%20} ./" >"$SCRATCH/apt.out" 2>&1 || status=$?
     cat "$SCRATCH/apt.out"
     ((status == 0)) || { apt_explain "$SCRATCH/apt.out"; return 1; }
-    within /bin/sh -eu /dev/buildsys/plan/lib/apt-inside.sh bootstrapped
+    within /bin/sh /dev/buildsys/plan/lib/apt-inside.sh bootstrapped
 }
 
 # apt_transaction WORD…: install or update exactly these files of the pool; between them stands what must be configured
@@ -70,8 +70,7 @@ apt_fetch() {
 # apt_call WORDS…: lib/apt-inside.sh within the root; of what fails it says which line of the recipe asks for it.
 apt_call() {
     local status=0
-    printf '%s\n' "${@:2}" >"$SCRATCH/words"
-    within /bin/sh -eu /dev/buildsys/plan/lib/apt-inside.sh "$1" >"$SCRATCH/apt.out" 2>&1 || status=$?
+    within /bin/sh /dev/buildsys/plan/lib/apt-inside.sh "$@" >"$SCRATCH/apt.out" 2>&1 || status=$?
     cat "$SCRATCH/apt.out"
     ((status == 0)) || apt_explain "$SCRATCH/apt.out"
     return "$status"

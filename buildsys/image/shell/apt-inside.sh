@@ -1,7 +1,15 @@
-# dpkg within the root: apt-inside.sh VERB, with its words in /dev/buildsys/scratch/words, a line each.
+#!/bin/sh
+# dpkg within the root, in a step of a plan or in a RUN of an exported Containerfile: apt-inside.sh VERB WORDS…
 # install FILE… [--configure=NAME,…]…   purge NAME…   bootstrapped
-here=/dev/buildsys
-pool=$here/plan/pool/packages
+set -eu
+umask 022
+if [ -d /dev/buildsys/plan ]; then
+    scratch=/dev/buildsys/scratch pool=/dev/buildsys/plan/pool/packages
+else
+    # Beside this file, in the folder that leaves the image in the end.
+    scratch=${0%/*}/scratch pool=${0%/*}/packages
+    mkdir -p "$scratch"
+fi
 export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
 # What a script imports is compiled for good below, by checksum, not by the hour.
 export PYTHONDONTWRITEBYTECODE=1
@@ -10,28 +18,28 @@ export PYTHONHASHSEED=0 PERL_HASH_SEED=0
 
 # Commands that scripts of packages call, and that act otherwise here.
 commands() {
-    rm -rf $here/scratch/bin $here/scratch/compile
-    mkdir $here/scratch/bin
+    rm -rf "${scratch:?}/bin" "$scratch/compile"
+    mkdir "$scratch/bin"
     # Accounts of an image set may have any numbers: the one that a package wants for itself may be there already.
-    cat >$here/scratch/bin/adduser <<'END'
+    cat >"$scratch/bin/adduser" <<'END'
 #!/bin/sh
 {
     cat /etc/adduser.conf
     printf 'LAST_SYSTEM_UID=59999\nLAST_SYSTEM_GID=59999\n'
-} >/dev/buildsys/scratch/adduser.conf
-exec "/usr/sbin/${0##*/}" --conf /dev/buildsys/scratch/adduser.conf "$@"
+} >"${0%/*}/../adduser.conf"
+exec "/usr/sbin/${0##*/}" --conf "${0%/*}/../adduser.conf" "$@"
 END
-    ln -s adduser $here/scratch/bin/addgroup
+    ln -s adduser "$scratch/bin/addgroup"
     # Modules of whole packages are compiled all at once: for each an interpreter would be started, twice.
-    cat >$here/scratch/bin/py3compile <<'END'
+    cat >"$scratch/bin/py3compile" <<'END'
 #!/bin/sh
 [ "$#.$1" = 2.-p ] || exec /usr/bin/py3compile "$@"
-printf '%s\n' "$2" >>/dev/buildsys/scratch/compile
+printf '%s\n' "$2" >>"${0%/*}/../compile"
 END
     # Nothing is started.
-    printf '#!/bin/sh\n' >$here/scratch/bin/start-stop-daemon
-    chmod +x $here/scratch/bin/*
-    PATH=$here/scratch/bin:$PATH
+    printf '#!/bin/sh\n' >"$scratch/bin/start-stop-daemon"
+    chmod +x "$scratch"/bin/*
+    PATH=$scratch/bin:$PATH
     policy=/usr/sbin/policy-rc.d
     if [ -e $policy ]; then
         policy=
@@ -45,39 +53,41 @@ END
 dpkg() { command dpkg --force-unsafe-io --force-confold --abort-after=1 "$@"; }
 
 install() {
-    set --
-    while IFS= read -r word; do
+    files=
+    for word; do
         case $word in
             --configure=*)
-                [ $# = 0 ] || dpkg --no-triggers --unpack "$@"
-                set --
+                unpack
                 (
                     IFS=,
                     # shellcheck disable=SC2086 # names, with commas between
                     dpkg --no-triggers --configure ${word#*=}
                 )
                 ;;
-            *) set -- "$@" "$pool/$word" ;;
+            *) files="$files $pool/$word" ;;
         esac
-    done <$here/scratch/words
-    [ $# = 0 ] || dpkg --no-triggers --unpack "$@"
+    done
+    unpack
     dpkg --configure --pending
     compile
 }
 
-# compile: the modules of the packages that asked for it.
-compile() {
-    if [ ! -s $here/scratch/compile ] || [ ! -x /usr/bin/py3compile ]; then return; fi
-    xargs -d '\n' dpkg-query --listfiles <$here/scratch/compile |
-        grep -E '^/usr/lib/python3(\.[0-9]+)?/(site|dist)-packages/.*\.py$' >$here/scratch/modules || return 0
-    sort -u $here/scratch/modules | xargs -d '\n' /usr/bin/py3compile
+# unpack: the files so far.
+unpack() {
+    # shellcheck disable=SC2086 # the names of packages' files hold no blanks
+    [ -z "$files" ] || dpkg --no-triggers --unpack $files
+    files=
 }
 
-purge() {
-    set --
-    while IFS= read -r word; do set -- "$@" "$word"; done <$here/scratch/words
-    dpkg --purge "$@"
+# compile: the modules of the packages that asked for it.
+compile() {
+    if [ ! -s "$scratch/compile" ] || [ ! -x /usr/bin/py3compile ]; then return; fi
+    xargs -d '\n' dpkg-query --listfiles <"$scratch/compile" |
+        grep -E '^/usr/lib/python3(\.[0-9]+)?/(site|dist)-packages/.*\.py$' >"$scratch/modules" || return 0
+    sort -u "$scratch/modules" | xargs -d '\n' /usr/bin/py3compile
 }
+
+purge() { dpkg --purge "$@"; }
 
 # bootstrapped: what mmdebstrap brought along leaves: how it found the pool, the host's name and resolver.
 bootstrapped() {
@@ -102,7 +112,6 @@ tidy() {
     fi
 }
 
-verb=$1
-[ "$verb" = bootstrapped ] || commands
-$verb
+[ "$1" = bootstrapped ] || commands
+"$@"
 tidy
