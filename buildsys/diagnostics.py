@@ -129,7 +129,7 @@ def _lines(file: str) -> list[str]:
     """The lines of a file as far as anybody reads one; they end where its readers see their end."""
     try:
         with Path(file).open(encoding="utf-8", errors="replace") as opened:
-            text = opened.read(MOST)
+            text = opened.read(MOST).removeprefix("\ufeff")
     except OSError:
         return []
     return _ENDS.split(text.removesuffix("\n")) if text else []

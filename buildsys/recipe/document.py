@@ -85,7 +85,7 @@ def read_text(file: str) -> str:
     if len(raw) > LARGEST:
         raise _refused(Spot(file), "large-file", f"this file is larger than {LARGEST} bytes")
     try:
-        return raw.decode("utf-8")
+        return raw.decode("utf-8").removeprefix("\ufeff")  # as editors on Windows begin a file
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8")
         spot = Spot(file, before.count("\n") + 1, len(before) - before.rfind("\n"))

@@ -55,7 +55,7 @@ def test_the_set_they_all_change_is_right(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_of_a_line_is_shown_what_a_terminal_can_show(tmp_path: Path) -> None:
     file = tmp_path / "long"
-    file.write_text("one\ftwo\x1b]0;x\x07\n" + "a" * 500 + "HERE" + "b" * 500 + "\n" + "c" * 161)
+    file.write_text("\ufeffone\ftwo\x1b]0;x\x07\n" + "a" * 500 + "HERE" + "b" * 500 + "\n" + "c" * 161)
     shown = [
         Diagnostic(Spot(str(file), *place), "code", "m").text().split("\n", 1)[1]
         for place in ((1, 8), (2, 501), (2, 1004), (3, 1))

@@ -73,6 +73,25 @@ def test_variables_of_from(tmp_path: Path) -> None:
     assert names(read(tmp_path, text, NAME="mine", TAG="2")) == ["other:x", "mine:2"]
 
 
+def test_variables_that_from_does_not_know(tmp_path: Path) -> None:
+    text = "ARG VERSION\nFROM a:${VERSION}\nARG LATER=1\nFROM b:$LATER\n"
+    with pytest.raises(Refused) as refused:
+        read(tmp_path, text)
+    assert [item.hint for item in refused.value.diagnostics] == [
+        "give it one: ARG VERSION=VALUE before the first FROM, or args: in the recipe",
+        "FROM knows what ARG says before the first FROM: ARG LATER=VALUE",
+    ]
+
+
+def test_signs_that_begin_and_part_lines(tmp_path: Path) -> None:
+    found = read(tmp_path, '\ufeffARG V=1\r\n# a\fb\u2028c\r\nFROM "quay.io/a":${V}\r\nRUN b \\\r\n  c\r\n')
+    assert names(found) == ["quay.io/a:1"]
+    assert [(item.word, item.lines) for item in found.instructions] == [
+        ("ARG", (1, 1)), ("FROM", (3, 3)), ("RUN", (4, 5)),
+    ]  # fmt: skip
+    assert found.text.split("\r\n")[2] == "FROM quay.io/a:1"
+
+
 def test_the_health_check_of_the_last_stage(tmp_path: Path) -> None:
     assert read(tmp_path, "FROM a AS b\nHEALTHCHECK CMD c\nFROM d\n").healthcheck is None
     assert read(tmp_path, "FROM a\nHEALTHCHECK CMD c\nHEALTHCHECK none\n").healthcheck is None

@@ -205,6 +205,8 @@ def _packages(text: str) -> list[Step] | None:
             if (program, *words) in _CLEANING:
                 continue
             return None
+        if not _HARMLESS.issuperset(word for word in words if word.startswith("-")):
+            return None  # another option might choose repositories, or have a value behind it
         verb, *packages = named
         if (
             verb in {"clean", "makecache", "update", "autoremove"}
@@ -219,6 +221,11 @@ def _packages(text: str) -> list[Step] | None:
     return steps or None
 
 
+_HARMLESS = {
+    "-q", "-qq", "-qy", "-y", "-yq", "-yqq", "--allowerasing", "--assume-yes", "--assumeyes", "--nodocs",
+    "--no-install-recommends", "--quiet", "--setopt=tsflags=nodocs", "--yes",
+}  # fmt: skip
+"""Options that have no value and choose nothing but how packages come: the site says that."""
 _CLEANING = {
     ("rm", "-rf", "/var/cache/yum"),
     ("rm", "-rf", "/var/cache/dnf"),

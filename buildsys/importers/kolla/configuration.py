@@ -28,7 +28,7 @@ _BELONGS = {
         "template_only template_override threads timeout use_colors verbose work_dir",
 }  # fmt: skip
 _WHERE = {name: why for why, names in _BELONGS.items() for name in names.split()}
-_SECTION = re.compile(r"\s*\[([^\]]+)\]")
+_SECTION = re.compile(r"\s*\[(.+)\]")
 _SOURCES = re.compile(r"(?P<image>.+)-(?P<kind>plugin|additions)-(?P<name>.+)")
 
 
@@ -58,7 +58,7 @@ def turn_configuration(file: str, target: Target, overlay: Overlay, found: list[
 def _places(text: str, file: str) -> Iterator[tuple[tuple[str, str], Spot]]:
     """Where sections and their names stand; of a name that stands twice, the last."""
     section = ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         spot = Spot(file, number, len(line) - len(line.lstrip()) + 1)
         if match := _SECTION.match(line):
             section = match[1]
@@ -130,7 +130,7 @@ class _Reader:
                 self._overlay.image(image).merge("accounts", name, said | groups, at[""])
 
     def _source(self, section: str, values: Mapping[str, str], at: Places) -> None:
-        origin = f" from {values['location']}" if values.get("location") else ""
+        origin = " ".join(["", "from", *values["location"].split()]) if values.get("location") else ""
         match = _SOURCES.fullmatch(section)
         if match is None:
             what, why = f"the source '{section}'{origin}", "it is no package"

@@ -11,6 +11,7 @@ from buildsys.image import NAME, Image, Install
 from buildsys.importers.kolla.templates import Setting
 from buildsys.importers.overlay import Overlay
 from buildsys.importers.untaken import untaken
+from buildsys.resolve import syntax
 
 _RPM, _DEB = "centos|oraclelinux|redhat|rhel|rocky", "debian|ubuntu"
 _LIST = re.compile(
@@ -72,6 +73,9 @@ def _problem(item: Setting, match: re.Match[str], target: Target) -> tuple[str, 
         return f"it is for {match['distribution']}", "a set is made for one distribution"
     if not isinstance(item.value, list) or not all(isinstance(name, str) for name in item.value):
         return "its value is no list of names", ""
+    for name in item.value:
+        if problem := syntax.package(name):
+            return problem[1], problem[2]
     if not target.image(match["image"]):
         return f"the set has no image '{match['image'].replace('_', '-')}'", target.hint(match["image"])
     if match["operation"] == "override" and not target.images:

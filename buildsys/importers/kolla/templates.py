@@ -5,6 +5,7 @@ Lines of a block's text keep their numbers, so that an instruction found in it h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,8 @@ from buildsys.recipe.document import read_text
 
 LONGEST = 1 << 16
 """Characters or items that a value may have which is made of others."""
+_ENDS = re.compile("\r\n|\r|\n")
+"""Where jinja2 sees a line end."""
 OPEN, CLOSE = "\ue000", "\ue001"
 """What an expression leaves in the text, around its number."""
 
@@ -104,7 +107,7 @@ class _Reader:
 
     def __init__(self, file: str, text: str) -> None:
         self._file = file
-        self._lines = text.splitlines()
+        self._lines = _ENDS.split(text)
         self._template = Template()
 
     def template(self, tree: nodes.Template) -> Template:

@@ -78,6 +78,20 @@ def test_what_is_appended_and_removed_was_never_there(tmp_path: Path) -> None:
     assert overlay.endswith("    packages:\n      append:\n        - two  # x.j2:1\n")
 
 
+def test_places_are_those_of_the_file_whatever_is_in_it(tmp_path: Path) -> None:
+    template = tmp_path / "x.j2"
+    template.write_bytes(
+        b"\xef\xbb\xbf{% block a_footer %}\r\n# a\x0cb\xe2\x80\xa8c\r\n  RUN curl x\r\n{% endblock %}\r\n"
+    )
+    configuration = tmp_path / "x.conf"
+    configuration.write_text("\ufeff[DEFAULT]\n# a\fb\nbase = centos\n[a]]\nlocation = x\n y\n")
+    _, found = turn([str(template), str(configuration)], {})
+    assert [
+        (item.spot.file[-4:], item.spot.line, item.spot.column, item.message.partition(" is not")[0])
+        for item in found
+    ] == [("conf", 3, 1, "'base'"), ("conf", 4, 1, "the source 'a]' from x y"), ("x.j2", 3, 3, "RUN")]
+
+
 def test_braces_of_a_command_stay_braces(tmp_path: Path) -> None:
     overlay, found = turned(
         tmp_path,
@@ -137,6 +151,10 @@ NAMED = {
     ),
     "HEALTHCHECK what": ("HEALTHCHECK", "it is not understood"),
     "{% set x = y %}": ("'x'", "its value is worked out by kolla-build"),
+    "{% set a_packages_append = ['one', 'two three'] %}": (
+        "'a_packages_append'",
+        "'two three' is not a package's name",
+    ),
     "COPY a b": ("COPY", "what it copies lies in the context of kolla-build"),
 }
 
@@ -168,7 +186,15 @@ def test_what_a_package_manager_does_is_a_step(command: str, steps: list[str], t
 
 
 @pytest.mark.parametrize(
-    "command", ["yum update", "yum -y install $X", "dnf module enable x", "yum -y install a; id"]
+    "command",
+    [
+        "yum update",
+        "yum -y install $X",
+        "dnf module enable x",
+        "yum -y install a; id",
+        "yum -y install --enablerepo far a",
+        "yum --disablerepo=near -y install a",
+    ],
 )
 def test_what_else_it_does_is_named(command: str, tmp_path: Path) -> None:
     _, found = turned(tmp_path, f"{{% block a_footer %}}\nRUN {command}\n{{% endblock %}}\n")
