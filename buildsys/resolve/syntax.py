@@ -52,8 +52,9 @@ _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(kB|MB|GB|KiB|MiB|GiB)")
 _BYTES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REFERENCE = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._:/-]*(?::[A-Za-z0-9_][A-Za-z0-9._-]*)?(?:@sha256:[0-9a-f]{64})?"
+    rf"(?:{_REGISTRY.pattern}/)?{_PART}(?:/{_PART})*(?::{_TAG.pattern})?(?:@sha256:[0-9a-f]{{64}})?"
 )
 
 
@@ -370,6 +371,9 @@ def namespace(text: str) -> Problem | None:
 @cache
 def reference(text: str) -> Problem | None:
     """A reference to an image built elsewhere."""
-    if _REFERENCE.fullmatch(text) and "//" not in text:
+    if _REFERENCE.fullmatch(text):
         return None
-    return "bad-reference", f"'{text}' is not a reference", "for example docker.io/library/centos:7"
+    hint = "for example docker.io/library/centos:7"
+    if _REFERENCE.fullmatch(text.lower()):
+        hint = f"names of images are written in small letters, as in {text.lower()}"
+    return "bad-reference", f"'{text}' is not a reference", hint
