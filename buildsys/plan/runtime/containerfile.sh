@@ -113,8 +113,8 @@ apart() {
 }
 LENT=()
 
-# records FILE: of a store, a line each.
-records() { sed -E 's/^\[//; s/\]$//; s/\},\{"id":"/}\n{"id":"/g' "$1"; }
+# records FILE: of a store, a line each. A store that never had any has no such file.
+records() { [[ ! -e $1 ]] || sed -E 's/^\[//; s/\]$//; s/\},\{"id":"/}\n{"id":"/g' "$1"; }
 
 # failed_line: where the step was written that the log ends in; the Containerfile's first line when that is not clear.
 failed_line() {
