@@ -164,7 +164,10 @@ def _value(item: Said | None) -> str:
 
 def _packages(item: i.Image) -> dict[str, Said]:
     names = [name for step in item.instructions if isinstance(step, i.Install) for name in step.packages]
-    return {name.name: {"value": name.name, "at": str(name.spot)} for name in reversed(names)}
+    found: dict[str, Said] = {}
+    for name in names:
+        found.setdefault(name.name, {"value": name.name, "at": str(name.spot)})
+    return found
 
 
 def _accounts(item: i.Image) -> dict[str, Said]:

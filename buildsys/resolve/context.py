@@ -34,6 +34,12 @@ class Context:
         return self._known[path, folder]
 
     def _examine(self, path: str, top: Path) -> Problem | None:
+        if not path:
+            return (
+                "bad-path",
+                "there is no path to copy",
+                "name a file or a folder of files/; '.' is all of it",
+            )
         if ".." in path.split("/") or "\n" in path:
             return _leaves(f"'{path}' leads", top, "copy what it names into the set's files/")
         whole = top / path

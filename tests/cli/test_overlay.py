@@ -21,7 +21,7 @@ sites:
     repositories: {acme: {url: "https://acme.example/rpm", gpgcheck: false}}
 images:
   app:
-    packages: {append: [driver]}
+    packages: {append: [driver, agent]}
     before: {append: [{mkdir: /srv/acme}]}
     steps: {remove: [{chmod: /srv/page, mode: "644"}]}
     repositories: {acme: {file: /etc/acme.repo, options: {name: acme}}}
@@ -42,6 +42,7 @@ changed	(set)	variables colour	red	blue	acme.yaml:2:21
 added	(site far)	repositories acme		{url: https://acme.example/rpm, gpgcheck: false}	acme.yaml:6:20
 added	alone	annotations vendor		acme	acme.yaml:3:32
 added	app	packages		driver	acme.yaml:9:25
+added	app	packages		agent	acme.yaml:9:33
 added	app	accounts acme		{uid: 7, gid: 7, home: /srv/acme, shell: /usr/sbin/nologin}	acme.yaml:13:22
 added	app	repositories acme		{file: /etc/acme.repo, options: {name: acme}}	acme.yaml:12:26
 added	app	steps		mkdir: [/srv/acme]	acme.yaml:10:23

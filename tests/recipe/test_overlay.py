@@ -274,7 +274,7 @@ def test_links_beside_an_overlay_lead_to_files(overlaid: Overlaid, tmp_path: Pat
     for name, target in links.items():
         (tmp_path / "files" / name).symlink_to(target)
     (tmp_path / "files/own/round").symlink_to("round")
-    steps = ", ".join(f"{{copy: {name}, to: /srv/}}" for name in (*links, "own", "onw"))
+    steps = ", ".join(f"{{copy: {name}, to: /srv/}}" for name in (*links, "own", "onw", '""'))
     with pytest.raises(Refused) as refused:
         overlaid(f"images: {{app: {{steps: {{append: [{steps}]}}}}}}\n")
     assert [(item.code, item.message, item.hint) for item in refused.value.diagnostics] == [
@@ -284,4 +284,5 @@ def test_links_beside_an_overlay_lead_to_files(overlaid: Overlaid, tmp_path: Pat
         ("odd-file", "files/dir is a link to a folder", "put the folder itself there"),
         ("missing-file", "files/own/round is a link that leads nowhere", "put the file itself there"),
         ("missing-file", "there is no demo/files/onw", "did you mean 'own' or 'one'?"),
+        ("bad-path", "there is no path to copy", "name a file or a folder of files/; '.' is all of it"),
     ]
