@@ -30,6 +30,10 @@ class Draft:
     volumes: dict[str, Spot] = field(default_factory=dict)
     ports: dict[str, Spot] = field(default_factory=dict)
     tests: list[TestPart] = field(default_factory=list)
+    gone: dict[tuple[str, str], Spot] = field(default_factory=dict)
+    """What overlays have taken away, by key and name, and where they say so."""
+    gone_steps: list[image.Instruction] = field(default_factory=list)
+    """Steps that they have taken away, as they say them."""
 
     def add(self, part: Part) -> None:
         """Add what a fragment gives."""

@@ -17,6 +17,7 @@ from buildsys.resolve.testing import test_part
 from buildsys.resolve.traits import Uses
 
 T = TypeVar("T")
+Gone = MutableMapping[tuple[str, str], Spot]
 _SCALARS = ("user", "cmd", "entrypoint", "healthcheck", "stop_signal", "workdir")
 
 
@@ -24,17 +25,17 @@ def apply(patch: schema.Patch, draft: Draft, notes: Notes, around: Surroundings)
     """Change a draft as the patch says: append and remove, merge maps, replace or take away values."""
     if patch.accounts:
         there = parts.accounts(_present(patch.accounts), notes)
-        _merge(draft.accounts, patch.accounts, there, "accounts", notes)
+        _merge(draft.accounts, patch.accounts, there, "accounts", notes, gone=draft.gone)
     if patch.repositories:
         written = parts.repositories(_present(patch.repositories), notes)
-        _merge(draft.repositories, patch.repositories, written, "repositories", notes)
+        _merge(draft.repositories, patch.repositories, written, "repositories", notes, gone=draft.gone)
     for key, steps, change in (("before", draft.before, patch.before), ("steps", draft.steps, patch.steps)):
         if change:
-            _remove_steps(steps, change.remove or [], (key, "remove"), notes, around)
+            _remove_steps(steps, change.remove or [], (key, "remove"), notes, around, gone=draft.gone_steps)
             steps[:0] = parts.steps(change.prepend or [], (key, "prepend"), notes, around)
             steps.extend(parts.steps(change.append or [], (key, "append"), notes, around))
     if patch.packages:
-        _remove(draft.packages, patch.packages.remove, "packages", notes)
+        _remove(draft.packages, patch.packages.remove, "packages", draft.gone, notes)
         for package in package_names(notes, ("packages", "append"), patch.packages.append or []):
             draft.packages.setdefault(package.name, package)
     for key in _SCALARS:
@@ -47,13 +48,14 @@ def apply(patch: schema.Patch, draft: Draft, notes: Notes, around: Surroundings)
         ("annotations", draft.annotations, patch.annotations, syntax.label_name),
     ):
         if changes:
-            _merge(items, changes, parts.named(_present(changes), key, check, notes), key, notes)
+            values = parts.named(_present(changes), key, check, notes)
+            _merge(items, changes, values, key, notes, gone=draft.gone)
     for key, spots, lists, check in (
         ("volumes", draft.volumes, patch.volumes, syntax.path),
         ("ports", draft.ports, patch.ports, syntax.port),
     ):
         if lists:
-            _remove(spots, lists.remove, key, notes)
+            _remove(spots, lists.remove, key, draft.gone, notes)
             for text, spot in parts.texts(lists.append, (key, "append"), check, notes):
                 spots.setdefault(text, spot)
     if patch.test:
@@ -83,34 +85,45 @@ def _present(items: Mapping[str, T | None]) -> dict[str, T]:
 
 
 def _merge(
-    into: MutableMapping[str, T], changes: Mapping[str, Any], values: Mapping[str, T], key: str, notes: Notes
-) -> None:
+    into: MutableMapping[str, T], changes: Mapping[str, Any], values: Mapping[str, T], key: str, notes: Notes,
+    *, gone: Gone,
+) -> None:  # fmt: skip
     for name, change in changes.items():
         if change is None:
+            spot = notes.written.key_spot(key, name)
             if into.pop(name, None) is None:
-                _missing(notes, notes.written.key_spot(key, name), name, into)
+                _missing(notes, spot, name, into, gone.get((key, name)))
+            gone[key, name] = spot
         else:
             into[name] = values[name]
 
 
-def _remove(items: MutableMapping[str, T], names: list[str] | None, key: str, notes: Notes) -> None:
+def _remove(
+    items: MutableMapping[str, T], names: list[str] | None, key: str, gone: Gone, notes: Notes
+) -> None:
     for number, name in enumerate(names or []):
+        spot = notes.spot(key, "remove", number)
         if items.pop(name, None) is None:
-            _missing(notes, notes.spot(key, "remove", number), name, items)
+            _missing(notes, spot, name, items, gone.get((key, name)))
+        gone[key, name] = spot
 
 
 def _remove_steps(
-    steps: list[image.Instruction], unwanted: list[schema.AnyStep], path: tuple[str, ...], notes: Notes,
-    around: Surroundings,
+    steps: list[image.Instruction], unwanted: list[schema.AnyStep], path: tuple[str, ...],
+    notes: Notes, around: Surroundings, *, gone: list[image.Instruction],
 ) -> None:  # fmt: skip
     """Take away all steps that are what an unwanted one says."""
     for item in parts.steps(unwanted, path, notes, around):
         same = [step for step in steps if _anywhere(step) == _anywhere(item)]
-        if not same:
+        before = next((step for step in gone if _anywhere(step) == _anywhere(item)), None)
+        if not same and before:
+            _twice(notes, item.spot, "this step", before.spot)
+        elif not same:
             message = "this step cannot be removed: the image has none of its own that says just this"
             hint = "write it as `buildsys show` does, or remove it where the parent adds it"
             kin = tuple((step.spot, "a step of this kind") for step in steps if type(step) is type(item))
             notes.found.append(Diagnostic(item.spot, "nothing-to-remove", message, hint, kin[:3]))
+        gone.append(item)
         steps[:] = [step for step in steps if step not in same]
 
 
@@ -124,7 +137,16 @@ def _take_away(items: MutableMapping[str, T], name: str, key: str, notes: Notes)
         _missing(notes, notes.written.key_spot(key), key, ())
 
 
-def _missing(notes: Notes, spot: Spot, name: str, known: Iterable[str]) -> None:
+def _missing(notes: Notes, spot: Spot, name: str, known: Iterable[str], gone: Spot | None = None) -> None:
+    if gone:
+        _twice(notes, spot, f"'{name}'", gone)
+        return
     hint = closest(name, known) or "take the line out, or remove it where the parent adds it"
     message = f"'{name}' cannot be removed: the image has none of its own"
     notes.found.append(Diagnostic(spot, "nothing-to-remove", message, hint))
+
+
+def _twice(notes: Notes, spot: Spot, what: str, gone: Spot) -> None:
+    related = ((gone, "removed here"),)
+    message = f"{what} cannot be removed: it is gone already"
+    notes.found.append(Diagnostic(spot, "nothing-to-remove", message, "take one of the two out", related))
