@@ -213,7 +213,7 @@ class _Reader:
             self._note(item.spot, "containerfile-syntax", f"'{item.value}' is not understood", hint)
             return
         written = match["image"]
-        spot = self._spot(item, written)
+        spot = self._spot(item, rf"(?<!\S){re.escape(written)}(?=[\s\\]|$)")
         name = self._filled(written, item)
         if not name:
             if not self._found:
@@ -239,7 +239,7 @@ class _Reader:
 
     def _other(self, name: str, item: Instruction) -> None:
         """What COPY --from and RUN --mount=…,from= name: a stage before this one, or an image."""
-        spot = self._spot(item, f"from={name}", past=len("from="))
+        spot = self._spot(item, rf"(?<=[-,=]from=){re.escape(name)}(?=[\s,\\]|$)")
         if not name or "$" in name:
             hint = "write the name of an image or of a stage"
             self._note(spot, "containerfile-from", f"'{name}' names no image", hint)
@@ -277,17 +277,20 @@ class _Reader:
                     hint = f"give it one: ARG {name}=VALUE before the first FROM, or args: in the recipe"
                 near = closest(name, self._early - {name})
                 message = f"the variable '{name}' has no value here"
-                self._note(self._spot(item, match[0]), "containerfile-argument", message, near or hint)
+                spot = self._spot(item, re.escape(match[0]))
+                self._note(spot, "containerfile-argument", message, near or hint)
             return ""
 
         return _VARIABLE.sub(value, text.replace('"', "").replace("'", ""))
 
-    def _spot(self, item: Instruction, text: str, past: int = 0) -> Spot:
-        """Where a text stands in the lines of an instruction."""
+    def _spot(self, item: Instruction, pattern: str) -> Spot:
+        """Where something stands in the lines of an instruction, behind its word; no place is given twice."""
+        taken = {place for places in self._places.values() for place in places}
         for number in range(item.lines[0], item.lines[1] + 1):
-            column = self._lines[number - 1].find(text)
-            if column >= 0:
-                return Spot(self._file, number, column + 1 + past)
+            start = item.spot.column - 1 + len(item.word) if number == item.lines[0] else 0
+            for match in re.compile(pattern).finditer(self._lines[number - 1], start):
+                if (number, match.start() + 1) not in taken:
+                    return Spot(self._file, number, match.start() + 1)
         return item.spot
 
     def _note(self, spot: Spot, code: str, message: str, hint: str = "") -> None:

@@ -73,6 +73,16 @@ def test_variables_of_from(tmp_path: Path) -> None:
     assert names(read(tmp_path, text, NAME="mine", TAG="2")) == ["other:x", "mine:2"]
 
 
+def test_each_place_at_which_an_image_is_named(tmp_path: Path) -> None:
+    text = (
+        "from m\nFROM --platform=l/m \\\n  l/m\\\n AS x\n"
+        "RUN --mount=target=/from=l/m,from=l/m --mount=from=l/mm,target=/a"
+        " --mount=target=/b,from=l/m true from=l/m\n"
+    )
+    places = {item.name: item.places for item in read(tmp_path, text).reads}
+    assert places == {"m": ((1, 6),), "l/m": ((3, 3), (5, 35), (5, 90)), "l/mm": ((5, 52),)}
+
+
 def test_variables_that_from_does_not_know(tmp_path: Path) -> None:
     text = "ARG VERSION\nFROM a:${VERSION}\nARG LATER=1\nFROM b:$LATER\n"
     with pytest.raises(Refused) as refused:
