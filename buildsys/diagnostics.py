@@ -79,7 +79,9 @@ class Refused(Exception):  # noqa: N818 - reads as what happened: the input was 
     """The input of a phase was refused; carries every Diagnostic of that phase, sorted, without repeats."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        self.diagnostics: tuple[Diagnostic, ...] = tuple(sorted(set(diagnostics)))
+        # Each site has its own hint for what is the same mistake at all of them.
+        once = {(item.spot, item.code, item.message): item for item in sorted(set(diagnostics), reverse=True)}
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(sorted(once.values()))
         super().__init__(self.text())
 
     def text(self) -> str:

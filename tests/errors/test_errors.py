@@ -68,6 +68,11 @@ def test_of_a_line_is_shown_what_a_terminal_can_show(tmp_path: Path) -> None:
     ]
 
 
+def test_a_mistake_is_told_once_whatever_each_site_would_advise() -> None:
+    found = [Diagnostic(Spot("x"), "code", "m", hint) for hint in ("b", "a")]
+    assert Refused(found).diagnostics == (found[1],)
+
+
 def check(command: str) -> None:
     """What `buildsys check` does with a set, without the command line."""
     parser = ArgumentParser()

@@ -28,7 +28,7 @@ class Folder:
 
 
 def folders(top: Path, found: list[Diagnostic]) -> list[Folder]:
-    """The images of a tree, by name; hidden folders are passed over. What belongs to none goes to `found`."""
+    """The images of a tree, by name; hidden folders are none. What belongs to none goes to `found`."""
     files = list(_files(top, found))
     plain = Counter(_name(file.parent.name) for file in files)
     images: dict[str, Folder] = {}
@@ -77,7 +77,7 @@ def _left(top: Path, images: set[Path]) -> Iterator[Diagnostic]:
     above = {parent for image in images for parent in image.parents}
     for where, inside, names in os.walk(top, onerror=_unreadable):
         here = Path(where)
-        inside[:] = sorted(name for name in inside if not name.startswith(".") and here / name not in images)
+        inside[:] = sorted(name for name in inside if name != ".git" and here / name not in images)
         alone = [name for name in inside if here / name not in above]
         inside[:] = [name for name in inside if name not in alone]
         files = [name for name in sorted(names) if not (_OTHERS.fullmatch(name) or name in FILES)]

@@ -163,6 +163,16 @@ def test_lines_end_where_builders_see_them_end(tree: Path) -> None:
     assert text == "ARG V=1\n# a\fb\u2028c\nFROM base\nRUN curl x\n"
 
 
+def test_hidden_folders_are_named_but_for_gits_own(tree: Path) -> None:
+    for name in (".old/x", ".git"):
+        write(f"tree/{name}/Containerfile", "FROM scratch\n")
+    names, found = take_over(tree, OUT, Asked())
+    assert "x" not in names
+    assert [item.message for item in found if "/." in item.message] == [
+        "tree/.old is not taken over: it lies in no image's folder"
+    ]
+
+
 def test_a_pipe_is_told_and_nothing_waits_for_it(tree: Path) -> None:
     os.mkfifo(tree / "base/pipe")
     names, found = take_over(tree, OUT, Asked())
