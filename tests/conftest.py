@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
@@ -119,7 +120,8 @@ class BuiltPike:
 def built_pike(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BuiltPike]:
     """Build all of stable-pike as a user does; minutes, so once a session."""
     place = tmp_path_factory.mktemp("pike")
-    with store(place / "store") as made:
+    # podman takes a run root of 50 characters at most.
+    with TemporaryDirectory(prefix="bs-", dir="/var/tmp") as short, store(Path(short) / "store") as made:
         command = [
             str(ROOT / ".venv/bin/buildsys"),
             "build",

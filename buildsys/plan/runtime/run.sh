@@ -52,8 +52,8 @@ main() {
         [[ ${flags%%-- *} =~ (^|\ )-(j|-jobserver) ]] || rest=(-j "${JOBS:-$(default_jobs)}")
         if [[ $flags =~ ^([a-zA-Z]+)(.*) ]]; then export MAKEFLAGS=${BASH_REMATCH[1]//[it]/}${BASH_REMATCH[2]}; fi
         run_make "${rest[@]}" "$@" || status=$?
-        drop_intermediates
     fi
+    drop_intermediates
     summary "$goals"
     return "$status"
 }
@@ -229,7 +229,8 @@ default_jobs() {
     printf '%d' "$((jobs > 0 ? jobs : 1))"
 }
 
-# The images before normalisation: removed together, and only while nobody else builds in this store.
+# The images before normalisation: removed together, and only while nobody else builds in this store. Also when there was
+# nothing to build: a step that outlived its run may have left one.
 drop_intermediates() {
     local ids
     [[ -s $STATE/intermediate ]] || return 0
