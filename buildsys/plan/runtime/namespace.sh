@@ -23,7 +23,15 @@ done
 # A mount of its own, to be moved in `seal`; device files of the image have no power on it.
 [[ $mode != inside && $mode != run ]] || mount --bind -o nodev "$root" "$root"
 mount -t tmpfs -o mode=755 buildsys "$root/dev"
-cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/fd "$root/dev/"
+cp -a /dev/fd "$root/dev/"
+devices=(null zero full random urandom)
+if ! cp -a "${devices[@]/#//dev/}" "$root/dev/" 2>/dev/null; then
+    # In the namespace of an ordinary user nobody makes devices; those of the host may be lent.
+    for device in "${devices[@]}"; do
+        : >"$root/dev/$device"
+        mount --bind "/dev/$device" "$root/dev/$device"
+    done
+fi
 made=(shm)
 case $mode in
     inside | within) made+=(buildsys/plan buildsys/scratch) ;;
