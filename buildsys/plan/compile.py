@@ -26,10 +26,7 @@ from buildsys.image import (
     ImportKey,
     Install,
     InstallGems,
-    LockedPackage,
     ParentImage,
-    Repository,
-    Site,
     Transaction,
     Uninstall,
     UpdateAll,
@@ -38,6 +35,7 @@ from buildsys.image.acting import FILES
 from buildsys.image.context import context as beside_containerfile
 from buildsys.packages import MANAGERS
 from buildsys.plan import makefile
+from buildsys.plan.pool import file_hash, key_place, key_said, pool_files, repositories_file, unsigned_files
 from buildsys.plan.script import Step, compile_step, installer, text_hash
 from buildsys.plan.testing import testing_files
 from buildsys.plan.verbs import FOLDER, LINK, Carried, ContextFile
@@ -67,7 +65,7 @@ class Plan:
 def compile_plan(image_set: ImageSet) -> Plan:
     """Compile a resolved set. Raises nothing of its own: what can be wrong was refused by resolve."""
     site = image_set.site
-    links = dict(_pool(image_set))
+    links = dict(pool_files(image_set))
     context = {source: tuple(_context(source)) for source in _sources(image_set)}
     written = _containerfiles(image_set)
     context |= {Path(item.folder): tuple(_beside(item)) for item in written}
@@ -85,7 +83,7 @@ def compile_plan(image_set: ImageSet) -> Plan:
     links |= {f"pool/gems/{Path(path).name}": Path(path) for path in beside}
     names = {gem: Path(path).name for gem, path in gems.items()}
     hashes = {Path(path).name: file_hash(path) for path in beside}
-    keys = {item.id: _key_said(item, site) for item in site.repositories}
+    keys = {item.id: key_said(item, site) for item in site.repositories}
     carried = Carried(context, downloads, names, hashes, keys)
 
     scripts = {path.name: path for path in RUNTIME.glob("*.sh")} | FILES
@@ -115,11 +113,11 @@ def compile_plan(image_set: ImageSet) -> Plan:
     texts["plan.json"] = _summary(image_set, steps)
     texts |= testing_files(image_set)
     if site.locked:
-        texts["unsigned"] = "".join(f"{name}\n" for name in _unsigned(image_set))
+        texts["unsigned"] = "".join(f"{name}\n" for name in unsigned_files(image_set))
     elif not site.host_repositories:
-        texts["pool/repositories.conf"] = _repositories(image_set)
+        texts["pool/repositories.conf"] = repositories_file(image_set)
         texts["repositories"] = "".join(
-            f"{item.id} {item.url or 'carried'} {_key(item, site)}\n" for item in site.repositories
+            f"{item.id} {item.url or 'carried'} {key_place(item, site)}\n" for item in site.repositories
         )
     return Plan(texts, links)
 
@@ -261,106 +259,3 @@ def _gems(image_set: ImageSet) -> dict[str, str]:
     }
     there = Gems(image_set.site.gems, known=True)
     return {gem: file for gem in sorted(wanted) if (file := there.file(gem))}
-
-
-def _pool(image_set: ImageSet) -> Iterator[tuple[str, Path]]:
-    site = image_set.site
-    if site.locked:
-        directories = {item.id: Path(item.directory) for item in site.repositories}
-        for package in _locked_packages(image_set):
-            if site.pool:
-                source = Path(site.pool, package.pooled)
-            else:
-                source = directories[package.repository] / package.location
-            yield f"pool/packages/{package.file}", source
-    for repository in site.repositories:
-        if repository.directory and not site.locked:
-            root = Path(repository.directory)
-            for folder, _, files in os.walk(root):
-                for name in files:
-                    path = Path(folder, name)
-                    yield f"pool/repos/{repository.id}/{path.relative_to(root).as_posix()}", path
-        if _key(repository, site) == "carried":
-            yield f"pool/keys/{repository.id}", Path(repository.key)
-
-
-def _locked_packages(image_set: ImageSet) -> Iterator[LockedPackage]:
-    for image in image_set.images.values():
-        for step in image.instructions:
-            if isinstance(step, Transaction):
-                yield from step.packages
-            elif isinstance(step, CopyPayload) and step.locked is not None:
-                yield step.locked
-
-
-def _unsigned(image_set: ImageSet) -> list[str]:
-    """Files of packages whose repository has no key: only the lock's checksum says that they are right."""
-    open_to_all = {item.id for item in image_set.site.repositories if not item.key}
-    return sorted({item.file for item in _locked_packages(image_set) if item.repository in open_to_all})
-
-
-def _repositories(image_set: ImageSet) -> str:
-    """The installer's whole configuration, nothing of the host's. `@PLAN@` is the plan directory."""
-    lines = [
-        "[main]",
-        "gpgcheck=1",
-        "localpkg_gpgcheck=1",
-        "best=1",
-        "skip_if_unavailable=0",
-        "install_weak_deps=0",
-        "installonly_limit=0",
-        "plugins=0",
-        "reposdir=/dev/null",
-        "varsdir=/dev/null",
-        "color=never",
-        "obsoletes=1",
-        "deltarpm=0",
-        "clean_requirements_on_remove=0",
-        "retries=3",
-        # What an installer writes besides packages lies in the private /dev of the root, and is gone with it.
-        "cachedir=/dev/buildsys/cache",
-        "logdir=/dev/buildsys/log",
-        "persistdir=/dev/buildsys/state",
-        # A run asks the repositories once, when it begins; see plan/runtime/repositories.sh.
-        "keepcache=1",
-        "metadata_expire=never",
-    ]
-    for item in image_set.site.repositories:
-        where = f"file://@PLAN@/pool/repos/{item.id}" if item.directory else item.url
-        lines += ["", f"[{item.id}]", f"name={item.id}", f"baseurl={where}"]
-        match _key(item, image_set.site):
-            case "none":
-                lines.append("gpgcheck=0")
-            case "carried":
-                lines.append(f"gpgkey=file://@PLAN@/pool/keys/{item.id}")
-            case path if path.startswith("/"):
-                lines.append(f"gpgkey=file://{path}")
-            case _:
-                lines.append(f"gpgkey=file://@PLAN@/state/keys/{item.id}")
-    return "\n".join(lines) + "\n"
-
-
-def _key(repository: Repository, site: Site) -> str:
-    """Where a repository's key is: `carried` in the pool, a path of the image, an address, or `none`."""
-    if not repository.key:
-        return "none"
-    if "://" in repository.key or (site.inside and not site.locked and repository.key.startswith("/")):
-        return repository.key
-    return "carried"
-
-
-def _key_said(repository: Repository, site: Site) -> str:
-    """A repository's key as a build key's input: its content where that is known, else where it is."""
-    match _key(repository, site):
-        case "none":
-            return ""
-        case "carried":
-            return file_hash(repository.key)
-        case where:
-            return where
-
-
-def file_hash(path: str) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
