@@ -23,9 +23,8 @@ done
 # A mount of its own, to be moved in `seal`; device files of the image have no power on it.
 [[ $mode != inside && $mode != run ]] || mount --bind -o nodev "$root" "$root"
 mount -t tmpfs -o mode=755 buildsys "$root/dev"
-cp -a /dev/fd "$root/dev/"
 devices=(null zero full random urandom)
-if ! cp -a "${devices[@]/#//dev/}" "$root/dev/" 2>/dev/null; then
+if ! cp -a "${devices[@]/#//dev/}" /dev/fd "$root/dev/" 2>/dev/null; then
     # In the namespace of an ordinary user nobody makes devices; those of the host may be lent.
     for device in "${devices[@]}"; do
         : >"$root/dev/$device"
