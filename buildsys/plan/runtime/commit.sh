@@ -13,10 +13,13 @@ commit() {
         return
     fi
     tidy
-    intermediate=$(command buildah "${STORE[@]}" commit --quiet --format "$BS_FORMAT" --omit-history \
-        --identity-label=false --rm "$CONTAINER")
-    rm -f "$STATE/working.$IMAGE"
+    # When this step is killed meanwhile, buildah itself leaves word of what it made.
+    command buildah "${STORE[@]}" commit --quiet --format "$BS_FORMAT" --omit-history --identity-label=false \
+        --iidfile "$STATE/committed.$IMAGE" --rm "$CONTAINER"
+    intermediate=$(<"$STATE/committed.$IMAGE")
+    intermediate=${intermediate#sha256:}
     printf '%s\n' "$intermediate" >>"$STATE/intermediate"
+    rm -f "$STATE/working.$IMAGE" "$STATE/committed.$IMAGE"
     normalise "$intermediate"
     buildah tag "$KEY_NAME" "$REFERENCE"
     exec {NAMING}>&-

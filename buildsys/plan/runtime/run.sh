@@ -232,12 +232,14 @@ default_jobs() {
 # The images before normalisation: removed together, and only while nobody else builds in this store. Also when there was
 # nothing to build: a step that outlived its run may have left one.
 drop_intermediates() {
-    local ids
-    [[ -s $STATE/intermediate ]] || return 0
-    flock -n -x "$SHARED" || return 0
-    mapfile -t ids <"$STATE/intermediate"
+    local ids=() file word
+    for file in "$STATE"/intermediate "$STATE"/committed.*; do
+        [[ -s $file ]] || continue
+        while read -r word || [[ -n $word ]]; do ids+=("${word#sha256:}"); done <"$file"
+    done
+    ((${#ids[@]})) && flock -n -x "$SHARED" || return 0
     buildah rmi "${ids[@]}" >/dev/null 2>&1 || :
-    rm -f "$STATE/intermediate"
+    rm -f "$STATE/intermediate" "$STATE"/committed.*
 }
 
 # summary GOALS: what was built, what failed and where, what that blocked. Sets status when something failed.
