@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import settings
 
+from buildsys import diagnostics
 from tests.stores import Store, store
 
 # Modules of tests that assert: named before anything imports them, so that pytest can say what was compared.
@@ -56,6 +57,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONGEST.get(group(item), len(LONGEST)))
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
+
+
+@pytest.fixture(autouse=True)
+def _no_remembered_sources() -> None:
+    """A command reads each file once to show its lines; to a test a file of that name is another one."""
+    diagnostics._lines.cache_clear()
 
 
 @pytest.fixture

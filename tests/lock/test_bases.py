@@ -140,7 +140,12 @@ def test_a_base_without_packages_has_no_database(folder: Path, tmp_path: Path) -
     assert look_at("example.org/rock:1", DIGEST, SPOT, "", tmp_path / "bases").database == ""
 
 
-def test_a_layer_that_cannot_be_read(folder: Path, tmp_path: Path, told: Told) -> None:
+def test_a_layer_that_cannot_be_read(
+    folder: Path, tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(SPOT.file).parent.mkdir(parents=True)
+    Path(SPOT.file).write_text("image: base\nfrom: site\n")
     image(folder, b"\x28\xb5\x2f\xfd packed in some other way")
     told(lambda: look_at("example.org/rock:1", DIGEST, SPOT, "", tmp_path / "bases"), "base-unreadable")
 

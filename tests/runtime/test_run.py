@@ -570,6 +570,16 @@ def test_what_lies_between_commit_and_name_is_removed_when_nobody_else_builds(go
     assert "<none>:<none>" not in good.images()
 
 
+def test_what_a_killed_step_leaves_while_the_run_tidies_up_is_not_forgotten(good: Faked) -> None:
+    late = good.plan / "state/committed.late.1"
+    good.misbehave("rmi", f"printf 'sha256:late' >{late}; rm \"$FAKE/on/rmi\"")
+    good.built()
+    assert [*late.parent.glob("committed.*")] == [late]
+    good.run()
+    assert good.calls("buildah rmi")[-1].endswith(" late")
+    assert not late.exists()
+
+
 def test_a_run_goes_through_buildah_where_the_caller_says_so(faked: Faked, tmp_path: Path) -> None:
     faked.compile(image_set(tmp_path, [image(name, BASE, does("x"), does("y")) for name in "ab"]))
     assert len(faked.built(BS_ISOLATION="oci")) == 2

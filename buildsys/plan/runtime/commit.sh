@@ -13,13 +13,13 @@ commit() {
         return
     fi
     tidy
-    # When this step is killed meanwhile, buildah itself leaves word of what it made.
+    # buildah itself leaves word of what it made: this step may be killed meanwhile. lib/run.sh removes those images together.
+    local word=$STATE/committed.$IMAGE.$BEGAN
     command buildah "${STORE[@]}" commit --quiet --format "$BS_FORMAT" --omit-history --identity-label=false \
-        --iidfile "$STATE/committed.$IMAGE" --rm "$CONTAINER"
-    intermediate=$(<"$STATE/committed.$IMAGE")
+        --iidfile "$word" --rm "$CONTAINER"
+    intermediate=$(<"$word")
     intermediate=${intermediate#sha256:}
-    printf '%s\n' "$intermediate" >>"$STATE/intermediate"
-    rm -f "$STATE/working.$IMAGE" "$STATE/committed.$IMAGE"
+    rm -f "$STATE/working.$IMAGE"
     normalise "$intermediate"
     buildah tag "$KEY_NAME" "$REFERENCE"
     exec {NAMING}>&-

@@ -132,10 +132,10 @@ find_images() {
 
 # Images before normalisation that are there still, and that nobody gave a name.
 find_intermediates() {
-    [[ -s $STATE/intermediate ]] || return 0
+    sed 's/^sha256://' "$STATE"/committed.* >"$SCRATCH/committed" 2>/dev/null || return 0
     buildah images --all --no-trunc --format '{{.ID}} {{.Name}}' | sed 's/^sha256://' |
         awk 'what == "ours" { ours[$1] = 1; next } $2 == "<none>" && $1 in ours { print "intermediate", $1, $1 }' \
-            what=ours "$STATE/intermediate" what= -
+            what=ours "$SCRATCH/committed" what= -
 }
 
 # `ID BYTES` for each image that goes: its layers that no image which stays is made of, each counted once.
@@ -188,7 +188,7 @@ remove() {
     local file
     xargs -r -n 1 buildah "${STORE[@]}" rm <"$SCRATCH/containers" >/dev/null
     awk '$1 != "in-use" { print $3 }' "$SCRATCH/images" | xargs -r buildah "${STORE[@]}" rmi >/dev/null
-    rm -f "$STATE/intermediate" "$STATE"/working.*
+    rm -f "$STATE"/committed.* "$STATE"/working.*
     list_store >"$SCRATCH/store"
     for file in "$STATE"/*.keys; do
         [[ -e $file ]] || continue

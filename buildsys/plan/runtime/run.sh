@@ -230,16 +230,18 @@ default_jobs() {
 }
 
 # The images before normalisation: removed together, and only while nobody else builds in this store. Also when there was
-# nothing to build: a step that outlived its run may have left one.
+# nothing to build: a step that outlived its run may have left one. It may leave one right now, too: only the words that
+# were read are forgotten.
 drop_intermediates() {
-    local ids=() file word
-    for file in "$STATE"/intermediate "$STATE"/committed.*; do
+    local files=() ids=() file word
+    for file in "$STATE"/committed.*; do
         [[ -s $file ]] || continue
-        while read -r word || [[ -n $word ]]; do ids+=("${word#sha256:}"); done <"$file"
+        word=$(<"$file")
+        files+=("$file") ids+=("${word#sha256:}")
     done
     ((${#ids[@]})) && flock -n -x "$SHARED" || return 0
     buildah rmi "${ids[@]}" >/dev/null 2>&1 || :
-    rm -f "$STATE/intermediate" "$STATE"/committed.*
+    rm -f "${files[@]}"
 }
 
 # summary GOALS: what was built, what failed and where, what that blocked. Sets status when something failed.
