@@ -17,9 +17,9 @@ commit() {
     local word=$STATE/committed.$IMAGE.$BEGAN
     command buildah "${STORE[@]}" commit --quiet --format "$BS_FORMAT" --omit-history --identity-label=false \
         --iidfile "$word" --rm "$CONTAINER"
-    intermediate=$(<"$word")
+    CONTAINER=''
+    read -r intermediate <"$word" || :
     intermediate=${intermediate#sha256:}
-    rm -f "$STATE/working.$IMAGE"
     normalise "$intermediate"
     buildah tag "$KEY_NAME" "$REFERENCE"
     exec {NAMING}>&-

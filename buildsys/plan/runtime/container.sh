@@ -3,11 +3,12 @@
 # scratch_begin: a place for what nobody needs afterwards.
 scratch_begin() {
     SCRATCH=$STATE/scratch.$IMAGE.$$
-    mkdir -p "$SCRATCH/normal"
+    mkdir -p "$SCRATCH/normal" "$SCRATCH/stamps"
 }
 
 container_begin() {
-    CONTAINER=buildsys-$(plan_id)-$IMAGE
+    plan_id
+    CONTAINER=buildsys-$PLAN_ID-$IMAGE
     # The marker lets the next run find what a kill -9 left behind.
     : >"$STATE/working.$IMAGE"
     # No proxy of the host enters the environment of a `run`.
@@ -19,25 +20,25 @@ container_begin() {
         UPPER=${ROOT%/merged}/diff
     else
         # Without, what changes from now on; a file's clock ticks slower than this one.
-        SINCE=$(clock)
+        clock
+        SINCE=$NOW
         sleep 0.02
     fi
 }
 
+# container_end: CONTAINER is empty when there is none any more.
 container_end() {
     sources_close
-    if [[ -n ${CONTAINER-} && -e $STATE/working.$IMAGE ]]; then
+    if [[ -n ${CONTAINER-} ]]; then
         # One that cannot be removed keeps its marker for the next run; one that was not begun has none to keep.
         command buildah "${STORE[@]}" rm "$CONTAINER" >/dev/null 2>&1 ||
             ! command buildah "${STORE[@]}" inspect --type container "$CONTAINER" >/dev/null 2>&1 || return 0
-        rm -f "$STATE/working.$IMAGE"
     fi
-    if [[ -n ${SCRATCH-} ]]; then rm -rf "$SCRATCH"; fi
+    [[ -z ${SCRATCH-} ]] || rm -rf "$SCRATCH" "$STATE/working.$IMAGE"
 }
 
-# plan_id: a few letters that keep two plans in one store apart.
+# plan_id: sets PLAN_ID, a few letters that keep two plans in one store apart.
 plan_id() {
     [[ -s $STATE/id ]] || (set -C && od -An -N4 -tx4 /dev/urandom | tr -d ' ' >"$STATE/id") 2>/dev/null || :
-    read -r REPLY _ <"$STATE/id"
-    printf '%s' "$REPLY"
+    read -r PLAN_ID _ <"$STATE/id"
 }

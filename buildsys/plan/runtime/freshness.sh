@@ -97,21 +97,23 @@ base_image_id() {
 # remember ID: the stamps make sees. NAME.id moves only when the id moves, so children of an
 # image rebuilt to equal content are left alone.
 remember() {
-    printf '%s\n' "$INPUTS" >"$STATE/$IMAGE.inputs.$$"
-    spots >"$STATE/$IMAGE.spots.$$"
-    mv -f "$STATE/$IMAGE.spots.$$" "$STATE/$IMAGE.spots"
-    mv -f "$STATE/$IMAGE.inputs.$$" "$STATE/$IMAGE.inputs"
+    local new=$SCRATCH/stamps/$IMAGE known='' files
+    files=("$new.spots" "$new.inputs")
+    printf '%s\n' "$INPUTS" >"$new.inputs"
+    spots >"$new.spots"
     # In which order keys were current: for lib/prune.sh, which leaves the newest.
     printf '%s\n' "$KEY" >>"$STATE/$IMAGE.keys"
-    if [[ ! -e $STATE/$IMAGE.id || $(<"$STATE/$IMAGE.id") != "$1" ]]; then
+    [[ ! -s $STATE/$IMAGE.id ]] || read -r known <"$STATE/$IMAGE.id"
+    if [[ $known != "$1" ]]; then
         # A set that was tried whole was tried with other images.
-        rm -f "$PLAN/promoted.json"
-        printf '%s\n' "$1" >"$STATE/$IMAGE.id.$$"
-        mv -f "$STATE/$IMAGE.id.$$" "$STATE/$IMAGE.id"
+        [[ ! -e $PLAN/promoted.json ]] || rm -f "$PLAN/promoted.json"
+        printf '%s\n' "$1" >"$new.id"
+        files+=("$new.id")
     fi
     {
         printf '%s %s %s %s\n' "$1" "$REFERENCE" "$BS_FORMAT" "$BS_EPOCH"
         sed -n '/^image /p; /^metadata /p' <<<"$INPUTS"
-    } >"$STATE/$IMAGE.checked.$$"
-    mv -f "$STATE/$IMAGE.checked.$$" "$STATE/$IMAGE.$STAMP.checked"
+    } >"$new.$STAMP.checked"
+    # The last one last: who finds it finds the others.
+    mv -f -t "$STATE" -- "${files[@]}" "$new.$STAMP.checked"
 }

@@ -1,43 +1,48 @@
 # What a run leaves for people and programs: status lines, result files, events.
 
-# json VALUE: a JSON string. Values here are references, hashes, Spots and sentences of ours.
+# Each of these sets what it finds instead of printing it: a subshell costs as much as half a program.
+
+# json VALUE: sets JSON, a string of it. Values here are references, hashes, Spots and sentences of ours.
 json() {
-    local text=${1//\\/\\\\}
-    text=${text//\"/\\\"}
-    text=${text//$'\n'/\\n}
-    text=${text//$'\t'/\\t}
-    text=${text//[[:cntrl:]]/?}
-    printf '"%s"' "$text"
+    JSON=${1//\\/\\\\}
+    JSON=${JSON//\"/\\\"}
+    JSON=${JSON//$'\n'/\\n}
+    JSON=${JSON//$'\t'/\\t}
+    JSON=\"${JSON//[[:cntrl:]]/?}\"
 }
 
-# clock: now, in seconds with six decimals.
-clock() { if [[ -n ${EPOCHREALTIME-} ]]; then printf '%s' "$EPOCHREALTIME"; else date +%s.%6N; fi; }
+# clock: sets NOW, in seconds with six decimals.
+clock() { NOW=${EPOCHREALTIME:-$(date +%s.%6N)}; }
 
-# seconds SINCE: time passed since what the clock said, with one decimal.
+# seconds SINCE: sets PASSED since what the clock said, with one decimal.
 seconds() {
-    local now since=${1/[^0-9]/}
-    now=$(clock)
-    now=${now/[^0-9]/}
-    printf '%d.%d' $(((now - since) / 1000000)) $(((now - since) / 100000 % 10))
+    local since=${1/[^0-9]/} now
+    clock
+    now=${NOW/[^0-9]/}
+    PASSED=$(((now - since) / 1000000)).$(((now - since) / 100000 % 10))
 }
 
 # log_result ID STATUS REASON BEGAN [SPOT]: results/NAME.json by rename, and one line of events.jsonl.
 log_result() {
-    local line
-    line="{\"image\": $(json "$IMAGE"), \"status\": $(json "$2"), \"image_id\": $(json "$1")"
-    line+=", \"reference\": $(json "$REFERENCE"), \"key\": $(json "${KEY-}"), \"reason\": $(json "$3")"
-    line+=", \"seconds\": $(seconds "$4"), \"at\": $(json "${5-}")}"
+    local line='' field
+    for field in image="$IMAGE" status="$2" image_id="$1" reference="$REFERENCE" key="${KEY-}" reason="$3" at="${5-}"; do
+        json "${field#*=}"
+        line+="\"${field%%=*}\": $JSON, "
+    done
+    seconds "$4"
+    line="{$line\"seconds\": $PASSED}"
     printf '%s\n' "$line" >"$BS_RESULT.$$" && mv -f "$BS_RESULT.$$" "$BS_RESULT"
     printf '%s\n' "$line" >>"$PLAN/events.jsonl"
 }
 
 # log_status STATUS BEGAN: one line for the person who waits, numbered in the order images end.
 log_status() {
-    local number note=''
+    local marks note=''
     [[ $1 == built ]] || note="  $1"
     printf x >>"$STATE/progress"
-    number=$(stat -c %s "$STATE/progress")
-    printf '[%d/%d] %s %s s%s\n' "$number" "${BS_TOTAL:-1}" "$IMAGE" "$(seconds "$2")" "$note"
+    read -r marks <"$STATE/progress" || :
+    seconds "$2"
+    printf '[%d/%d] %s %s s%s\n' "${#marks}" "${BS_TOTAL:-1}" "$IMAGE" "$PASSED" "$note"
 }
 
 # log_mark LOG: what stands there so far is settled; infrastructure looks behind it.

@@ -6,7 +6,8 @@ SOURCES=() BORROWED=()
 from_image() {
     local borrowed
     # Capitals and `+` are in no image's name: nothing of another image is called so.
-    borrowed=buildsys-$(plan_id)-$IMAGE-READS-$1
+    plan_id
+    borrowed=buildsys-$PLAN_ID-$IMAGE-READS-$1
     : >"$STATE/working.$IMAGE+$1"
     BORROWED+=("$1=$borrowed")
     buildah from --quiet --pull-never --name "$borrowed" "$(read_image_id "$1")" >/dev/null

@@ -41,6 +41,7 @@ main() {
         printf '%s\t%s\t%s\t%s\n' "$IMAGE" "$DECISION" "$REASON" "$ID"
         return
     fi
+    scratch_begin
     if [[ $DECISION != stale ]]; then
         if [[ $DECISION != fresh ]]; then
             name_alone "$ID"
@@ -48,6 +49,7 @@ main() {
             exec {NAMING}>&-
         fi
         remember "$ID"
+        container_end
         log_result "$ID" fresh "$REASON" "$BEGAN"
         log_status fresh "$BEGAN"
         return
@@ -56,14 +58,13 @@ main() {
     exec >"$PLAN/logs/$IMAGE.log" 2>&1
     printf '%s: building: %s\n' "$IMAGE" "$REASON"
     trap 'failed_at=$SPOT; [[ ${FUNCNAME[0]-} != build ]] || failed_command=$BASH_COMMAND' ERR
-    scratch_begin
     [[ -n ${CONTAINERFILE-} ]] || container_begin
     build
     at "$RECIPE"
     commit
+    remember "$ID"
     container_end
     exec 1>&3 2>&4
-    remember "$ID"
     log_result "$ID" built "$REASON" "$BEGAN"
     log_status built "$BEGAN"
 }
@@ -99,5 +100,6 @@ finish() {
 # Where the next command comes from: the Spot of its instruction.
 at() { SPOT=$1; }
 
-BEGAN=$(clock) SPOT=$RECIPE REASON='' BUILDING='' STOPPED=''
+clock
+BEGAN=$NOW SPOT=$RECIPE REASON='' BUILDING='' STOPPED=''
 main
