@@ -54,6 +54,8 @@ def store() -> Iterator[dict[str, str]]:
         for mount in sorted(_mounts(place), reverse=True):
             subprocess.run(["umount", "--lazy", mount], check=False)
         shutil.rmtree(place, ignore_errors=True)
+        # What is measured next does not wait for what was removed here.
+        os.sync()
 
 
 def _mounts(place: Path) -> list[str]:
