@@ -115,6 +115,8 @@ class OtherImage:
     written: str
     reference: str
     spot: Spot = field(default=NOWHERE, compare=False)
+    places: tuple[tuple[int, int], ...] = ()
+    """As of a `NamedImage`."""
 
 
 @dataclass(frozen=True, slots=True)

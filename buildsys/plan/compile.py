@@ -36,6 +36,7 @@ from buildsys.image.context import context as beside_containerfile
 from buildsys.packages import MANAGERS
 from buildsys.plan import makefile
 from buildsys.plan.pool import file_hash, key_place, key_said, pool_files, repositories_file, unsigned_files
+from buildsys.plan.reads import acting_text
 from buildsys.plan.script import Step, compile_step, installer, text_hash
 from buildsys.plan.testing import testing_files
 from buildsys.plan.verbs import FOLDER, LINK, Carried, ContextFile
@@ -102,7 +103,8 @@ def compile_plan(image_set: ImageSet) -> Plan:
     texts |= {f"steps/{step.image.name}.sh": step.script for step in steps}
     texts |= {f"keys/{step.image.name}": step.key for step in steps}
     texts["spots"] = "".join(f"image\t{step.image.name}\n{step.places}" for step in steps)
-    adapted = {f"context/{text_hash(item.text)}": item.text for item in written}
+    acting_texts = [acting_text(item) for item in written]
+    adapted = {f"context/{text_hash(text)}": text for text in acting_texts}
     texts |= {name: text for name, text in adapted.items() if name not in links}
     texts["Makefile"] = makefile.front(image_set)
     remaining = graph.remaining(_weights(image_set))

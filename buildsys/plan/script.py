@@ -39,6 +39,7 @@ from buildsys.image import (
 )
 from buildsys.packages import MANAGERS, PackageInstruction
 from buildsys.plan.configuration import configure, field_of
+from buildsys.plan.reads import acting_text, names
 from buildsys.plan.verbs import Carried, chmod_mode, fetched, seen, verbs
 
 
@@ -250,18 +251,15 @@ class _Writer:
             yield Command(seen(item)).text()
         for said, spot in zip(step.lines, step.spots, strict=True):
             self._keep(Command(("containerfile", *said)), str(spot))
-        for written, name in (
-            *((item.written, item.image) for item in step.images),
-            *((item.written, item.reference) for item in step.others),
-        ):
-            yield Command(("with_image", written, name)).text()
+        for name, read in names(step):
+            yield Command(("with_image", name, read)).text()
         options = [("--build-arg", f"{name}={value}") for name, value in step.arguments]
         # What it fetches is as unlocked as packages of a site without a lock.
         self.uses_packages |= step.network and not self.set.site.locked
         flags = (*(["online"] if step.network else []), *(["dated"] if step.dated else []))
         self._keep(Command(("containerfile", "flags", *flags)), str(step.spot))
         yield Command(("at", f"{file}:1:1")).text()
-        call = Command(("containerfile", text_hash(step.text), *flags)).text()
+        call = Command(("containerfile", text_hash(acting_text(step)), *flags)).text()
         yield from self._configure(image, [*options, *configure(image.config)], call)
 
     def _configure(

@@ -86,7 +86,7 @@ def _instruction(
         text=read.text,
         lines=tuple((item.word, item.value) for item in read.instructions),
         images=images,
-        others=tuple(image.OtherImage(item.name, item.name, item.spot) for item in others),
+        others=tuple(image.OtherImage(item.name, item.name, item.spot, item.places) for item in others),
         arguments=tuple((recipe.args or {}).items()),
         dated="SOURCE_DATE_EPOCH" in read.arguments,
         network=bool(recipe.network),

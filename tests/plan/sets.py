@@ -187,7 +187,7 @@ def _given(folder: Path) -> Image:
             NamedImage("base", "base", spots[0], ((1, 6),)),
             NamedImage("localhost/tests/t-tools:1", "tools", spots[1], ((2, 13),)),
         ),
-        others=(OtherImage("example.org/a", "example.org/a"),),
+        others=(OtherImage("example.org/a", "example.org/a", spots[2], ((3, 13),)),),
         arguments=(("VERSION", "1 2"),),
         dated=True,
         network=True,

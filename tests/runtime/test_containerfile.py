@@ -245,6 +245,21 @@ def test_from_nothing_and_from_elsewhere(demo: Demo) -> None:
     assert built["child"] == f"parent changed: {BUSYBOX}"
 
 
+def test_a_stage_called_like_an_image_is_the_stage_from_there_on(demo: Demo) -> None:
+    demo.write("images/busybox.yaml", f"image: busybox\nfrom: {{image: {BUSYBOX}}}\n")
+    demo.write(
+        "containerfiles/app/Containerfile",
+        "FROM busybox AS busybox\nRUN touch /zero\nFROM base AS base\nRUN touch /made\nFROM base\n"
+        "COPY --from=base /made /again\nCOPY --from=busybox /zero /by-name\nCOPY --from=0 /zero /by-number\n"
+        "RUN --mount=type=bind,from=base,target=/mnt cp /mnt/made /mounted\n",
+    )
+    demo.edit("images/app.yaml", "args: {VERSION: '1 2'}\n", "")
+    demo.built()
+    with demo.build.mounted("localhost/example/app:1") as root:
+        made = {"made", "again", "by-name", "by-number", "mounted"}
+        assert made <= {path.name for path in root.iterdir()}
+
+
 def test_a_killed_build_leaves_nothing_for_good(demo: Demo) -> None:
     demo.edit("containerfiles/app/Containerfile", "rm /bin/vi", "sleep 60")
     demo.compile()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 
 from buildsys.exporters.containerfiles import configuration
 from buildsys.exporters.subject import Subject
 from buildsys.image import Containerfile, Image
 from buildsys.image.context import context
+from buildsys.image.renaming import renamed
 
 NAME = "Containerfile"
 CONTEXT = "context"
@@ -52,17 +52,8 @@ def values(subject: Subject, written: Containerfile) -> Iterator[tuple[str, str]
 
 
 def _adapted(subject: Subject, written: Containerfile) -> str:
-    lines = StringIO(written.text).readlines()
-    places = [
-        (line, column, named.written, subject.reference(named.image))
-        for named in written.images
-        for line, column in named.places
-    ]
-    # From the end of each line, so that what stands before stays where it is.
-    for number, column, said, reference in sorted(places, reverse=True):
-        line = lines[number - 1]
-        lines[number - 1] = line[: column - 1] + reference + line[column - 1 + len(said) :]
-    text = "".join(lines)
+    names = ((item.written, item.places, subject.reference(item.image)) for item in written.images)
+    text = renamed(written.text, names)
     return text if text.endswith("\n") else f"{text}\n"
 
 

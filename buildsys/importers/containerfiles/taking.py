@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from io import StringIO
 from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
 from buildsys.image import NAME
+from buildsys.image.renaming import renamed
 from buildsys.importers.containerfiles.checking import is_odd, unfit
 from buildsys.importers.containerfiles.naming import Meant, Naming, meant, naming, own
 from buildsys.importers.containerfiles.tree import FILES, Folder, folders
@@ -207,22 +207,17 @@ def _adapt(image: _Image, file: Path) -> None:
 
     A Containerfile that is a link becomes a file: what it leads to is not the set's.
     """
-    lines = StringIO(image.read.text).readlines()
     changes = [
-        (line, column, item.name, means.image or f"{item.name}:latest")
+        (item.name, item.places, means.image or f"{item.name}:latest")
         for item in image.read.reads
         if not (means := image.meant[item.name]).plain
-        for line, column in item.places
     ]
-    for line, column, written, name in sorted(changes, reverse=True):
-        text = lines[line - 1]
-        lines[line - 1] = f"{text[: column - 1]}{name}{text[column - 1 + len(written) :]}"
     if file.is_symlink():
         file.unlink()
         shutil.copy2(image.folder.file, file)
     if changes:
         file.unlink()  # it may be read-only, as it is in the tree
-        file.write_text("".join(lines), "utf-8")
+        file.write_text(renamed(image.read.text, changes), "utf-8")
 
 
 def _recipe(image: _Image, asked: Asked, *, networked: bool) -> str:

@@ -19,7 +19,7 @@ with_link() {
     ln -s "$1" "$to"
 }
 
-# with_image NAME IMAGE: what FROM, COPY --from and RUN --mount mean by that name.
+# with_image NAME IMAGE: what FROM, COPY --from and RUN --mount mean by that name, which no stage has.
 with_image() { WITH_IMAGES+=(--build-context "$1=container-image://${READ_IDS[$2]}"); }
 
 # containerfile HASH [online] [dated] OPTIONS…: build by that Containerfile, without network unless `online`; OPTIONS are

@@ -15,11 +15,11 @@ build() {
     with_file 755 a8076d3d28d21e02012b20eaf7dbf75409a6277134439025f282e368e3305abf 'it'\''s a program'
     with_link 'it'\''s a program' link
     with_folder empty
-    with_image base base
-    with_image localhost/tests/t-tools:1 tools
-    with_image example.org/a example.org/a
+    with_image read/base base
+    with_image read/localhost/tests/t-tools:1 tools
+    with_image read/example.org/a example.org/a
     at recipes/tiny/containerfiles/given/Containerfile:1:1
-    containerfile fd55268f2c3063f91efd294522cdddcf5adc41a2cbfe7d183513ede80779194b online dated \
+    containerfile 7c3d8ac5763086f8867e252dc53bcb0f0582385b05cb41383ac385cbeac6b955 online dated \
         --build-arg 'VERSION=1 2' \
         --label a=b \
         --annotation c=d
