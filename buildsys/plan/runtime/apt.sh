@@ -78,17 +78,11 @@ apt_call() {
 
 # apt_verified FILE…: pool files with the lock's checksum; each is looked at once a plan.
 apt_verified() {
-    local file sum marks=()
-    mkdir -p "$STATE/verified"
-    while read -r _ _ _ _ file sum; do
-        sum=${sum#sha256:}
-        [[ " $* " == *" $file "* && ! -e $STATE/verified/$sum ]] || continue
-        marks+=("$STATE/verified/$sum")
-        printf '%s  %s\n' "$sum" "$PLAN/pool/packages/$file"
-    done < <(grep '^package ' "$PLAN/keys/$IMAGE") >"$SCRATCH/sums"
-    ((${#marks[@]})) || return 0
+    mkdir -p "$STATE/verified" || return
+    packages_unseen "$STATE/verified" "$@" || return
+    ((${#MARKS[@]})) || return 0
     packages_whole || return
-    touch "${marks[@]}"
+    touch "${MARKS[@]}"
 }
 
 # apt_explain OUTPUT: say of the failure that dpkg tells which package it is, and which line of the recipe asks for it.

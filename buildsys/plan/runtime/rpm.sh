@@ -7,20 +7,22 @@ if [[ $HOST == 1 && $(rpm --eval '%{_dbpath}') != */.rpmdb ]]; then RPM_DATABASE
 
 # rpm_keyring: a database of the site's keys, made once; sets KEYRING. Its name says which keys are in it.
 rpm_keyring() {
-    local keys=() sum
+    local keys=() sum keyring
     [[ -z ${KEYRING-} ]] || return 0
     mapfile -t keys < <(site_keys)
-    sum=$(cat /dev/null "${keys[@]}" | sha256sum)
-    KEYRING=$STATE/keyring.${sum::16}
+    sum=$(cat /dev/null "${keys[@]}" | sha256sum) || return
+    keyring=$STATE/keyring.${sum::16}
     exec 7>>"$STATE/keyring.lock"
-    flock 7
-    if [[ ! -d $KEYRING ]]; then
-        rm -rf "$KEYRING.part"
-        mkdir -p "$KEYRING.part/verified"
-        ((${#keys[@]} == 0)) || rpmkeys --dbpath "$KEYRING.part" --import "${keys[@]}"
-        mv "$KEYRING.part" "$KEYRING"
+    flock 7 || return
+    if [[ ! -d $keyring ]]; then
+        rm -rf "$keyring.part"
+        # One that lacks a key would be there for ever.
+        mkdir -p "$keyring.part/verified" &&
+            { ((${#keys[@]} == 0)) || rpmkeys --dbpath "$keyring.part" --import "${keys[@]}"; } &&
+            mv "$keyring.part" "$keyring" || return
     fi
     exec 7>&-
+    KEYRING=$keyring
 }
 
 # site_keys: the key files of this site, a line each: of the plan, and what was fetched or taken out of the image.
@@ -35,7 +37,7 @@ site_keys() {
 # of a package that is not signed.
 rpm_signed() {
     local file
-    rpm_keyring
+    rpm_keyring || return
     if ! rpmkeys --dbpath "$KEYRING" --define '_pkgverify_level all' --checksig "$@" >"$SCRATCH/signatures" 2>&1; then
         while IFS= read -r file; do packages_unsigned "$(basename "$file" .rpm)"; done < <(
             sed -nE 's/: .*(NOT OK|NOKEY|MISSING).*$//p' "$SCRATCH/signatures"
@@ -47,21 +49,17 @@ rpm_signed() {
 # rpm_verified FILE…: pool files with the lock's checksum and a signature of the site; each is looked at once a plan.
 # Of those that PLAN/unsigned names, whose repository has no key, the checksum is all there is.
 rpm_verified() {
-    local file sum unsigned unseen=() signed=() marks=()
-    rpm_keyring
-    unsigned=$'\n'$(<"$PLAN/unsigned")$'\n'
-    while read -r _ _ _ _ file sum; do
-        sum=${sum#sha256:}
-        [[ " $* " == *" $file "* && ! -e $KEYRING/verified/$sum ]] || continue
-        unseen+=("$PLAN/pool/packages/$file")
-        [[ $unsigned == *$'\n'"$file"$'\n'* ]] || signed+=("$PLAN/pool/packages/$file")
-        marks+=("$KEYRING/verified/$sum")
-        printf '%s  %s\n' "$sum" "$PLAN/pool/packages/$file"
-    done < <(grep '^package ' "$PLAN/keys/$IMAGE") >"$SCRATCH/sums"
-    ((${#unseen[@]})) || return 0
+    local file unsigned signed=()
+    rpm_keyring || return
+    packages_unseen "$KEYRING/verified" "$@" || return
+    ((${#MARKS[@]})) || return 0
     packages_whole || return
+    unsigned=$'\n'$(<"$PLAN/unsigned")$'\n'
+    for file in "${UNSEEN[@]}"; do
+        [[ $unsigned == *$'\n'"$file"$'\n'* ]] || signed+=("$PLAN/pool/packages/$file")
+    done
     ((${#signed[@]} == 0)) || rpm_signed "${signed[@]}" || return
-    touch "${marks[@]}"
+    touch "${MARKS[@]}"
 }
 
 # rpm_transaction FILE…: install or update exactly these packages of the pool, in one transaction.

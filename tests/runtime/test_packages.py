@@ -1,0 +1,112 @@
+"""Packages of the pool: nothing counts as verified that nobody looked at."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+LIB = Path(__file__).parents[2] / "buildsys/plan/runtime"
+NAMES = ("a_1_all.deb", "b_1_all.deb")
+
+
+@dataclass
+class Bench:
+    """What a step has around it when it calls an installer."""
+
+    plan: Path
+
+    def call(self, installer: str, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a script as a step does, with the installer's functions."""
+        (self.plan / "scratch").mkdir(exist_ok=True)
+        head = (
+            "set -Eeuo pipefail; shopt -s inherit_errexit; export LC_ALL=C; PLAN=$0 LIB=$1 INSTALLER=$2; "
+            "STATE=$PLAN/state SCRATCH=$PLAN/scratch IMAGE=app SPOT=app.yaml:1:1 SET=tiny SITE=here; "
+            'HOST="" NETWORK=""; . "$LIB/packages.sh"; '
+        )
+        argv = ["bash", "-c", head + script, str(self.plan), str(LIB), installer]
+        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+
+    def verified(self) -> list[str]:
+        """The checksums that nobody will look at again."""
+        return sorted(path.name for path in (self.plan / "state").glob("**/verified/*"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A plan whose pool has two packages, of which the second is not the one that the lock names."""
+    for folder in ("state", "keys", "steps", "pool/packages", "pool/keys"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in NAMES:
+        (tmp_path / "pool/packages" / name).write_text(name)
+    (tmp_path / "keys/app").write_text(
+        "".join(f"package {name[0]} 1 all {name} sha256:{said(name)}\n" for name in NAMES)
+    )
+    (tmp_path / "steps/app.sh").write_text("")
+    (tmp_path / "unsigned").write_text("".join(f"{name}\n" for name in NAMES))
+    (tmp_path / "pool/packages" / NAMES[1]).write_text("something else")
+    return Bench(tmp_path)
+
+
+def said(name: str) -> str:
+    """The checksum of the package that the lock names."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+INSTALLERS = pytest.mark.parametrize("installer", ["apt", "rpm"])
+
+
+@INSTALLERS
+def test_what_is_whole_is_looked_at_once(bench: Bench, installer: str) -> None:
+    script = f"{installer}_fetch a {NAMES[0]}"
+    done = bench.call(installer, script)
+    assert (done.returncode, done.stdout) == (0, f"{bench.plan}/pool/packages/{NAMES[0]}"), done.stderr
+    assert bench.verified() == [said(NAMES[0])]
+    (bench.plan / "pool/packages" / NAMES[0]).write_text("nobody looks")
+    assert bench.call(installer, script).returncode == 0
+
+
+@INSTALLERS
+def test_another_package_than_the_locks_is_refused(bench: Bench, installer: str) -> None:
+    done = bench.call(installer, f"{installer}_fetch b {NAMES[1]}")
+    assert (done.returncode, done.stdout, bench.verified()) == (1, "", [])
+    assert done.stderr == (
+        f"error: a package of the pool is not the one the lock names: {NAMES[1]}\n"
+        '  hint: "buildsys build tiny" fetches it again; '
+        "a plan that came here as a copy is to be copied again\n"
+    )
+
+
+FULL = 'ln -s /dev/full "$SCRATCH/sums"; '
+KILLED = (
+    'sha256sum() { if [[ ${1-} == --check ]]; then kill -9 "$BASHPID"; else command sha256sum "$@"; fi; }; '
+)
+NO_LIST = 'rm "$PLAN/keys/app"; '
+
+
+@INSTALLERS
+@pytest.mark.parametrize("fault", [FULL, KILLED, NO_LIST], ids=["full disk", "killed", "no list"])
+@pytest.mark.parametrize("name", NAMES)
+def test_what_could_not_be_looked_at_is_not_verified(
+    bench: Bench, installer: str, fault: str, name: str
+) -> None:
+    done = bench.call(installer, f"{fault}{installer}_fetch x {name}")
+    assert (done.returncode != 0, done.stdout, bench.verified()) == (True, "", []), done.stderr
+    if fault == KILLED:
+        assert done.stderr.endswith(
+            "error: app.yaml:1:1: packages of the pool could not be read to the end\n"
+        )
+
+
+def test_a_key_that_cannot_be_read_leaves_no_keyring(bench: Bench) -> None:
+    """The next run has another try."""
+    key = bench.plan / "pool/keys/site"
+    key.write_text("no key")
+    assert bench.call("rpm", f"rpm_fetch a {NAMES[0]}").returncode != 0
+    assert [path.name for path in (bench.plan / "state").glob("keyring.*") if path.suffix != ".part"] == [
+        "keyring.lock"
+    ]
+    assert bench.call("rpm", "rpm_keyring || :; printf '%s' \"${KEYRING-none}\"").stdout == "none"
