@@ -29,6 +29,8 @@ class Changes:
     lists: dict[str, dict[str, Spot]] = field(default_factory=dict)
     """`volumes`, `ports`."""
     scalars: dict[str, tuple[Any, Spot]] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    """Variables whose values are not taken over."""
 
     def merge(self, key: str, name: str, value: Any, spot: Spot) -> None:
         """Give a name in a map a value; the last one counts."""

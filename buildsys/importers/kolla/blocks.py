@@ -19,7 +19,8 @@ from buildsys.resolve import syntax
 _MARK = re.compile(f"{OPEN}([0-9]+){CLOSE}")
 _PAIR = re.compile(r"(?P<name>[^\s=]+)=(?P<value>.*)", re.DOTALL)
 _MANAGERS = {"apt", "apt-get", "dnf", "microdnf", "yum"}
-_SHELL = ("/bin/sh", "-c")
+_SHELL, _ENV = ("/bin/sh", "-c"), "/usr/bin/env"
+_VARIABLE = re.compile(r"\$\{?(\w+)")
 
 
 class Blocks:
@@ -83,6 +84,7 @@ class _Block:
         if marks and _MARK.fullmatch(item.value) and (packages := self._block.expressions[marks[0]].packages):
             yield {"packages": list(packages)}
         elif marks:
+            self._lose(item)
             spot = self._block.expressions[marks[0]].spot
             self._found.append(
                 untaken(spot, "an expression", "only kolla-build can fill it in", "write it out")
@@ -95,9 +97,15 @@ class _Block:
     def _refuse(self, item: Instruction, why: str, hint: str = "") -> None:
         self._found.append(untaken(item.spot, item.word, why, hint))
 
+    def _lose(self, item: Instruction) -> None:
+        """Keep in mind the variables that an instruction would have given a value."""
+        if item.word in {"ARG", "ENV"}:
+            self._changes.lost.update(re.findall(r"(?:^|\s)(\w+)", item.value))
+
     def _run(self, item: Instruction) -> Iterator[Step]:
         command = _list(item.value)
         packages = None if command else _packages(item.value)
+        lost = next((name for name in _VARIABLE.findall(item.value) if name in self._changes.lost), "")
         if self._user != "root":
             self._refuse(
                 item, f"it would run as {self._user}, and a `run` is root's", "use setpriv or su in it"
@@ -109,11 +117,20 @@ class _Block:
             self._refuse(item, "a `run` has no options")
         elif packages is not None:
             yield from packages
+        elif lost:
+            self._refuse(
+                item, f"the value of {lost}, which it uses, is not taken over", "write the value out"
+            )
         elif program := wanting(item.value):
             hint = "packages and `download:` come from the site; what else it fetches goes into files/"
             self._refuse(item, f"{program} wants the network, and a `run` has none", hint)
         else:
-            yield {"run": command or item.value}
+            yield {"run": [*self._environment(), *(command or [*_SHELL, item.value])]}
+
+    def _environment(self) -> list[str]:
+        """What gives a command the variables that are set before it: a `run` has those of its parent."""
+        variables = self._changes.maps.get("env", {})
+        return [_ENV, *(f"{name}={value}" for name, (value, _) in variables.items())] if variables else []
 
     def _set(self, item: Instruction) -> None:
         value, changes = item.value, self._changes
@@ -147,12 +164,14 @@ class _Block:
                 why = "what it copies lies in the context of kolla-build"
                 self._refuse(item, why, "put it into files/ beside the overlay, and write a step: copy:")
             case _:
+                self._lose(item)
                 self._refuse(item, "a recipe has nothing of the kind")
 
     def _pairs(self, item: Instruction, key: str) -> None:
         try:
             words = shlex.split(item.value)
         except ValueError:
+            self._lose(item)
             self._refuse(item, "a quotation mark has no partner")
             return
         if words and "=" not in words[0]:  # the old way: a name, and the rest is the value
@@ -163,8 +182,12 @@ class _Block:
             if pair is None:
                 self._refuse(item, f"'{word}' is not of the form NAME=VALUE")
             elif "$" in pair["value"]:
+                if key == "env":
+                    self._changes.lost.add(pair["name"])
                 self._refuse(item, f"the value of {pair['name']} is made of another", "write the value out")
             else:
+                if key == "env":
+                    self._changes.lost.discard(pair["name"])
                 self._changes.merge(key, pair["name"], pair["value"], item.spot)
 
     def _health_check(self, item: Instruction) -> None:

@@ -40,7 +40,8 @@ def turn(files: Sequence[str], images: Mapping[str, Image]) -> tuple[Overlay, li
     settings = [item for template in templates for item in template.settings if item.name not in used]
     turn_lists(settings, target, overlay, found)
     blocks = {item.name: item for template in templates for item in template.blocks}
-    for block in blocks.values():
+    # What a header sets, the footer of the image has.
+    for block in sorted(blocks.values(), key=lambda item: item.name.endswith("footer")):
         _turn_block(block, target, overlay, found)
     found += (item for template in templates for item in template.found)
     return overlay, sorted(set(found))

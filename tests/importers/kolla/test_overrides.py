@@ -104,6 +104,39 @@ def test_braces_of_a_command_stay_braces(tmp_path: Path) -> None:
     assert (run.argv[-1], found) == ("ps --format '{{.ID}} {%x'", [])
 
 
+def block(name: str, *lines: str) -> str:
+    return "\n".join([f"{{% block {name} %}}", *lines, "{% endblock %}\n"])
+
+
+def runs(overlay: str) -> list[str]:
+    lines = (line.strip(" -").partition("  #")[0] for line in overlay.splitlines())
+    return [line for line in lines if line.startswith("run:")]
+
+
+def test_a_command_has_the_variables_that_are_set_before_it(tmp_path: Path) -> None:
+    footer = block("a_footer", "RUN rm -rf $D/*", 'ENV E="x y" D=/opt', 'RUN ["ls", "-l"]')
+    overlay, found = turned(tmp_path, footer + block("a_header", "RUN true", "ENV D=/srv/acme", "RUN pwd"))
+    assert runs(overlay) == [
+        'run: [/bin/sh, -c, "true"]',
+        "run: [/usr/bin/env, D=/srv/acme, /bin/sh, -c, pwd]",
+        'run: [/usr/bin/env, D=/srv/acme, /bin/sh, -c, "rm -rf $D/*"]',
+        'run: [/usr/bin/env, D=/opt, "E=x y", ls, -l]',
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("lost", ["ENV D=$B/x", "ENV D={{ b }}", "ENV E=1 D='", "ARG D=/srv", "ENV D $B"])
+def test_a_command_is_lost_with_the_variable_that_it_uses(lost: str, tmp_path: Path) -> None:
+    overlay, found = turned(
+        tmp_path,
+        block("a_header", lost, "RUN rm -rf $D/*", "RUN true")
+        + block("a_footer", "RUN ls ${D}", "ENV D=/x", "RUN ls $D"),
+    )
+    assert runs(overlay) == ['run: [/bin/sh, -c, "true"]', 'run: [/usr/bin/env, D=/x, /bin/sh, -c, "ls $D"]']
+    why = "RUN is not taken over: the value of D, which it uses, is not taken over"
+    assert found[1:] == [why, why]
+
+
 def test_what_looks_like_the_place_of_an_expression_is_text(tmp_path: Path) -> None:
     _, found = turned(tmp_path, "{% block a_footer %}\nRUN \ue0005\ue001\n{% endblock %}")
     assert found == []
