@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from buildsys.diagnostics import Refused
 from buildsys.image.context import context
+from buildsys.resolve.context import Context
 
 FILES = (
     "Containerfile",
@@ -55,11 +59,54 @@ def test_files_links_and_empty_folders_in_order(tmp_path: Path) -> None:
         ("deep/*.txt\n", set()),
         ("deep/?.log\nsrc/[mn]ain.c\n", {"deep/a.log", "src/main.c"}),
         ("src/x\\[1\\].o\n", {"src/x[1].o"}),
+        ("src/\\main.c\nsrc/\\d\nsrc/\\1\n", {"src/main.c"}),
+        ("src/[\\w]ain.c\ndee[\\p]/a.log\n", {"deep/a.log"}),
         (".\n", set()),
     ],
 )
 def test_ignore_files(tmp_path: Path, ignored: str, gone: set[str]) -> None:
     assert set(FILES) - seen(tmp_path, ignored) == gone
+
+
+def test_of_a_folder_whose_content_is_ignored_the_folder_stays(tmp_path: Path) -> None:
+    assert seen(tmp_path, "deep/*\n") == {"Containerfile", "a.log", "deep", "src/main.c", "src/x[1].o"}
+    (tmp_path / "deep/er/still/deeper").mkdir(parents=True)
+    assert "deep/er" not in seen(tmp_path, "deep/*\n")
+    assert seen(tmp_path, "deep\nsrc/*.?\n") == {"Containerfile", "a.log", "src"}
+    assert seen(tmp_path, "**/*.*\n") - {"Containerfile"} == {"deep/er/still/deeper", "src"}
+
+
+@pytest.fixture
+def closed_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two folders of the working directory that the user may not read; root may read everything."""
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    folders = Path("top/closed"), Path("top/ignored")
+    for folder in folders:
+        folder.mkdir(parents=True)
+        folder.chmod(0o111)
+    Path("top/.containerignore").write_text("ignored\n")
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    yield
+    os.seteuid(user)
+    for folder in folders:
+        folder.chmod(0o755)
+
+
+@pytest.mark.usefixtures("closed_folders")
+def test_a_folder_that_cannot_be_read_is_a_mistake() -> None:
+    with pytest.raises(Refused) as refused:
+        list(context("top"))
+    assert refused.value.text() == (
+        "top/closed:1:1: error: cannot read this folder: permission denied [unreadable-file]\n"
+        "  hint: let yourself read it, or name it in .containerignore"
+    )
+    with pytest.raises(Refused):
+        list(context("top/closed"))
+    assert Context(Path(), ["top.yaml"]).problem("closed", "top") == (
+        "unreadable-file", "cannot read top/closed: permission denied", "let yourself read it",
+    )  # fmt: skip
 
 
 def test_the_first_ignore_file_counts(tmp_path: Path) -> None:

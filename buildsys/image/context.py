@@ -16,20 +16,43 @@ IGNORE_FILES = (".containerignore", ".dockerignore")
 def context(folder: str) -> Iterator[Path]:
     """All that a build gets to see, relative to the folder, in an order that is the same everywhere.
 
-    Files and links, and folders with nothing in them; what an ignore file excludes is left out.
+    Files and links, and folders of which nothing else is seen; what an ignore file excludes is left out.
 
     Raises:
-        Refused: the ignore file holds what is no pattern (`bad-pattern`).
+        Refused: the ignore file holds what is no pattern (`bad-pattern`), or folders that it does not name
+            cannot be read (`unreadable-file`).
     """
     ignored = _Ignored(folder)
-    for where, folders, files in os.walk(folder):
+    closed: list[OSError] = []
+    walked: list[tuple[Path, list[Path]]] = []
+    for where, folders, files in os.walk(folder, onerror=closed.append):
         folders.sort()
         here = Path(where).relative_to(folder)
         links = [name for name in folders if Path(where, name).is_symlink()]
-        found = [here / name for name in sorted([*files, *links]) if not ignored(here / name)]
+        walked.append((here, [here / name for name in sorted([*files, *links]) if not ignored(here / name)]))
+    _check_read(folder, closed, ignored)
+    seen: list[list[Path]] = []
+    filled: set[Path] = set()
+    for here, found in reversed(walked):  # what is inside comes first
+        if not found and here not in filled and here.parts and not ignored(here):
+            found.append(here)
+        if found or here in filled:
+            filled.add(here.parent)
+        seen.append(found)
+    for found in reversed(seen):
         yield from found
-        if not found and not folders and here.parts and not ignored(here):
-            yield here
+
+
+def _check_read(folder: str, closed: list[OSError], ignored: _Ignored) -> None:
+    """Who may not read a folder would get another image than who may."""
+    mistakes = []
+    for error in closed:
+        if error.filename == folder or not ignored(Path(error.filename).relative_to(folder)):
+            message = f"cannot read this folder: {(error.strerror or str(error)).lower()}"
+            hint = "let yourself read it, or name it in .containerignore"
+            mistakes.append(Diagnostic(Spot(error.filename), "unreadable-file", message, hint))
+    if mistakes:
+        raise Refused(sorted(mistakes))
 
 
 class _Ignored:
@@ -70,6 +93,11 @@ def _expression(pattern: str) -> str:
     """A pattern of an ignore file as a regular expression: `*` and `?` stay within a name, `**` does not."""
     parts = re.split(r"(\*\*/?|\*|\?|\[[^]]+\]|\\.)", pattern)
     meant = {"**": ".*", "**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
-    return "".join(
-        meant.get(part) or (part if part[:1] in {"[", "\\"} else re.escape(part)) for part in parts if part
-    )
+    return "".join(meant.get(part) or _plain(part) for part in parts if part)
+
+
+def _plain(part: str) -> str:
+    """A sign behind a backslash is that sign, in brackets too."""
+    if part.startswith("["):
+        return re.sub(r"\\(.)", lambda match: re.escape(match[1]), part)
+    return re.escape(part[1:] if len(part) > 1 and part.startswith("\\") else part)

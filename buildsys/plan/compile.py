@@ -215,11 +215,15 @@ def _context(root: Path) -> Iterator[ContextFile]:
     if not root.is_dir():
         yield _context_file(root, "")
         return
-    for folder, folders, files in os.walk(root):
+    for folder, folders, files in os.walk(root, onerror=_raise):
         folders.sort()
         for name in sorted(files):
             path = Path(folder, name)
             yield _context_file(path, path.relative_to(root).as_posix())
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _containerfiles(image_set: ImageSet) -> list[Containerfile]:

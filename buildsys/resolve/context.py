@@ -50,7 +50,12 @@ class Context:
             hint = closest(whole.name, names) or f"a relative path is taken from {beside}the set's files/"
             return "missing-file", f"there is no {whole}", hint
         real = os.path.realpath(top)  # Path.resolve ends in an exception where links go round
-        for inner in _with_all_inside(whole):
+        try:
+            inside = list(_with_all_inside(whole))
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            return "unreadable-file", f"cannot read {error.filename}: {reason}", "let yourself read it"
+        for inner in inside:
             if not Path(os.path.realpath(inner)).is_relative_to(real):
                 return _leaves(f"{inner} is a link that leads", top, "put the file itself there")
             # What a link leads to is what is copied.
