@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+_EVENT = '{"image": '
+"""How an event begins, and nothing within one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ def look(directory: Path) -> Ground:
     """What the plan knows of its images now; nothing, where none was built yet."""
     state = directory / "state"
     images = {
-        path.stem: Known(_text(path).strip(), tuple(_text(path.with_suffix(".inputs")).splitlines()))
+        path.stem: Known(_text(path).strip(), tuple(_lines(path.with_suffix(".inputs"))))
         for path in sorted(state.glob("*.id"))
     }
     return Ground(images, _mark(directory / "events.jsonl"))
@@ -57,7 +60,15 @@ def results(directory: Path, before: Ground) -> list[Result] | None:
     path = directory / "events.jsonl"
     if _mark(path) == before.events:
         return None
-    return [_result(json.loads(line)) for line in _text(path).splitlines()]
+    return [_result(json.loads(line)) for line in _events(_lines(path))]
+
+
+def _events(lines: Iterable[str]) -> Iterator[str]:
+    """The whole lines; of one that a full disk cut short, what was written behind it later."""
+    for line in lines:
+        _, begins, event = line.rpartition(_EVENT)
+        if begins and event.endswith("}"):
+            yield begins + event
 
 
 def _result(event: dict[str, Any]) -> Result:
@@ -85,6 +96,12 @@ def _mark(path: Path) -> tuple[int, ...]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8", errors="replace")
+        return path.read_bytes().decode("utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def _lines(path: Path) -> list[str]:
+    # Only a newline ends one: words of recipes hold all else that Python calls a line's end.
+    text = _text(path)
+    return text.removesuffix("\n").split("\n") if text else []

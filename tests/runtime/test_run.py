@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from buildsys.executors.outcome import Ground, results
 from buildsys.image import CopyImage, OciConfig
 from tests.plan.sets import BASE, BUSYBOX, image, image_set
 from tests.runtime.faked import Done, Faked, does, reference
@@ -330,6 +331,47 @@ def test_a_full_disk_does_not_keep_the_working_container(good: Faked) -> None:
     assert "No space left on device" in done.stderr
     assert any("buildah from" in line for line in good.calls())
     assert good.containers() == []
+
+
+def test_a_result_that_cannot_be_written_is_a_failure(good: Faked, tmp_path: Path) -> None:
+    """Else the image was fresh from then on, and what became of it never said."""
+    step = [str(good.plan / "steps/base.sh")]
+    done = good.call(step, BS_RESULT=str(tmp_path / "gone/result"))
+    assert done.returncode != 0
+    assert list((good.plan / "state").glob("base.*.checked")) == []
+    assert good.run("base").returncode == 0
+    assert good.result("base")["image_id"] == good.images()[reference("base")]
+
+
+def test_a_run_killed_behind_a_stamp_has_said_what_was_built(good: Faked, tmp_path: Path) -> None:
+    good.built()
+    good.compile(image_set(tmp_path, [image("base", BASE, does("another"))]))
+    (tmp_path / "bin").mkdir()
+    move = tmp_path / "bin/mv"
+    move.write_text('#!/bin/bash\n/bin/mv "$@"\n[[ $* != *.checked* ]] || kill -9 0\n')
+    move.chmod(0o755)
+    good.start(PATH=f"{move.parent}:{good.environment()['PATH']}").communicate(timeout=30)
+    assert good.built() == {}
+    assert good.result("base")["image_id"] == good.images()[reference("base")]
+
+
+def test_half_a_line_of_events_hides_nothing(good: Faked) -> None:
+    """A full disk took the end of it, and there was space again."""
+    good.misbehave("commit", f"""printf '{{"image": "x", "sta' >>{good.plan}/events.jsonl""")
+    done = good.run()
+    assert (done.returncode, done.stderr) == (0, "tiny: 2 images: 2 built, 0 fresh\n")
+    assert [(found.image, found.status) for found in results(good.plan, Ground({}, ())) or ()] == [
+        ("base", "built"),
+        ("child", "built"),
+    ]
+
+
+@pytest.mark.parametrize("half", ["", "{", '{"ima'])
+def test_a_line_that_names_no_image_is_none(good: Faked, half: str) -> None:
+    good.misbehave("commit", f"printf '%s\\n' '{half}' >>{good.plan}/events.jsonl")
+    done = good.run()
+    assert (done.returncode, done.stderr) == (0, "tiny: 2 images: 2 built, 0 fresh\n")
+    assert len(results(good.plan, Ground({}, ())) or ()) == 2
 
 
 @pytest.mark.parametrize(

@@ -24,15 +24,17 @@ seconds() {
 
 # log_result ID STATUS REASON BEGAN [SPOT]: results/NAME.json by rename, and one line of events.jsonl.
 log_result() {
-    local line='' field
+    local line='' field status=0
     for field in image="$IMAGE" status="$2" image_id="$1" reference="$REFERENCE" key="${KEY-}" reason="$3" at="${5-}"; do
         json "${field#*=}"
         line+="\"${field%%=*}\": $JSON, "
     done
     seconds "$4"
     line="{$line\"seconds\": $PASSED}"
-    printf '%s\n' "$line" >"$BS_RESULT.$$" && mv -f "$BS_RESULT.$$" "$BS_RESULT"
-    printf '%s\n' "$line" >>"$PLAN/events.jsonl"
+    printf '%s\n' "$line" >"$BS_RESULT.$$" && mv -f "$BS_RESULT.$$" "$BS_RESULT" || status=1
+    ((status == 0)) || rm -f "$BS_RESULT.$$"
+    printf '%s\n' "$line" >>"$PLAN/events.jsonl" || status=1
+    return "$status"
 }
 
 # log_status STATUS BEGAN: one line for the person who waits, numbered in the order images end.

@@ -246,10 +246,15 @@ drop_intermediates() {
 
 # summary GOALS: what was built, what failed and where, what that blocked. Sets status when something failed.
 summary() {
-    local name end built=0 fresh=0 failed=() killed=() missing=()
+    local name line built=0 fresh=0 failed=() killed=() missing=()
     local -A ends=()
     while read -r name; do ends[$name]=fresh; done <"$STATE/fresh"
-    while IFS='"' read -r _ _ _ name _ _ _ end _; do ends[$name]=$end; done <"$PLAN/events.jsonl"
+    while IFS= read -r line; do
+        # A disk that was full keeps half a line: the next one stands behind it.
+        line=${line##*\{\"image\": \"}
+        name=${line%%\"*} line=${line#*\"status\": \"}
+        [[ -z $name || $line != *\"* ]] || ends[$name]=${line%%\"*}
+    done <"$PLAN/events.jsonl"
     while read -r _ name _; do
         case ${ends[$name]-} in
             built) built=$((built + 1)) ;;

@@ -48,9 +48,9 @@ main() {
             buildah tag "$ID" "$REFERENCE"
             exec {NAMING}>&-
         fi
+        log_result "$ID" fresh "$REASON" "$BEGAN"
         remember "$ID"
         container_end
-        log_result "$ID" fresh "$REASON" "$BEGAN"
         log_status fresh "$BEGAN"
         return
     fi
@@ -62,10 +62,11 @@ main() {
     build
     at "$RECIPE"
     commit
+    # Whom a stamp calls fresh nobody looks at again.
+    log_result "$ID" built "$REASON" "$BEGAN"
     remember "$ID"
     container_end
     exec 1>&3 2>&4
-    log_result "$ID" built "$REASON" "$BEGAN"
     log_status built "$BEGAN"
 }
 
