@@ -49,23 +49,15 @@ class Blocks:
         else:
             changes.steps += steps
 
-    def settings(self, block: Block, changes: Changes) -> None:
-        """Take over what a block of every image sets; its steps have no place."""
+    def settings(self, block: Block) -> Changes:
+        """What a block of every image sets; its steps have no place."""
         own = Changes()
         self.turn(block, own, before=False)
-        if own.scalars.get("healthcheck", ("",))[0] is None:
-            what, spot = f"HEALTHCHECK in the block '{block.name}'", own.scalars.pop("healthcheck")[1]
-            why = "`common:` takes nothing away"
-            self._found.append(untaken(spot, what, why, "write healthcheck: ~ for the images that have one"))
-        changes.scalars |= own.scalars
-        for key, items in own.maps.items():
-            changes.maps.setdefault(key, {}).update(items)
-        for key, things in own.lists.items():
-            changes.lists.setdefault(key, {}).update(things)
         why = "steps of `common:` come before those of an image, and these come after"
         for step, spot in own.steps:
             what = f"'{next(iter(step))}' in the block '{block.name}'"
             self._found.append(untaken(spot, what, why, "add the step to the images that need it"))
+        return own
 
 
 class _Block:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 
 from buildsys.diagnostics import Diagnostic, Refused, Spot
 from buildsys.image import Account, DeclareAccounts
+from buildsys.importers.kolla.everywhere import give_all
 from buildsys.importers.kolla.lists import Target
-from buildsys.importers.overlay import Overlay
+from buildsys.importers.overlay import Changes, Overlay
 from buildsys.importers.untaken import untaken
 from buildsys.recipe.document import read_text
 
@@ -98,7 +99,9 @@ class _Reader:
     def _defaults(self, values: Mapping[str, str], at: Places) -> None:
         for name, value in values.items():
             if name == "maintainer" and value:
-                self._overlay.common.merge("labels", name, value, at[name])
+                label = Changes()
+                label.merge("labels", name, value, at[name])
+                give_all(label, f"'{name}'", at[name], self._target, self._overlay, self._found)
             elif name not in {"install_type", "type"}:
                 self._refuse(at[name], f"'{name}'", _WHERE.get(name, "nothing is known of what it does"))
             elif value != "binary":

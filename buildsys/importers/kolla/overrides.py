@@ -9,6 +9,7 @@ from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.image import Image
 from buildsys.importers.kolla.blocks import Blocks
 from buildsys.importers.kolla.configuration import turn_configuration
+from buildsys.importers.kolla.everywhere import give_all
 from buildsys.importers.kolla.lists import Target, turn_lists
 from buildsys.importers.kolla.templates import Block, read_template
 from buildsys.importers.overlay import Overlay
@@ -40,8 +41,10 @@ def turn(files: Sequence[str], images: Mapping[str, Image]) -> tuple[Overlay, li
     settings = [item for template in templates for item in template.settings if item.name not in used]
     turn_lists(settings, target, overlay, found)
     blocks = {item.name: item for template in templates for item in template.blocks}
-    # What a header sets, the footer of the image has.
-    for block in sorted(blocks.values(), key=lambda item: item.name.endswith("footer")):
+    # Each has what those before it set, and the footer of every image comes last.
+    for block in sorted(
+        blocks.values(), key=lambda item: (item.name == "footer", item.name.endswith("_footer"))
+    ):
         _turn_block(block, target, overlay, found)
     found += (item for template in templates for item in template.found)
     return overlay, sorted(set(found))
@@ -53,7 +56,7 @@ def _turn_block(block: Block, target: Target, overlay: Overlay, found: list[Diag
     if not block.text.strip():
         return
     if block.name == "footer":
-        Blocks(found).settings(block, overlay.common)
+        give_all(Blocks(found).settings(block), what, block.spot, target, overlay, found)
     elif match is None:
         why = "it takes the place of a part of Kolla's own template, and a recipe has no such part"
         found.append(untaken(block.spot, what, why, "say what it does as steps of the image"))

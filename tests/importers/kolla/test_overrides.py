@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -23,8 +24,8 @@ def beside_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
     _lines.cache_clear()
 
 
-def demo(*overlays: Path) -> ImageSet:
-    return resolve(load_set(Path("demo"), overlays), site=None, variables={}, stand_ins=None)
+def demo(*overlays: Path, folder: Path = Path("demo")) -> ImageSet:
+    return resolve(load_set(folder, overlays), site=None, variables={}, stand_ins=None)
 
 
 def turned(tmp_path: Path, text: str, images: Mapping[str, Image] | None = None) -> tuple[str, list[str]]:
@@ -146,6 +147,49 @@ def test_the_footer_of_every_image_takes_nothing_away(tmp_path: Path) -> None:
     overlay, found = turned(tmp_path, "{% block footer %}\nHEALTHCHECK NONE\nUSER root\n{% endblock %}")
     assert found == ["HEALTHCHECK in the block 'footer' is not taken over: `common:` takes nothing away"]
     assert "common" not in overlay
+
+
+def test_the_footer_of_every_image_wins_over_what_an_image_says_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    shutil.copytree("demo", folder)
+    with (folder / "set.yaml").open("a") as file:
+        file.write("common: {labels: {vendor: nobody, maintainer: nobody}}\n")
+    with (folder / "images/cron.yaml").open("a") as file:
+        file.write("cmd: [old]\nlabels: {vendor: old, maintainer: old}\nhealthcheck: /old\nenv: {A: old}\n")
+    configuration = tmp_path / "x.conf"
+    configuration.write_text("[DEFAULT]\nmaintainer = me\n")
+    template = tmp_path / "x.j2"
+    template.write_text(
+        block("footer", "CMD new", "LABEL vendor=acme", "HEALTHCHECK CMD new", "ENV A=new", "WORKDIR /w")
+        + block("heat_api_footer", "LABEL vendor=heat", "WORKDIR /heat", "LABEL own=heat")
+    )
+    overlay, found = turn([str(template), str(configuration)], demo(folder=folder).images)
+    file = tmp_path / "x.yaml"
+    file.write_text(overlay.text("x", "x"))
+    assert found == []
+    for image in demo(file, folder=folder).images.values():
+        said = image.config
+        assert (said.cmd, said.env, said.workdir) == (("/bin/sh", "-c", "new"), {"A": "new"}, "/w")
+        assert said.healthcheck == im.HealthCheck(("CMD-SHELL", "new"))
+        more = {"own": "heat"} if image.name == "heat-api" else {}
+        assert said.labels == {"vendor": "acme", "maintainer": "me", **more}
+    # What the set says of all images is said over once.
+    assert overlay.images.keys() == {"cron", "heat-api"}
+    template.write_text(block("footer", "HEALTHCHECK NONE"))
+    overlay, found = turn([str(template)], demo(folder=folder).images)
+    file.write_text(overlay.text("x", "x"))
+    assert found == []
+    assert demo(file, folder=folder).images["cron"].config.healthcheck is None
+
+
+def test_without_a_set_nobody_knows_which_images_say_it_themselves(tmp_path: Path) -> None:
+    footers = block("footer", "LABEL vendor=acme") + block("a_footer", "LABEL vendor=a")
+    overlay, found = turned(tmp_path, footers)
+    assert overlay.count("vendor: acme") == 2
+    assert found == [
+        "the block 'footer', where images say the same themselves, is not taken over: which of them do is known "
+        "only with the set"
+    ]
 
 
 def test_a_value_that_doubles_itself_does_not_grow_for_ever(tmp_path: Path) -> None:
