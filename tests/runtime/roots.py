@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,8 +69,13 @@ class Box:
         assert outcome.spot == "recipes/x.yaml:3:5"
         return outcome.said
 
-    def feed(self, lines: Iterable[str]) -> Outcome:
-        """Run lines of shell in the root, as a step's here-document does."""
+    def feed(
+        self,
+        lines: Iterable[str],
+        environment: Mapping[str, str] | None = None,
+        open_files: Sequence[int] = (),
+    ) -> Outcome:
+        """Run lines of shell in the root, as a step's here-document does; the step has these files open."""
         self.scratch.mkdir(exist_ok=True)
         sources = [f"{name}={path}" for name, path in self.sources.items()]
         places = map(str, (self.plan, self.plan / "lib", self.root, self.scratch))
@@ -80,7 +85,13 @@ class Box:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={"PATH": os.environ["PATH"], "SOURCE_DATE_EPOCH": "1517443200", "LC_ALL": "C"},
+            env={
+                "PATH": os.environ["PATH"],
+                "SOURCE_DATE_EPOCH": "1517443200",
+                "LC_ALL": "C",
+                **(environment or {}),
+            },
+            pass_fds=open_files,
             check=False,
         )
         return Outcome(done.returncode, done.stdout, (self.scratch / "reported").read_text().rstrip("\n"))

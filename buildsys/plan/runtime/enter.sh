@@ -7,20 +7,33 @@ ONLINE=''
 # inside <<END: run the verbs of lib/inside.sh, one instruction a line, within the root.
 # All data instructions of a stretch share this one entry, a few ms.
 inside() {
+    lend_scratch || return
     # Written in full or not run: on a full disk half of it would do half of the work, and succeed.
-    printf '. /dev/buildsys/plan/lib/inside.sh\n' >"$SCRATCH/inside" || return
-    cat >>"$SCRATCH/inside" || return
-    : >"$SCRATCH/spot"
+    { printf '. /dev/buildsys/plan/lib/inside.sh\n' && cat; } >"$LENT/inside" || return
     # The shell inside tells where it stands through a file; an ERR trap cannot see into it.
-    into inside "$ROOT" "$PLAN" "$SCRATCH" "${SOURCES[@]}" || {
+    into inside "$ROOT" "$PLAN" "$LENT" "${SOURCES[@]}" || {
         local status=$?
-        read -r SPOT <"$SCRATCH/spot" || :
+        ! plain_file "$LENT/spot" || read -r SPOT <"$LENT/spot" || :
         return "$status"
     }
 }
 
-# within [cache=DIR] COMMAND…: run a program of the root; it finds the plan and SCRATCH in /dev/buildsys.
-within() { into within "$ROOT" "$PLAN" "$SCRATCH" "$@"; }
+# within [NAME=DIR…] COMMAND…: run a program of the root; it finds the plan, LENT as `scratch` and each DIR in /dev/buildsys;
+# of these it may write in `scratch` and `cache`.
+within() {
+    lend_scratch || return
+    into within "$ROOT" "$PLAN" "$LENT" "$@"
+}
+
+# lend_scratch: sets LENT, a new folder that the next entry may write in. The host writes there only before, and reads
+# there only what is a plain file: programs of the root may leave links to anywhere.
+lend_scratch() {
+    LENT=$SCRATCH/lent.$BASHPID.$((++LENDINGS))
+    mkdir -p "$LENT"
+}
+LENDINGS=0
+
+plain_file() { [[ -f $1 && ! -L $1 ]]; }
 
 # beside [cache=DIR] COMMAND…: run a program of the host that works on the root; scriptlets find private /dev,
 # /proc and /sys.

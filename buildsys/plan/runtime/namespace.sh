@@ -9,6 +9,13 @@ set -euo pipefail
 mode=$1 root=$2
 shift 2
 
+# Nothing of the caller's is open to whoever runs: its terminal, its locks. The last is this file, which bash closes itself.
+[[ $mode == beside ]] || exec </dev/null
+for descriptor in /proc/self/fd/*; do
+    descriptor=${descriptor##*/}
+    ((descriptor <= 2 || descriptor == 255)) || exec {descriptor}>&-
+done
+
 # Scripts of packages write the host's name into what they configure.
 printf 'localhost\n' >/proc/sys/kernel/hostname
 missing=()
@@ -21,7 +28,7 @@ for directory in dev proc sys; do
 done
 ((${#missing[@]} == 0)) || mkdir -m 755 "${missing[@]}"
 # A mount of its own, to be moved in `seal`; device files of the image have no power on it.
-[[ $mode != inside && $mode != run ]] || mount --bind -o nodev "$root" "$root"
+[[ $mode == beside ]] || mount --bind -o nodev "$root" "$root"
 mount -t tmpfs -o mode=755 buildsys "$root/dev"
 devices=(null zero full random urandom)
 if ! cp -a "${devices[@]/#//dev/}" /dev/fd "$root/dev/" 2>/dev/null; then
@@ -45,9 +52,12 @@ lend() {
     mount --bind ${3:+-o "$3"} "$2" "$root/dev/buildsys/$1"
 }
 
-# enter COMMAND…: within the root, with what a container may do and no more.
+# limited COMMAND…: with what a container may do and no more.
 MAY=chown,dac_override,fowner,fsetid,kill,mknod,setfcap,setgid,setpcap,setuid,sys_chroot,audit_write
-enter() { setpriv --bounding-set="-all,+${MAY//,/,+}" chroot "$root" "$@"; }
+limited() { setpriv --bounding-set="-all,+${MAY//,/,+}" "$@"; }
+
+# enter COMMAND…: a program of the root.
+enter() { limited chroot "$root" "$@"; }
 
 # seal: from here on the root lies over the host's; who leaves it by a trick of chroot is in it again.
 seal() {
@@ -55,18 +65,32 @@ seal() {
     root=.
 }
 
-# borrow FILE: the host's file in the place of the root's, and nothing left of it afterwards.
+# borrow FILE: the host's file in the place of the root's, and nothing left of it afterwards. Where that is the root's
+# own programs find out, and make the file; then none of them is left that could put a link into what they said.
 borrow() {
     local path
-    path=$(enter readlink -f "$1") || return 0
-    # What readlink says holds no link, so the host may follow it.
-    if [[ ! -e $root$path ]]; then
-        : >"$root$path" || return 0
-        borrowed+=("$root$path")
-    fi
-    mount --bind -o ro "$1" "$root$path"
+    # shellcheck disable=SC2016 # for the shell inside
+    path=$(enter /bin/sh -c 'path=$(readlink -f "$1") || exit 0
+        [ -e "$path" ] || { : >"$path" && printf "new "; } && printf "%s" "$path"' sh "$1") || return 0
+    kill -KILL -1 2>/dev/null || :
+    [[ $path != "new "* ]] || made_files+=("${path#new }")
+    path=./${path#new }
+    no_link "$path" || return 0
+    # The working directory is the root: no path from the host's root leads there, so none is to be made of these.
+    mount --no-canonicalize --bind -o ro "$1" "$path"
+    borrowed+=("/proc/self/cwd/$path")
 }
-borrowed=()
+borrowed=() made_files=()
+
+# no_link PATH: is it a plain file, and no part of it a link or a way back?
+no_link() {
+    local rest=$1
+    [[ -f $rest && $rest != *..* ]] || return
+    while [[ $rest == */* ]]; do
+        [[ ! -L $rest ]] || return
+        rest=${rest%/*}
+    done
+}
 
 case $mode in
     inside | within)
@@ -104,28 +128,31 @@ while IFS= read -r name; do
         PATH | HOME | SOURCE_DATE_EPOCH | BS_DNF_PLUGINS) continue ;;
         *_proxy | *_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | CURL_CA_BUNDLE) [[ ${ONLINE-} != 1 ]] || continue ;;
     esac
-    declare +x "$name"
-done < <(compgen -e)
+    if [[ $name == declare\ * ]]; then unset -f "${name##* }"; else declare +x "$name"; fi
+done < <(compgen -e && declare -Fx)
 export HOME PATH LC_ALL=C TZ=UTC
 
-# recipe COMMAND…: with the environment and in the working directory of the image, and no files for new devices.
+# recipe COMMAND…: with the environment and in the working directory of the image, and no files for new devices. Both are
+# seen to by the root's own programs: a variable may mean something to the host's loader.
 recipe() {
-    local into=("$(type -P chroot)" .) env setpriv
-    env=$(type -P env) setpriv=$(type -P setpriv) MAY=${MAY/mknod,/}
-    [[ ${settings[0]:-/} == / ]] || into=("$(type -P unshare)" --root=. --wd="${settings[0]}" --)
-    seal
-    "$env" -i HOME="$HOME" PATH="$PATH" HOSTNAME=localhost "${settings[@]:1}" SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" \
-        "$setpriv" --bounding-set="-all,+${MAY//,/,+}" "${into[@]}" "$@"
+    local setting given=() MAY=${MAY/mknod,/}
+    for setting in "${settings[@]:1}"; do
+        # What has no name nobody can ask for.
+        [[ $setting == "PATH=$PATH" || $setting != [!-=]*=* ]] || given+=("$setting")
+    done
+    [[ ${settings[0]:-/} == / ]] || set -- /bin/sh -c 'cd "$1" && shift && exec "$@"' sh "${settings[0]}" "$@"
+    ((${#given[@]} == 0)) || set -- env -- "${given[@]}" SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" "$@"
+    export HOSTNAME=localhost
+    unset LC_ALL TZ
+    enter "$@"
 }
 
 status=0
+[[ $mode == beside ]] || seal
 case $mode in
-    beside) "$@" || status=$? ;;
+    beside) limited "$@" || status=$? ;;
     run) recipe "$@" || status=$? ;;
-    inside)
-        seal
-        enter /bin/sh -eu /dev/buildsys/scratch/inside || status=$?
-        ;;
+    inside) enter /bin/sh -eu /dev/buildsys/scratch/inside || status=$? ;;
     within)
         if [[ ${ONLINE-} == 1 ]]; then
             borrow /etc/resolv.conf
@@ -136,7 +163,8 @@ case $mode in
 esac
 
 if ((${#borrowed[@]})); then
-    umount "${borrowed[@]}"
-    rm -f "${borrowed[@]}"
+    kill -KILL -1 2>/dev/null || :
+    umount --no-canonicalize "${borrowed[@]}"
+    ((${#made_files[@]} == 0)) || enter rm -f "${made_files[@]}"
 fi
 exit "$status"

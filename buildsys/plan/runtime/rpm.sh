@@ -135,7 +135,8 @@ rpm_import_key() {
         return
     fi
     inside <<<"cat $(printf '%q' "$1") >/dev/buildsys/scratch/key"
-    beside rpmkeys --root "$ROOT" --dbpath "$RPM_DATABASE" --import "$SCRATCH/key"
+    plain_file "$LENT/key"
+    beside rpmkeys --root "$ROOT" --dbpath "$RPM_DATABASE" --import "$LENT/key"
 }
 
 # rpm_fetch PACKAGE FILE: path of a locked package's file, verified.

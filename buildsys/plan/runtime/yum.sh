@@ -7,11 +7,12 @@ yum_call() {
         lent=("$1")
         shift
     fi
-    if [[ ! -e $SCRATCH/yum.conf ]]; then
+    if [[ ! -e $SCRATCH/yum/yum.conf ]]; then
         text=$(<"$PLAN/pool/repositories.conf")
-        printf '%s\n' "${text//@PLAN@//dev/buildsys/plan}" >"$SCRATCH/yum.conf"
+        mkdir -p "$SCRATCH/yum"
+        printf '%s\n' "${text//@PLAN@//dev/buildsys/plan}" >"$SCRATCH/yum/yum.conf"
     fi
-    within "${lent[@]}" yum --assumeyes --config=/dev/buildsys/scratch/yum.conf "$@" \
+    within yum="$SCRATCH/yum" "${lent[@]}" yum --assumeyes --config=/dev/buildsys/yum/yum.conf "$@" \
         >"$SCRATCH/yum.out" 2>&1 || status=$?
     cat "$SCRATCH/yum.out"
     packages_explain "$SCRATCH/yum.out" || status=1
@@ -87,10 +88,13 @@ yum_fetch() {
 # yum_keys: the keys that lie in the image, as far as it has them yet, read from inside: SCRATCH/keys.
 yum_keys() {
     local id key
-    mkdir -p "$SCRATCH/keys"
     while read -r id _ key; do
         [[ $key == /* ]] || continue
-        printf '[ ! -f %q ] || cat %q >/dev/buildsys/scratch/keys/%q\n' "$key" "$key" "$id"
+        printf '[ ! -f %q ] || cat %q >/dev/buildsys/scratch/key-%q\n' "$key" "$key" "$id"
     done <"$PLAN/repositories" >"$SCRATCH/read-keys"
-    inside <"$SCRATCH/read-keys"
+    inside <"$SCRATCH/read-keys" || return
+    mkdir -p "$SCRATCH/keys"
+    while read -r id _; do
+        ! plain_file "$LENT/key-$id" || cp "$LENT/key-$id" "$SCRATCH/keys/$id" || return
+    done <"$PLAN/repositories"
 }

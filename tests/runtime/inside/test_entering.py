@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,37 @@ def test_a_root_without_a_shell_fails(box: Box) -> None:
 def test_what_was_not_written_whole_is_not_run(box: Box) -> None:
     """On a full disk the instructions may arrive cut short, or not at all."""
     box.scratch.mkdir()
-    (box.scratch / "inside").symlink_to("/dev/full")
-    outcome = box.do(("file", "", "/made"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "full", str(box.scratch)], check=True)
+    try:
+        outcome = box.do(("file", "", "/made"), ("file", "", "/" + "x" * 20000))
+    finally:
+        subprocess.run(["umount", str(box.scratch)], check=True)
     assert outcome.status != 0
+    assert "No space left on device" in outcome.said
     assert not box.path("/made").exists()
+
+
+def test_a_hostile_shell_gets_no_hand_on_the_host(box: Box, tmp_path: Path) -> None:
+    """What it leaves in the place of files that the host reads or writes is looked at by nobody."""
+    mine = tmp_path / "mine"
+    mine.write_text("as it was\n")
+    for name in ("inside", "spot", "edited"):
+        box.write(f"/links/{name}", "").unlink()
+        box.path(f"/links/{name}").symlink_to(mine)
+    plant = "rm -f /dev/buildsys/scratch/*; cp -P /links/* /dev/buildsys/scratch/"
+    assert box.feed([plant, "exit 3"]).spot == "nowhere"
+    box.works(("file", "", "/made"))
+    assert mine.read_text() == "as it was\n"
+
+
+def test_nothing_of_the_callers_is_open(box: Box, tmp_path: Path) -> None:
+    """Its functions stay outside as well, which bash as a root's shell would take over."""
+    with (tmp_path / "lock").open("w") as lock:
+        tell = (
+            f"for number in 3 4 5 {lock.fileno()}; do (: >&$number) 2>/dev/null && echo open; done; type own"
+        )
+        function = {"BASH_FUNC_own%%": "() { :; }"}
+        outcome = box.feed([f"({tell}) >/told 2>&1 || :"], function, (lock.fileno(),))
+    assert outcome.status == 0
+    assert "open" not in box.text("/told")
+    assert "not found" in box.text("/told")
