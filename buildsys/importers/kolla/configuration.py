@@ -101,7 +101,7 @@ class _Reader:
             if name == "maintainer" and value:
                 label = Changes()
                 label.merge("labels", name, value, at[name])
-                give_all(label, f"'{name}'", at[name], self._target, self._overlay, self._found)
+                give_all(label, f"'{name}'", self._target, self._overlay, self._found)
             elif name not in {"install_type", "type"}:
                 self._refuse(at[name], f"'{name}'", _WHERE.get(name, "nothing is known of what it does"))
             elif value != "binary":

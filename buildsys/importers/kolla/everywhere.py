@@ -1,4 +1,4 @@
-"""What every image gets: in `common:`, and once more for images that say the same themselves, for these would win."""
+"""What every image gets: in `common:`, and once more for images that say it too, whose own word would win."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from buildsys.importers.overlay import Changes, Overlay
 from buildsys.importers.untaken import untaken
 
 
-def give_all(
-    settings: Changes, what: str, spot: Spot, target: Target, overlay: Overlay, found: list[Diagnostic]
-) -> None:
-    """Give settings to every image, whatever it says itself; `what` stands at `spot` and makes them."""
-    if not target.images and (settings.maps or settings.scalars.keys() - _taken_away(settings)):
+def give_all(settings: Changes, what: str, target: Target, overlay: Overlay, found: list[Diagnostic]) -> None:
+    """Give settings to every image, whatever it says itself; `what` makes them."""
+    if not target.images and (spots := list(_given(settings))):
         why, hint = "which of them do is known only with the set", "say which set it is for: --set SET"
-        found.append(untaken(spot, f"{what}, where images say the same themselves,", why, hint))
+        found.append(untaken(min(spots), f"{what}, where images say the same themselves,", why, hint))
     for key, (value, at) in settings.scalars.items():
         if value is not None:
             overlay.common.scalars[key] = value, at
@@ -36,8 +34,9 @@ def give_all(
         overlay.common.lists.setdefault(key, {}).update(things)
 
 
-def _taken_away(settings: Changes) -> set[str]:
-    return {key for key, (value, _) in settings.scalars.items() if value is None}
+def _given(settings: Changes) -> Iterator[Spot]:
+    for given in (settings.scalars, *settings.maps.values()):
+        yield from (at for value, at in given.values() if value is not None)
 
 
 def _saying(key: str, value: Any, target: Target, overlay: Overlay) -> Iterator[Changes]:

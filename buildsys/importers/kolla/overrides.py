@@ -56,7 +56,7 @@ def _turn_block(block: Block, target: Target, overlay: Overlay, found: list[Diag
     if not block.text.strip():
         return
     if block.name == "footer":
-        give_all(Blocks(found).settings(block), what, block.spot, target, overlay, found)
+        give_all(Blocks(found).settings(block), what, target, overlay, found)
     elif match is None:
         why = "it takes the place of a part of Kolla's own template, and a recipe has no such part"
         found.append(untaken(block.spot, what, why, "say what it does as steps of the image"))

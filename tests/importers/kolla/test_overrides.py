@@ -152,10 +152,10 @@ def test_the_footer_of_every_image_takes_nothing_away(tmp_path: Path) -> None:
 def test_the_footer_of_every_image_wins_over_what_an_image_says_itself(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     shutil.copytree("demo", folder)
-    with (folder / "set.yaml").open("a") as file:
-        file.write("common: {labels: {vendor: nobody, maintainer: nobody}}\n")
-    with (folder / "images/cron.yaml").open("a") as file:
-        file.write("cmd: [old]\nlabels: {vendor: old, maintainer: old}\nhealthcheck: /old\nenv: {A: old}\n")
+    with (folder / "set.yaml").open("a") as recipe:
+        recipe.write("common: {labels: {vendor: nobody, maintainer: nobody}}\n")
+    with (folder / "images/cron.yaml").open("a") as recipe:
+        recipe.write("cmd: [old]\nlabels: {vendor: old, maintainer: old}\nhealthcheck: /old\nenv: {A: old}\n")
     configuration = tmp_path / "x.conf"
     configuration.write_text("[DEFAULT]\nmaintainer = me\n")
     template = tmp_path / "x.j2"
@@ -186,10 +186,8 @@ def test_without_a_set_nobody_knows_which_images_say_it_themselves(tmp_path: Pat
     footers = block("footer", "LABEL vendor=acme") + block("a_footer", "LABEL vendor=a")
     overlay, found = turned(tmp_path, footers)
     assert overlay.count("vendor: acme") == 2
-    assert found == [
-        "the block 'footer', where images say the same themselves, is not taken over: which of them do is known "
-        "only with the set"
-    ]
+    what = "the block 'footer', where images say the same themselves,"
+    assert found == [f"{what} is not taken over: which of them do is known only with the set"]
 
 
 def test_a_value_that_doubles_itself_does_not_grow_for_ever(tmp_path: Path) -> None:
