@@ -622,6 +622,62 @@ def test_what_a_killed_step_leaves_while_the_run_tidies_up_is_not_forgotten(good
     assert not late.exists()
 
 
+def test_a_step_that_outlives_make_keeps_what_it_is_about_to_name(good: Faked, tmp_path: Path) -> None:
+    good.misbehave("copy", f"touch {tmp_path}/begun; until [[ -e {tmp_path}/go ]]; do /bin/sleep 0.02; done")
+    process = good.start("base")
+    until((tmp_path / "begun").exists)
+    make = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True)
+    os.kill(int(make.stdout), signal.SIGKILL)
+    # Not until its output ends: the step writes there too.
+    assert process.wait(timeout=30) == 1
+    assert "<none>:<none>" in good.images()
+    assert good.calls("buildah rmi") == []
+    (tmp_path / "go").touch()
+    process.communicate(timeout=30)
+    assert good.built("base") == {}
+    assert good.result("base")["status"] == "built"
+    assert "<none>:<none>" not in good.images()
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_what_could_not_be_removed_is_not_forgotten(good: Faked, blind: bool) -> None:  # noqa: FBT001
+    """Only what is gone; and nothing, while the store does not say what is there."""
+    state = good.plan / "state"
+    blindness = "echo 'exit 125' >\"$FAKE/on/images\"; " if blind else ""
+    good.misbehave("rmi", f"{blindness}exit 125")
+    state.mkdir()
+    (state / "committed.gone.1").write_text(f"sha256:{'c' * 64}")
+    assert good.run().returncode == 0
+    left = sorted(path.name.split(".")[1] for path in state.glob("committed.*"))
+    assert left == (["base", "child", "gone"] if blind else ["base", "child"])
+    good.misbehave("rmi", "")
+    good.misbehave("images", "")
+    assert good.built() == {}
+    assert list(state.glob("committed.*")) == []
+    assert "<none>:<none>" not in good.images()
+
+
+@pytest.mark.parametrize("verb", ["rm", "containers"])
+def test_a_container_that_could_not_be_removed_is_not_forgotten(
+    slow: Faked, tmp_path: Path, verb: str
+) -> None:
+    process = slow.start()
+    until((tmp_path / "begun").exists)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    (slow.plan / "state/working.base+gone").touch()
+    (tmp_path / "go").touch()
+    slow.misbehave(verb, "echo busy >&2; exit 125")
+    assert "busy" in slow.run("base").stderr
+    # Where nobody says which are left, the step itself finds its own in its way.
+    assert len(slow.containers()) == (verb == "rm")
+    assert (slow.plan / "state/working.base").exists() == (verb == "rm")
+    assert (slow.plan / "state/working.base+gone").exists() == (verb == "containers")
+    slow.misbehave(verb, "")
+    assert len(slow.built()) == 2
+    assert (slow.containers(), list((slow.plan / "state").glob("working.*"))) == ([], [])
+
+
 def test_a_run_goes_through_buildah_where_the_caller_says_so(faked: Faked, tmp_path: Path) -> None:
     faked.compile(image_set(tmp_path, [image(name, BASE, does("x"), does("y")) for name in "ab"]))
     assert len(faked.built(BS_ISOLATION="oci")) == 2

@@ -121,17 +121,25 @@ check_space() {
 
 # What a kill -9 left: working containers that have a marker, scratch directories.
 clear_leftovers() {
-    local id name
-    for name in "$STATE"/working.*; do
-        [[ -e $name ]] || continue
-        read -r id <"$STATE/id"
-        buildah containers --noheading --format '{{.ContainerName}}' | sed 's/ *$//' |
-            grep "^buildsys-$id-" | xargs -r -n 1 buildah "${STORE[@]}" rm >/dev/null || :
-        rm -f "$STATE"/working.*
-        break
-    done
+    local id left marker name gone=() markers=("$STATE"/working.*)
     rm -rf "$STATE"/scratch.*
+    [[ -e ${markers[0]} ]] || return 0
+    read -r id <"$STATE/id"
+    left=$(working_containers "$id") || return 0
+    if printf '%s' "$left" | xargs -r -n 1 buildah "${STORE[@]}" rm >/dev/null; then
+        left=''
+    else
+        left=$(working_containers "$id") || return 0
+    fi
+    for marker in "${markers[@]}"; do
+        name=${marker#"$STATE"/working.}
+        [[ $'\n'$left$'\n' == *$'\n'"buildsys-$id-${name/+/-READS-}"$'\n'* ]] || gone+=("$marker")
+    done
+    ((${#gone[@]} == 0)) || rm -f "${gone[@]}"
 }
+
+# working_containers ID: those of the plan with this id, a line each.
+working_containers() { buildah containers --noheading --format '{{.ContainerName}}' | sed -n "s/ *\$//; /^buildsys-$1-/p"; }
 
 # The plan's own part of the names of its working containers, and where the plan lies: a copy is a plan of its own,
 # and what the original has under way is not the copy's to take away. Made here, before steps could at the same time.
@@ -233,15 +241,24 @@ default_jobs() {
 # nothing to build: a step that outlived its run may have left one. It may leave one right now, too: only the words that
 # were read are forgotten.
 drop_intermediates() {
-    local files=() ids=() file word
+    local files=() ids=() file word left alone i
     for file in "$STATE"/committed.*; do
         [[ -s $file ]] || continue
         word=$(<"$file")
         files+=("$file") ids+=("${word#sha256:}")
     done
-    ((${#ids[@]})) && flock -n -x "$SHARED" || return 0
-    buildah rmi "${ids[@]}" >/dev/null 2>&1 || :
-    rm -f "${files[@]}"
+    ((${#ids[@]})) || return 0
+    # Opened anew: what steps have inherited is theirs, and one may have outlived make.
+    exec {SHARED}>&- {alone}>>"$RUNROOT/buildsys.lock"
+    if flock -n -x "$alone"; then
+        if ! buildah rmi "${ids[@]}" >/dev/null 2>&1; then
+            # Some were gone; others, that somebody else uses, have another turn.
+            left=$(buildah images --all --no-trunc --format '{{.ID}} {{.Name}}') || files=()
+            for i in "${!files[@]}"; do [[ $left != *"${ids[i]} <none>"* ]] || unset "files[i]"; done
+        fi
+        ((${#files[@]} == 0)) || rm -f "${files[@]}"
+    fi
+    exec {alone}>&-
 }
 
 # summary GOALS: what was built, what failed and where, what that blocked. Sets status when something failed.
