@@ -651,6 +651,33 @@ def test_the_same_files_give_the_same_images_under_any_hash_seed() -> None:
 # Containerfiles -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("tag", "reference", "parent"),
+    [
+        ("latest", "base", im.ParentImage("base")),
+        ("latest", "example/base:latest", im.ParentImage("base")),
+        ("latest", "localhost/example/base", im.ParentImage("base")),
+        ("latest", "example/base", im.ParentImage("base")),
+        ("'1'", "localhost/example/base:1", im.ParentImage("base")),
+        ("'1'", "localhost/example/base", im.BaseImage("localhost/example/base")),
+        # A recipe's name has no tag: this is how images elsewhere are called that have the same.
+        ("latest", "base:latest", im.BaseImage("base:latest")),
+    ],
+)
+def test_what_a_containerfile_calls_an_image_of_the_set(
+    tag: str, reference: str, parent: object, write_set: Callable[[Mapping[str, str]], Path]
+) -> None:
+    folder = write_set(
+        {
+            "set.yaml": f"set: demo\nnamespace: example\ntag: {tag}\nepoch: 1517443200\n",
+            "images/tool.yaml": "image: tool\ncontainerfile: ../tool/Containerfile\n",
+            "tool/Containerfile": f"FROM {reference}\n",
+        }
+    )
+    tool = resolve(load_set(folder), site=None, variables={}, stand_ins=None).images["tool"]
+    assert tool.parent == parent
+
+
 def test_an_overlay_brings_an_image_with_a_containerfile(
     write_set: Callable[[Mapping[str, str]], Path], tmp_path: Path
 ) -> None:

@@ -24,9 +24,10 @@ def spoken(references: Mapping[str, image.ImageReference]) -> dict[str, str]:
     """What Containerfiles may call the images of a set: the recipe's name, or the reference it gets."""
     known = {}
     for name, reference in references.items():
-        whole = str(reference)
-        known[whole.partition("/")[2]] = name
-        known[whole] = name
+        # To builders, a reference without a tag has this one.
+        for whole in (str(reference), str(reference).removesuffix(":latest")):
+            known[whole.partition("/")[2]] = name
+            known[whole] = name
     return known | {name: name for name in references}
 
 
