@@ -1,10 +1,10 @@
-"""The verb that takes over what other systems have: import kolla-overrides."""
+"""The verbs that take over what other systems have: import containerfiles, import kolla-overrides."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,6 @@ from buildsys.cli.overlaying import write_new
 
 if TYPE_CHECKING:
     from buildsys.diagnostics import Diagnostic
-    from buildsys.image import Image
 
 
 @click.group("import")
@@ -71,8 +70,7 @@ def kolla_overrides(files: Sequence[str], output: Path | None, name: str | None)
     from buildsys.importers.kolla.overrides import turn
 
     choice = Choice(given_directory(name), None, (), {}) if name is not None else None
-    images: Mapping[str, Image] = choice.look().images if choice else {}
-    overlay, found = turn(files, images)
+    overlay, found = turn(files, choice.look() if choice else None)
     output = output or Path(f"{Path(files[0]).stem}.yaml")
     word = re.sub(r"[^a-z0-9]+", "-", output.stem.lower()).strip("-") or "overlay"
     write_new(output, overlay.text(word, ", ".join(files)))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from buildsys.diagnostics import Diagnostic, closest
-from buildsys.image import NAME, Image, Install
+from buildsys.image import NAME, Image, ImageSet, Install
 from buildsys.importers.kolla.templates import Setting
 from buildsys.importers.overlay import Overlay
 from buildsys.importers.untaken import untaken
@@ -25,12 +25,26 @@ _OTHERS = {
     "yum_repo_keys": "keys belong to the site's repositories; import-key: is a step",
 }
 
+_WHICH = "say which set it is for: --set SET"
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """The set that the overlay is for; without images nothing is known of it."""
 
     images: Mapping[str, Image]
+    installer: str = ""
+    """What installs its packages."""
+
+    @classmethod
+    def of(cls, image_set: ImageSet | None) -> Target:
+        """A set, or one that nobody knows."""
+        return cls(image_set.images, image_set.site.installer) if image_set else cls({})
+
+    @property
+    def distributions(self) -> list[str]:
+        """Those that its packages may be of, as Kolla calls them."""
+        return {"": "", "apt": _DEB}.get(self.installer, _RPM).split("|")
 
     def image(self, name: str) -> str:
         """The image that Kolla calls `name` in its variables; empty: the set has none."""
@@ -50,15 +64,25 @@ class Target:
 
 
 def turn_lists(
-    settings: Iterable[Setting], target: Target, overlay: Overlay, found: list[Diagnostic]
+    settings: Iterable[Setting],
+    used: Collection[str],
+    target: Target,
+    overlay: Overlay,
+    found: list[Diagnostic],
 ) -> None:
-    """Take lists over. Of a variable that is set twice the last value counts, as in Kolla."""
-    last = {item.name: item for item in settings}
+    """Take lists over. Of a variable that is set twice the last value counts, as in Kolla.
+
+    Names that others `used` need not be lists.
+    """
+    last = {item.name: item for item in settings if item.name not in used or _LIST.fullmatch(item.name)}
     # What is appended first can be removed.
     for item in sorted(last.values(), key=lambda item: item.name.endswith("_remove")):
         match = _LIST.fullmatch(item.name)
         if match is None:
             why = "it is no list of packages that Kolla's templates let others change"
+            found.append(untaken(item.spot, f"'{item.name}'", why))
+        elif match["operation"] != "override" and f"{match['image']}_{match['list']}_override" in last:
+            why = "of a list with '_override', Kolla takes nothing else"
             found.append(untaken(item.spot, f"'{item.name}'", why))
         elif problem := _problem(item, match, target):
             found.append(untaken(item.spot, f"'{item.name}'", *problem))
@@ -69,8 +93,9 @@ def turn_lists(
 def _problem(item: Setting, match: re.Match[str], target: Target) -> tuple[str, str] | None:
     if match["list"] in _OTHERS:
         return _OTHERS[match["list"]], ""
-    if (match["distribution"] or "") in _DEB.split("|"):
-        return f"it is for {match['distribution']}", "a set is made for one distribution"
+    if match["distribution"] and match["distribution"] not in target.distributions:
+        known = "a set is made for one distribution"
+        return f"it is for {match['distribution']}", known if target.images else _WHICH
     if not isinstance(item.value, list) or not all(isinstance(name, str) for name in item.value):
         return "its value is no list of names", ""
     for name in item.value:
@@ -79,7 +104,7 @@ def _problem(item: Setting, match: re.Match[str], target: Target) -> tuple[str, 
     if not target.image(match["image"]):
         return f"the set has no image '{match['image'].replace('_', '-')}'", target.hint(match["image"])
     if match["operation"] == "override" and not target.images:
-        return "what it replaces is known only with the set", "say which set it is for: --set SET"
+        return "what it replaces is known only with the set", _WHICH
     return None
 
 

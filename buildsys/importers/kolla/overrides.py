@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
-from buildsys.image import Image
+from buildsys.image import ImageSet
 from buildsys.importers.kolla.blocks import Blocks
 from buildsys.importers.kolla.configuration import turn_configuration
 from buildsys.importers.kolla.everywhere import give_all
@@ -18,13 +18,13 @@ from buildsys.importers.untaken import untaken
 _BLOCK = re.compile(r"(?P<image>[a-z0-9_]+)_(?P<where>header|footer)")
 
 
-def turn(files: Sequence[str], images: Mapping[str, Image]) -> tuple[Overlay, list[Diagnostic]]:
-    """The overlay, and what is not in it. `images` are those of the set it is for; none: names are trusted.
+def turn(files: Sequence[str], image_set: ImageSet | None) -> tuple[Overlay, list[Diagnostic]]:
+    """The overlay, and what is not in it. `image_set` is the one it is for; none: names are trusted.
 
     Raises:
         Refused: a file cannot be read, or is not what its name says.
     """
-    target, overlay = Target(images), Overlay()
+    target, overlay = Target.of(image_set), Overlay()
     found: list[Diagnostic] = []
     templates = []
     for file in files:
@@ -38,8 +38,8 @@ def turn(files: Sequence[str], images: Mapping[str, Image]) -> tuple[Overlay, li
                 message = f"{file} is neither .j2 nor .conf"
                 raise Refused([Diagnostic(NOWHERE, "bad-choice", message, hint)])
     used = {name for template in templates for name in template.used}
-    settings = [item for template in templates for item in template.settings if item.name not in used]
-    turn_lists(settings, target, overlay, found)
+    settings = [item for template in templates for item in template.settings]
+    turn_lists(settings, used, target, overlay, found)
     blocks = {item.name: item for template in templates for item in template.blocks}
     # Each has what those before it set, and the footer of every image comes last.
     for block in sorted(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from buildsys import image as im
 from buildsys.diagnostics import Refused, _lines
-from buildsys.image import Image, ImageSet
+from buildsys.image import ImageSet
 from buildsys.importers.kolla.overrides import turn
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
@@ -28,17 +29,17 @@ def demo(*overlays: Path, folder: Path = Path("demo")) -> ImageSet:
     return resolve(load_set(folder, overlays), site=None, variables={}, stand_ins=None)
 
 
-def turned(tmp_path: Path, text: str, images: Mapping[str, Image] | None = None) -> tuple[str, list[str]]:
+def turned(tmp_path: Path, text: str, image_set: ImageSet | None = None) -> tuple[str, list[str]]:
     """The overlay of a template, and what was said."""
     file = tmp_path / "x.j2"
     file.write_text(text)
-    overlay, found = turn([str(file)], images or {})
+    overlay, found = turn([str(file)], image_set)
     return overlay.text("x", "x.j2").replace(f"{tmp_path}/", ""), [item.message for item in found]
 
 
 @pytest.mark.parametrize("case", ["with-set", "without"])
 def test_all_of_it(case: str, golden: Callable[[str, Path], None]) -> None:
-    overlay, found = turn(["acme.j2", "kolla-build.conf"], demo().images if case == "with-set" else {})
+    overlay, found = turn(["acme.j2", "kolla-build.conf"], demo() if case == "with-set" else None)
     golden(overlay.text("acme", "acme.j2, kolla-build.conf"), HERE / f"expected/{case}.yaml")
     golden("\n\n".join(item.text("warning") for item in found) + "\n", HERE / f"expected/{case}.txt")
     assert {item.code for item in found} == {"not-taken-over"}
@@ -79,6 +80,45 @@ def test_what_is_appended_and_removed_was_never_there(tmp_path: Path) -> None:
     assert overlay.endswith("    packages:\n      append:\n        - two  # x.j2:1\n")
 
 
+def test_a_list_that_another_is_made_of_is_a_list(tmp_path: Path) -> None:
+    text = "{% set names = ['a'] %}\n{% set x_packages_append = names %}\n"
+    text += "{% set y_packages_append = x_packages_append + ['c'] %}\n"
+    overlay, found = turned(tmp_path, text)
+    assert overlay.count("- a ") == 2
+    assert ("  x:\n" in overlay, "  y:\n" in overlay, found) == (True, True, [])
+
+
+def test_of_a_list_that_is_overridden_nothing_else_counts(tmp_path: Path) -> None:
+    text = "{% set cron_packages_append = ['one'] %}\n{% set cron_packages_remove = ['cronie'] %}\n"
+    text += "{% set cron_packages_override = ['two'] %}\n{% set cron_centos_packages_append = ['three'] %}\n"
+    overlay, found = turned(tmp_path, text, demo())
+    said = [line.strip(" -").partition("  #")[0] for line in overlay.splitlines() if "  #" in line]
+    assert said == ["two", "three", "cronie", "logrotate"]
+    why = "of a list with '_override', Kolla takes nothing else"
+    assert found == [f"'cron_packages_{name}' is not taken over: {why}" for name in ("append", "remove")]
+
+
+LISTS = "{% set base_debian_packages_append = ['a'] %}\n{% set base_rhel_packages_append = ['b'] %}\n"
+
+
+@pytest.mark.parametrize(
+    ("installer", "taken", "left"), [("dnf", "b", "debian"), ("yum", "b", "debian"), ("apt", "a", "rhel")]
+)
+def test_lists_are_taken_that_are_for_the_distribution_of_the_set(
+    installer: str, taken: str, left: str, tmp_path: Path
+) -> None:
+    made = demo()
+    overlay, found = turned(tmp_path, LISTS, replace(made, site=replace(made.site, installer=installer)))
+    said = [line.strip(" -").partition("  #")[0] for line in overlay.splitlines() if "  #" in line]
+    assert said == [taken]
+    assert found == [f"'base_{left}_packages_append' is not taken over: it is for {left}"]
+
+
+def test_without_a_set_nobody_knows_what_it_is_a_distribution_of(tmp_path: Path) -> None:
+    _, found = turned(tmp_path, LISTS)
+    assert [message.rpartition(": ")[2] for message in found] == ["it is for debian", "it is for rhel"]
+
+
 def test_places_are_those_of_the_file_whatever_is_in_it(tmp_path: Path) -> None:
     template = tmp_path / "x.j2"
     template.write_bytes(
@@ -86,7 +126,7 @@ def test_places_are_those_of_the_file_whatever_is_in_it(tmp_path: Path) -> None:
     )
     configuration = tmp_path / "x.conf"
     configuration.write_text("\ufeff[DEFAULT]\n# a\fb\nbase = centos\n[a]]\nlocation = x\n y\n")
-    _, found = turn([str(template), str(configuration)], {})
+    _, found = turn([str(template), str(configuration)], None)
     assert [
         (item.spot.file[-4:], item.spot.line, item.spot.column, item.message.partition(" is not")[0])
         for item in found
@@ -163,7 +203,7 @@ def test_the_footer_of_every_image_wins_over_what_an_image_says_itself(tmp_path:
         block("footer", "CMD new", "LABEL vendor=acme", "HEALTHCHECK CMD new", "ENV A=new", "WORKDIR /w")
         + block("heat_api_footer", "LABEL vendor=heat", "WORKDIR /heat", "LABEL own=heat")
     )
-    overlay, found = turn([str(template), str(configuration)], demo(folder=folder).images)
+    overlay, found = turn([str(template), str(configuration)], demo(folder=folder))
     file = tmp_path / "x.yaml"
     file.write_text(overlay.text("x", "x"))
     assert found == []
@@ -176,7 +216,7 @@ def test_the_footer_of_every_image_wins_over_what_an_image_says_itself(tmp_path:
     # What the set says of all images is said over once.
     assert overlay.images.keys() == {"cron", "heat-api"}
     template.write_text(block("footer", "HEALTHCHECK NONE"))
-    overlay, found = turn([str(template)], demo(folder=folder).images)
+    overlay, found = turn([str(template)], demo(folder=folder))
     file.write_text(overlay.text("x", "x"))
     assert found == []
     assert demo(file, folder=folder).images["cron"].config.healthcheck is None
@@ -199,7 +239,7 @@ def test_a_value_that_doubles_itself_does_not_grow_for_ever(tmp_path: Path) -> N
 def test_a_hostile_name_of_a_file_stays_in_its_comment(tmp_path: Path) -> None:
     file = tmp_path / "x\noverlay: y\n.j2"
     file.write_text("{% set a_packages_append = ['one'] %}")
-    overlay, _ = turn([str(file)], {})
+    overlay, _ = turn([str(file)], None)
     text = overlay.text("x", str(file))
     assert [line for line in text.splitlines() if line.startswith("overlay:")] == ["overlay: x"]
 
@@ -311,6 +351,6 @@ def test_what_cannot_be_read_is_a_mistake(
         Path(name).write_text(text)
     _lines.cache_clear()
     with pytest.raises(Refused) as refused:
-        turn([name], {})
+        turn([name], None)
     text_of = refused.value.text()
     assert text_of.partition("\n  1 | {{ ((")[0] == said
