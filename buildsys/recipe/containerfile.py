@@ -213,7 +213,7 @@ class _Reader:
             self._note(item.spot, "containerfile-syntax", f"'{item.value}' is not understood", hint)
             return
         written = match["image"]
-        spot = self._spot(item, rf"(?<!\S){re.escape(written)}(?=[\s\\]|$)")
+        spot = self._place(item, rf"(?<!\S){re.escape(written)}(?=[\s\\]|$)", written)
         name = self._filled(written, item)
         if not name:
             if not self._found:
@@ -239,7 +239,7 @@ class _Reader:
 
     def _other(self, name: str, item: Instruction) -> None:
         """What COPY --from and RUN --mount=…,from= name: a stage before this one, or an image."""
-        spot = self._spot(item, rf"(?<=[-,=]from=){re.escape(name)}(?=[\s,\\]|$)")
+        spot = self._place(item, rf"(?<=[-,=]from=){re.escape(name)}(?=[\s,\\]|$)", name)
         if not name or "$" in name:
             hint = "write the name of an image or of a stage"
             self._note(spot, "containerfile-from", f"'{name}' names no image", hint)
@@ -277,21 +277,32 @@ class _Reader:
                     hint = f"give it one: ARG {name}=VALUE before the first FROM, or args: in the recipe"
                 near = closest(name, self._early - {name})
                 message = f"the variable '{name}' has no value here"
-                spot = self._spot(item, re.escape(match[0]))
+                spot = self._spot(item, re.escape(match[0])) or item.spot
                 self._note(spot, "containerfile-argument", message, near or hint)
             return ""
 
         return _VARIABLE.sub(value, text.replace('"', "").replace("'", ""))
 
-    def _spot(self, item: Instruction, pattern: str) -> Spot:
+    def _place(self, item: Instruction, pattern: str, name: str) -> Spot:
+        """Where a name stands, so that another can take its place."""
+        spot = self._spot(item, pattern)
+        if spot is None:
+            hint = "write the name on one line"
+            self._note(item.spot, "containerfile-syntax", f"'{name}' does not stand in one piece", hint)
+        return spot or item.spot
+
+    def _spot(self, item: Instruction, pattern: str) -> Spot | None:
         """Where something stands in the lines of an instruction, behind its word; no place is given twice."""
         taken = {place for places in self._places.values() for place in places}
         for number in range(item.lines[0], item.lines[1] + 1):
+            line = self._lines[number - 1]
+            if line.lstrip().startswith("#"):
+                continue
             start = item.spot.column - 1 + len(item.word) if number == item.lines[0] else 0
-            for match in re.compile(pattern).finditer(self._lines[number - 1], start):
+            for match in re.compile(pattern).finditer(line, start):
                 if (number, match.start() + 1) not in taken:
                     return Spot(self._file, number, match.start() + 1)
-        return item.spot
+        return None
 
     def _note(self, spot: Spot, code: str, message: str, hint: str = "") -> None:
         self._found.append(Diagnostic(spot, code, message, hint))

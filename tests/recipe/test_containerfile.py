@@ -83,6 +83,13 @@ def test_each_place_at_which_an_image_is_named(tmp_path: Path) -> None:
     assert places == {"m": ((1, 6),), "l/m": ((3, 3), (5, 35), (5, 90)), "l/mm": ((5, 52),)}
 
 
+def test_a_comment_names_nothing(tmp_path: Path) -> None:
+    text = "ARG TAG=1\nFROM \\\n  # base:${TAG}\n  base:${TAG}\nCOPY \\\n# --from=tool\n  --from=tool a b\n"
+    found = read(tmp_path, text)
+    assert found.text == text.replace("  base:${TAG}", "  base:1")
+    assert {item.name: item.places for item in found.reads} == {"base:1": ((4, 3),), "tool": ((7, 10),)}
+
+
 def test_variables_that_from_does_not_know(tmp_path: Path) -> None:
     text = "ARG VERSION\nFROM a:${VERSION}\nARG LATER=1\nFROM b:$LATER\n"
     with pytest.raises(Refused) as refused:
@@ -119,6 +126,11 @@ def test_the_health_check_of_the_last_stage(tmp_path: Path) -> None:
         ("FROM a\nRUN", "2:1 syntax: the file ends in the middle of 'RUN'"),
         ("FROM a\nRUN <<END\nb\nEND\n", "2:1 syntax: here-documents are not understood"),
         ("FROM a as\n", "1:1 syntax: 'a as' is not understood"),
+        (
+            "ARG A=1\nFROM quay.io/\\\nacme/app:${A}\n",
+            "2:1 syntax: 'quay.io/acme/app:${A}' does not stand in one piece",
+        ),
+        ("FROM a\nCOPY --from=b/\\\nc d e\n", "2:1 syntax: 'b/c' does not stand in one piece"),
         ("ARG 'a\nFROM b\n", "1:1 syntax: a quotation mark has no partner"),
         ("# nothing\n", "1:1 from: this file has no FROM"),
         ("RUN a\nFROM b\n", "1:1 from: RUN stands before the first FROM"),
