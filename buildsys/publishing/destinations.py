@@ -88,6 +88,7 @@ def destination(text: str) -> Destination:
             raise _bad(f"'{text}' names no registry", "docker://HOST[:PORT][/NAMESPACE]")
         if namespace and not _NAMESPACE.fullmatch(namespace):
             raise _bad(f"'{text}': '{namespace}' can be no part of a repository's name")
+        host = host.lower()
         return Destination(transport, f"{host}/{namespace}" if namespace else host)
     if transport == "containers-storage":
         if not _STORE.fullmatch(place):

@@ -146,7 +146,7 @@ class Host:
         Raises:
             Transient: no answer, 429, or 5xx.
         """
-        url = urljoin(self._base, path)
+        url = self._address(self._base, path)
         answer = self._line.send(method, url, {**(headers or {}), **self._proof(url, scopes)}, body)
         if answer.status == 401 and self._ours(url):
             # A token has run out, or this repository wants another proof than the registry itself.
@@ -164,13 +164,13 @@ class Host:
             Transient: no answer, or one that broke off.
             LookupError: there is no such blob.
         """
-        url = urljoin(self._base, path)
+        url = self._address(self._base, path)
         for _ in range(5):
             answers = self._line.pieces("GET", url, self._proof(url, scopes))
             with closing(answers):
                 first = next(answers)
                 if first.status in (301, 302, 303, 307, 308):
-                    url = urljoin(url, first.headers["location"])
+                    url = self._address(url, first.headers["location"])
                     continue
                 if first.status == 404:
                     raise LookupError(path)
@@ -188,8 +188,22 @@ class Host:
 
     # ── who we are ──────────────────────────────────────────────────────────────────────────────────────────
 
+    def _address(self, base: str, path: str) -> str:
+        """Where a path, or the whole address that the registry gave, leads to.
+
+        Raises:
+            Problem: into plain HTTP, though the host is not declared insecure (`plain-http`).
+        """
+        url = urljoin(base, path)
+        scheme, where = urlsplit(url)[:2]
+        if scheme != "https" and not self.reach.insecure:
+            message = f"{self.name} sends us on to {scheme}://{where}, which is not TLS"
+            hint = "a registry behind a proxy that speaks TLS must be told so, by `X-Forwarded-Proto: https`"
+            raise Problem("plain-http", message, hint)
+        return url
+
     def _ours(self, url: str) -> bool:
-        return urlsplit(url).netloc == self.name
+        return origin(url) == origin(self._base)
 
     def _proof(self, url: str, scopes: tuple[str, ...]) -> dict[str, str]:
         headers = {"User-Agent": f"buildsys/{__version__}"}
@@ -211,7 +225,8 @@ class Host:
             return token
         words = dict(re.findall(r'(\w+)="([^"]*)"', self._challenge))
         query = [("service", words.get("service", "")), *(("scope", scope) for scope in scopes)]
-        answer = self._line.send("GET", f"{words['realm']}?{urlencode(query)}", _basic(login), None)
+        realm = self._address(self._base, words["realm"])
+        answer = self._line.send("GET", f"{realm}?{urlencode(query)}", _basic(login), None)
         self._transient(answer)
         if answer.status != 200:
             raise wrong_login(self.name, login, answer)
@@ -232,6 +247,13 @@ def wrong_login(host: str, login: Login | None, answer: Answer) -> Problem:
         return Problem("no-access", f"{host} wants credentials, and there are none", hint)
     message = f"{host} does not take the credentials of {login.user} from {login.file}: {said(answer)}"
     return Problem("no-access", message, f"they may have expired: `skopeo login {host}`")
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Who answers at an address: scheme, host and port, however they are written."""
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, parts.hostname or "", port
 
 
 def said(answer: Answer) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.client
 import http.server
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 Fault = Literal["cut", "answer lost", "delay", "429", "500", "403"]
@@ -45,8 +47,8 @@ class Proxy:
 
 
 @contextmanager
-def failing(registry: str) -> Iterator[Proxy]:
-    """A proxy before this registry."""
+def failing(registry: str, tls: tuple[Path, Path] | None = None) -> Iterator[Proxy]:
+    """A proxy before this registry; with a certificate and its key it speaks TLS, and does not tell of it."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -113,6 +115,10 @@ def failing(registry: str) -> Iterator[Proxy]:
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         proxy = Proxy(f"127.0.0.1:{server.server_address[1]}")
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield proxy

@@ -14,7 +14,7 @@ import pytest
 
 from buildsys.publishing.access import login, registry_rules, way
 from buildsys.publishing.destinations import destination
-from buildsys.publishing.host import Patience
+from buildsys.publishing.host import Patience, origin
 from buildsys.publishing.refusals import Problem
 from tests.publishing.conftest import (
     NAMES,
@@ -25,7 +25,7 @@ from tests.publishing.conftest import (
     problems,
     serving,
 )
-from tests.publishing.proxy import Answer, Proxy
+from tests.publishing.proxy import Answer, Proxy, failing
 
 USER = "mia:$2b$04$kUE.g9v8keYWRiAxnuJK.OvbW7zuNriHW.8onnSmdyuR8RaM3Zfz.\n"
 """Her password is `secret`."""
@@ -211,8 +211,8 @@ def openssl(*words: str, folder: Path) -> None:
 
 
 @pytest.fixture
-def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    """A registry with a certificate of an authority of its own, that wants a login."""
+def certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an authority (`ca.crt`) and a certificate of its own; `trusted/` beside it trusts it."""
     monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", os.devnull)
     folder = tmp_path / "certs"
     folder.mkdir()
@@ -225,10 +225,16 @@ def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
             "-days", "2", "-extfile", "names", "-out", "own.crt", folder=folder)  # fmt: skip
     (tmp_path / "trusted").mkdir()
     (tmp_path / "trusted/ca.crt").write_bytes((folder / "ca.crt").read_bytes())
+    return folder
+
+
+@pytest.fixture
+def guarded(tmp_path: Path, certified: Path) -> Iterator[Running]:
+    """A registry with a certificate of an authority of its own, that wants a login."""
     (tmp_path / "htpasswd").write_text(USER)
     with serving(
-        tmp_path / "registry", tls=(folder / "own.crt", folder / "own.key"), htpasswd=tmp_path / "htpasswd",
-        ca=folder / "ca.crt", login="mia:secret",
+        tmp_path / "registry", tls=(certified / "own.crt", certified / "own.key"),
+        htpasswd=tmp_path / "htpasswd", ca=certified / "ca.crt", login="mia:secret",
     ) as running:  # fmt: skip
         yield running
 
@@ -304,6 +310,39 @@ def test_tokens_are_fetched_for_each_repository(bench: Bench, proxy: Proxy, tmp_
         f"error: {proxy.host} does not take the credentials of mia from {wrong}: not you (401) [no-access]\n"
         f"  hint: they may have expired: `skopeo login {proxy.host}`"
     )
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("realm", ['Basic realm="tests"', 'Bearer realm="http://HOST/token"'])
+def test_credentials_never_go_out_in_plain_http(
+    bench: Bench, certified: Path, tmp_path: Path, realm: str
+) -> None:
+    """A registry behind a proxy that speaks TLS, and that nobody told so."""
+    right = tmp_path / "auth.json"
+
+    def answers(_: str, headers: Mapping[str, str]) -> Answer | None:
+        wanted = {"WWW-Authenticate": realm.replace("HOST", proxy.host)}
+        return None if headers.get("Authorization") else (401, wanted, b"")
+
+    with (
+        serving(tmp_path / "registry") as registry,
+        failing(registry.host, (certified / "own.crt", certified / "own.key")) as proxy,
+    ):
+        proxy.answers = answers
+        credentials(right, proxy.host, "secret")
+        outcomes = bench.publish(proxy.destination, certificates=tmp_path / "trusted", authfile=right)
+        assert problems(outcomes) == (
+            f"error: {proxy.host} sends us on to http://{proxy.host}, which is not TLS [plain-http]\n"
+            "  hint: a registry behind a proxy that speaks TLS must be told so, by `X-Forwarded-Proto: https`"
+        )
+        assert registry.tags() == {}
+
+
+def test_a_host_is_the_same_however_it_is_written() -> None:
+    assert origin("https://Reg.Example:443/v2/") == origin("https://reg.example/v2/x")
+    assert origin("http://reg.example/v2/") != origin("https://reg.example/v2/")
+    assert origin("https://reg.example:5000/v2/") != origin("https://reg.example/v2/")
+    assert destination("docker://Reg.Example:443/a") == destination("docker://reg.example:443/a")
 
 
 # ── what a registry refuses ─────────────────────────────────────────────────────────────────────────────────
