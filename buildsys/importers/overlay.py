@@ -93,7 +93,7 @@ class Overlay:
         if changed:
             head.append("images:")
         for image, changes in changed.items():
-            head += [f"  {image}:", *(f"    {line}" for line in changes.lines())]
+            head += [f"  {flow(image)}:", *(f"    {line}" for line in changes.lines())]
         return "".join(f"{line}\n" for line in head)
 
 

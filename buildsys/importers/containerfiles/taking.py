@@ -62,13 +62,13 @@ def take_over(top: Path, output: Path, asked: Asked) -> tuple[tuple[str, ...], l
     found: list[Diagnostic] = []
     every = folders(top, found)
     images = {item.name: image for item in every if (image := _read(item, asked, found))}
+    _check_arguments(images, asked, found)
     around = _understand(images, [item.name for item in every], _usual(output), found)
     if not images:
         hint = f"an image is a folder with a {' or a '.join(FILES)}"
         none = Diagnostic(NOWHERE, "no-match", f"{top} holds no image that can be taken over", hint)
         raise Refused([none, *found])
     network = _networked(images, asked)
-    _check_arguments(images, asked)
     for image in images.values():
         found += unfit(image.read, image.folder, top, network=image.folder.name in network)
     _write(images, around, network, asked, output)
@@ -82,7 +82,8 @@ def _check_places(top: Path, output: Path) -> None:
         raise _refused("file-exists", f"{output} is there already", "choose another place with -o")
     name = _set_name(output)
     if not NAME.fullmatch(name):
-        there = output.with_name(_usual(output).namespace)
+        named = output.name not in {"", ".."}
+        there = output.with_name(_usual(output).namespace) if named else output / _usual(output).namespace
         raise _refused("bad-name", f"'{name}' cannot name a set", f"say where it goes: -o {there}")
     if output.is_symlink():
         raise _refused("file-exists", f"{output} is a link", "choose another place with -o")
@@ -109,7 +110,7 @@ def _read(folder: Folder, asked: Asked, found: list[Diagnostic]) -> _Image | Non
 
 
 def _usual(output: Path) -> Naming:
-    name = re.sub(r"[._-]{2,}", "-", re.sub(r"[^a-z0-9._-]+", "-", output.name.lower())).strip("._-")
+    name = re.sub(r"[._-]{2,}", "-", re.sub(r"[^a-z0-9._-]+", "-", _set_name(output).lower())).strip("._-")
     return Naming("localhost", name or "images", "", "latest")
 
 
@@ -157,12 +158,21 @@ def _networked(images: Mapping[str, _Image], asked: Asked) -> set[str]:
     return chosen
 
 
-def _check_arguments(images: Mapping[str, _Image], asked: Asked) -> None:
+def _check_arguments(images: Mapping[str, _Image], asked: Asked, found: Sequence[Diagnostic]) -> None:
+    """Of what could not be read nobody knows what it declares: that is told as well."""
     declared = {name for image in images.values() for name in image.read.arguments}
-    for name in asked.arguments:
-        if name not in declared:
-            message = f"--arg: no Containerfile of the tree declares ARG {name}"
-            raise _refused("containerfile-argument", message, closest(name, declared))
+    unknown = [
+        Diagnostic(
+            NOWHERE,
+            "containerfile-argument",
+            f"--arg: no Containerfile that can be read declares ARG {name}",
+            closest(name, declared),
+        )
+        for name in asked.arguments
+        if name not in declared
+    ]
+    if unknown:
+        raise Refused([*unknown, *found])
 
 
 # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,22 +182,27 @@ def _write(
     images: Mapping[str, _Image], around: Naming, network: set[str], asked: Asked, output: Path
 ) -> None:
     """Write the set aside, and bring it to its place whole."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as place:
-        made = Path(place) / output.name
-        for name, image in images.items():
-            context = made / CONTEXTS / name
+    name = _set_name(output)
+    beside = output if output.is_dir() else output.parent
+    beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=beside) as place:
+        made = Path(place) / name
+        for image in images.values():
+            context = made / CONTEXTS / image.folder.name
             _copy(image.folder.path, context)
             _adapt(image, context / image.folder.file.name)
-            recipe = made / "images" / f"{name}.yaml"
+            recipe = made / "images" / f"{image.folder.name}.yaml"
             recipe.parent.mkdir(exist_ok=True)
-            recipe.write_text(_recipe(image, asked, networked=name in network), "utf-8")
-        (made / "set.yaml").write_text(_header(images, around, _set_name(output)), "utf-8")
+            recipe.write_text(_recipe(image, asked, networked=image.folder.name in network), "utf-8")
+        (made / "set.yaml").write_text(_header(images, around, name), "utf-8")
         (made / "sites").mkdir()
         (made / "sites/elsewhere.yaml").write_text(_site(images), "utf-8")
-        if output.is_dir():
-            output.rmdir()
-        made.rename(output)
+        if beside != output:
+            made.rename(output)
+            return
+        # Somebody may be in that folder: it stays. What makes a set of it comes last.
+        for entry in sorted(made.iterdir(), key=lambda entry: entry.name == "set.yaml"):
+            entry.rename(output / entry.name)
 
 
 def _copy(folder: Path, target: Path) -> None:
@@ -223,7 +238,7 @@ def _adapt(image: _Image, file: Path) -> None:
 def _recipe(image: _Image, asked: Asked, *, networked: bool) -> str:
     arguments = {name: value for name, value in asked.arguments.items() if name in image.read.arguments}
     file = f"../{CONTEXTS}/{image.folder.name}/{image.folder.file.name}"
-    lines = [f"image: {image.folder.name}", f"containerfile: {file}"]
+    lines = [f"image: {flow(image.folder.name)}", f"containerfile: {file}"]
     lines += ["network: true"] if networked else []
     lines += [f"args: {flow(arguments)}"] if arguments else []
     return "".join(f"{line}\n" for line in lines)

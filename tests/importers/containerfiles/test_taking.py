@@ -183,6 +183,38 @@ def test_a_pipe_is_told_and_nothing_waits_for_it(tree: Path) -> None:
     assert not (OUT / "containerfiles/base/pipe").exists()
 
 
+def test_into_the_working_directory(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("new").mkdir()
+    monkeypatch.chdir("new")
+    names, _ = take_over(".." / tree, Path(), Asked())
+    assert sorted(entry.name for entry in Path().iterdir()) == [
+        "containerfiles",
+        "images",
+        "set.yaml",
+        "sites",
+    ]
+    assert resolved(Path()).name == "new"
+    assert resolved(Path()).images.keys() == set(names)
+    Path("My Shop").mkdir()
+    monkeypatch.chdir("My Shop")
+    assert refusal("../../tree", ".") == (
+        "error: 'My Shop' cannot name a set [bad-name]\n  hint: say where it goes: -o my-shop"
+    )
+
+
+def test_names_that_yaml_takes_for_something_else(tmp_path: Path) -> None:
+    for name in ("2048", "on", "1.10", "null", "0x1f"):
+        write(f"{tmp_path}/tree/{name}/Containerfile", "FROM scratch\n")
+    names, _ = take_over(tmp_path / "tree", tmp_path / "shop", Asked())
+    assert resolved(tmp_path / "shop").images.keys() == set(names) == {"2048", "on", "1.10", "null", "0x1f"}
+
+
+def test_a_value_may_be_for_an_image_that_is_not_taken(tree: Path) -> None:
+    write("tree/lost/Containerfile", "ARG LOST\nFROM broken\n")
+    names, _ = take_over(tree, OUT, Asked({"LOST": "1"}))
+    assert "lost" not in names
+
+
 def test_nothing_is_left_where_writing_fails(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -217,10 +249,13 @@ def test_what_is_refused() -> None:
     assert refusal("tree", "x", Asked(network=["wep"])) == (
         "error: --network: no image is called 'wep' [no-match]\n  hint: did you mean 'web'?"
     )
-    assert refusal("tree", "x", Asked({"TAGS": "1"})) == (
-        "error: --arg: no Containerfile of the tree declares ARG TAGS [containerfile-argument]\n"
+    first, *others = refusal("tree", "x", Asked({"TAGS": "1"})).split("\n\n")
+    assert first == (
+        "error: --arg: no Containerfile that can be read declares ARG TAGS [containerfile-argument]\n"
         "  hint: did you mean 'TAG'?"
     )
+    # What cannot be read may be what declares it.
+    assert "tree/broken/Containerfile:1:6: error: 'broken' is not taken over" in "\n".join(others)
     assert (
         refusal("empty", "x")
         == """\

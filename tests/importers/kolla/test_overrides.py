@@ -82,10 +82,10 @@ def test_what_is_appended_and_removed_was_never_there(tmp_path: Path) -> None:
 
 def test_a_list_that_another_is_made_of_is_a_list(tmp_path: Path) -> None:
     text = "{% set names = ['a'] %}\n{% set x_packages_append = names %}\n"
-    text += "{% set y_packages_append = x_packages_append + ['c'] %}\n"
+    text += "{% set z_packages_append = x_packages_append + ['c'] %}\n"
     overlay, found = turned(tmp_path, text)
     assert overlay.count("- a ") == 2
-    assert ("  x:\n" in overlay, "  y:\n" in overlay, found) == (True, True, [])
+    assert ("  x:\n" in overlay, "  z:\n" in overlay, found) == (True, True, [])
 
 
 def test_of_a_list_that_is_overridden_nothing_else_counts(tmp_path: Path) -> None:
