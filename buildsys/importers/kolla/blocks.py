@@ -133,12 +133,12 @@ class _Block:
                 changes.merge("labels", "maintainer", value, item.spot)
             case "USER":
                 # Steps are root's anyway; which user the image has, Kolla's own template says further on.
-                self._user = "root" if value in {"root", "0"} else value
+                self._user = "root" if set(value.split(":")) <= {"root", "0"} else value
                 if self._user != "root":
                     hint = f"to change the image's user, write user: {value}"
                     self._refuse(item, "Kolla's template sets the image's user after its blocks", hint)
             case "WORKDIR":
-                self._within = value
+                self._within = value if value.strip("/") else ""
                 changes.scalars["workdir"] = value, item.spot
             case "CMD" | "ENTRYPOINT":
                 changes.scalars[item.word.lower()] = _list(value) or [*_SHELL, value], item.spot
@@ -185,7 +185,9 @@ class _Block:
     def _health_check(self, item: Instruction) -> None:
         options, said = {}, item.value
         while match := re.match(r"--(interval|timeout|start-period|retries)=(\S+)\s+", said):
-            options[match[1]] = int(match[2]) if match[1] == "retries" and match[2].isdigit() else match[2]
+            options[match[1]] = (
+                int(match[2]) if match[1] == "retries" and re.fullmatch("[0-9]+", match[2]) else match[2]
+            )
             said = said[match.end() :]
         word, _, command = said.partition(" ")
         if said.upper() == "NONE":
@@ -224,7 +226,7 @@ def _packages(text: str) -> list[Step] | None:
             return None  # another option might choose repositories, or have a value behind it
         verb, *packages = named
         if (
-            verb in {"clean", "makecache", "update", "autoremove"}
+            verb in {"clean", "makecache", "update"}
             and packages in ([], ["all"])
             and (verb != "update" or program.startswith("apt"))
         ):

@@ -122,7 +122,7 @@ class _Reader:
             self._refuse(at[key], f"'{key}' of {what}", "only uid and gid are taken")
         numbers = {key: values[key] for key in ("uid", "gid") if key in values}
         for key, value in numbers.items():
-            if not value.isdigit():
+            if not re.fullmatch("[0-9]+", value):
                 self._refuse(at[key], what, f"'{value}' is no number")
                 return
         for image, account in declared:

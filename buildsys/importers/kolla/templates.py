@@ -130,8 +130,12 @@ class _Reader:
                 case nodes.Output():
                     where = next(item for item in node.nodes if not _is_blank(item))
                     self._refuse(where, "text outside of blocks", "it has no effect in Kolla either")
-                case _:
+                case nodes.Import() | nodes.FromImport():
+                    pass  # what is used of it is named where it is used
+                case nodes.If() | nodes.For():
                     self._refuse(node, _kind(node), *_CONDITION)
+                case _:
+                    self._refuse(node, _kind(node), *_EXPRESSION)
         return self._template
 
     def _block(self, block: nodes.Block, scope: _Scope) -> Block:
@@ -150,8 +154,12 @@ class _Reader:
                 case nodes.Block():
                     why = "it stands in another block"
                     self._refuse(node, f"the block '{node.name}'", why, "close the outer one first")
-                case _:
+                case nodes.Import() | nodes.FromImport():
+                    pass  # what is used of it is named where it is used
+                case nodes.If() | nodes.For():
                     self._refuse(node, _kind(node), *_CONDITION)
+                case _:
+                    self._refuse(node, _kind(node), *_EXPRESSION)
         return Block(block.name, text.whole(), tuple(expressions), self._spot(block))
 
     def _output(self, item: nodes.Expr, text: _Text, expressions: list[Expression], scope: _Scope) -> None:
@@ -181,6 +189,7 @@ class _Reader:
 
 
 _WRITE_OUT = "write the value out"
+_EXPRESSION = "only kolla-build can fill it in", "write it out"
 _CONDITION = (
     "which way it goes is known only to kolla-build",
     "take the way that your images go, and remove the others",

@@ -247,7 +247,9 @@ def test_a_hostile_name_of_a_file_stays_in_its_comment(tmp_path: Path) -> None:
 WAYS = "which way it goes is known only to kolla-build"
 NAMED = {
     "{% for x in [1] %}{% endfor %}": ("a loop", WAYS),
-    "{% macro m() %}{% endmacro %}": ("a macro", WAYS),
+    "{% macro m() %}{% endmacro %}": ("a macro", "only kolla-build can fill it in"),
+    "{% block a_footer %}{% if x %}\nRUN true\n{% endif %}{% endblock %}": ("a condition", WAYS),
+    "{% block a_footer %}{% include 'x' %}{% endblock %}": ("'include'", "only kolla-build can fill it in"),
     "{% set nova_tag = 'x' %}": (
         "'nova_tag'",
         "it is no list of packages that Kolla's templates let others change",
@@ -280,7 +282,8 @@ def test_what_cannot_be_said_is_named(text: str, tmp_path: Path) -> None:
     block = f"{{% block a_footer %}}\n{text}\n{{% endblock %}}" if text[0].isalpha() else text
     overlay, found = turned(tmp_path, block)
     assert found == [f"{what} is not taken over: {why}"]
-    assert "RUN" not in overlay
+    assert "run:" not in overlay
+    assert "steps:" not in overlay
 
 
 @pytest.mark.parametrize(
@@ -300,10 +303,44 @@ def test_what_a_package_manager_does_is_a_step(command: str, steps: list[str], t
     assert found == []
 
 
+def test_what_is_imported_is_named_where_it_is_used(tmp_path: Path) -> None:
+    head = '{% import "macros.j2" as macros with context %}\n{% from "x.j2" import y %}\n'
+    _, found = turned(tmp_path, head + block("a_footer", "{% import 'z.j2' as z %}", "{{ z.a() }}"))
+    assert found == ["an expression is not taken over: only kolla-build can fill it in"]
+
+
+def test_a_command_that_runs_as_root_in_the_root_is_a_step(tmp_path: Path) -> None:
+    lines = [
+        "USER root:root",
+        "WORKDIR /x",
+        "WORKDIR /",
+        "RUN one",
+        "USER 0:0",
+        "RUN two",
+        "USER root:nova",
+        "RUN three",
+    ]
+    overlay, found = turned(tmp_path, block("a_footer", *lines))
+    assert runs(overlay) == ["run: [/bin/sh, -c, one]", "run: [/bin/sh, -c, two]"]
+    assert [message.partition(":")[0] for message in found] == [
+        "USER is not taken over", "RUN is not taken over",
+    ]  # fmt: skip
+
+
+def test_a_number_is_made_of_the_digits_of_numbers(tmp_path: Path) -> None:
+    overlay, found = turned(tmp_path, block("a_footer", "HEALTHCHECK --retries=² CMD true"))
+    assert ('retries: "²"' in overlay, found) == (True, [])
+    configuration = tmp_path / "x.conf"
+    configuration.write_text("[nova-user]\nuid = ²\n")
+    _, more = turn([str(configuration)], demo())
+    assert [item.message for item in more] == ["the account 'nova' is not taken over: '²' is no number"]
+
+
 @pytest.mark.parametrize(
     "command",
     [
         "yum update",
+        "yum -y remove gcc && yum -y autoremove",
         "yum -y install $X",
         "dnf module enable x",
         "yum -y install a; id",
