@@ -177,6 +177,7 @@ def _sites(library: Library) -> Iterator[Change]:
     from buildsys.cli.changes import Change
     from buildsys.recipe.flow import flow
 
+    found: dict[tuple[str, str, str], Change] = {}
     for item in library.overlays:
         for name, patch in item.sites.items():
             site = library.sites.get(name)
@@ -187,4 +188,7 @@ def _sites(library: Library) -> Iterator[Change]:
                     had = there.get(thing) if isinstance(there, dict) else there
                     before = "" if had is None else flow(had)
                     at = str(patch.written.key_spot(key, thing) if thing else patch.written.spot(key))
-                    yield Change(f"(site {name})", f"{key} {thing}".strip(), before, flow(said), at)
+                    what = f"{key} {thing}".strip()
+                    # What several overlays give, the last one gives.
+                    found[name, key, thing] = Change(f"(site {name})", what, before, flow(said), at)
+    yield from (item for item in found.values() if item.before != item.after)

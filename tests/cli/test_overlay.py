@@ -76,6 +76,18 @@ def test_every_change_is_told_with_its_place(buildsys: Run, acme: Path) -> None:
     assert done.returncode == 0
 
 
+def test_of_what_two_overlays_give_a_site_the_last_counts(buildsys: Run, acme: Path, here: Path) -> None:
+    again = here / "again.yaml"
+    again.write_text(
+        "overlay: again\nsites:\n  far:\n"
+        "    repositories: {acme: {url: 'http://two.example', gpgcheck: false}}\n"
+    )
+    done = buildsys("overlay", "show", "tiny", "--overlay", acme.name, "--overlay", again.name)
+    assert [line for line in done.stdout.splitlines() if "(site" in line] == [
+        "added\t(site far)\trepositories acme\t\t{url: http://two.example, gpgcheck: false}\tagain.yaml:4:20"
+    ]
+
+
 def test_the_same_as_data(buildsys: Run, acme: Path) -> None:
     found = json.loads(buildsys("overlay", "show", "tiny", "--overlay", acme.name, "--json").stdout)
     keys = ("change", "image", "what", "before", "after", "at")
