@@ -121,13 +121,12 @@ def publish(
             store=store,
             stand_ins=stand_ins,
             say=_waits(directory),
+            tell=_tell,
             only=words((*patterns, *only)),
         )
     except ToolFailed as failed:
         raise Ended(FAILED, str(failed)) from failed
-    for outcome in outcomes:
-        _tell(outcome)
-    if any(outcome.mistakes for outcome in outcomes):
+    if not all(outcome.well() for outcome in outcomes):
         raise Ended(FAILED)
 
 
@@ -171,7 +170,7 @@ def _tell(outcome: Outcome) -> None:
         say(f"note: {outcome.destination}: {note}")
     counts = {"images": outcome.images, "blobs": outcome.blobs, "tags": outcome.tags}
     words = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
-    if outcome.mistakes:
+    if not outcome.well():
         say(f"{outcome.destination}: not published" + (f"; sent: {words}" if words else ""))
     else:
         say(f"{outcome.destination}: " + (f"published: {words}" if words else "had all of it already"))

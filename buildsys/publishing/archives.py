@@ -27,6 +27,7 @@ def write_archives(work: Work) -> None:
     same_tags = work.journal.tags == work.wish.tags
     made = []
     for item, image in images:
+        work.go_on()
         name = f"{item.name}.tar"
         # What docker loads is known by its configuration alone.
         digest = image.manifest.blobs()[0].digest if docker else image.manifest.digest
@@ -40,6 +41,7 @@ def write_archives(work: Work) -> None:
             sums[name] = hashed(part)
             made.append(name)
         work.journal.note(item.name, entry)
+    work.go_on()
     for name in made:
         (directory / f".part.{name}").replace(directory / name)
     wanted = sorted(f"{item.name}.tar" for item, _ in images)

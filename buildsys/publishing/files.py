@@ -49,7 +49,7 @@ def claim(work: Work) -> Path:
 def packed(work: Work, form: Form) -> list[tuple[Item, Packed]]:
     """All images in that form, parents first; images that lose a health check by it are named."""
     with ThreadPoolExecutor(work.wish.uploads) as pool:
-        images = list(pool.map(lambda item: work.shelf.packed(item.id, form), work.subject.items))
+        images = list(pool.map(lambda item: work.packed(item, form), work.subject.items))
     found = list(zip(work.subject.items, images, strict=True))
     work.announce(found, "OCI's format")
     return found

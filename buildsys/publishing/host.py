@@ -20,7 +20,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from buildsys import __version__
 from buildsys.publishing.access import Certificates, Login
 from buildsys.publishing.http import Answer, Connections
-from buildsys.publishing.refusals import Problem, Transient
+from buildsys.publishing.refusals import Problem, Stopped, Transient
 
 T = TypeVar("T")
 
@@ -52,6 +52,13 @@ class Reach:
     """The credentials for a repository."""
     patience: Patience = field(default_factory=Patience)
     connections: int = 4
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set when the run is to end: nothing is asked any more."""
+
+    def go_on(self) -> None:
+        """Raises Stopped when the run is to end."""
+        if self.stop.is_set():
+            raise Stopped
 
 
 class Host:
@@ -61,7 +68,11 @@ class Host:
         self.reach = reach
         self.name = reach.host
         self._line = Connections(
-            reach.host, insecure=reach.insecure, certificates=reach.certificates, count=reach.connections
+            reach.host,
+            insecure=reach.insecure,
+            certificates=reach.certificates,
+            count=reach.connections,
+            go_on=reach.go_on,
         )
         self._base = ""
         self._challenge = ""
@@ -111,10 +122,12 @@ class Host:
 
         Raises:
             Problem: it was refused, or goes on failing (`registry-failing`).
+            Stopped: the run is to end.
         """
         patience = self.reach.patience
         pause = patience.pause
         for number in range(1, patience.tries + 1):
+            self.reach.go_on()
             try:
                 return work()
             except Transient as failed:
@@ -126,7 +139,7 @@ class Host:
                         raise Problem("no-registry", message) from failed
                     raise Problem("registry-failing", message) from failed
                 # Many that failed together must not come back together.
-                time.sleep(max(failed.pause, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - no secret
+                self.reach.stop.wait(max(failed.pause, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - no secret
                 pause = min(pause * 2, patience.longest)
         raise AssertionError  # the last try raises or returns
 

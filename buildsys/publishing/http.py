@@ -6,7 +6,7 @@ import base64
 import re
 import ssl
 import urllib.request
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -33,10 +33,22 @@ class Answer:
 
 
 class Connections:
-    """Connections to a host, kept and shared by threads; `count` of them at most."""
+    """Connections to a host, kept and shared by threads; `count` of them at most.
 
-    def __init__(self, host: str, *, insecure: bool, certificates: Certificates, count: int) -> None:
+    `go_on` is asked before every piece of a file that is sent; what it raises breaks off.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        insecure: bool,
+        certificates: Certificates,
+        count: int,
+        go_on: Callable[[], None],
+    ) -> None:
         self.host = host
+        self._go_on = go_on
         self._pools = _pools(host, insecure=insecure, certificates=certificates, count=count)
 
     def pieces(self, method: str, url: str, headers: Mapping[str, str]) -> Generator[Answer]:
@@ -70,11 +82,16 @@ class Connections:
         if isinstance(body, Path):
             length = {"Content-Length": str(body.stat().st_size)}
             with body.open("rb") as file:
-                return self._sent(method, url, {**headers, **length}, file)
+                return self._sent(method, url, {**headers, **length}, self._pieces_of(file))
         return self._sent(method, url, headers, body)
 
+    def _pieces_of(self, file: IO[bytes]) -> Iterator[bytes]:
+        while piece := file.read(PIECE):
+            self._go_on()
+            yield piece
+
     def _sent(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | IO[bytes] | None
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Iterator[bytes] | None
     ) -> Answer:
         try:
             answer = self._pools.request(method, url, headers=headers, body=body, redirect=False)

@@ -23,6 +23,7 @@ def write_layout(work: Work) -> None:
     blobs = directory / "blobs/sha256"
     wanted = set()
     for item, image in images:
+        work.go_on()
         known = work.outcome.blobs
         for layer, blob in image.layers:
             path = _path(blobs, blob)
@@ -37,6 +38,7 @@ def write_layout(work: Work) -> None:
             work.outcome.blobs += put_blob(path, blob, data)
         work.outcome.images += work.outcome.blobs > known
         work.journal.note(item.name, work.entry(item, form, item.repository, image.manifest.digest))
+    work.go_on()
     put_text(directory / "oci-layout", LAYOUT)
     rows = [row for item, image in images for row in entries(item, image, work.tags(item))]
     if put_text(directory / "index.json", index(rows)):

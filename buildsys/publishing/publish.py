@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from buildsys import tools
@@ -15,7 +16,7 @@ from buildsys.publishing.destinations import Destination, Transport
 from buildsys.publishing.journal import journal
 from buildsys.publishing.layouts import write_layout
 from buildsys.publishing.pushing import push
-from buildsys.publishing.refusals import Problem
+from buildsys.publishing.refusals import Problem, Stopped
 from buildsys.publishing.shelf import Shelf
 from buildsys.publishing.stores import fill_store
 from buildsys.publishing.subject import TAG, Subject, subject
@@ -45,6 +46,7 @@ def publish(
     store: str,
     stand_ins: bool,
     say: Callable[[str], None],
+    tell: Callable[[Outcome], None] = lambda _: None,
     only: Sequence[str] = (),
 ) -> list[Outcome]:
     """Publish what a plan built; what became of each destination, in their order.
@@ -52,11 +54,12 @@ def publish(
     `only` are names and globs of images: these are published as a set is, and no others. `store` are
     buildah's options that choose the container store. One publishes a plan at a time, and nobody builds it
     meanwhile: who comes second waits, and `say` says for whom. A destination that fails does not hold up the
-    others.
+    others. `tell` is told what became of each, also when the run was interrupted or comes upon a bug.
 
     Raises:
         Refused: the set, or the wish, is not to be published; nothing was sent.
         ToolFailed: the store cannot be read.
+        KeyboardInterrupt: the run was interrupted; nothing of it is under way any more.
     """
     opened = tools.store(store)
     if opened is None:
@@ -67,14 +70,37 @@ def publish(
         chosen = subject(directory, set(tools.image_ids(store).values()), only)
         check(chosen, destinations, wish, stand_ins=stand_ins)
         shelf = Shelf(directory / "state/publish/shelf", opened)
+        stop = threading.Event()
         works = [
-            Work(chosen, wish, shelf, journal(directory, str(item)), Outcome(item)) for item in destinations
+            Work(chosen, wish, shelf, journal(directory, str(item)), Outcome(item), stop)
+            for item in destinations
         ]
         with ThreadPoolExecutor(len(works)) as pool:
-            list(pool.map(_one, works))
-        if not any(work.outcome.mistakes for work in works):
+            _wait([pool.submit(_one, work) for work in works], stop, say)
+        outcomes = [work.outcome for work in works]
+        if all(outcome.well() for outcome in outcomes):
             shelf.clear()
-    return [work.outcome for work in works]
+    for outcome in outcomes:
+        tell(outcome)
+    if stop.is_set():
+        raise KeyboardInterrupt
+    for outcome in outcomes:
+        if outcome.unforeseen is not None:
+            raise outcome.unforeseen
+    return outcomes
+
+
+def _wait(running: Sequence[Future[None]], stop: threading.Event, say: Callable[[str], None]) -> None:
+    """Wait for all. When interrupted, tell them to end, and go on waiting: the turn is theirs."""
+    while True:
+        try:
+            wait(running)
+        except KeyboardInterrupt:
+            if not stop.is_set():
+                stop.set()
+                say("interrupted: ends what is under way; tags that were moved are put back")
+        else:
+            return
 
 
 def _one(work: Work) -> None:
@@ -82,10 +108,14 @@ def _one(work: Work) -> None:
         PUBLISHERS[work.outcome.destination.transport](work)
     except Problem as problem:
         work.outcome.mistakes.append(problem.diagnostic)
+    except Stopped:
+        work.outcome.stopped = True
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
         message = f"{where}{error.strerror or error}"
         work.outcome.mistakes.append(Diagnostic(NOWHERE, "not-written", message))
+    except Exception as error:  # noqa: BLE001 - raised again when the other destinations have ended
+        work.outcome.unforeseen = error
 
 
 def check(chosen: Subject, destinations: Sequence[Destination], wish: Wish, *, stand_ins: bool) -> None:

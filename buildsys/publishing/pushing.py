@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from typing import Literal
 
 from buildsys.publishing.access import certificates, login, registry_rules, way
 from buildsys.publishing.destinations import Destination
 from buildsys.publishing.host import Host, Reach
 from buildsys.publishing.manifests import Form, Manifest
-from buildsys.publishing.refusals import Problem, listed
+from buildsys.publishing.refusals import Problem, Stopped, listed
 from buildsys.publishing.registry import Registry
 from buildsys.publishing.shelf import Packed
 from buildsys.publishing.subject import Item
@@ -24,6 +26,8 @@ LONGEST = 255
 """Characters that a repository's name may have."""
 
 Tagged = tuple[Item, str]
+Fate = Literal["as it was", "put back", "lost", "new", "unknown"]
+"""What becomes of a tag when they cannot all be moved."""
 
 
 def repository(item: Item, destination: Destination) -> str:
@@ -34,7 +38,11 @@ def repository(item: Item, destination: Destination) -> str:
 
 
 def registry(
-    destination: Destination, wish: Wish, example: str, rights: str = "pull,push"
+    destination: Destination,
+    wish: Wish,
+    example: str,
+    rights: str = "pull,push",
+    stop: threading.Event | None = None,
 ) -> tuple[Registry, Callable[[str], str]]:
     """The registry, opened, and what registries.conf makes of a repository's name there.
 
@@ -58,6 +66,7 @@ def registry(
         login=cache(lambda name: login(there.host, name, wish.authfile)),
         patience=wish.patience,
         connections=max(HEADS, wish.uploads),
+        stop=stop or threading.Event(),
     )
     reach.login(example)  # a file that is not there is told of before anything is sent
     host = Host(reach)
@@ -74,7 +83,7 @@ def push(work: Work) -> None:
     if too_long:
         message = f"a registry takes names of at most {LONGEST} characters: {listed(too_long)}"
         raise Problem("bad-repository", message, "name a shorter namespace after the registry's host")
-    found, renamed = registry(destination, work.wish, next(iter(names.values())))
+    found, renamed = registry(destination, work.wish, next(iter(names.values())), stop=work.stop)
     places = {name: renamed(place) for name, place in names.items()}
     _Pushing(work, form, found, places).run()
 
@@ -94,16 +103,16 @@ class _Pushing:
     def run(self) -> None:
         tagged = [(item, tag) for item in self.work.subject.items for tag in self.work.tags(item)]
         self.before = dict(zip(tagged, self._all(self._leads_to, tagged, HEADS), strict=True))
-        if self.work.outcome.mistakes:
+        if not self.work.outcome.well():
             return
         self._bring()
         self.work.outcome.blobs = len(self.registry.uploaded)
-        if self.work.outcome.mistakes:
+        if not self.work.outcome.well():
             self.work.outcome.notes.append("no tag was touched")
             return
         moving = [pair for pair in tagged if self.before[pair] != self.digests[pair[0].name]]
         self._move(moving)
-        if not self.work.outcome.mistakes:
+        if self.work.outcome.well():
             self.work.journal.finish(self.work.subject.names, self.work.wish.tags)
 
     def _leads_to(self, pair: Tagged) -> str | None:
@@ -119,11 +128,13 @@ class _Pushing:
     def _result(self, future: Future[str | None]) -> str | None:
         try:
             return future.result()
+        except Stopped:
+            self.work.outcome.stopped = True
         except Problem as problem:
             # Where nothing answers, a hundred images say the same.
             if problem.diagnostic not in self.work.outcome.mistakes:
                 self.work.outcome.mistakes.append(problem.diagnostic)
-            return None
+        return None
 
     # ── blobs and manifests ─────────────────────────────────────────────────────────────────────────────────
 
@@ -149,7 +160,7 @@ class _Pushing:
             for item in absent:
                 # Parents were begun before: a worker that waits for one waits for another worker.
                 parents = [running[name] for name in item.parents if name in running]
-                to_come = packing.submit(self.work.shelf.packed, item.id, self.form)
+                to_come = packing.submit(self.work.packed, item, self.form)
                 running[item.name] = pool.submit(self._image, item, parents, to_come)
             for name, future in running.items():
                 digest = self._result(future)
@@ -190,18 +201,29 @@ class _Pushing:
     def _move(self, pairs: list[Tagged]) -> None:
         """Move all these tags; when one cannot be moved, put back those that were."""
         manifests = {item.name: self._manifest(item) for item, _ in pairs}
+        begun: list[Tagged] = []
         moved: list[Tagged] = []
+        failed = threading.Event()
 
         def move(pair: Tagged) -> None:
+            if failed.is_set():
+                return
             item, tag = pair
-            self.registry.put(self.places[item.name], tag, manifests[item.name])
+            begun.append(pair)
+            try:
+                self.registry.put(self.places[item.name], tag, manifests[item.name])
+            except Exception:
+                failed.set()
+                raise
             moved.append(pair)
 
-        self._all(move, pairs, self.work.wish.uploads)
-        if self.work.outcome.mistakes:
-            self._put_back(moved)
-        else:
-            self.work.outcome.tags = len(moved)
+        try:
+            self._all(move, pairs, self.work.wish.uploads)
+        finally:
+            if len(moved) == len(pairs):
+                self.work.outcome.tags = len(moved)
+            else:
+                self._put_back(begun, moved)
 
     def _manifest(self, item: Item) -> Manifest:
         digest = self.digests[item.name]
@@ -210,27 +232,47 @@ class _Pushing:
             return packed.manifest
         return self.registry.manifest(self.places[item.name], digest)[1]
 
-    def _put_back(self, moved: list[Tagged]) -> None:
-        new = [pair for pair in moved if self.before[pair] is None]
-        lost = []
-        for pair in moved:
-            item, tag = pair
-            old = self.before[pair]
-            if old is None:
-                continue
-            place = self.places[item.name]
-            try:
-                self.registry.put(place, tag, self.registry.manifest(place, old)[1])
-            except (Problem, LookupError):
-                lost.append(pair)
-        said = self.work.outcome.notes.append
-        back = len(moved) - len(new) - len(lost)
-        if back:
-            said(f"{back} tags were moved and have been put back")
-        if lost:
-            said(f"moved already, and not to be put back now: {listed(self._names(lost))}")
-        if new:
-            said(f"new, and not to be taken back: {listed(self._names(new))}")
+    def _put_back(self, begun: list[Tagged], moved: list[Tagged]) -> None:
+        """Put back these tags, of which some were moved for sure, and say what became of them."""
+        # What has ended the run does not end this; a registry that has gone away does.
+        gone = threading.Event()
+        host = Host(replace(self.registry.host.reach, stop=gone))
+        registry = Registry(host, self.registry.rights)
+        try:
+            host.open()
+        except Problem:
+            gone.set()
 
-    def _names(self, pairs: list[Tagged]) -> list[str]:
-        return [f"{self.places[item.name]}:{tag}" for item, tag in pairs]
+        def back(pair: Tagged) -> Fate:
+            (item, tag), old = pair, self.before[pair]
+            place = self.places[item.name]
+            fate: Fate = "unknown" if pair not in moved else "new" if old is None else "lost"
+            try:
+                if registry.digest(place, tag) != self.digests[item.name]:
+                    return "as it was"
+                fate = "new" if old is None else "lost"
+                if old is not None:
+                    registry.put(place, tag, registry.manifest(place, old)[1])
+                    return "put back"
+            except (LookupError, Stopped):
+                pass
+            except Problem as problem:
+                if problem.diagnostic.code == "registry-failing":
+                    gone.set()
+            return fate
+
+        with ThreadPoolExecutor(self.work.wish.uploads) as pool:
+            fates = dict(zip(begun, pool.map(back, begun), strict=True))
+        count = sum(fate == "put back" for fate in fates.values())
+        if count:
+            words = "tag was moved and has" if count == 1 else "tags were moved and have"
+            self.work.outcome.notes.append(f"{count} {words} been put back")
+        told: dict[Fate, str] = {
+            "lost": "moved already, and not to be put back now",
+            "unknown": "moved perhaps, the registry does not answer",
+            "new": "new, and not to be taken back",
+        }
+        for fate, sentence in told.items():
+            names = [f"{self.places[item.name]}:{tag}" for (item, tag), what in fates.items() if what == fate]
+            if names:
+                self.work.outcome.notes.append(f"{sentence}: {listed(names)}")

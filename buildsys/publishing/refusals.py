@@ -26,6 +26,10 @@ class Transient(Exception):  # noqa: N818 - reads as what happened
         super().__init__(reason)
 
 
+class Stopped(Exception):  # noqa: N818 - reads as what happened
+    """The run is to end: somebody has interrupted it."""
+
+
 def listed(names: Sequence[str]) -> str:
     """Names as a sentence has them."""
     return ", ".join(names)

@@ -42,6 +42,7 @@ def fill_store(work: Work) -> None:
             ids = list(pool.map(lambda item: _bring(work, item, form, there), work.subject.items))
         for item, identity in zip(work.subject.items, ids, strict=True):
             work.journal.note(item.name, work.entry(item, form, item.repository, f"sha256:{identity}"))
+        work.go_on()
         for item, identity in zip(work.subject.items, ids, strict=True):
             names = [name_of(item, tag) for tag in work.tags(item)]
             new = [name for name in names if known.get(name) != identity]
@@ -67,6 +68,7 @@ def _aside(work: Work, item: Item) -> str:
 
 def _bring(work: Work, item: Item, form: Form, there: Collection[str]) -> str:
     """See to it that the store has an image; its id there."""
+    work.go_on()
     config = configuration(work.shelf.config(item.id), form)
     identity = digest(config).removeprefix("sha256:")
     if identity in there:

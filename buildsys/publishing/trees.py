@@ -30,6 +30,7 @@ def write_tree(work: Work) -> None:
     current = directory / "v2"
     if not (current.is_symlink() and current.readlink() == Path(name)):
         _make(work, images, form, directory, name)
+        work.go_on()
         aside = directory / ".part.v2"
         aside.symlink_to(name)
         aside.replace(current)
@@ -46,6 +47,7 @@ def _make(work: Work, images: list[tuple[Item, Packed]], form: Form, directory: 
     tree, old = directory / f".part.{name}", directory / "v2"
     files: dict[str, Path] = {}
     for item, image in images:
+        work.go_on()
         known, place = work.outcome.blobs, item.repository
         for layer, blob in image.layers:
             path = tree / place / "blobs" / blob.digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,7 @@ from buildsys.publishing.destinations import Destination
 from buildsys.publishing.host import Patience
 from buildsys.publishing.journal import Entry, Journal
 from buildsys.publishing.manifests import Compression, Form
+from buildsys.publishing.refusals import Stopped
 from buildsys.publishing.shelf import Packed, Shelf
 from buildsys.publishing.subject import Item, Subject
 
@@ -44,6 +46,14 @@ class Outcome:
     """That were uploaded or written."""
     tags: int = 0
     """That were moved."""
+    stopped: bool = False
+    """Whether the run was interrupted before it came to its end here."""
+    unforeseen: Exception | None = None
+    """What nobody has thought of: a bug."""
+
+    def well(self) -> bool:
+        """Whether nothing stands in the way."""
+        return not (self.mistakes or self.stopped or self.unforeseen)
 
 
 @dataclass(slots=True)
@@ -55,6 +65,18 @@ class Work:
     shelf: Shelf
     journal: Journal
     outcome: Outcome
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set when the run is to end."""
+
+    def go_on(self) -> None:
+        """Raises Stopped when the run is to end; asked before everything that takes time or can be seen."""
+        if self.stop.is_set():
+            raise Stopped
+
+    def packed(self, item: Item, form: Form) -> Packed:
+        """An image in that form, off the shelf."""
+        self.go_on()
+        return self.shelf.packed(item.id, form)
 
     def tags(self, item: Item) -> tuple[str, ...]:
         """All tags of an image."""

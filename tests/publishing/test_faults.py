@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
@@ -86,6 +87,71 @@ def test_a_registry_that_goes_away_keeps_its_old_tags(
         assert not set(uploads(proxy)) & set(sent)
     finally:
         bench.build()
+
+
+def lead(registry: Running, tags: Mapping[str, str]) -> None:
+    """Let tags lead there, behind everybody's back."""
+    for name, digest in tags.items():
+        image, _, tag = name.partition(":")
+        place = registry.place / "data/docker/registry/v2/repositories/tests" / f"t-{image}"
+        (place / "_manifests/tags" / tag / "current/link").write_text(digest)
+
+
+@pytest.fixture
+def tagging(bench: Bench, registry: Running, proxy: Proxy) -> Iterator[tuple[Mapping[str, str], int]]:
+    """All of a new set is at the registry, but its tags: where they lead, and how many requests move them."""
+    only(bench.publish(proxy.destination, uploads=1))
+    old = registry.tags()
+    try:
+        bench.build("-new")
+        only(bench.publish(proxy.destination, uploads=1))
+        lead(registry, old)
+        proxy.reset()
+        only(bench.publish(proxy.destination, uploads=1))
+        moved, total = registry.tags(), proxy.count
+        assert sum(moved[name] != old[name] for name in old) == 4
+        yield old, total
+    finally:
+        bench.build()
+
+
+FATE = re.compile(r"^(moved already|moved perhaps|new)[^:]*: (.*)$")
+
+
+def named(notes: list[str]) -> dict[str, set[str]]:
+    """The tags that notes name, by what became of them."""
+    found = [FATE.match(note) for note in notes]
+    return {
+        match[1]: {re.sub(r"^\S+/t-", "", name) for name in match[2].split(", ")} for match in found if match
+    }
+
+
+@pytest.mark.parametrize("fault", ["cut", "answer lost", "500"])
+def test_a_fault_while_tags_are_moved(
+    bench: Bench, registry: Running, proxy: Proxy, tagging: tuple[Mapping[str, str], int], fault: Fault
+) -> None:
+    old, total = tagging
+    for number in range(1, total + 1):
+        # Once: what was moved is put back, known of or not.
+        lead(registry, old)
+        proxy.reset(faults_at(number, fault))
+        outcome = bench.publish(proxy.destination, uploads=1, patience=ONCE)[0]
+        assert problems([outcome]), number
+        assert registry.tags() == old, number
+        assert named(outcome.notes) == {}, number
+        # From there on: what cannot be put back is named.
+        proxy.reset(lambda count, _, number=number: fault if count >= number else None)  # type: ignore[misc]
+        outcome = bench.publish(proxy.destination, uploads=1, patience=ONCE)[0]
+        now = registry.tags()
+        changed = {name for name in old if now[name] != old[name]}
+        told = named(outcome.notes)
+        assert told.get("moved already", set()) <= changed, number
+        assert changed <= set().union(*told.values()), number
+        # Nobody goes on moving tags when one could not be moved.
+        assert len(set().union(*told.values()) - told.get("moved already", set())) <= 1, number
+    lead(registry, old)
+    proxy.reset()
+    only(bench.publish(proxy.destination, uploads=1))
 
 
 def test_a_tag_that_may_not_be_moved_moves_none(bench: Bench, registry: Running, proxy: Proxy) -> None:
