@@ -179,9 +179,10 @@ def _compile(choice: Choice, locking: Locking, build_directory: Path) -> tuple[I
 
 
 def _write(compiled: Plan, directory: Path) -> int:
+    from buildsys.executors.turn import turn
     from buildsys.plan.directory import write_plan
 
-    return write_plan(compiled, directory)
+    return write_plan(compiled, directory, lambda: turn(directory, "writing the plan", say))
 
 
 def _count(number: int, thing: str) -> str:

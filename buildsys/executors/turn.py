@@ -1,4 +1,4 @@
-"""One run a plan directory: who tries images takes the same turn as who builds them."""
+"""One run a plan directory: who tries its images or writes it anew takes the same turn as who builds them."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
@@ -21,16 +23,35 @@ OURS = ("steps", "keys", "lib", "context", "pool", "tests", "scenarios")
 """Folders in which a file the plan no longer names is removed."""
 
 
-def write_plan(plan: Plan, directory: Path) -> int:
+def write_plan(
+    plan: Plan, directory: Path, alone: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> int:
     """Make `directory` hold exactly this plan; returns how many files changed.
 
-    Files are replaced by rename: a run that reads them meanwhile sees the old or the new one, whole.
+    `alone` keeps everybody else from the directory, who writes it or runs it; who has nothing to write asks
+    for nothing. Files are replaced by rename: who reads them all the same sees the old or the new one, whole.
 
     Raises:
         Refused: the directory holds something that is no plan (`plan-directory-taken`), or its
             layout is of another version of buildsys (`plan-directory-version`).
     """
     claim(directory)
+    if not _pending(plan, directory):
+        return 0
+    with alone():
+        return _write_all(plan, directory)
+
+
+def _pending(plan: Plan, directory: Path) -> bool:
+    top = str(directory)
+    return (
+        not all(spread(lambda item: _is_there(f"{top}/{item[0]}", *item[1:]), _files(plan)))
+        or not all(_is_carried(directory / name, source) for name, source in plan.links.items())
+        or any(_extras(directory, plan))
+    )
+
+
+def _write_all(plan: Plan, directory: Path) -> int:
     top = str(directory)
     for folder in sorted({name.rpartition("/")[0] for name in (*plan.texts, *plan.links)}):
         (directory / folder).mkdir(parents=True, exist_ok=True)
@@ -42,39 +63,50 @@ def write_plan(plan: Plan, directory: Path) -> int:
 def claim(directory: Path) -> None:
     """Make sure the directory is a plan directory or becomes one."""
     mark = directory / MARK
-    if mark.is_file():
-        if mark.read_text() != LAYOUT:
-            message = f"{directory} was written by another version of buildsys"
-            hint = "write the plan into another directory, or remove this one"
-            raise Refused([Diagnostic(NOWHERE, "plan-directory-version", message, hint)])
-        return
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        message = f"{directory} is not empty and not a plan: nothing was written"
-        hint = "give -o a directory that is empty, missing or holds a plan"
-        raise Refused([Diagnostic(NOWHERE, "plan-directory-taken", message, hint)])
-    directory.mkdir(parents=True, exist_ok=True)
-    mark.write_text(LAYOUT)
+    if not mark.is_file():
+        taken = directory.exists() and (not directory.is_dir() or _holds_others(directory))
+        # Looked at again: who claims it at the same time makes the mark first, and then all else.
+        if taken and not mark.is_file():
+            message = f"{directory} is not empty and not a plan: nothing was written"
+            hint = "give -o a directory that is empty, missing or holds a plan"
+            raise Refused([Diagnostic(NOWHERE, "plan-directory-taken", message, hint)])
+        directory.mkdir(parents=True, exist_ok=True)
+        aside = directory / f"{MARK}.{os.getpid()}"
+        aside.write_text(LAYOUT)
+        aside.replace(mark)
+    if mark.read_text() != LAYOUT:
+        message = f"{directory} was written by another version of buildsys"
+        hint = "write the plan into another directory, or remove this one"
+        raise Refused([Diagnostic(NOWHERE, "plan-directory-version", message, hint)])
+
+
+def _holds_others(directory: Path) -> bool:
+    return any(not path.name.startswith(MARK) for path in directory.iterdir())
 
 
 def _files(plan: Plan) -> list[tuple[str, str, bool]]:
     return [(name, text, name.startswith("steps/")) for name, text in plan.texts.items()]
 
 
-def _write(path: str, text: str, executable: bool) -> int:  # noqa: FBT001 - one caller, above
+def _is_there(path: str, text: str, executable: bool) -> bool:  # noqa: FBT001 - as below
     # Plain calls on plain strings: a set of ten thousand images is written through here.
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            return file.read() == text.encode() and (not executable or os.access(path, os.X_OK))
+    except FileNotFoundError:
+        return False
+
+
+def _write(path: str, text: str, executable: bool) -> int:  # noqa: FBT001 - one caller, above
+    if _is_there(path, text, executable):
+        return 0
     data = text.encode()
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     target = path
-    try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-            runs = not executable or os.access(path, os.X_OK)
-            if runs and file.read() == data:
-                return 0
+    # Nobody reads a file that is not there yet; one cut short by a crash is seen to differ next time.
+    if os.path.exists(path):  # noqa: PTH110
         folder, _, name = path.rpartition("/")
         target = f"{folder}/.{name}.new"
-    except FileNotFoundError:
-        # Nobody reads a file that is not there yet; one cut short by a crash is seen to differ next time.
-        pass
     descriptor = os.open(target, flags, 0o755 if executable else 0o644)
     try:
         # A disk that fills up takes part of a write, and refuses the next.
@@ -87,18 +119,23 @@ def _write(path: str, text: str, executable: bool) -> int:  # noqa: FBT001 - one
     return 1
 
 
+def _is_carried(path: Path, source: Path) -> bool:
+    here = source.stat()
+    with contextlib.suppress(OSError):
+        there = path.stat()
+        if (there.st_ino, there.st_dev) == (here.st_ino, here.st_dev):
+            return True
+        return there.st_size == here.st_size and path.read_bytes() == source.read_bytes()
+    return False
+
+
 def _carry(path: Path, source: Path) -> int:
     """Carry a file: packages as hard links where the file system allows it, the set's own as copies.
 
     A person edits the set's files, perhaps in place; a link would change under its content-addressed name.
     """
-    here = source.stat()
-    with contextlib.suppress(OSError):
-        there = path.stat()
-        if (there.st_ino, there.st_dev) == (here.st_ino, here.st_dev):
-            return 0
-        if there.st_size == here.st_size and path.read_bytes() == source.read_bytes():
-            return 0
+    if _is_carried(path, source):
+        return 0
     aside = path.with_name(f".{path.name}.new")
     aside.unlink(missing_ok=True)
     try:
@@ -112,14 +149,15 @@ def _carry(path: Path, source: Path) -> int:
 
 
 def _sweep(directory: Path, plan: Plan) -> int:
+    extras = list(_extras(directory, plan))
+    for path in extras:
+        path.unlink()
+    return len(extras)
+
+
+def _extras(directory: Path, plan: Plan) -> Iterator[Path]:
     known = plan.texts.keys() | plan.links.keys()
-    removed = 0
     for folder in OURS:
-        root = directory / folder
-        for where, _, names in os.walk(root):
+        for where, _, names in os.walk(directory / folder):
             base = Path(where).relative_to(directory).as_posix()
-            for name in names:
-                if f"{base}/{name}" not in known:
-                    Path(where, name).unlink()
-                    removed += 1
-    return removed
+            yield from (Path(where, name) for name in names if f"{base}/{name}" not in known)

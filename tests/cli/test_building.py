@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildsys.executors.make import Run as HowToRun
+from buildsys.executors.turn import turn
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Fake, Run
@@ -29,7 +32,8 @@ def called(record: Path) -> tuple[list[str], dict[str, str]]:
 
 def test_plan(buildsys: Run, here: Path) -> None:
     first = buildsys("plan", "tiny")
-    count = sum(path.is_file() for path in (here / "build/tiny").rglob("*")) - 1  # the mark is not counted
+    # Neither the mark nor the lock is counted.
+    count = sum(path.is_file() for path in (here / "build/tiny").rglob("*")) - 2
     assert (first.returncode, first.stdout) == (0, "")
     assert first.stderr == f"build/tiny: 4 images, {count} files written\n"
     assert json.loads((here / "build/tiny/plan.json").read_text())["site"] == "far"
@@ -56,6 +60,26 @@ def test_plan_never_overwrites_what_is_not_a_plan(buildsys: Run, here: Path) -> 
     assert [path.name for path in (here / "mine").iterdir()] == ["thesis"]
 
 
+def test_plan_waits_for_who_uses_the_directory_when_there_is_something_to_write(
+    buildsys: Run, here: Path, environment: dict[str, str]
+) -> None:
+    buildsys("plan", "tiny")
+    told: list[str] = []
+    argv = [sys.executable, "-m", "buildsys", "plan", "tiny"]
+    with turn(here / "build/tiny", "trying things", told.append):
+        assert buildsys("plan", "tiny").stderr == "build/tiny: 4 images, 0 files written\n"
+        (here / "recipes/tiny/images/alone.yaml").unlink()
+        waits = subprocess.Popen(argv, env=environment, cwd=here, stderr=subprocess.PIPE, text=True)
+        assert waits.stderr is not None
+        assert re.fullmatch(
+            rf"waiting for process {os.getpid()} of \S+, trying things since [\d:]+\n",
+            waits.stderr.readline(),
+        )
+        assert (here / "build/tiny/steps/alone.sh").exists()
+    assert re.fullmatch(r"build/tiny: 3 images, \d+ files written\n", waits.communicate(timeout=30)[1])
+    assert not (here / "build/tiny/steps/alone.sh").exists()
+
+
 def test_plan_check_says_what_differs_and_writes_nothing(buildsys: Run, here: Path) -> None:
     missing = buildsys("plan", "tiny", "--check")
     assert missing.returncode == 1
@@ -69,7 +93,6 @@ def test_plan_check_says_what_differs_and_writes_nothing(buildsys: Run, here: Pa
     (here / "build/tiny/steps/app.sh").chmod(0o644)
     (here / "build/tiny/keys/base").write_text("other\n")
     (here / "build/tiny/steps/gone.sh").write_text("other\n")
-    (here / "build/tiny/state").mkdir()
     (here / "build/tiny/state/app.id").write_text("of a run\n")
     (here / "build/tiny/graph").unlink()
     differs = buildsys("plan", "tiny", "--check")

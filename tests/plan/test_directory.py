@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from buildsys.diagnostics import Refused
+from buildsys.executors.turn import turn
 from buildsys.plan.compile import Plan, compile_plan
 from buildsys.plan.directory import MARK, write_plan
 from tests.plan.sets import every_kind
@@ -160,3 +164,48 @@ def test_an_empty_directory_becomes_a_plan(plan: Plan, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("plan")
     write_plan(plan, tmp_path / "link")
     assert (tmp_path / "plan" / MARK).is_file()
+
+
+def test_who_has_something_to_write_has_the_directory_alone(plan: Plan, tmp_path: Path) -> None:
+    asked: list[bool] = []
+
+    @contextmanager
+    def alone() -> Iterator[None]:
+        asked.append((tmp_path / "plan/steps").exists())
+        yield
+
+    assert write_plan(plan, tmp_path / "plan", alone) > 0
+    assert asked == [False]
+    assert write_plan(plan, tmp_path / "plan", alone) == 0
+    assert asked == [False]
+    for what in (
+        "steps/base.sh",
+        "keys/extra",
+        next(name for name in plan.links if name.startswith("context/")),
+    ):
+        (tmp_path / "plan" / what).write_text("not so")
+        assert write_plan(plan, tmp_path / "plan", alone) == 1
+    assert asked == [False, True, True, True]
+
+
+def test_many_that_write_at_once(plan: Plan, tmp_path: Path) -> None:
+    """Each writes another plan; in the end it is one of them, whole."""
+    place = tmp_path / "plan"
+    plans = [Plan({**plan.texts, "steps/tools.sh": f"{number}\n"}, plan.links) for number in range(4)]
+
+    def write(one: Plan) -> None:
+        for _ in range(10):
+            write_plan(one, place, lambda: turn(place, "writing", lambda _: None))
+
+    fork = multiprocessing.get_context("fork")
+    processes = [fork.Process(target=write, args=(one,)) for one in plans]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 4
+    written = {**plan.texts, "steps/tools.sh": (place / "steps/tools.sh").read_text()}
+    assert written in [one.texts for one in plans]
+    found = snapshot(place)
+    assert sorted(found) == sorted([*plan.texts, *plan.links, MARK, "state/lock"])
+    assert all(found[name][0] == text.encode() for name, text in written.items())

@@ -9,11 +9,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from buildsys.executors.outcome import Ground, results
+from buildsys.executors.turn import turn
 from buildsys.image import CopyImage, OciConfig
 from tests.plan.sets import BASE, BUSYBOX, image, image_set
 from tests.runtime.faked import Done, Faked, does, reference
@@ -203,6 +205,30 @@ def test_a_second_run_waits_and_says_for_whom(slow: Faked, tmp_path: Path) -> No
     assert first.communicate(timeout=30)[1] == "tiny: 1 images: 1 built, 0 fresh\n"
     assert second.communicate(timeout=30)[1] == "tiny: 2 images: 1 built, 1 fresh\n"
     assert (first.returncode, second.returncode) == (0, 0)
+
+
+def test_a_run_that_waited_runs_the_plan_that_is_there_then(good: Faked, tmp_path: Path) -> None:
+    said: list[str] = []
+    with turn(good.plan, "writing the plan", said.append):
+        run = good.start("other")
+        assert run.communicate(timeout=30)[1].startswith("error: tiny has no image other\n")
+        run = good.start("child")
+        assert run.stderr is not None
+        assert re.match(
+            rf"tiny: waiting for process {os.getpid()} of \S+, writing the plan since ", run.stderr.readline()
+        )
+        good.compile(replace(image_set(tmp_path, [image("child", BASE)]), name="another"))
+    assert run.communicate(timeout=30)[1] == "another: 1 images: 1 built, 0 fresh\n"
+    assert said == []
+
+
+def test_what_looks_at_repositories_for_others_is_left_alone(good: Faked) -> None:
+    """Who asks why does not wait for runs; what one left that was killed goes."""
+    for process in (os.getpid(), 2**22 + 1):
+        (good.plan / f"state/scratch.look.{process}.abc").mkdir(parents=True)
+    (good.plan / "state/scratch.base.1").mkdir()
+    good.built()
+    assert [path.name for path in good.plan.glob("state/scratch.*")] == [f"scratch.look.{os.getpid()}.abc"]
 
 
 @pytest.mark.parametrize("name", ["run", "all", "help", "images.mk", "x.id", "x.checked"])

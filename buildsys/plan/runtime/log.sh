@@ -24,13 +24,14 @@ seconds() {
 
 # log_result ID STATUS REASON BEGAN [SPOT]: results/NAME.json by rename, and one line of events.jsonl.
 log_result() {
-    local line='' field status=0
-    for field in image="$IMAGE" status="$2" image_id="$1" reference="$REFERENCE" key="${KEY-}" reason="$3" at="${5-}"; do
-        json "${field#*=}"
-        line+="\"${field%%=*}\": $JSON, "
+    local line value said=() status=0
+    for value in "$IMAGE" "$2" "$1" "$REFERENCE" "${KEY-}" "$3" "${5-}"; do
+        json "$value"
+        said+=("$JSON")
     done
     seconds "$4"
-    line="{$line\"seconds\": $PASSED}"
+    line="{\"image\": ${said[0]}, \"status\": ${said[1]}, \"image_id\": ${said[2]}, \"reference\": ${said[3]}"
+    line+=", \"key\": ${said[4]}, \"reason\": ${said[5]}, \"seconds\": $PASSED, \"at\": ${said[6]}}"
     printf '%s\n' "$line" >"$BS_RESULT.$$" && mv -f "$BS_RESULT.$$" "$BS_RESULT" || status=1
     ((status == 0)) || rm -f "$BS_RESULT.$$"
     printf '%s\n' "$line" >>"$PLAN/events.jsonl" || status=1

@@ -6,7 +6,7 @@ set -euo pipefail
 PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 LIB=$PLAN/lib
 STATE=$PLAN/state
-IMAGE=look SPOT=$PLAN SCRATCH=$(mktemp -d "$STATE/scratch.look.XXXXXX")
+IMAGE=look SPOT=$PLAN SCRATCH=$(mktemp -d "$STATE/scratch.look.$$.XXXXXX")
 ROOT=$SCRATCH/root
 trap 'rm -rf "$SCRATCH"' EXIT
 mkdir "$ROOT"

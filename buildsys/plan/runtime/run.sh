@@ -102,6 +102,11 @@ take_turn() {
     if ! flock -n "$TURN"; then
         printf '%s: waiting for %s\n' "$SET" "$(<"$STATE/lock")" >&2
         flock "$TURN"
+        # It may be another plan by now.
+        # shellcheck source=/dev/null
+        . "$PLAN/plan.env"
+        check_goals "$@"
+        check_tools
     fi
     printf 'process %d of %s, building %s since %s\n' "$$" "$(id -un)" "${*:-all}" "$(date +%H:%M:%S)" >"$STATE/lock"
 }
@@ -122,7 +127,11 @@ check_space() {
 # What a kill -9 left: working containers that have a marker, scratch directories.
 clear_leftovers() {
     local id left marker name gone=() markers=("$STATE"/working.*)
-    rm -rf "$STATE"/scratch.*
+    for name in "$STATE"/scratch.*; do
+        # Who asks why.sh takes no turn; its look at repositories has a place here while it lives.
+        [[ ! $name =~ /scratch\.look\.([0-9]+)\.[^/]*$ || ! -d /proc/${BASH_REMATCH[1]} ]] || continue
+        rm -rf "$name"
+    done
     [[ -e ${markers[0]} ]] || return 0
     read -r id <"$STATE/id"
     left=$(working_containers "$id") || return 0
