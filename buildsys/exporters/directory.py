@@ -25,8 +25,15 @@ def write_export(export: Export, form: str, directory: Path) -> int:
 
     Raises:
         Refused: it holds something that is no export (`export-directory-taken`), or one of another format
-            (`export-other-format`).
+            (`export-other-format`), or a file of the export would not be in it (`export-bad-path`).
     """
+    wrong = [
+        Diagnostic(NOWHERE, "export-bad-path", f"'{name}' is no path of a file in an export")
+        for name in sorted({*export.texts, *export.links})
+        if not _stays_in(name)
+    ]
+    if wrong:
+        raise Refused(wrong)
     with _alone(directory):
         return _write(export, form, directory)
 
@@ -50,15 +57,15 @@ def _write(export: Export, form: str, directory: Path) -> int:
     now = {*export.texts, *export.links}
     # What is ours is written down before it is there: whatever is killed, the next run knows its files.
     _mark(directory, form, before | now)
+    # First, for what was a file may be a folder now.
+    for name in before - now:
+        _remove(directory / name, directory)
     changed = sum(
         _text(directory / name, text, runs=name in export.programs) for name, text in export.texts.items()
     )
     changed += sum(
         _link(directory / name, source, runs=name in export.programs) for name, source in export.links.items()
     )
-    for name in before - now:
-        (directory / name).unlink(missing_ok=True)
-        _prune((directory / name).parent, directory)
     _mark(directory, form, now)
     return changed + len(before - now)
 
@@ -73,10 +80,15 @@ def _claim(directory: Path, form: str) -> set[str]:
             hint = "give -o another directory, or remove this one"
             raise Refused([Diagnostic(NOWHERE, "export-other-format", message, hint)])
         # A list that somebody wrote into must not lead out of the directory.
-        return {name for name in names if not name.startswith("/") and ".." not in name.split("/")}
+        return {name for name in names if _stays_in(name)}
     if any(directory.iterdir()):
         raise _taken(directory)
     return set()
+
+
+def _stays_in(name: str) -> bool:
+    """Whether a path leads to a file below the directory, and can stand on a line of the list."""
+    return not {"", ".", ".."} & {*name.split("/")} and name.isprintable()
 
 
 def _taken(directory: Path) -> Refused:
@@ -123,8 +135,11 @@ def _aside(path: Path) -> Path:
     return aside
 
 
-def _prune(folder: Path, top: Path) -> None:
-    """Remove folders that nothing is in any more."""
+def _remove(path: Path, top: Path) -> None:
+    """Remove a file, and folders that nothing is in any more."""
+    if path.is_file() or path.is_symlink():
+        path.unlink()
+    folder = path.parent
     while folder != top and folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
         folder = folder.parent

@@ -39,7 +39,7 @@ def claim(work: Work) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         mark.write_text(mine, "utf-8")
     for left in directory.glob(".part.*"):
-        if left.is_dir():
+        if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left)
         else:
             left.unlink()

@@ -100,7 +100,9 @@ def _wait(running: Sequence[Future[None]], stop: threading.Event, say: Callable[
                 stop.set()
                 say("interrupted: ends what is under way; tags that were moved are put back")
         else:
-            return
+            break
+    for future in running:
+        future.result()
 
 
 def _one(work: Work) -> None:

@@ -76,4 +76,6 @@ def _make(work: Work, images: list[tuple[Item, Packed]], form: Form, directory: 
     # One type for all manifests of a set; Apache takes it from here.
     for folder in tree.rglob("manifests"):
         (folder / ".htaccess").write_text(f"ForceType {images[0][1].manifest.type}\n", "utf-8")
+    # A run that was killed before its link may have left one that nothing leads to.
+    shutil.rmtree(directory / name, ignore_errors=True)
     tree.replace(directory / name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,30 @@ def test_a_list_of_files_that_leads_out_removes_nothing_there(tmp_path: Path) ->
     (top / MARK).write_text(f"images\na\n../precious\n{tmp_path}/precious\n")
     write_export(Export({}), "images", top)
     assert (tmp_path / "precious").exists()
+
+
+def test_a_file_may_become_a_folder_and_a_folder_a_file(tmp_path: Path) -> None:
+    top = tmp_path / "out"
+    (tmp_path / "b").write_text("carried")
+    for _ in range(2):
+        for made in (Export({"conf": "1"}, {"deep/a/b": tmp_path / "b"}),
+                     Export({"conf/a/b": "2", "deep": "3"}),
+                     Export({"conf": "1"}, {"missing": tmp_path / "missing"})):  # fmt: skip
+            with suppress(FileNotFoundError):
+                write_export(made, "images", top)
+            for name, text in made.texts.items():
+                assert (top / name).read_text() == text
+    found = {path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file()}
+    assert found == {MARK, "conf"}
+
+
+@pytest.mark.parametrize("name", ["../outside.yaml", "/outside.yaml", "a/../../b", "a//b", "a\nb", ""])
+def test_a_path_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
+    top = tmp_path / "out"
+    with pytest.raises(Refused) as refused:
+        write_export(Export({name: "1", "a": "1"}), "images", top)
+    assert refused.value.text() == f"error: '{name}' is no path of a file in an export [export-bad-path]"
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_not_ours_is_not_written_to(tmp_path: Path) -> None:

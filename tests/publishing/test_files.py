@@ -101,6 +101,34 @@ def test_a_plain_web_server_serves_the_tree_as_a_registry(bench: Bench, tmp_path
     assert (tmp_path / "www/v2").readlink() == first
 
 
+@pytest.mark.parametrize("moment", [".part.v2", "v2"])
+def test_a_tree_is_made_by_who_comes_after_one_that_was_killed(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    place = f"dir:{tmp_path}/www"
+    kept = Path.replace
+
+    class Killed(BaseException):
+        pass
+
+    def replace(self: Path, target: Path) -> Path:
+        """Dies before the link is renamed, or before it is made."""
+        if self.name.startswith(".part..v2-") and moment == "v2":
+            kept(self, target)
+            raise Killed
+        if self.name == ".part.v2":
+            raise Killed
+        return kept(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(Killed):
+        bench.publish(place)
+    monkeypatch.undo()
+    assert list((tmp_path / "www").glob(moment if moment == ".part.v2" else ".v2-*"))
+    assert only(bench.publish(place)).tags == 5
+    assert bench.run("verify", "--at", place).returncode == 0
+
+
 @pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])
 def test_archives_are_read_by_other_tools(bench: Bench, tmp_path: Path, kind: str) -> None:
     place = f"{kind}:{tmp_path}/out"
