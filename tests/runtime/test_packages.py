@@ -110,3 +110,56 @@ def test_a_key_that_cannot_be_read_leaves_no_keyring(bench: Bench) -> None:
         "keyring.lock"
     ]
     assert bench.call("rpm", "rpm_keyring || :; printf '%s' \"${KEYRING-none}\"").stdout == "none"
+
+
+OLDER = pytest.mark.parametrize(
+    "older", ["", "shopt -u patsub_replacement 2>/dev/null || :; "], ids=["", "older bash"]
+)
+
+
+@OLDER
+@pytest.mark.parametrize(
+    ("installer", "word", "line"),
+    [
+        ("dnf", "tree", 4),
+        ("dnf", "tree-1.0-1", 4),
+        ("dnf", "gcc-c++", 5),
+        ("dnf", "gcc-c++-8.5.0-1.el8.x86_64", 5),
+        ("dnf", "/usr/bin/a.b", 6),
+        ("dnf", "perl(A::B)", 7),
+        ("dnf", "libstdc++", 0),
+        ("dnf", "gcc-c..", 0),
+        ("dnf", "R&D", 8),
+        ("dnf", "back\\\\slash", 9),
+        ("apt_", "libstdc++6", 10),
+        ("apt_", "libstdc", 0),
+    ],
+)
+def test_which_line_asks_for_a_package(
+    bench: Bench, older: str, installer: str, word: str, line: int
+) -> None:
+    words = (
+        "tree",
+        "gcc-c++",
+        "/usr/bin/a.b",
+        "'perl(A::B)'",
+        "'R&D'",
+        "'back\\\\slash'",
+        "'libstdc++6_12_all.deb'",
+    )
+    rows = (f"    {word:30} # a & b/app.yaml:{number}:3\n" for number, word in enumerate(words, 4))
+    (bench.plan / "steps/app.sh").write_text(f"dnf_install {chr(92)}\n{''.join(rows)}")
+    done = bench.call(
+        installer.rstrip("_"), f"{older}{installer.removeprefix('dnf')}asked_for '{word}'; echo \"$SPOT\""
+    )
+    assert done.stdout == (f"a & b/app.yaml:{line}:3\n" if line else "app.yaml:1:1\n"), done.stderr
+
+
+@OLDER
+def test_a_plan_may_lie_where_a_substitution_has_signs(tmp_path: Path, older: str) -> None:
+    there = tmp_path / "R&D \\1"
+    (there / "pool").mkdir(parents=True)
+    (there / "pool/repositories.conf").write_text("baseurl=file://@PLAN@/pool\n")
+    show = 'RELEASE=8 ROOT=/nowhere; beside() { cat "$SCRATCH/dnf.conf"; }; dnf_call makecache'
+    done = Bench(there).call("dnf", older + show)
+    assert done.stdout == f"baseurl=file://{tmp_path}/R&D%20\\1/pool\n", done.stderr

@@ -114,6 +114,6 @@ apt_explain() {
 # apt_asked_for PACKAGE: sets SPOT to the line of the recipe that asks for it.
 apt_asked_for() {
     local spot
-    spot=$(sed -nE "s/^ +'?${1//[.+*\/]/\\&}_[^ ]+ +# (.*:[0-9]+:[0-9]+)$/\1/p" "$PLAN/steps/$IMAGE.sh" | head -n 1)
+    spot=$(place_of "$1" '_[^ ]+')
     SPOT=${spot:-$SPOT}
 }

@@ -14,7 +14,7 @@ dnf_call() {
         set -- bash "$LIB/host.sh" "$ROOT" "${RELEASE:-/}" "$@"
     else
         text=$(<"$PLAN/pool/repositories.conf")
-        printf '%s\n' "${text//@PLAN@/${PLAN// /%20}}" >"$SCRATCH/dnf.conf"
+        printf '%s\n' "${text//@PLAN@/"${PLAN// /%20}"}" >"$SCRATCH/dnf.conf"
         set -- dnf --config "$SCRATCH/dnf.conf" --installroot "$ROOT" --releasever "${RELEASE:-/}" --quiet --assumeyes "$@"
     fi
     HOME=$home beside "${lent[@]}" "$@" 2>&1 | discreetly >"$SCRATCH/dnf.out" || status=$?

@@ -54,12 +54,21 @@ packages_explain() {
 asked_for() {
     local word spot
     for word in "$1" "${1%-*-*}"; do
-        spot=$(sed -nE "s/^ +'?${word//[.+*\/]/\\&}(-[^ -]+-[^ -]+)?'? +# (.*:[0-9]+:[0-9]+)$/\2/p" "$PLAN/steps/$IMAGE.sh" |
-            head -n 1)
+        spot=$(place_of "$word" '(-[^ -]+-[^ -]+)?')
         [[ -n $spot ]] || continue
         SPOT=$spot
         return
     done
+}
+
+# place_of WORD MORE: where the first word of the step was written that is this one, with what the pattern MORE says behind it.
+place_of() {
+    WORD=$1 MORE=$2 awk '
+        BEGIN { word = ENVIRON["WORD"]; more = "^" ENVIRON["MORE"] "\047? +# " }
+        sub(/^ +\047?/, "") && index($0, word) == 1 {
+            $0 = substr($0, length(word) + 1)
+            if (sub(more, "") && /:[0-9]+:[0-9]+$/) { print; exit }
+        }' "$PLAN/steps/$IMAGE.sh"
 }
 
 packages_missing() {
