@@ -177,6 +177,30 @@ def test_containers_of_killed_builds_of_this_plan_go(ground: Ground) -> None:
     assert not (ground.plan / "state/working.app").exists()
 
 
+def test_a_container_that_was_made_from_nothing_goes_too(ground: Ground) -> None:
+    ground.build([ROOT])
+    own = f"buildsys-{ground.plan_id()}-app"
+    ground.store.buildah("from", "--name", own, "scratch")
+    ground.store.buildah("from", "--name", "mine", "scratch")
+    assert rows(ground.call("prune.sh", "--yes")) == {own: ("container", "-")}
+    assert ground.containers() == ["mine"]
+
+
+def test_an_image_that_cannot_be_inspected_does_not_keep_others(ground: Ground) -> None:
+    """A list of images for other machines."""
+    ground.build([ROOT, says("one")])
+    old = ground.key("app")
+    ground.store.buildah("manifest", "create", "localhost/list:1")
+    ground.store.buildah("manifest", "add", "--arch", "s390x", "localhost/list:1", "localhost/busybox:1")
+    ground.build([ROOT, says("two")])
+    done = ground.call("prune.sh", "--yes")
+    ((name, (what, size)),) = rows(done).items()
+    assert (name, what) == (old, "image")
+    assert done.stderr == f"tiny: 1 image removed: {size} freed\n"
+    assert old not in ground.store.names()
+    assert "localhost/list:1" in ground.store.names()
+
+
 def test_an_old_image_of_a_killed_build_goes_with_its_container(ground: Ground) -> None:
     ground.build([ROOT, says("one")])
     old = ground.key("app")

@@ -82,9 +82,10 @@ find_containers() {
     [[ ! -s $STATE/id ]] || { read -r id && read -r place; } <"$STATE/id" || :
     # A copy of a plan has the other's id until it is run.
     [[ -n $id && $place == "$PLAN" ]] || id=none
-    while read -r image name; do
+    # One that was made from nothing has no image.
+    while read -r name image; do
         if [[ $name == "buildsys-$id-"* ]]; then printf '%s\n' "$name"; else printf '%s\n' "$image" >&3; fi
-    done < <(buildah containers --all --noheading --notruncate --format '{{.ImageID}} {{.ContainerName}}') 3>"$SCRATCH/used"
+    done < <(buildah containers --all --noheading --notruncate --format '{{.ContainerName}} {{.ImageID}}') 3>"$SCRATCH/used"
 }
 
 # `WHAT ID NAME` for each key of this set that is not current. Current is the key under which an image was last built
@@ -143,9 +144,10 @@ weigh() {
     local inspect='{{.FromImageID}}{{range .OCIv1.RootFS.DiffIDs}} {{.}}{{end}}{{"\n"}}{{.Manifest}}'
     grep -qE '^(image|intermediate) ' "$SCRATCH/images" || return 0
     mkdir "$SCRATCH/inspected"
+    # What cannot be inspected has no layers of its own: a list of images for other machines.
     # shellcheck disable=SC2016 # the words are those of the inner shell
     buildah images --all --no-trunc --quiet | sed 's/^sha256://' | sort -u |
-        xargs -P "$(nproc)" -I {} bash -c 'exec "$@" >"$0"' "$SCRATCH/inspected/{}" \
+        xargs -P "$(nproc)" -I {} bash -c '"$@" >"$0" 2>/dev/null || :' "$SCRATCH/inspected/{}" \
             buildah "${STORE[@]}" inspect --type image --format "$inspect" {}
     find "$SCRATCH/inspected" -type f -printf '%f\n' | awk -v folder="$SCRATCH/inspected/" '
         what == "going" { if ($1 == "image" || $1 == "intermediate") { going[$2] = 1; order[++n] = $2 }; next }
