@@ -88,7 +88,7 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
     ]
     tail = ["", '. "${0%/*}/../plan.env"', '. "${0%/*}/../lib/step.sh"', ""]
     script = "\n".join([*head, "", *fragment("build", body), *tail])
-    key = writer.key(image, base, runtime)
+    key = writer.key(image, base, others, runtime)
     stamp = hashlib.sha256(f"{key}reads {' '.join(reads)}\n".encode()).hexdigest()[:16]
     return script, key, writer.where(image, base), writer.uses_run, stamp
 
@@ -130,7 +130,7 @@ class _Writer:
             yield Command(("at", str(image.spot))).text()
             yield from self._configure(image, options)
 
-    def key(self, image: Image, base: str, runtime: str) -> str:
+    def key(self, image: Image, base: str, others: Iterable[str], runtime: str) -> str:
         """The static inputs: commands without Spots, packages or repositories, format, epoch, runtime."""
         # A line each, whatever a word holds: newlines are written as sed and printf would.
         texts = (command.text().replace("\\", "\\\\").replace("\n", "\\n") for command in self.commands)
@@ -142,6 +142,7 @@ class _Writer:
         lines += [f"gem {file} {self.carried.gem_hashes[file]}" for file in sorted(self.gems)]
         lines += list(self._origin()) if self.uses_packages else []
         lines += [f"base {base}"] if base else []
+        lines += [f"outside {reference}" for reference in others]
         lines += [f"empty {image.name}"] if isinstance(image.parent, EmptyRoot) else []
         lines += [f"format {self.set.format}", f"epoch {self.set.epoch}", f"runtime {runtime}"]
         return "\n".join(lines) + "\n"

@@ -429,6 +429,23 @@ def test_a_run_fails_for_reasons_of_its_own(faked: Faked, tmp_path: Path, status
     assert (done.returncode, "base failed at recipes/tiny/images/base.yaml:4:5" in done.stderr) == (1, True)
 
 
+def test_bases_are_pulled_anew_of_what_is_to_be_built_and_as_they_are_called(
+    faked: Faked, tmp_path: Path
+) -> None:
+    """A `run` may hold lines that look like those of a step."""
+    far, other = (replace(BASE, reference=f"registry.example/{name}:1") for name in ("far", "other"))
+    text = "host true\nBASE=/opt/x\nOUTSIDE=(/opt/y)\n"
+    faked.compile(image_set(tmp_path, [image("a", far, does(text)), image("b", "a"), image("c", other)]))
+    assert set(faked.built("b", BS_PULL="1")) == {"a", "b"}
+    assert faked.calls("buildah pull") == ["buildah pull --quiet --policy always registry.example/far:1"]
+    faked.misbehave("pull", "exit 125")
+    done = faked.run(BS_PULL="1")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: the base image registry.example/far:1 cannot be pulled\n",
+    )
+
+
 def without_base(faked: Faked, said: str, times: int) -> Done:
     """Run a plan whose base has to be pulled; that fails so many times."""
     faked.set_images({})

@@ -33,13 +33,12 @@ main() {
     flock -s "$SHARED"
     name_plan
     clear_leftovers
-    [[ ${BS_PULL-} != 1 ]] || pull_bases
+    local goals=$STATE/goals fresh status=0 rest=() flags=${MAKEFLAGS-}
+    closure "$@" >"$goals"
+    [[ ${BS_PULL-} != 1 ]] || pull_bases "$goals"
     look_at_repositories
     BS_LISTING=$STATE/listing
     list_store >"$BS_LISTING"
-    local goals fresh status=0 rest=() flags=${MAKEFLAGS-}
-    goals=$STATE/goals
-    closure "$@" >"$goals"
     judge_stamps "$goals" >"$STATE/judged"
     sed -n 's/^fresh //p' "$STATE/judged" >"$STATE/fresh"
     sed -n 's/^drop //p' "$STATE/judged" | xargs -r -d '\n' rm -f
@@ -159,16 +158,19 @@ name_plan() {
     mv "$STATE/id.new" "$STATE/id"
 }
 
-# The images built elsewhere, anew: their names may mean others by now. What was made from the old ones is stale.
+# pull_bases GOALS: the images built elsewhere that these are made from, anew: their names may mean others by now. What
+# was made from the old ones is stale.
 pull_bases() {
-    local base
+    local base bases
+    # Names of images are no options, and hold no spaces.
+    bases=$(cd "$PLAN/keys" && cut -d ' ' -f 2 "$1" | xargs -r sed -nE 's/^(base|outside) //p')
     while IFS= read -r base; do
         # What was made here is nowhere else.
         [[ $base != localhost/* ]] || continue
         buildah pull --quiet --policy always "$base" >/dev/null && continue
         printf 'error: the base image %s cannot be pulled\n' "$base" >&2
         exit 1
-    done < <(sed -n 's/^BASE=//p; s/^OUTSIDE=(\(.*\))$/\1/p' "$PLAN"/steps/*.sh | tr ' ' '\n' | sort -u)
+    done < <(printf '%s' "$bases" | sort -u)
 }
 
 # Repositories that the plan does not carry are asked what they hold.
