@@ -96,8 +96,8 @@ def publish(
     run goes on from where this one ended.
     """
     from buildsys.publishing.destinations import destinations
-    from buildsys.publishing.host import Patience
     from buildsys.publishing.publish import publish as publish_set
+    from buildsys.publishing.reach import Patience
     from buildsys.publishing.work import Wish
     from buildsys.tools import ToolFailed, require
 
@@ -195,7 +195,7 @@ def verify(
     """
     from buildsys.cli.output import put_table
     from buildsys.publishing.destinations import destination
-    from buildsys.publishing.host import Patience
+    from buildsys.publishing.reach import Patience
     from buildsys.publishing.refusals import Problem
     from buildsys.publishing.verify import verify as verify_set
     from buildsys.publishing.work import Wish

@@ -79,13 +79,24 @@ def _login_in(file: Path, host: str, repository: str) -> Login | None:
 
 
 def _asked(program: str, host: str, file: Path) -> Login | None:
-    """The credentials that a helper program keeps."""
+    """The credentials that a helper program keeps; None: it keeps none.
+
+    Raises:
+        Problem: it cannot be run, or answers as none does (`bad-auth-helper`).
+    """
     argv = [f"docker-credential-{program}", "get"]
-    said = subprocess.run(argv, input=host, capture_output=True, text=True, check=False)
-    if said.returncode:
-        return None
-    answer = json.loads(said.stdout)
-    return Login(answer["Username"], answer["Secret"], f"{file}, {argv[0]}")
+    try:
+        said = subprocess.run(argv, input=host, capture_output=True, text=True, check=False)
+        if said.returncode:
+            return None
+        answer = json.loads(said.stdout)
+        return Login(str(answer["Username"]), str(answer["Secret"]), f"{file}, {argv[0]}")
+    except OSError as error:
+        message = f"{file} says to ask {argv[0]} for {host}, which cannot be run: {error.strerror}"
+        raise Problem("bad-auth-helper", message) from error
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"{file} says to ask {argv[0]} for {host}, and its answer is no login"
+        raise Problem("bad-auth-helper", message) from error
 
 
 # ── registries.conf ─────────────────────────────────────────────────────────────────────────────────────────

@@ -54,8 +54,10 @@ def write_archives(work: Work) -> None:
 
 def _sums(directory: Path) -> dict[str, str]:
     file = directory / SUMS
-    rows = (line.split("  ", 1) for line in file.read_text("utf-8").splitlines()) if file.is_file() else ()
-    return {name: value for value, name in rows if "/" not in name}
+    text = file.read_text("utf-8", errors="replace") if file.is_file() else ""
+    rows = (line.partition("  ") for line in text.splitlines())
+    # What somebody wrote into it is no archive of ours.
+    return {name: value for value, _, name in rows if name.endswith(".tar") and "/" not in name}
 
 
 def _is_whole(directory: Path, name: str, sums: dict[str, str]) -> bool:

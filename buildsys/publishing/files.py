@@ -28,8 +28,9 @@ def claim(work: Work) -> Path:
     mine = f"{work.outcome.destination.transport} {work.subject.set}\n"
     mark = directory / MARK
     if mark.is_file():
-        if mark.read_text("utf-8") != mine:
-            kind, _, name = mark.read_text("utf-8").strip().partition(" ")
+        found = mark.read_text("utf-8", errors="replace")
+        if found != mine:
+            kind, _, name = found.strip().partition(" ")
             message = f"{directory} holds {name}, published as {kind}: nothing was written"
             raise Problem("foreign-directory", message, "name another directory")
     elif directory.exists() and (not directory.is_dir() or any(directory.iterdir())):

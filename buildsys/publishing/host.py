@@ -3,62 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from buildsys import __version__
-from buildsys.publishing.access import Certificates, Login
+from buildsys.publishing.access import Login
 from buildsys.publishing.http import Answer, Connections
-from buildsys.publishing.refusals import Problem, Stopped, Transient
+from buildsys.publishing.reach import Reach
+from buildsys.publishing.refusals import Problem, Transient
+from buildsys.publishing.tokens import Challenge, challenge, granted
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How often something transient is tried; the first pause in seconds; each is twice the one before."""
-
-    tries: int = 6
-    pause: float = 0.5
-    longest: float = 60.0
-    """Seconds; what a server asks for beyond that is not waited for."""
-
-    @staticmethod
-    def of_environment() -> Patience:
-        """With the first pause that BS_PAUSE says, as a plan's runs take it."""
-        return Patience(pause=float(os.environ.get("BS_PAUSE") or 0.5))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
-    """How a host is reached."""
-
-    host: str
-    """With its port, where that is not 443."""
-    insecure: bool = False
-    certificates: Certificates = field(default_factory=Certificates)
-    login: Callable[[str], Login | None] = lambda _repository: None
-    """The credentials for a repository."""
-    patience: Patience = field(default_factory=Patience)
-    connections: int = 4
-    stop: threading.Event = field(default_factory=threading.Event)
-    """Set when the run is to end: nothing is asked any more."""
-
-    def go_on(self) -> None:
-        """Raises Stopped when the run is to end."""
-        if self.stop.is_set():
-            raise Stopped
+ELSEWHERE = (301, 302, 303, 307, 308)
+"""What is answered to who shall ask at another address."""
+HOPS = 5
+"""How often that is followed, for one question."""
 
 
 class Host:
@@ -75,7 +43,7 @@ class Host:
             go_on=reach.go_on,
         )
         self._base = ""
-        self._challenge = ""
+        self._challenge = Challenge()
         self._tokens: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
 
@@ -95,7 +63,8 @@ class Host:
                 problems.append(problem)
                 continue
             self._base = f"{scheme}://{self.name}"
-            self._challenge = answer.headers.get("www-authenticate", "") if answer.status == 401 else ""
+            wants = answer.headers.get("www-authenticate", "") if answer.status == 401 else ""
+            self._challenge = challenge(wants)
             return
         raise problems[-1]
 
@@ -112,7 +81,7 @@ class Host:
     def _unreachable(self, failed: Transient) -> Problem | Transient:
         # Who refuses a connection now may be starting; who is not known will not be known in a second.
         text = str(failed)
-        if "speaks no TLS" in text or "NameResolution" in text or "is not known" in text:
+        if "speaks no TLS" in text or "is not known" in text:
             hint = "declare it `insecure = true` in registries.conf if it is meant to speak plain HTTP"
             return Problem("no-registry", f"{self.name}: {text}", hint if "TLS" in text else "")
         return failed
@@ -156,18 +125,36 @@ class Host:
     ) -> Answer:
         """One request, with the proof it wants. `path` may be a whole address, as the registry gave it.
 
+        A question is asked again where the registry sends us.
+
         Raises:
             Transient: no answer, 429, or 5xx.
         """
         url = self._address(self._base, path)
+        for _ in range(HOPS):
+            answer = self._asked(method, url, scopes, headers or {}, body)
+            self._transient(answer)
+            if method not in ("GET", "HEAD") or answer.status not in ELSEWHERE:
+                return answer
+            url = self._address(url, self.location(answer))
+        raise Transient(f"sends us from place to place for {path}")
+
+    def _asked(
+        self,
+        method: str,
+        url: str,
+        scopes: tuple[str, ...],
+        headers: Mapping[str, str],
+        body: bytes | Path | None,
+    ) -> Answer:
         answer = self._line.send(method, url, {**(headers or {}), **self._proof(url, scopes)}, body)
         if answer.status == 401 and self._ours(url):
             # A token has run out, or this repository wants another proof than the registry itself.
             with self._lock:
                 self._tokens.pop(" ".join(scopes), None)
-                self._challenge = answer.headers.get("www-authenticate", "") or self._challenge
+                wants = answer.headers.get("www-authenticate", "")
+                self._challenge = challenge(wants) if wants else self._challenge
             answer = self._line.send(method, url, {**(headers or {}), **self._proof(url, scopes)}, body)
-        self._transient(answer)
         return answer
 
     def pieces(self, path: str, *, scopes: tuple[str, ...]) -> Iterator[bytes]:
@@ -178,20 +165,33 @@ class Host:
             LookupError: there is no such blob.
         """
         url = self._address(self._base, path)
-        for _ in range(5):
+        for _ in range(HOPS):
             answers = self._line.pieces("GET", url, self._proof(url, scopes))
             with closing(answers):
                 first = next(answers)
-                if first.status in (301, 302, 303, 307, 308):
-                    url = self._address(url, first.headers["location"])
-                    continue
-                if first.status == 404:
-                    raise LookupError(path)
-                if first.status != 200:
-                    raise Transient(f"answers {first.status} to GET {path}")
-                yield from (answer.body for answer in answers)
-                return
+                if first.status == 200:
+                    yield from (answer.body for answer in answers)
+                    return
+                # What is told beside it is read, so that the connection can be asked again.
+                for _ in answers:
+                    pass
+            if first.status == 404:
+                raise LookupError(path)
+            if first.status not in ELSEWHERE:
+                raise Transient(f"answers {first.status} to GET {path}")
+            url = self._address(url, self.location(first))
         raise Transient(f"sends us from place to place for {path}")
+
+    def location(self, answer: Answer) -> str:
+        """Where an answer sends us.
+
+        Raises:
+            Problem: it does not say (`bad-answer`).
+        """
+        if "location" not in answer.headers:
+            message = f"{self.name} sends us on, and does not say where (status {answer.status})"
+            raise Problem("bad-answer", message)
+        return answer.headers["location"]
 
     def _transient(self, answer: Answer) -> None:
         if answer.status == 429 or answer.status >= 500:
@@ -205,10 +205,15 @@ class Host:
         """Where a path, or the whole address that the registry gave, leads to.
 
         Raises:
-            Problem: into plain HTTP, though the host is not declared insecure (`plain-http`).
+            Problem: into plain HTTP, though the host is not declared insecure (`plain-http`); to what is no
+                address (`bad-answer`).
         """
-        url = urljoin(base, path)
-        scheme, where = urlsplit(url)[:2]
+        try:
+            url = urljoin(base, path)
+            scheme, where = urlsplit(url)[:2]
+            origin(url)
+        except ValueError as error:
+            raise Problem("bad-answer", f"{self.name} sends us on to no address: {error}") from error
         if scheme != "https" and not self.reach.insecure:
             message = f"{self.name} sends us on to {scheme}://{where}, which is not TLS"
             hint = "a registry behind a proxy that speaks TLS must be told so, by `X-Forwarded-Proto: https`"
@@ -221,10 +226,10 @@ class Host:
     def _proof(self, url: str, scopes: tuple[str, ...]) -> dict[str, str]:
         headers = {"User-Agent": f"buildsys/{__version__}"}
         # What the registry keeps elsewhere it gives away by an address that says all.
-        if not self._challenge or not self._ours(url):
+        if not self._challenge.kind or not self._ours(url):
             return headers
         login = self.reach.login(_repository(scopes))
-        if self._challenge.lower().startswith("bearer"):
+        if self._challenge.kind == "bearer":
             headers["Authorization"] = f"Bearer {self._token(scopes, login)}"
         elif login is not None:
             headers["Authorization"] = login.header
@@ -236,21 +241,21 @@ class Host:
             token, until = self._tokens.get(key, ("", 0.0))
         if token and time.monotonic() < until:
             return token
-        words = dict(re.findall(r'(\w+)="([^"]*)"', self._challenge))
-        query = [("service", words.get("service", "")), *(("scope", scope) for scope in scopes)]
-        realm = self._address(self._base, words["realm"])
-        answer = self._line.send("GET", f"{realm}?{urlencode(query)}", _basic(login), None)
+        wants = self._challenge
+        if not wants.realm:
+            raise Problem("bad-answer", f"{self.name} wants a token, and does not say from where")
+        realm = self._address(self._base, wants.realm)
+        answer = self._line.send("GET", realm + wants.query(scopes), _basic(login), None)
         self._transient(answer)
         if answer.status != 200:
             raise wrong_login(self.name, login, answer)
-        data = json.loads(answer.body)
-        token = data.get("token") or data["access_token"]
+        try:
+            token, seconds = granted(answer.body)
+        except ValueError as error:
+            raise Problem("bad-answer", f"{self.name}: what {realm} gives is no token") from error
         with self._lock:
-            self._tokens[key] = (
-                token,
-                time.monotonic() + max(10.0, float(data.get("expires_in", 60)) - 10.0),
-            )
-        return token  # type: ignore[no-any-return]
+            self._tokens[key] = (token, time.monotonic() + max(10.0, seconds - 10.0))
+        return token
 
 
 def wrong_login(host: str, login: Login | None, answer: Answer) -> Problem:
@@ -291,7 +296,7 @@ def _repository(scopes: tuple[str, ...]) -> str:
 
 def _pause(text: str) -> float:
     """Seconds that `Retry-After` asks for: a number, or a date."""
-    if text.isdigit():
+    if text.isdecimal():
         return float(text)
     try:
         return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import re
+import socket
 import ssl
 import urllib.request
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO
-from urllib.parse import urlsplit
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, InsecureRequestWarning, SSLError
@@ -63,13 +64,18 @@ class Connections:
         except (HTTPError, HTTPException, OSError) as error:
             raise self._failed(error) from error
         said = {key.lower(): value for key, value in answer.headers.items()}
+        whole = False
         try:
             yield Answer(answer.status, said, b"")
             for piece in answer.stream(PIECE):
                 yield Answer(answer.status, said, piece)
+            whole = True
         except (HTTPError, HTTPException, OSError) as error:
             raise Transient(_reason(error)) from error
         finally:
+            # On a connection that something is left on, the next answer would be this one's rest.
+            if not whole:
+                answer.close()
             answer.release_conn()
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Path | None) -> Answer:
@@ -121,11 +127,12 @@ def _reason(error: Exception) -> str:
         if deeper is None:
             break
         inner = deeper
+    # Of a name server that does not answer now another is said.
+    if isinstance(inner, socket.gaierror) and inner.errno != socket.EAI_AGAIN:
+        return "its name is not known"
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror.lower()
     text = str(inner)
-    if "getaddrinfo" in text or "resolve" in text:
-        return "its name is not known"
     if "Remote end closed" in text or "IncompleteRead" in text or "broken" in text.lower():
         return "the connection was cut"
     return re.sub(r"^<?[\w.]*Connection\w*\([^)]*\)>?: ", "", text) or type(inner).__name__
@@ -141,15 +148,24 @@ def _pools(host: str, *, insecure: bool, certificates: Certificates, count: int)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         urllib3.disable_warnings(InsecureRequestWarning)  # who declared it so knows
     timeout = urllib3.Timeout(connect=20.0, read=300.0)
+    options: dict[str, Any] = {
+        "maxsize": count, "block": True, "ssl_context": context, "retries": False, "timeout": timeout,
+    }  # fmt: skip
     proxy = urllib.request.getproxies().get("https", "")
     if proxy and not urllib.request.proxy_bypass(host):
+        return _proxied(proxy if "://" in proxy else f"http://{proxy}", options)
+    return urllib3.PoolManager(**options)
+
+
+def _proxied(proxy: str, options: Mapping[str, Any]) -> urllib3.ProxyManager:
+    try:
         user = urlsplit(proxy)
         headers = None
         if user.username:
-            pair = f"{user.username}:{user.password or ''}"
+            pair = f"{unquote(user.username)}:{unquote(user.password or '')}"
             headers = {"Proxy-Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
-        return urllib3.ProxyManager(
-            proxy, proxy_headers=headers, maxsize=count, block=True, ssl_context=context,
-            retries=False, timeout=timeout,
-        )  # fmt: skip
-    return urllib3.PoolManager(maxsize=count, block=True, ssl_context=context, retries=False, timeout=timeout)
+        return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+    except (ValueError, HTTPError) as error:
+        # What it says may hold a password: it is not told.
+        message = "`https_proxy` names no proxy that can be used"
+        raise Problem("bad-proxy", message, "http://[USER:PASSWORD@]HOST:PORT") from error

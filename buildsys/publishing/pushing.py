@@ -12,8 +12,9 @@ from typing import Literal
 
 from buildsys.publishing.access import certificates, login, registry_rules, way
 from buildsys.publishing.destinations import Destination
-from buildsys.publishing.host import Host, Reach
+from buildsys.publishing.host import Host
 from buildsys.publishing.manifests import Form, Manifest
+from buildsys.publishing.reach import Reach
 from buildsys.publishing.refusals import Problem, Stopped, listed
 from buildsys.publishing.registry import Registry
 from buildsys.publishing.shelf import Packed
@@ -85,7 +86,7 @@ def push(work: Work) -> None:
         raise Problem("bad-repository", message, "name a shorter namespace after the registry's host")
     found, renamed = registry(destination, work.wish, next(iter(names.values())), stop=work.stop)
     places = {name: renamed(place) for name, place in names.items()}
-    _Pushing(work, form, found, places).run()
+    _Pushing(work, form, found, names, places).run()
 
 
 @dataclass(slots=True)
@@ -93,8 +94,10 @@ class _Pushing:
     work: Work
     form: Form
     registry: Registry
+    names: Mapping[str, str]
+    """Repository of each image, as it is written and recorded."""
     places: Mapping[str, str]
-    """Repository of each image."""
+    """The same as registries.conf has it: what the registry is asked for."""
     before: dict[Tagged, str | None] = field(default_factory=dict)
     """What each tag leads to."""
     digests: dict[str, str] = field(default_factory=dict)
@@ -141,7 +144,7 @@ class _Pushing:
     def _bring(self) -> None:
         absent = []
         for item in self.work.subject.items:
-            known = self.work.known(item, self.form, self.places[item.name])
+            known = self.work.known(item, self.form, self.names[item.name])
             if known and any(self.before[item, tag] == known.digest for tag in self.work.tags(item)):
                 self.digests[item.name] = known.digest
             else:
@@ -178,7 +181,7 @@ class _Pushing:
                 return None
         place, packed = self.places[item.name], packing.result()
         manifest, form = packed.manifest, self.form
-        known = self.work.known(item, form, place)
+        known = self.work.known(item, form, self.names[item.name])
         there = any(self.before[item, tag] == manifest.digest for tag in self.work.tags(item)) or (
             known is not None
             and known.digest == manifest.digest
@@ -193,7 +196,8 @@ class _Pushing:
             self.registry.place(place, manifest.blobs()[0], lambda: packed.config)
             self.registry.put(place, manifest.digest, manifest)
             self.work.outcome.images += 1
-        self.work.journal.note(item.name, self.work.entry(item, form, place, manifest.digest))
+        entry = self.work.entry(item, form, self.names[item.name], manifest.digest)
+        self.work.journal.note(item.name, entry)
         return manifest.digest
 
     # ── tags ────────────────────────────────────────────────────────────────────────────────────────────────

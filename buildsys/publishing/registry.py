@@ -120,7 +120,7 @@ class Registry:
             if begun.status == 201:
                 return
             self._expect(begun, 202, repository, "written to")
-            where = begun.headers["location"]
+            where = self.host.location(begun)
             where += f"{'&' if '?' in where else '?'}digest={blob.digest}"
             headers = {"Content-Type": "application/octet-stream"}
             ended = self._ask("PUT", repository, where, headers=headers, body=content())

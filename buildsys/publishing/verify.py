@@ -134,13 +134,13 @@ def _blob_findings(blob: Blob, repositories: dict[str, str], source: _Source) ->
 
 def _at_registry(destination: Destination, known: Journal, wish: Wish) -> Report:
     first = next(iter(known.published.values())).repository
-    found, _ = registry(destination, wish, first, "pull")
+    found, renamed = registry(destination, wish, first, "pull")
     return _compare(
         known,
         _Source(
-            lambda place, tag: found.manifest(place, tag)[1],
-            found.check,
-            lambda place, blob: found.has(place, blob.digest),
+            lambda place, tag: found.manifest(renamed(place), tag)[1],
+            lambda place, blob: found.check(renamed(place), blob),
+            lambda place, blob: found.has(renamed(place), blob.digest),
             wish.uploads,
         ),
     )

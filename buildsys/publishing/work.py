@@ -9,9 +9,9 @@ from typing import Protocol
 
 from buildsys.diagnostics import Diagnostic
 from buildsys.publishing.destinations import Destination
-from buildsys.publishing.host import Patience
 from buildsys.publishing.journal import Entry, Journal
 from buildsys.publishing.manifests import Compression, Form
+from buildsys.publishing.reach import Patience
 from buildsys.publishing.refusals import Stopped
 from buildsys.publishing.shelf import Packed, Shelf
 from buildsys.publishing.subject import Item, Subject

@@ -23,9 +23,9 @@ import pytest
 from buildsys.diagnostics import Refused
 from buildsys.image import CopyContext, HealthCheck, Image, MakeDirectory, OciConfig
 from buildsys.publishing.destinations import Destination, destinations
-from buildsys.publishing.host import Patience
 from buildsys.publishing.manifests import DOCKER_MANIFEST, OCI_MANIFEST
 from buildsys.publishing.publish import publish
+from buildsys.publishing.reach import Patience
 from buildsys.publishing.work import Outcome, Wish
 from tests.busybox import OURS, Ground, put_base
 from tests.conftest import ROOT
@@ -72,6 +72,7 @@ class Bench:
         stand_ins: bool = False,
         patience: Patience = QUICK,
         only: tuple[str, ...] = (),
+        tell: Callable[[Outcome], None] = lambda _: None,
         **wish: Any,
     ) -> list[Outcome]:
         """Publish it, in this process."""
@@ -83,6 +84,7 @@ class Bench:
             stand_ins=stand_ins,
             say=lambda _: None,
             only=only,
+            tell=tell,
         )
 
     def refusal(self, *texts: str, **wish: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from buildsys.publishing.host import Patience
+from buildsys.publishing.reach import Patience
 from buildsys.publishing.shelf import Shelf
 from tests.publishing.conftest import NAMES, Bench, Running, only, problems
 from tests.publishing.proxy import FAULTS, Fault, Proxy

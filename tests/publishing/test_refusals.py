@@ -14,7 +14,8 @@ import pytest
 
 from buildsys.publishing.access import login, registry_rules, way
 from buildsys.publishing.destinations import destination
-from buildsys.publishing.host import Patience, origin
+from buildsys.publishing.host import origin
+from buildsys.publishing.reach import Patience
 from buildsys.publishing.refusals import Problem
 from tests.publishing.conftest import (
     NAMES,

@@ -54,6 +54,22 @@ def test_a_registry_is_as_it_was_published_until_somebody_changes_it(bench: Benc
     assert "there is no such tag" in done.stdout
 
 
+def test_a_registry_that_is_located_elsewhere(
+    bench: Bench, registry: Running, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    conf = tmp_path / "elsewhere.conf"
+    conf.write_text(
+        f'[[registry]]\nprefix = "pub.example/a"\nlocation = "{registry.host}/x/y"\ninsecure = true\n'
+    )
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(conf))
+    only(bench.publish("docker://pub.example/a"))
+    assert len(registry.tags("x/y")) == 5
+    done = bench.run("verify", "--at", "docker://pub.example/a")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    again = only(bench.publish("docker://pub.example/a"))
+    assert (again.images, again.blobs, again.tags) == (0, 0, 0)
+
+
 def turn_a_byte(file: Path) -> None:
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
