@@ -51,7 +51,7 @@ CONTENT_CHANGING = (
 """Runtime files whose change may change an image's bytes; the installer's own files are added."""
 TOOLS = (
     "bash", "make", "buildah", "skopeo",
-    "awk", "sed", "find", "tar", "flock", "unshare", "setpriv", "sha256sum",
+    "awk", "sed", "find", "diff", "tar", "flock", "unshare", "setpriv", "sha256sum",
 )  # fmt: skip
 
 

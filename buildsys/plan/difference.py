@@ -65,8 +65,10 @@ def read_plan(directory: Path) -> dict[str, PlannedImage]:
             (`plan-directory-version`).
     """
     try:
-        layout = (directory / MARK).read_text()
-        images = json.loads((directory / "plan.json").read_text())["images"] if layout == LAYOUT else {}
+        layout = (directory / MARK).read_text("utf-8")
+        images = (
+            json.loads((directory / "plan.json").read_bytes())["images"] if layout == LAYOUT else {}
+        )
     except (FileNotFoundError, NotADirectoryError) as missing:
         hint = "`buildsys plan SET` writes one, to build/SET"
         raise Refused([Diagnostic(NOWHERE, "no-plan", f"{directory} holds no plan", hint)]) from missing
@@ -75,9 +77,14 @@ def read_plan(directory: Path) -> dict[str, PlannedImage]:
         hint = "write it again: `buildsys plan SET -o DIR`"
         raise Refused([Diagnostic(NOWHERE, "plan-directory-version", message, hint)])
     return {
-        name: _image(entry["parent"] or NONE, (directory / "keys" / name).read_text().splitlines())
+        name: _image(entry["parent"] or NONE, _lines(directory / "keys" / name))
         for name, entry in images.items()
     }
+
+
+def _lines(path: Path) -> list[str]:
+    # Only a newline ends one: words of recipes hold all else that Python calls a line's end.
+    return path.read_bytes().decode().removesuffix("\n").split("\n")
 
 
 def _image(parent: str, lines: Sequence[str]) -> PlannedImage:

@@ -12,6 +12,7 @@ from buildsys.image.context import context
 from buildsys.recipe import schema
 from buildsys.recipe.containerfile import SCRATCH, Containerfile, Read, read_containerfile
 from buildsys.resolve import syntax
+from buildsys.resolve.context import unwritable
 from buildsys.resolve.draft import Draft
 from buildsys.resolve.notes import Notes
 
@@ -131,6 +132,9 @@ def _misplaced(path: Path, top: Path) -> syntax.Problem | None:
 def _odd(folder: Path) -> Iterator[Diagnostic]:
     for path in context(str(folder)):
         whole = folder / path
+        for name in (whole, *([whole.readlink()] if whole.is_symlink() else [])):
+            if problem := unwritable(name):
+                yield Diagnostic(Spot(str(folder)), *problem)
         if not (whole.is_symlink() or whole.is_file() or whole.is_dir()):
             message = f"{whole} is neither a file, a folder nor a link"
             hint = "take it away, or name it in .containerignore"

@@ -142,6 +142,17 @@ def test_a_tab_of_an_input_parts_no_cells(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().out == "changed\tapp\tinput\t\tdo file '' '/a\\tb'\n"
 
 
+def test_only_a_newline_ends_an_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever else Python takes for the end of a line; `package ` behind it is none."""
+    odd = "/a\r\f\x1c\x85\u2028package b"
+    images = [image("app", BASE)], [image("app", BASE, Touch(paths=(odd,), mode=""))]
+    plans = [written(tmp_path / str(number), images) for number, images in enumerate(images)]
+    assert cli.run(["diff", *map(str, plans)]) == 1
+    assert capsys.readouterr().out.count("changed") == 1
+    (changed,) = plan_change(*map(read_plan, plans)).changed
+    assert (changed.inputs, changed.packages) == ((("", f"do file '' '{odd}'"),), ())
+
+
 # bad input
 
 

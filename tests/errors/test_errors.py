@@ -91,11 +91,13 @@ def check(command: str) -> None:
 
 
 def prepare(file: Path) -> None:
-    """`grow PATH BYTES` makes a file that large, `fifo PATH` makes a pipe."""
+    r"""`grow PATH BYTES` makes a file that large, `fifo PATH` a pipe, `name PATH` a file (\xe9: a byte)."""
     for line in file.read_text().splitlines() if file.exists() else []:
         what, path, *size = line.split()
         if what == "grow":
             Path(path).write_bytes(Path(path).read_bytes().ljust(int(size[0]), b"#"))
+        elif what == "name":
+            Path(os.fsdecode(path.encode().decode("unicode-escape").encode("latin-1"))).touch()
         else:
             os.mkfifo(path)
 

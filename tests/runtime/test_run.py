@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.executors.outcome import Ground, results
+from buildsys.executors.outcome import Ground, look, results
 from buildsys.executors.turn import turn
 from buildsys.image import CopyImage, OciConfig
 from tests.plan.sets import BASE, BUSYBOX, image, image_set
@@ -107,6 +107,15 @@ def test_a_failure_is_tried_again_the_next_time(bad: Faked) -> None:
 def test_notes_are_repeated(good: Faked) -> None:
     (good.plan / "notes").write_text("made for tests\nin two sentences\n")
     assert good.run().stderr.endswith("0 fresh\nnote: made for tests\nnote: in two sentences\n")
+
+
+def test_inputs_are_told_as_they_are(faked: Faked, tmp_path: Path) -> None:
+    odd = "\r\f\x1c\x85\u2028package b"
+    faked.compile(image_set(tmp_path, [image("base", BASE, does(odd))]))
+    faked.built()
+    inputs = look(faked.plan).images["base"].inputs
+    assert [line for line in inputs if odd in line] == [inputs[0]]
+    assert inputs == tuple((faked.plan / "state/base.inputs").read_bytes().decode().split("\n")[:-1])
 
 
 def test_results_and_events(bad: Faked) -> None:
