@@ -173,6 +173,9 @@ def export(
     selection.tell_absent(image_set)
     for note in made.notes:
         say(f"note: {note}")
+    loose = [name for name in names if name not in subject.digests]
+    if at is not None and loose:
+        say(f"note: by their tags, for nothing is known of them at {at}: {', '.join(loose)}")
     images = f"{_count(len(names), 'image')}, " if kind.tree else ""
     say(f"{directory}: {images}{_count(changed, 'file')} written")
     if options.get("git"):

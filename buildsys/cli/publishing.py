@@ -168,12 +168,16 @@ def _tell(outcome: Outcome) -> None:
         say(mistake.text())
     for note in outcome.notes:
         say(f"note: {outcome.destination}: {note}")
-    counts = {"images": outcome.images, "blobs": outcome.blobs, "tags": outcome.tags}
-    words = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+    counts = {"image": outcome.images, "blob": outcome.blobs, "tag": outcome.tags}
+    words = ", ".join(_count(number, what) for what, number in counts.items() if number)
     if not outcome.well():
         say(f"{outcome.destination}: not published" + (f"; sent: {words}" if words else ""))
     else:
         say(f"{outcome.destination}: " + (f"published: {words}" if words else "had all of it already"))
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 @click.command()
@@ -218,7 +222,8 @@ def verify(
         ("IMAGE", "REFERENCE", "WRONG"),
         [(item.image, item.reference, item.message) for item in report.findings],
     )
-    looked = f"{report.images} images, {report.tags} tags, {report.blobs} blobs"
+    counts = {"image": report.images, "tag": report.tags, "blob": report.blobs}
+    looked = ", ".join(_count(number, what) for what, number in counts.items())
     if report.findings:
         say(f"{place}: {looked}: {len(report.findings)} wrong")
         raise Ended(FAILED)

@@ -24,7 +24,6 @@ def write_archives(work: Work) -> None:
     form = Form("docker" if docker else "oci", work.wish.compression, work.wish.labels)
     images = packed(work, form)
     sums = _sums(directory)
-    same_tags = work.journal.tags == work.wish.tags
     made = []
     for item, image in images:
         work.go_on()
@@ -32,9 +31,8 @@ def write_archives(work: Work) -> None:
         # What docker loads is known by its configuration alone.
         digest = image.manifest.blobs()[0].digest if docker else image.manifest.digest
         entry = work.entry(item, form, item.repository, digest)
-        if not (
-            same_tags and work.journal.published.get(item.name) == entry and _is_whole(directory, name, sums)
-        ):
+        known = work.journal.published.get(item.name) == entry and not work.journal.doubts(item.name)
+        if not (known and _is_whole(directory, name, sums)):
             part = directory / f".part.{name}"
             with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as archive:
                 (_docker if docker else _oci)(archive, work, item, image, form)
@@ -49,7 +47,7 @@ def write_archives(work: Work) -> None:
         (directory / gone).unlink(missing_ok=True)
     put_text(directory / SUMS, "".join(f"{sums[name]}  {name}\n" for name in wanted))
     work.outcome.images = len(made)
-    work.journal.finish(work.subject.names, work.wish.tags)
+    work.finish()
 
 
 def _sums(directory: Path) -> dict[str, str]:

@@ -56,19 +56,18 @@ def packed(work: Work, form: Form) -> list[tuple[Item, Packed]]:
     return found
 
 
-def put_blob(path: Path, blob: Blob, content: bytes | Path) -> bool:
-    """Put a blob in its place, unless a file of its size is there; whether it was put."""
-    if path.is_file() and path.stat().st_size == blob.size:
-        return False
+def is_there(path: Path, blob: Blob) -> bool:
+    """Whether a file of the blob's size is in its place."""
+    return path.is_file() and path.stat().st_size == blob.size
+
+
+def put_blob(path: Path, content: Path) -> None:
+    """Put the file that holds a blob in its place, instead of whatever is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".part.{path.name}")
     aside.unlink(missing_ok=True)
-    if isinstance(content, bytes):
-        aside.write_bytes(content)
-    else:
-        link(content, aside)
+    link(content, aside)
     aside.replace(path)
-    return True
 
 
 def link(source: Path, path: Path) -> None:
@@ -84,6 +83,7 @@ def put_text(path: Path, text: str | bytes) -> bool:
     data = text.encode() if isinstance(text, str) else text
     if path.is_file() and path.read_bytes() == data:
         return False
+    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".part.{path.name}")
     aside.write_bytes(data)
     aside.replace(path)

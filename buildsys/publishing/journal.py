@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import threading
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,7 +25,9 @@ class Entry:
     digest: str
     """Of its manifest; in a container store, and in docker's archives, of its configuration."""
     tag: str
-    """Its own; it has the tags of the journal beside it."""
+    """Its own."""
+    more: tuple[str, ...] = ()
+    """Its other tags."""
 
 
 @dataclass(slots=True)
@@ -37,8 +40,6 @@ class Journal:
     """By image; what went there in a run that has not come to its tags yet, too."""
     published: dict[str, Entry] = field(default_factory=dict)
     """By image; those that the tags lead to."""
-    tags: tuple[str, ...] = ()
-    """Additional ones, of all images."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, image: str, entry: Entry) -> None:
@@ -48,21 +49,36 @@ class Journal:
                 self.entries[image] = entry
                 self._save()
 
-    def finish(self, images: tuple[str, ...], tags: tuple[str, ...]) -> None:
-        """All tags lead to these images now."""
+    def finish(self, images: Collection[str], others: Collection[str] = ()) -> None:
+        """All tags of these images lead to them now. Of `others` what is known stays; of no other image."""
         with self._lock:
-            known = (self.published, self.tags)
-            self.entries = {name: self.entries[name] for name in images}
-            # Tags of earlier days still lead to what they led to then; only those of this image set are kept.
-            self.published, self.tags = dict(self.entries), tags
-            if known != (self.published, self.tags):
+            before = (self.entries, self.published)
+            self.published = {
+                **{name: entry for name, entry in self.published.items() if name in others},
+                **{name: self.entries[name] for name in images},
+            }
+            self.entries = {
+                name: entry
+                for name, entry in self.entries.items()
+                if name in self.published or name in others
+            }
+            if before != (self.entries, self.published):
                 self._save()
+
+    def doubt(self, images: Collection[str]) -> None:
+        """What is at the destination of these images is not right: the next run shall bring it anew."""
+        with self._lock:
+            self.entries = {name: entry for name, entry in self.entries.items() if name not in images}
+            self._save()
+
+    def doubts(self, image: str) -> bool:
+        """Whether what was published of an image is known to be wrong."""
+        return image in self.published and image not in self.entries
 
     def _save(self) -> None:
         data = {
             "version": 1,
             "destination": self.destination,
-            "tags": list(self.tags),
             "published": {name: asdict(entry) for name, entry in self.published.items()},
             "there": {name: asdict(entry) for name, entry in self.entries.items()},
         }
@@ -77,9 +93,13 @@ def journal(directory: Path, destination: str) -> Journal:
     with suppress(OSError, ValueError, KeyError, TypeError):
         data = json.loads(found.path.read_text("utf-8"))
         entries, published = (
-            {name: Entry(**entry) for name, entry in data[key].items()} for key in ("there", "published")
+            {
+                name: Entry(**{**entry, "more": tuple(entry.get("more", ()))})
+                for name, entry in data[key].items()
+            }
+            for key in ("there", "published")
         )
-        found.entries, found.published, found.tags = entries, published, tuple(data["tags"])
+        found.entries, found.published = entries, published
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from buildsys.publishing.files import claim, packed, put_blob, put_text
+from buildsys.publishing.files import claim, is_there, packed, put_blob, put_text
 from buildsys.publishing.manifests import OCI_INDEX, Blob, Form
 from buildsys.publishing.shelf import Packed
 from buildsys.publishing.subject import Item
@@ -20,6 +20,7 @@ def write_layout(work: Work) -> None:
     directory = claim(work)
     form = Form("oci", work.wish.compression, work.wish.labels)
     images = packed(work, form)
+    doubted = work.doubted(images)
     blobs = directory / "blobs/sha256"
     wanted = set()
     for item, image in images:
@@ -28,14 +29,15 @@ def write_layout(work: Work) -> None:
         for layer, blob in image.layers:
             path = _path(blobs, blob)
             wanted.add(path)
-            if not _is_there(path, blob):
-                content = work.shelf.file(image, layer, blob, form.compression)
-                work.outcome.blobs += put_blob(path, blob, content)
+            if blob.digest in doubted or not is_there(path, blob):
+                put_blob(path, work.shelf.file(image, layer, blob, form.compression))
+                work.outcome.blobs += 1
+                doubted.discard(blob.digest)
         manifest = Blob(image.manifest.digest, len(image.manifest.bytes))
         for blob, data in ((image.manifest.blobs()[0], image.config), (manifest, image.manifest.bytes)):
             path = _path(blobs, blob)
             wanted.add(path)
-            work.outcome.blobs += put_blob(path, blob, data)
+            work.outcome.blobs += put_text(path, data)
         work.outcome.images += work.outcome.blobs > known
         work.journal.note(item.name, work.entry(item, form, item.repository, image.manifest.digest))
     work.go_on()
@@ -47,7 +49,7 @@ def write_layout(work: Work) -> None:
     for path in blobs.iterdir():
         if path not in wanted:
             path.unlink()
-    work.journal.finish(work.subject.names, work.wish.tags)
+    work.finish()
 
 
 def entries(item: Item, image: Packed, tags: tuple[str, ...]) -> list[dict[str, object]]:
@@ -72,7 +74,3 @@ def index(rows: list[dict[str, object]]) -> str:
 
 def _path(blobs: Path, blob: Blob) -> Path:
     return blobs / blob.digest.removeprefix("sha256:")
-
-
-def _is_there(path: Path, blob: Blob) -> bool:
-    return path.is_file() and path.stat().st_size == blob.size

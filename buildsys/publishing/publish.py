@@ -75,6 +75,9 @@ def publish(
             Work(chosen, wish, shelf, journal(directory, str(item)), Outcome(item), stop)
             for item in destinations
         ]
+        if any(work.journal.doubts(name) for work in works for name in chosen.names):
+            # Files of the shelf may be those of a destination: what has rotten there has rotten here.
+            shelf.clear()
         with ThreadPoolExecutor(len(works)) as pool:
             _wait([pool.submit(_one, work) for work in works], stop, say)
         outcomes = [work.outcome for work in works]

@@ -116,7 +116,7 @@ class _Pushing:
         moving = [pair for pair in tagged if self.before[pair] != self.digests[pair[0].name]]
         self._move(moving)
         if self.work.outcome.well():
-            self.work.journal.finish(self.work.subject.names, self.work.wish.tags)
+            self.work.finish()
 
     def _leads_to(self, pair: Tagged) -> str | None:
         return self.registry.digest(self.places[pair[0].name], pair[1])
@@ -147,6 +147,7 @@ class _Pushing:
             known = self.work.known(item, self.form, self.names[item.name])
             if known and any(self.before[item, tag] == known.digest for tag in self.work.tags(item)):
                 self.digests[item.name] = known.digest
+                self._note(item, known.digest)
             else:
                 absent.append(item)
         if not absent:
@@ -182,10 +183,13 @@ class _Pushing:
         place, packed = self.places[item.name], packing.result()
         manifest, form = packed.manifest, self.form
         known = self.work.known(item, form, self.names[item.name])
-        there = any(self.before[item, tag] == manifest.digest for tag in self.work.tags(item)) or (
-            known is not None
-            and known.digest == manifest.digest
-            and self.registry.digest(place, manifest.digest) is not None
+        there = not self.work.journal.doubts(item.name) and (
+            any(self.before[item, tag] == manifest.digest for tag in self.work.tags(item))
+            or (
+                known is not None
+                and known.digest == manifest.digest
+                and self.registry.digest(place, manifest.digest) is not None
+            )
         )
         if there:
             self.registry.holds(place, manifest.blobs())
@@ -196,9 +200,12 @@ class _Pushing:
             self.registry.place(place, manifest.blobs()[0], lambda: packed.config)
             self.registry.put(place, manifest.digest, manifest)
             self.work.outcome.images += 1
-        entry = self.work.entry(item, form, self.names[item.name], manifest.digest)
-        self.work.journal.note(item.name, entry)
+        self._note(item, manifest.digest)
         return manifest.digest
+
+    def _note(self, item: Item, digest: str) -> None:
+        entry = self.work.entry(item, self.form, self.names[item.name], digest)
+        self.work.journal.note(item.name, entry)
 
     # ── tags ────────────────────────────────────────────────────────────────────────────────────────────────
 

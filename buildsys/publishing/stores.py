@@ -58,7 +58,7 @@ def fill_store(work: Work) -> None:
             tools.remove_names(options, sorted(left))
     except tools.ToolFailed as failed:
         raise Problem("store-refuses", f"{work.outcome.destination}: {failed}") from failed
-    work.journal.finish(work.subject.names, work.wish.tags)
+    work.finish()
 
 
 def _aside(work: Work, item: Item) -> str:

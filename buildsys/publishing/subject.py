@@ -39,6 +39,8 @@ class Subject:
     format: Format
     stand_ins: bool
     items: tuple[Item, ...]
+    everything: tuple[str, ...]
+    """Names of all images of the set."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,7 +96,7 @@ def subject(directory: Path, stored: Collection[str], patterns: Sequence[str] = 
                 tuple(parent for parent in parents if parent in asked),
             )
         )
-    return Subject(directory, plan["set"], plan["format"], plan["stand_ins"], tuple(items))
+    return Subject(directory, plan["set"], plan["format"], plan["stand_ins"], tuple(items), tuple(names))
 
 
 def _meant(patterns: Iterable[str], names: Collection[str]) -> Iterator[str]:

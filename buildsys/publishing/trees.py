@@ -11,8 +11,8 @@ import json
 import shutil
 from pathlib import Path
 
-from buildsys.publishing.files import claim, link, packed, put_blob
-from buildsys.publishing.manifests import Blob, Form
+from buildsys.publishing.files import claim, is_there, packed, put_blob, put_text
+from buildsys.publishing.manifests import Form
 from buildsys.publishing.shelf import Packed
 from buildsys.publishing.subject import Item
 from buildsys.publishing.work import Work
@@ -28,9 +28,15 @@ def write_tree(work: Work) -> None:
     ]
     name = ".v2-" + hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
     current = directory / "v2"
-    if not (current.is_symlink() and current.readlink() == Path(name)):
-        _make(work, images, form, directory, name)
+    if current.is_symlink() and current.readlink() == Path(name):
+        _fill(work, images, form, directory / name, current)
+    else:
+        tree = directory / f".part.{name}"
+        _fill(work, images, form, tree, current)
         work.go_on()
+        # A run that was killed before its link may have left one that nothing leads to.
+        shutil.rmtree(directory / name, ignore_errors=True)
+        tree.replace(directory / name)
         aside = directory / ".part.v2"
         aside.symlink_to(name)
         aside.replace(current)
@@ -40,42 +46,32 @@ def write_tree(work: Work) -> None:
             shutil.rmtree(old)
     for item, image in images:
         work.journal.note(item.name, work.entry(item, form, item.repository, image.manifest.digest))
-    work.journal.finish(work.subject.names, work.wish.tags)
+    work.finish()
 
 
-def _make(work: Work, images: list[tuple[Item, Packed]], form: Form, directory: Path, name: str) -> None:
-    tree, old = directory / f".part.{name}", directory / "v2"
+def _fill(work: Work, images: list[tuple[Item, Packed]], form: Form, tree: Path, old: Path) -> None:
+    """Put into a tree what it lacks; what the old one has is linked, not copied."""
+    doubted = work.doubted(images)
     files: dict[str, Path] = {}
     for item, image in images:
         work.go_on()
         known, place = work.outcome.blobs, item.repository
-        for layer, blob in image.layers:
-            path = tree / place / "blobs" / blob.digest
-            before = files.get(blob.digest) or old / place / "blobs" / blob.digest
-            if before.is_file() and before.stat().st_size == blob.size:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                if not path.exists():
-                    link(before, path)
-            else:
-                work.outcome.blobs += put_blob(
-                    path, blob, work.shelf.file(image, layer, blob, form.compression)
-                )
+        for blob, layer in {blob: layer for layer, blob in image.layers}.items():
+            path, before = (folder / place / "blobs" / blob.digest for folder in (tree, old))
+            right = blob.digest not in doubted
+            if not right or not is_there(path, blob):
+                source = files.get(blob.digest) or (before if right and is_there(before, blob) else None)
+                put_blob(path, source or work.shelf.file(image, layer, blob, form.compression))
+                work.outcome.blobs += source is None
             files.setdefault(blob.digest, path)
         config = image.manifest.blobs()[0]
-        put_blob(tree / place / "blobs" / config.digest, config, image.config)
         work.outcome.blobs += not (old / place / "blobs" / config.digest).exists()
-        manifest = Blob(image.manifest.digest, len(image.manifest.bytes))
-        for reference in (manifest.digest, *work.tags(item)):
-            put_blob(tree / place / "manifests" / reference, manifest, image.manifest.bytes)
-        tags = {"name": place, "tags": sorted(work.tags(item))}
-        (tree / place / "tags").mkdir(exist_ok=True)
-        (tree / place / "tags/list").write_text(json.dumps(tags), "utf-8")
+        put_text(tree / place / "blobs" / config.digest, image.config)
+        for reference in (image.manifest.digest, *work.tags(item)):
+            put_text(tree / place / "manifests" / reference, image.manifest.bytes)
+        # One type for all manifests of a set; Apache takes it from here.
+        put_text(tree / place / "manifests/.htaccess", f"ForceType {image.manifest.type}\n")
+        put_text(tree / place / "tags/list", json.dumps({"name": place, "tags": sorted(work.tags(item))}))
         work.outcome.images += work.outcome.blobs > known
     # What is answered to who asks whether this is a registry.
-    (tree / "index.html").write_text("{}", "utf-8")
-    # One type for all manifests of a set; Apache takes it from here.
-    for folder in tree.rglob("manifests"):
-        (folder / ".htaccess").write_text(f"ForceType {images[0][1].manifest.type}\n", "utf-8")
-    # A run that was killed before its link may have left one that nothing leads to.
-    shutil.rmtree(directory / name, ignore_errors=True)
-    tree.replace(directory / name)
+    put_text(tree / "index.html", "{}")

@@ -45,7 +45,7 @@ class Report:
 
 
 def verify(directory: Path, destination: Destination, wish: Wish) -> Report:
-    """Hold a destination against what is recorded of it.
+    """Hold a destination against what is recorded of it. The next publish brings anew what is wrong.
 
     Raises:
         Refused: the set was never published there, from this plan (`not-published`).
@@ -64,15 +64,14 @@ def verify(directory: Path, destination: Destination, wish: Wish) -> Report:
         "docker-archive": _in_archives,
         "containers-storage": _in_store,
     }[destination.transport]
-    return look(destination, known, wish)
-
-
-def _tags(known: Journal, entry: Entry) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((entry.tag, *known.tags)))
+    report = look(destination, known, wish)
+    if report.findings:
+        journal(directory, str(destination)).doubt({finding.image for finding in report.findings})
+    return report
 
 
 def _pairs(known: Journal) -> list[tuple[str, Entry, str]]:
-    return [(name, entry, tag) for name, entry in known.published.items() for tag in _tags(known, entry)]
+    return [(name, entry, tag) for name, entry in known.published.items() for tag in (entry.tag, *entry.more)]
 
 
 # ── where manifests and blobs can be asked for one by one ───────────────────────────────────────────────────
@@ -221,7 +220,7 @@ def _in_archives(destination: Destination, known: Journal, wish: Wish) -> Report
         ]
         findings += [
             Finding(name, file.name, f"has no {entry.repository}:{tag}, or another")
-            for tag in _tags(known, entry)
+            for tag in (entry.tag, *entry.more)
             if names.get(f"{entry.repository}:{tag}") != entry.digest
         ]
     return Report(len(known.published), len(_pairs(known)), blobs, tuple(findings))

@@ -84,7 +84,7 @@ class Work:
 
     def entry(self, item: Item, form: Form, repository: str, digest: str) -> Entry:
         """What the journal is to say of an image."""
-        return Entry(item.id, form.text, repository, digest, item.tag)
+        return Entry(item.id, form.text, repository, digest, item.tag, self.tags(item)[1:])
 
     def known(self, item: Item, form: Form, repository: str) -> Entry | None:
         """What the journal says of an image, if that is about this image in this form."""
@@ -92,6 +92,16 @@ class Work:
         if entry and (entry.id, entry.form, entry.repository) == (item.id, form.text, repository):
             return entry
         return None
+
+    def doubted(self, images: list[tuple[Item, Packed]]) -> set[str]:
+        """Digests of the blobs that are to be put anew, whatever is there: their images were found wrong."""
+        wrong = [packed for item, packed in images if self.journal.doubts(item.name)]
+        return {blob.digest for packed in wrong for blob in packed.manifest.blobs()}
+
+    def finish(self) -> None:
+        """All tags of the images lead to them now. What a directory held before it holds no more."""
+        stay = self.outcome.destination.transport in ("docker", "containers-storage")
+        self.journal.finish(self.subject.names, self.subject.everything if stay else ())
 
     def announce(self, packed: list[tuple[Item, Packed]], kind: str) -> None:
         """Name the images whose health checks this destination has no place for."""

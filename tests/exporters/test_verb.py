@@ -79,6 +79,8 @@ def test_what_was_published_is_pinned_as_it_is_called_there(
     assert Path("list/images.txt").read_text().splitlines() == [
         "192.0.2.1:8787/mine/base:latest", f"192.0.2.1:8787/mine/app@{DIGEST}",
     ]  # fmt: skip
+    said = f"note: by their tags, for nothing is known of them at {there}: base\n"
+    assert said in capsys.readouterr().err
 
 
 def test_an_option_of_another_format_is_refused(demo: str, capsys: pytest.CaptureFixture[str]) -> None:

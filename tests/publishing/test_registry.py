@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from buildsys.publishing.journal import digests
 from tests.publishing.conftest import NAMES, Bench, Running, only
 
 pytestmark = pytest.mark.real
@@ -59,6 +60,12 @@ def test_a_part_of_a_set(bench: Bench, registry: Running, tmp_path: Path) -> Non
     done = bench.run("publish", "--to", registry.destination)
     assert done.returncode == 0
     assert len(registry.tags()) == 5
+    # A part that goes there once more is not all that is known to be there.
+    done = bench.run("publish", "one", "--tag", "hot", "--to", registry.destination)
+    assert done.stderr == f"{registry.destination}: published: 1 tag\n"
+    assert set(digests(bench.plan, registry.destination)) == set(NAMES)
+    done = bench.run("verify", "--at", registry.destination)
+    assert done.stderr == f"{registry.destination}: 5 images, 6 tags, 11 blobs: as they were published\n"
     # What a part is made from must be what the plan says, too; what is beside it need not be.
     name = bench.plan / "state/base.id"
     kept = name.read_text()
@@ -68,7 +75,7 @@ def test_a_part_of_a_set(bench: Bench, registry: Running, tmp_path: Path) -> Non
             "error: not built from the plan as it is now: base, apps [not-current]"
         )
         done = bench.run("publish", "other", "--to", f"oci:{tmp_path}/out")
-        assert done.stderr == f"oci:{tmp_path}/out: published: 1 images, 4 blobs, 1 tags\n"
+        assert done.stderr == f"oci:{tmp_path}/out: published: 1 image, 4 blobs, 1 tag\n"
     finally:
         name.write_text(kept)
     done = bench.run("publish", "tow", "--to", registry.destination)

@@ -39,7 +39,13 @@ def test_a_registry_is_as_it_was_published_until_somebody_changes_it(bench: Benc
     assert (image, reference) == ("two", "tests/t-two")
     assert wrong.startswith(f"sha256:{large.parent.name} is sha256:")
     assert done.stderr == f"{registry.destination}: 5 images, 10 tags, 11 blobs: 1 wrong\n"
-    large.write_bytes(kept)
+    # What it says that it has it is not sent again; what it has lost comes with the next publish.
+    large.unlink()
+    assert "is not there" in bench.run("verify", "--at", registry.destination).stdout
+    again = only(bench.publish(registry.destination, tags=("2020",)))
+    assert (again.images, again.blobs, again.tags) == (1, 1, 0)
+    assert large.read_bytes() == kept
+    assert bench.run("verify", "--at", registry.destination).returncode == 0
 
     # A tag that somebody else moved, a tag that is gone.
     tags = data / "repositories/tests"
@@ -94,7 +100,31 @@ def test_files_are_as_they_were_published_until_somebody_changes_them(
         done = bench.run("verify", "--at", place)
         assert done.returncode == 1
         assert done.stdout.startswith("two\t")
-        file.write_bytes(kept)
+        # What is found wrong the next publish brings anew.
+        only(bench.publish(place))
+        assert file.read_bytes() == kept
+        done = bench.run("verify", "--at", place)
+        assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("kind", ["oci", "dir"])
+def test_what_all_images_share_is_mended_for_all_of_them(bench: Bench, tmp_path: Path, kind: str) -> None:
+    place = f"{kind}:{tmp_path}/out"
+    only(bench.publish(place))
+    base = max(
+        (path for path in (tmp_path / "out").rglob("*") if path.is_file() and "t-two" not in str(path)),
+        key=lambda path: (path.stat().st_size < 3 << 20, path.stat().st_size),
+    )
+    base.write_bytes(bytes(base.stat().st_size))
+    assert bench.run("verify", "--at", place).returncode == 1
+    only(bench.publish(place))
+    done = bench.run("verify", "--at", place)
+    assert (done.returncode, done.stdout) == (0, "")
+    for file in (tmp_path / "out").rglob(base.name):
+        assert any(file.read_bytes())
+    # A file that is gone is seen without being looked for.
+    base.unlink()
+    only(bench.publish(place))
     assert bench.run("verify", "--at", place).returncode == 0
 
 
