@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +102,7 @@ def publish(
 
     chosen = destinations(texts)
     wish = Wish(
-        tags=_tags(tags, directory),
+        tags=tags,
         labels=tuple(sorted(_labels(labels).items())),
         compression=compression,
         uploads=uploads,
@@ -132,25 +131,6 @@ def publish(
 
 def _waits(directory: Path) -> Any:
     return lambda message: say(f"{directory.name}: {message}")
-
-
-def _tags(words: tuple[str, ...], directory: Path) -> tuple[str, ...]:
-    """Tags as they are written at a destination.
-
-    Raises:
-        Refused: nothing is locked, and the lock was to give a tag (`no-lock`).
-    """
-    from buildsys.publishing.subject import lock_hash
-
-    known = {}
-    if "date" in words:
-        known["date"] = datetime.now(UTC).strftime("%Y%m%d")
-    if "lock" in words:
-        known["lock"] = lock_hash(directory)
-        if not known["lock"]:
-            message = f"the plan in {directory} is not locked: no lock gives a tag"
-            raise Refused([Diagnostic(NOWHERE, "no-lock", message)])
-    return tuple(dict.fromkeys(known.get(word, word) for word in words))
 
 
 def _labels(texts: tuple[str, ...]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from buildsys.publishing.files import claim, hashed, packed, put_text
+from buildsys.publishing.files import claimed, hashed, packed, put_text
 from buildsys.publishing.layouts import LAYOUT, entries, index
 from buildsys.publishing.manifests import Form
 from buildsys.publishing.shelf import Packed
@@ -19,7 +19,11 @@ SUMS = "SHA256SUMS"
 
 def write_archives(work: Work) -> None:
     """Bring a directory of archives up to date."""
-    directory = claim(work)
+    with claimed(work) as directory:
+        _write(work, directory)
+
+
+def _write(work: Work, directory: Path) -> None:
     docker = work.outcome.destination.transport == "docker-archive"
     form = Form("docker" if docker else "oci", work.wish.compression, work.wish.labels)
     images = packed(work, form)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,6 +53,11 @@ class Destination:
         return self.place.partition("/")[2]
 
     @property
+    def is_directory(self) -> bool:
+        """Whether it is a directory of files."""
+        return self.transport not in ("docker", "containers-storage")
+
+    @property
     def directory(self) -> Path:
         """Where the files go."""
         return Path(self.place)
@@ -72,7 +78,7 @@ class Destination:
 
 
 def destination(text: str) -> Destination:
-    """What was written, understood. Directories become absolute.
+    """What was written, understood. Directories become what they are called without links.
 
     Raises:
         Refused: it is no destination (`bad-destination`).
@@ -96,22 +102,28 @@ def destination(text: str) -> Destination:
         return Destination(transport, place)
     if not place or "\0" in place:
         raise _bad(f"'{text}' names no directory")
-    return Destination(transport, str(Path(place).absolute()))
+    return Destination(transport, os.path.realpath(place))
 
 
 def destinations(texts: Sequence[str]) -> list[Destination]:
     """All destinations, each once.
 
     Raises:
-        Refused: some are none; all of these together.
+        Refused: some are none, or two are one directory; all of these together.
     """
     found: list[Destination] = []
     mistakes: list[Diagnostic] = []
     for text in texts:
         try:
-            found.append(destination(text))
+            there = destination(text)
         except Refused as refused:
             mistakes += refused.diagnostics
+            continue
+        for other in found:
+            if there.is_directory and other.is_directory and other.place == there.place and other != there:
+                wrong = _bad(f"{other} and {there} are one directory", "give each a directory of its own")
+                mistakes += wrong.diagnostics
+        found.append(there)
     if mistakes:
         raise Refused(mistakes)
     return list(dict.fromkeys(found))

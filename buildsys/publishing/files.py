@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from buildsys.publishing.manifests import Blob, Form
@@ -18,13 +21,32 @@ MARK = ".buildsys-publish"
 """Says that a directory is ours to rewrite, of which kind it is, and for which set."""
 
 
-def claim(work: Work) -> Path:
-    """Make sure the destination's directory is one of ours, or becomes one.
+@contextmanager
+def claimed(work: Work) -> Iterator[Path]:
+    """The destination's directory, which is one of ours or becomes one; nobody else writes to it meanwhile.
 
     Raises:
-        Problem: it holds something else, or another set (`foreign-directory`).
+        Problem: it holds something else, or another set (`foreign-directory`); or another run publishes to it
+            (`busy-directory`).
     """
     directory = work.outcome.destination.directory
+    if directory.exists() and not directory.is_dir():
+        raise _foreign(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"another run publishes to {directory}: nothing was written"
+            raise Problem("busy-directory", message) from error
+        _claim(work, directory)
+        yield directory
+    finally:
+        os.close(descriptor)
+
+
+def _claim(work: Work, directory: Path) -> None:
     mine = f"{work.outcome.destination.transport} {work.subject.set}\n"
     mark = directory / MARK
     if mark.is_file():
@@ -33,18 +55,20 @@ def claim(work: Work) -> Path:
             kind, _, name = found.strip().partition(" ")
             message = f"{directory} holds {name}, published as {kind}: nothing was written"
             raise Problem("foreign-directory", message, "name another directory")
-    elif directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        message = f"{directory} is not empty, and nothing of ours: nothing was written"
-        raise Problem("foreign-directory", message, "name a directory that is empty or missing")
+    elif any(directory.iterdir()):
+        raise _foreign(directory)
     else:
-        directory.mkdir(parents=True, exist_ok=True)
         mark.write_text(mine, "utf-8")
     for left in directory.glob(".part.*"):
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left)
         else:
             left.unlink()
-    return directory
+
+
+def _foreign(directory: Path) -> Problem:
+    message = f"{directory} is not empty, and nothing of ours: nothing was written"
+    return Problem("foreign-directory", message, "name a directory that is empty or missing")
 
 
 def packed(work: Work, form: Form) -> list[tuple[Item, Packed]]:

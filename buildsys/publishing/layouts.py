@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from buildsys.publishing.files import claim, is_there, packed, put_blob, put_text
+from buildsys.publishing.files import claimed, is_there, packed, put_blob, put_text
 from buildsys.publishing.manifests import OCI_INDEX, Blob, Form
 from buildsys.publishing.shelf import Packed
 from buildsys.publishing.subject import Item
@@ -17,7 +17,11 @@ LAYOUT = '{"imageLayoutVersion": "1.0.0"}'
 
 def write_layout(work: Work) -> None:
     """Bring an OCI layout up to date."""
-    directory = claim(work)
+    with claimed(work) as directory:
+        _write(work, directory)
+
+
+def _write(work: Work, directory: Path) -> None:
     form = Form("oci", work.wish.compression, work.wish.labels)
     images = packed(work, form)
     doubted = work.doubted(images)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from buildsys import tools
@@ -19,7 +21,7 @@ from buildsys.publishing.pushing import push
 from buildsys.publishing.refusals import Problem, Stopped
 from buildsys.publishing.shelf import Shelf
 from buildsys.publishing.stores import fill_store
-from buildsys.publishing.subject import TAG, Subject, subject
+from buildsys.publishing.subject import TAG, Subject, lock_hash, subject
 from buildsys.publishing.trees import write_tree
 from buildsys.publishing.work import Outcome, Publisher, Wish, Work
 
@@ -68,6 +70,7 @@ def publish(
         subject(directory, ())
     with turn(directory, "publishing", say), images_stay(opened.run):
         chosen = subject(directory, set(tools.image_ids(store).values()), only)
+        wish = replace(wish, tags=_tags(wish.tags, directory))
         check(chosen, destinations, wish, stand_ins=stand_ins)
         shelf = Shelf(directory / "state/publish/shelf", opened)
         stop = threading.Event()
@@ -121,6 +124,23 @@ def _one(work: Work) -> None:
         work.outcome.mistakes.append(Diagnostic(NOWHERE, "not-written", message))
     except Exception as error:  # noqa: BLE001 - raised again when the other destinations have ended
         work.outcome.unforeseen = error
+
+
+def _tags(words: Sequence[str], directory: Path) -> tuple[str, ...]:
+    """Tags as they are written at a destination, of words that may stand for others.
+
+    Raises:
+        Refused: nothing is locked, and the lock was to give a tag (`no-lock`).
+    """
+    known = {}
+    if "date" in words:
+        known["date"] = datetime.now(UTC).strftime("%Y%m%d")
+    if "lock" in words:
+        known["lock"] = lock_hash(directory)
+        if not known["lock"]:
+            message = f"the plan in {directory} is not locked: no lock gives a tag"
+            raise Refused([Diagnostic(NOWHERE, "no-lock", message)])
+    return tuple(dict.fromkeys(known.get(word, word) for word in words))
 
 
 def check(chosen: Subject, destinations: Sequence[Destination], wish: Wish, *, stand_ins: bool) -> None:

@@ -11,7 +11,7 @@ import json
 import shutil
 from pathlib import Path
 
-from buildsys.publishing.files import claim, is_there, packed, put_blob, put_text
+from buildsys.publishing.files import claimed, is_there, packed, put_blob, put_text
 from buildsys.publishing.manifests import Form
 from buildsys.publishing.shelf import Packed
 from buildsys.publishing.subject import Item
@@ -20,7 +20,11 @@ from buildsys.publishing.work import Work
 
 def write_tree(work: Work) -> None:
     """Bring a static tree up to date."""
-    directory = claim(work)
+    with claimed(work) as directory:
+        _write(work, directory)
+
+
+def _write(work: Work, directory: Path) -> None:
     form = Form(work.subject.format, work.wish.compression, work.wish.labels)
     images = packed(work, form)
     rows = [

@@ -22,7 +22,7 @@ class Wish:
     """How to publish."""
 
     tags: tuple[str, ...] = ()
-    """Beside each image's own."""
+    """Beside each image's own; `date` and `lock` stand for others."""
     labels: tuple[tuple[str, str], ...] = ()
     compression: Compression = "gzip"
     uploads: int = 4

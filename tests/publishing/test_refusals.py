@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import re
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from buildsys.publishing import publish as publishing
 from buildsys.publishing.access import login, registry_rules, way
-from buildsys.publishing.destinations import destination
+from buildsys.publishing.destinations import destination, destinations
 from buildsys.publishing.host import origin
 from buildsys.publishing.reach import Patience
 from buildsys.publishing.refusals import Problem
+from buildsys.publishing.work import Wish
 from tests.publishing.conftest import (
     NAMES,
     Bench,
@@ -64,6 +67,51 @@ def error(code: str, message: str) -> str:
 )
 def test_what_is_no_destination(bench: Bench, text: str, said: str) -> None:
     assert bench.refusal(text) == f"error: '{text}'{'' if said.startswith(':') else ' '}{said}"
+
+
+def test_two_destinations_in_one_directory(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    (tmp_path / "x").mkdir()
+    assert bench.refusal(f"oci:{tmp_path}/a", f"dir:{tmp_path}/link") == (
+        f"error: oci:{tmp_path}/a and dir:{tmp_path}/a are one directory [bad-destination]\n"
+        "  hint: give each a directory of its own"
+    )
+    assert len(destinations([f"oci:{tmp_path}/{name}" for name in ("a", "x/../a", "link", "b")])) == 2
+
+
+def test_a_directory_that_another_run_publishes_to(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    descriptor = os.open(tmp_path / "out", os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert problems(bench.publish(f"oci:{tmp_path}/out")) == (
+        f"error: another run publishes to {tmp_path}/out: nothing was written [busy-directory]"
+    )
+    os.close(descriptor)
+    assert list((tmp_path / "out").iterdir()) == []
+    only(bench.publish(f"oci:{tmp_path}/out"))
+
+
+def test_the_lock_of_the_tag_is_the_one_that_is_there_when_it_is_our_turn(
+    bench: Bench, tmp_path: Path
+) -> None:
+    key = bench.plan / "keys/base"
+    kept = key.read_text()
+    lock = (bench.plan / "state/lock").open("a+")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def waits(_: str) -> None:
+        """Who has the turn locks the plan, and ends."""
+        key.write_text(f"{kept}package a 1\n")
+        lock.close()
+
+    try:
+        outcomes = publishing.publish(
+            bench.plan, destinations([f"oci:{tmp_path}/out"]), Wish(tags=("lock",)),
+            store=bench.ground.store.options, stand_ins=False, say=waits,
+        )  # fmt: skip
+    finally:
+        key.write_text(kept)
+    assert [outcome.tags for outcome in outcomes] == [10]
 
 
 def test_images_that_are_not_what_the_plan_says(bench: Bench, tmp_path: Path) -> None:
@@ -141,8 +189,6 @@ def test_tags_and_labels_that_are_none(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_one_publishes_at_a_time(bench: Bench, tmp_path: Path) -> None:
-    import fcntl
-
     with (bench.plan / "state/lock").open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.truncate(0)
