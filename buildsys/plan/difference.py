@@ -66,9 +66,7 @@ def read_plan(directory: Path) -> dict[str, PlannedImage]:
     """
     try:
         layout = (directory / MARK).read_text("utf-8")
-        images = (
-            json.loads((directory / "plan.json").read_bytes())["images"] if layout == LAYOUT else {}
-        )
+        images = json.loads((directory / "plan.json").read_bytes())["images"] if layout == LAYOUT else {}
     except (FileNotFoundError, NotADirectoryError) as missing:
         hint = "`buildsys plan SET` writes one, to build/SET"
         raise Refused([Diagnostic(NOWHERE, "no-plan", f"{directory} holds no plan", hint)]) from missing

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.rpms import build
+
 LIB = Path(__file__).parents[2] / "buildsys/plan/runtime"
 NAMES = ("a_1_all.deb", "b_1_all.deb")
 
@@ -25,7 +27,7 @@ class Bench:
         head = (
             "set -Eeuo pipefail; shopt -s inherit_errexit; export LC_ALL=C; PLAN=$0 LIB=$1 INSTALLER=$2; "
             "STATE=$PLAN/state SCRATCH=$PLAN/scratch IMAGE=app SPOT=app.yaml:1:1 SET=tiny SITE=here; "
-            'HOST="" NETWORK=""; . "$LIB/packages.sh"; '
+            'HOST="" NETWORK=""; . "$LIB/log.sh"; . "$LIB/packages.sh"; '
         )
         argv = ["bash", "-c", head + script, str(self.plan), str(LIB), installer]
         return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
@@ -163,3 +165,62 @@ def test_a_plan_may_lie_where_a_substitution_has_signs(tmp_path: Path, older: st
     show = 'RELEASE=8 ROOT=/nowhere; beside() { cat "$SCRATCH/dnf.conf"; }; dnf_call makecache'
     done = Bench(there).call("dnf", older + show)
     assert done.stdout == f"baseurl=file://{tmp_path}/R&D%20\\1/pool\n", done.stderr
+
+
+@pytest.fixture(scope="module")
+def builds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Builds of one package; the newest has an epoch."""
+    place = tmp_path_factory.mktemp("builds")
+    versions = {"rc": "1.10~rc1", "nine": "1.9", "ten": "1.10", "caret": "1.10^git1", "old": "0.1"}
+    made = {name: build(place, "foo", version) for name, version in versions.items()}
+    return made | {"epoch": build(place, "foo", "0.2", epoch="1"), "other": build(place, "foo-1", "9")}
+
+
+ORDER = ("old", "nine", "rc", "ten", "caret", "epoch")
+
+
+def lay(folder: Path, builds: dict[str, Path], places: dict[str, str]) -> None:
+    """Put builds into folders, by name."""
+    for name, place in places.items():
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        (folder / place / builds[name].name).write_bytes(builds[name].read_bytes())
+
+
+@pytest.mark.parametrize("newest", ORDER)
+def test_the_newest_file_is_what_rpm_takes_for_it(bench: Bench, builds: dict[str, Path], newest: str) -> None:
+    """Wherever it lies, and whatever lies beside it."""
+    there = ORDER[: ORDER.index(newest) + 1]
+    places = {name: "a" if name == newest else "b/c" for name in (*there, "other")}
+    lay(bench.plan / "pool/repos", builds, places)
+    (bench.plan / "pool/repos/b/c/foo-9.noarch.rpm").write_text("no package")
+    done = bench.call("dnf", "rpm_signed() { :; }; dnf_fetch foo")
+    assert done.stdout == f"{bench.plan}/pool/repos/a/{builds[newest].name}", done.stderr
+
+
+def test_a_package_that_is_in_no_repository_is_missing(bench: Bench, builds: dict[str, Path]) -> None:
+    lay(bench.plan / "pool/repos", builds, {"other": "a"})
+    done = bench.call("dnf", "dnf_fetch foo")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: app.yaml:1:1: no repository of the site here has a package foo\n"
+
+
+OFFERS = (
+    "fill_cache() { :; }; repository_keys() { :; }; "
+    "dnf_call() { [[ $* != *repoquery* ]] || printf '%s' \"$OFFERED\"; }; "
+)
+
+
+def offered(
+    bench: Bench, builds: dict[str, Path], installer: str, text: str
+) -> subprocess.CompletedProcess[str]:
+    """Fetch a package that is not carried, while repositories offer this; the cache has all of it."""
+    places = dict.fromkeys(("nine", "rc", "ten", "other"), f"state/cache/{installer}/r")
+    lay(bench.plan, builds, places)
+    return bench.call(installer, f"{OFFERS}OFFERED=${text!r}; payload_file foo")
+
+
+def test_of_the_cache_the_newest_that_is_offered_still(bench: Bench, builds: dict[str, Path]) -> None:
+    done = offered(bench, builds, "dnf", "0:1.9-1.noarch\n\n0:1.10~rc1-1.noarch\n")
+    assert done.stdout == f"{bench.plan}/state/cache/dnf/r/{builds['rc'].name}", done.stderr
+    assert offered(bench, builds, "yum", "").stdout == f"{bench.plan}/state/cache/yum/r/{builds['ten'].name}"
+    assert offered(bench, builds, "dnf", "0:3-1.noarch").returncode == 1

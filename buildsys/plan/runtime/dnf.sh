@@ -78,22 +78,27 @@ dnf_import_key() { rpm_import_key "$@"; }
 
 # dnf_fetch PACKAGE: prints the path of the newest file of a package, its signature checked against the site's keys.
 dnf_fetch() {
-    local file name
+    local file files
     if [[ $NETWORK == 1 ]]; then
         # dnf checks signatures before it says that it has downloaded; here, against keys it keeps in an empty root.
         mkdir -p "$SCRATCH/empty"
         ROOT=$SCRATCH/empty payload_file "$1"
         return
     fi
-    while IFS= read -r file; do
-        name=$(rpm --query --package --nosignature --queryformat '%{NAME}' "$file")
-        [[ $name == "$1" ]] || continue
-        rpm_signed "$file" >&2 || return 1
-        printf '%s' "$file"
-        return
-    done < <(find "$PLAN/pool/repos" -name "$1-[0-9]*.rpm" | sort -rV)
-    packages_missing "$1" >&2
-    return 1
+    mapfile -t files < <(find "$PLAN/pool/repos" -name "$1-[0-9]*.rpm" | sort -r)
+    file=$(rpm_newest "$1" '' "${files[@]}") || return
+    if [[ -z $file ]]; then
+        packages_missing "$1" >&2
+        return 1
+    fi
+    rpm_signed "$file" >&2 || return 1
+    printf '%s' "$file"
+}
+
+# dnf_offered PACKAGE: the builds of it that the repositories hold now, as rpm_newest wants them.
+dnf_offered() {
+    dnf_call "cache=$SCRATCH/cache" --cacheonly repoquery \
+        --queryformat '%{epoch}:%{version}-%{release}.%{arch}\n' -- "$1"
 }
 
 dnf_rpm() { beside rpm --root "$ROOT" --dbpath "$RPM_DATABASE" "$@"; }

@@ -98,7 +98,7 @@ fetched() {
 
 # payload_file PACKAGE: prints the path of a package's file out of the cache; found once a run.
 payload_file() {
-    local known=$STATE/payload/$1.file file lock
+    local known=$STATE/payload/$1.file file files offered='' lock
     mkdir -p "$STATE/payload"
     exec {lock}>>"$STATE/payload.found.lock"
     flock "$lock"
@@ -108,11 +108,16 @@ payload_file() {
     fi
     repository_keys >&2 || return
     retry fill_cache "${INSTALLER}_call" "cache=$CACHE" install --downloadonly -- "$1" >&2 || return
-    while IFS= read -r file; do
-        [[ $(rpm --query --package --nosignature --queryformat '%{NAME}' "$file" 2>/dev/null) == "$1" ]] || continue
-        printf '%s' "$file" | tee "$known"
-        return
-    done < <(find "$CACHE" -name "$1-[0-9]*.rpm" | sort -rV)
-    packages_missing "$1" >&2
-    return 1
+    # The cache keeps builds that were withdrawn. yum has no words for what is offered that a line would hold.
+    [[ $INSTALLER != dnf ]] || offered=$(dnf_offered "$1") || {
+        printf '%s\n' "$offered" >&2
+        return 1
+    }
+    mapfile -t files < <(find "$CACHE" -name "$1-[0-9]*.rpm" | sort -r)
+    file=$(rpm_newest "$1" "$offered" "${files[@]}") || return
+    if [[ -z $file ]]; then
+        packages_missing "$1" >&2
+        return 1
+    fi
+    printf '%s' "$file" | tee "$known"
 }

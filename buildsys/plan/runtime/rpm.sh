@@ -62,6 +62,35 @@ rpm_verified() {
     touch "${MARKS[@]}"
 }
 
+# rpm_newest PACKAGE BUILDS FILE…: prints which of these files is the newest build of a package, in rpm's own order; of all,
+# or of those that BUILDS names, a line each: EPOCH:VERSION-RELEASE.ARCH.
+rpm_newest() {
+    local package=$1 builds=$2 file name build
+    shift 2
+    for file; do
+        IFS=$'\t' read -r name build < <(rpm --query --package --nosignature \
+            --queryformat '%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\n' "$file" 2>/dev/null) || continue
+        [[ $name == "$package" && (-z $builds || $'\n'$builds$'\n' == *$'\n'"$build"$'\n'*) ]] || continue
+        printf '%s\n%s\n' "${build%.*}" "$file"
+    done | rpm --eval '%{lua:
+        -- An older rpm compares versions, but not with an epoch before them or a release behind.
+        local function parts(build) return build:match("^(.-):(.*)-(.-)$") end
+        local function newer(a, b)
+            local ours, theirs = {parts(a)}, {parts(b)}
+            for i = 1, 3 do
+                local order = rpm.vercmp(ours[i], theirs[i])
+                if order ~= 0 then return order > 0 end
+            end
+        end
+        local newest, found
+        for build in io.lines() do
+            local file = io.read()
+            if not newest or newer(build, newest) then newest, found = build, file end
+        end
+        if found then print(found) end
+    }'
+}
+
 # rpm_transaction FILE…: install or update exactly these packages of the pool, in one transaction.
 rpm_transaction() {
     local update=(--upgrade --oldpackage --nosignature --)
