@@ -5,15 +5,24 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from buildsys.diagnostics import Refused
 from buildsys.exporters import containerfiles
 from buildsys.exporters.containerfiles.given import CONTEXT, values
+from buildsys.exporters.names import same_names
 from buildsys.exporters.subject import Export, Subject
 from buildsys.exporters.text import as_json
 from buildsys.image import Image
 
 
 def export(subject: Subject) -> Export:
-    """See `containerfiles.export`; bake does not read FROM, so `contexts` says who is made from whom."""
+    """See `containerfiles.export`; bake does not read FROM, so `contexts` says who is made from whom.
+
+    Raises:
+        Refused: bake would call two images the same (`export-bad-name`).
+    """
+    called = ((target_name(image.name), image.name, image.spot) for image in subject.images)
+    if wrong := list(same_names(called, "bake")):
+        raise Refused(wrong)
     made = containerfiles.export(subject)
     targets = {target_name(image.name): _target(subject, image) for image in subject.images}
     group = {"default": {"targets": list(targets)}}

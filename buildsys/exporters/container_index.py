@@ -9,6 +9,7 @@ from typing import Any
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.exporters import containerfiles
 from buildsys.exporters.containerfiles.given import CONTEXT
+from buildsys.exporters.names import same_names
 from buildsys.exporters.subject import Export, Subject
 from buildsys.exporters.text import yaml
 from buildsys.image import BaseImage, Image, ImageReference
@@ -82,16 +83,14 @@ def _require(subject: Subject) -> None:
         )
         if not subject.options.get(option.replace("-", "_"))
     ]
-    jobs: dict[str, str] = {}
+    jobs = []
     for image in subject.images:
         called = _called(subject, image)
         job = re.sub("[_/.:]", "-", f"{called.namespace}-{called.name}-{called.tag}").lower()
         if not _JOB.fullmatch(job):
             message = f"the pipeline cannot take {job} for the name of a job"
             found.append(Diagnostic(image.spot, "export-bad-name", message))
-        if job in jobs:
-            message = f"the pipeline would call {jobs[job]} and {image.name} the same: {job}"
-            found.append(Diagnostic(image.spot, "export-bad-name", message))
-        jobs[job] = image.name
+        jobs.append((job, image.name, image.spot))
+    found += same_names(jobs, "the pipeline")
     if found:
         raise Refused(found)

@@ -49,7 +49,17 @@ def read_images(path: Path) -> dict[str, Mapping[str, Any]]:
     content = _read(path)
     if not isinstance(content, dict) or "images" not in content:
         raise _refused(path, "this is no images.json", "`buildsys export images` writes one")
-    return _images(path, content)
+    found = _images(path, content)
+    for name, row in found.items():
+        packages = row.get("packages") or []
+        if not isinstance(packages, list) or not all(map(_is_package, packages)):
+            message = f"what it says of {name}'s packages is no list of maps of name, evr and arch"
+            raise _refused(path, message, "`buildsys export images` writes one")
+    return found
+
+
+def _is_package(told: Any) -> bool:
+    return isinstance(told, dict) and all(isinstance(told.get(key), str) for key in ("name", "evr", "arch"))
 
 
 def _images(path: Path, content: dict[str, Any]) -> dict[str, Mapping[str, Any]]:

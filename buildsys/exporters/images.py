@@ -27,7 +27,10 @@ def described(subject: Subject, image: Image) -> dict[str, Any]:
         "reads": [name for name in image.dependencies() if name != getattr(image.parent, "name", None)],
         # In an OCI image there is no place for it: whoever deploys one runs this.
         "healthcheck": list(check) if check else None,
-        "packages": sorted({item.nevra for item in packages(image)}),
+        "packages": [
+            {"name": name, "evr": evr, "arch": arch}
+            for name, evr, arch in sorted({(item.name, item.evr, item.arch) for item in packages(image)})
+        ],
     }
 
 

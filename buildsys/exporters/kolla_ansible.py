@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from buildsys.diagnostics import Refused
 from buildsys.exporters.consumers import entries, require_known, texts
+from buildsys.exporters.names import same_names
 from buildsys.exporters.subject import Export, Subject
 from buildsys.exporters.text import yaml
 
@@ -13,15 +15,21 @@ def export(subject: Subject) -> Export:
     """One file. Its variables are called after the images, unless the set's data says otherwise.
 
     What other images are made from is no service, so it has a variable only where the data gives it one.
+
+    Raises:
+        Refused: two images would have one variable (`export-bad-name`), or the set's data is wrong.
     """
     named = _variables(subject)
     below = {name for image in subject.set.images.values() for name in image.dependencies()}
-    values = {
-        f"{variable}_image_full": subject.pinned(name)
-        for name in subject.names
+    called = [
+        (f"{variable}_image_full", name, subject.data.at(name) if name in named else image.spot)
+        for name, image in zip(subject.names, subject.images, strict=True)
         if name in named or name not in below
         for variable in named.get(name, (name.replace("-", "_").replace(".", "_"),))
-    }
+    ]
+    if wrong := list(same_names(called, "Kolla-Ansible")):
+        raise Refused(wrong)
+    values = {variable: subject.pinned(name) for variable, name, _ in called}
     first = subject.naming(subject.set.images[subject.names[0]].reference)
     head = {
         "docker_registry": first.registry,

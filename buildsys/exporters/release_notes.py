@@ -85,13 +85,11 @@ def _said(change: PackageChange) -> str:
 
 
 def _held(told: Mapping[str, Any]) -> Held:
-    """Packages by name and architecture, out of `name-epoch:version-release.arch`."""
+    """Packages by name and architecture."""
     held: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
-    for nevra in told.get("packages") or ():
-        stem, _, arch = str(nevra).rpartition(".")
-        parts = stem.rsplit("-", 2)
-        name, version = (parts[0], "-".join(parts[1:])) if len(parts) == 3 else (stem, "")
-        held[name, arch] = (*held.get((name, arch), ()), (version, ""))
+    for item in told.get("packages") or ():
+        key = item["name"], item["arch"]
+        held[key] = (*held.get(key, ()), (item["evr"], ""))
     return held
 
 

@@ -88,7 +88,7 @@ def test_lists_name_every_image_parents_first(tmp_path: Path) -> None:
         "parent": "base",
         "reads": [],
         "healthcheck": ["CMD", "check", "it's"],
-        "packages": ["tree-1.0-1.noarch"],
+        "packages": [{"name": "tree", "evr": "1.0-1", "arch": "noarch"}],
     }
     assert data["images"][3]["reads"] == ["api"]
     assert data["images"][0]["parent"] is None
@@ -216,6 +216,37 @@ def test_two_images_that_the_pipeline_would_call_the_same(tmp_path: Path) -> Non
     )
 
 
+def test_two_images_that_bake_would_call_the_same(tmp_path: Path) -> None:
+    of = subject(image_set(tmp_path, [image("py3.9", BASE), image("py3_9", BASE)]))
+    with pytest.raises(Refused) as refused:
+        export("bake", of)
+    assert refused.value.text() == (
+        "recipes/tiny/images/py3_9.yaml:1:8: error: bake would call py3.9 and py3_9 the same: py3_9 "
+        "[export-bad-name]"
+    )
+
+
+def test_two_images_that_kolla_ansible_would_call_the_same(tmp_path: Path) -> None:
+    made = image_set(tmp_path, [image("a-b", BASE), image("a.b", BASE), image("c", BASE)])
+    with pytest.raises(Refused) as refused:
+        export("kolla-ansible", subject(made))
+    assert refused.value.text() == (
+        "recipes/tiny/images/a.b.yaml:1:8: error: Kolla-Ansible would call a-b and a.b the same: "
+        "a_b_image_full [export-bad-name]"
+    )
+    places = {
+        "a-b": Spot("exports.yaml", 1, 1),
+        "c": Spot("exports.yaml", 2, 1),
+        "a.b": Spot("exports.yaml", 3, 1),
+    }
+    told = Data("exports.yaml", {"a-b": ["x"], "c": ["y", "x"], "a.b": []}, lambda *path: places[path[0]])
+    with pytest.raises(Refused) as refused:
+        export("kolla-ansible", subject(made, data=told))
+    assert refused.value.text() == (
+        "exports.yaml:2:1: error: Kolla-Ansible would call a-b and c the same: x_image_full [export-bad-name]"
+    )
+
+
 def test_a_name_that_the_pipeline_does_not_take(tmp_path: Path) -> None:
     of = subject(image_set(tmp_path, [image("a", BASE)]), options=PIPELINE, naming=Naming(tag="1_"))
     with pytest.raises(Refused) as refused:
@@ -266,7 +297,10 @@ def test_release_notes_say_what_changed(tmp_path: Path) -> None:
     previous = {row["image"]: row for row in before if row["image"] != "web.ui"}
     previous["old"] = previous["base"]
     previous["alone"]["parent"] = "other"
-    previous["api"]["packages"] = ["tree-0.9-1.noarch", "gone-1-1.x86_64"]
+    previous["api"]["packages"] = [
+        {"name": "tree", "evr": "0.9-1", "arch": "noarch"},
+        {"name": "gone", "evr": "1-1", "arch": "x86_64"},
+    ]
     of = told(tmp_path, digests={"api": DIGEST}, previous=previous)
     assert export("release-notes", of) == {"RELEASE-NOTES.md": NOTES}
 
@@ -288,6 +322,12 @@ def test_packages_are_told_apart_by_version_and_epoch(tmp_path: Path) -> None:
     before = json.loads(export("images", made(at("0", "2.0")))["images.json"])["images"]
     after = replace(made(at("1", "1.0")), previous={row["image"]: row for row in before})
     assert "  * tree-x.noarch 2.0-1 → 1:1.0-1\n" in export("release-notes", after)["RELEASE-NOTES.md"]
+    # Debian's own packages have no release, and names have dashes.
+    plain = replace(locked("base-files"), version="12.4+deb12u5", release="")
+    before = json.loads(export("images", made(plain))["images.json"])["images"]
+    after = replace(made(replace(plain, version="12.5")), previous={row["image"]: row for row in before})
+    text = export("release-notes", after)["RELEASE-NOTES.md"]
+    assert "  * base-files.noarch 12.4+deb12u5 → 12.5\n" in text
 
 
 def test_a_containerfile_of_its_own_keeps_its_words_but_for_names(tmp_path: Path) -> None:

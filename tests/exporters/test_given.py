@@ -60,6 +60,20 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("packages", ['["tree-1.0-1.noarch"]', '"tree"', '[{"name": "tree", "evr": 1}]'])
+def test_packages_that_are_none(tmp_path: Path, packages: str) -> None:
+    path = tmp_path / "d.json"
+    text = f'{{"images": [{{"image": "api", "packages": {packages}}}]}}'
+    path.write_text(text)
+    with pytest.raises(Refused) as refused:
+        read_images(path)
+    assert refused.value.text() == (
+        f"{path}:1:1: error: what it says of api's packages is no list of maps of name, evr and arch "
+        f"[export-bad-file]\n  1 | {text}\n    | ^\n"
+        "  hint: `buildsys export images` writes one"
+    )
+
+
 def test_a_file_that_is_no_list_of_images(tmp_path: Path) -> None:
     path = tmp_path / "d.json"
     path.write_text("{}")
