@@ -97,7 +97,8 @@ def test_the_next_run_ends_the_same(
             # What bears a name is whole, or does not bear it.
             assert named(store).items() <= wanted.items()
             if killed:
-                assert status != 0
+                # All is well only where all was built, and the victim was tidying up.
+                assert status != 0 or named(store) == named(undisturbed.store)
                 break
             # It was over by then: once more, from the beginning.
             store.buildah("rmi", "--force", *named(store))
