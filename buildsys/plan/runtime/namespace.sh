@@ -140,6 +140,7 @@ recipe() {
         # What has no name nobody can ask for.
         [[ $setting == "PATH=$PATH" || $setting != [!-=]*=* ]] || given+=("$setting")
     done
+    # shellcheck disable=SC2016 # for the shell inside
     [[ ${settings[0]:-/} == / ]] || set -- /bin/sh -c 'cd "$1" && shift && exec "$@"' sh "${settings[0]}" "$@"
     ((${#given[@]} == 0)) || set -- env -- "${given[@]}" SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" "$@"
     export HOSTNAME=localhost

@@ -95,6 +95,7 @@ yum_keys() {
     inside <"$SCRATCH/read-keys" || return
     mkdir -p "$SCRATCH/keys"
     while read -r id _; do
+        # shellcheck disable=SC2153 # set by lend_scratch
         ! plain_file "$LENT/key-$id" || cp "$LENT/key-$id" "$SCRATCH/keys/$id" || return
     done <"$PLAN/repositories"
 }
