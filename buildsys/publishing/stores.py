@@ -10,15 +10,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from buildsys import tools
+from buildsys.publishing.destinations import Destination
 from buildsys.publishing.manifests import Form, configuration, digest
 from buildsys.publishing.refusals import Problem
 from buildsys.publishing.subject import Item
 from buildsys.publishing.work import Work
 
 
-def options_of(work: Work) -> str:
+def options_of(destination: Destination) -> str:
     """Options of buildah that choose the destination's store."""
-    driver, root, run = work.outcome.destination.store()
+    driver, root, run = destination.store()
     return f"--root {shlex.quote(root)} --runroot {shlex.quote(run)} --storage-driver {driver}"
 
 
@@ -33,7 +34,7 @@ def fill_store(work: Work) -> None:
     Raises:
         Problem: it cannot be written (`store-refuses`).
     """
-    options = options_of(work)
+    options = options_of(work.outcome.destination)
     form = Form(work.subject.format, work.wish.compression, work.wish.labels)
     try:
         known = tools.image_ids(options)
@@ -49,11 +50,14 @@ def fill_store(work: Work) -> None:
             if new:
                 tools.name_image(options, identity, new)
             work.outcome.tags += len(new)
-        asides = {_aside(work, item) for item in work.subject.items}
         plain = {
             item.id for item, identity in zip(work.subject.items, ids, strict=True) if identity != item.id
         }
-        left = {name for name in tools.image_ids(options) if name in asides or name in plain - there}
+        left = {
+            name
+            for name in tools.image_ids(options)
+            if name.startswith(_asides(work)) or name in plain - there
+        }
         if left:
             tools.remove_names(options, sorted(left))
     except tools.ToolFailed as failed:
@@ -61,9 +65,9 @@ def fill_store(work: Work) -> None:
     work.finish()
 
 
-def _aside(work: Work, item: Item) -> str:
-    """The name of an image that has none of its own yet."""
-    return f"localhost/buildsys-publish/{work.subject.set}/{item.name}:{item.id[:12]}"
+def _asides(work: Work) -> str:
+    """How names begin of images that have none of their own yet; a run that was killed leaves some."""
+    return f"localhost/buildsys-publish/{work.subject.set}/"
 
 
 def _bring(work: Work, item: Item, form: Form, there: Collection[str]) -> str:
@@ -73,7 +77,7 @@ def _bring(work: Work, item: Item, form: Form, there: Collection[str]) -> str:
     identity = digest(config).removeprefix("sha256:")
     if identity in there:
         return identity
-    to = f"containers-storage:{work.outcome.destination.place}{_aside(work, item)}"
+    to = f"containers-storage:{work.outcome.destination.place}{_asides(work)}{item.name}:{item.id[:12]}"
     if item.id not in there:
         tools.copy_image_to(work.shelf.reference(item.id), to)
     if identity != item.id:

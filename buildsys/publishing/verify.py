@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import tarfile
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,12 +14,14 @@ from tempfile import TemporaryDirectory
 from buildsys import tools
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.publishing.archives import SUMS
+from buildsys.publishing.contents import contents
 from buildsys.publishing.destinations import Destination
 from buildsys.publishing.files import hashed
 from buildsys.publishing.journal import Entry, Journal, journal
 from buildsys.publishing.layouts import NAME
 from buildsys.publishing.manifests import Blob, Manifest
 from buildsys.publishing.pushing import registry
+from buildsys.publishing.stores import options_of
 from buildsys.publishing.work import Wish
 
 
@@ -198,7 +199,7 @@ def _manifest(path: Path) -> Manifest:
 
 
 def _in_archives(destination: Destination, known: Journal, wish: Wish) -> Report:
-    """Every archive is what SHA256SUMS says, bears its tags, and each blob in it what its name says."""
+    """Every archive is what SHA256SUMS says, bears its tags, and all that they lead to is in it and right."""
     del wish
     findings, blobs = [], 0
     sums = destination.directory / SUMS
@@ -211,48 +212,29 @@ def _in_archives(destination: Destination, known: Journal, wish: Wish) -> Report
         if f"{hashed(file)}  {file.name}" not in listed:
             findings.append(Finding(name, file.name, f"is not what {SUMS} says"))
             continue
-        names, held = _archive(file)
-        blobs += len(held)
-        findings += [
-            Finding(name, file.name, f"{blob} is not what it is called")
-            for blob, right in held.items()
-            if not right
-        ]
+        try:
+            found = contents(file)
+        except ValueError as error:
+            findings.append(Finding(name, file.name, f"is no archive of an image: {error}"))
+            continue
+        blobs += found.blobs
+        findings += [Finding(name, file.name, wrong) for wrong in found.wrong]
         findings += [
             Finding(name, file.name, f"has no {entry.repository}:{tag}, or another")
             for tag in (entry.tag, *entry.more)
-            if names.get(f"{entry.repository}:{tag}") != entry.digest
+            if found.names.get(f"{entry.repository}:{tag}") != entry.digest
         ]
     return Report(len(known.published), len(_pairs(known)), blobs, tuple(findings))
-
-
-def _archive(file: Path) -> tuple[dict[str, str], dict[str, bool]]:
-    """The names an archive bears, with what they lead to; each blob, and whether it is right."""
-    names: dict[str, str] = {}
-    held: dict[str, bool] = {}
-    with tarfile.open(file) as archive:
-        for member in archive:
-            opened = archive.extractfile(member)
-            if opened is None:
-                continue
-            word = member.name.removeprefix("blobs/sha256/").partition(".")[0]
-            if len(word) == 64:
-                held[f"sha256:{word}"] = hashlib.file_digest(opened, "sha256").hexdigest() == word  # type: ignore[arg-type]
-            elif member.name == "index.json":
-                names = {row["annotations"][NAME]: row["digest"] for row in json.load(opened)["manifests"]}
-            elif member.name == "manifest.json":
-                (row,) = json.load(opened)
-                names = dict.fromkeys(row["RepoTags"], "sha256:" + row["Config"].partition(".")[0])
-    return names, held
 
 
 def _in_store(destination: Destination, known: Journal, wish: Wish) -> Report:
     """Every name is of the id that was recorded, and each layer, read whole, is what its digest says."""
     del wish
-    driver, root, run = destination.store()
-    there = tools.image_ids(f"--root {root} --runroot {run} --storage-driver {driver}")
+    there = tools.image_ids(options_of(destination))
     findings, blobs = [], 0
-    with TemporaryDirectory() as folder:
+    # All of the set is read into it: /tmp is often memory.
+    room = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108 - the folder in it is ours alone
+    with TemporaryDirectory(dir=room, prefix="buildsys-verify.") as folder:
         for name, entry, tag in _pairs(known):
             reference = f"localhost/{entry.repository}:{tag}"
             found = there.get(reference)

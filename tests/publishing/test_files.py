@@ -148,14 +148,19 @@ def test_archives_are_read_by_other_tools(bench: Bench, tmp_path: Path, kind: st
 
 
 def test_another_store_gets_the_images_and_their_names(bench: Bench) -> None:
-    with TemporaryDirectory(dir="/var/tmp", prefix="bs-") as short, store(Path(short)) as other:
+    # A sign that a shell would read must not be read on the way.
+    with TemporaryDirectory(dir="/var/tmp", prefix="bs-#") as short, store(Path(short)) as other:
         place = f"containers-storage:[overlay@{other.root}+{other.runroot}]"
         assert (only(bench.publish(place)).images, only(bench.publish(place)).images) == (5, 0)
         ids = {name: (bench.plan / f"state/{name}.id").read_text().strip() for name in NAMES}
         assert other.names() == {f"localhost/tests/t-{name}:1": f"sha256:{ids[name]}" for name in NAMES}
 
+        # What a run has left that was killed before the set was built anew goes with the next.
+        left = "localhost/buildsys-publish/tiny/one:000000000000"
+        other.buildah("tag", "localhost/tests/t-one:1", left)
         only(bench.publish(place, labels=(("release", "1"),)))
         names = other.names()
+        assert left not in names
         # What had these names before stays, without one.
         assert set(names) - {"<none>:<none>"} == {f"localhost/tests/t-{name}:1" for name in NAMES}
         for name in NAMES:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -128,8 +132,59 @@ def test_what_all_images_share_is_mended_for_all_of_them(bench: Bench, tmp_path:
     assert bench.run("verify", "--at", place).returncode == 0
 
 
+def rewritten(file: Path, change: Callable[[dict[str, bytes]], None]) -> None:
+    """An archive with other files in it, and the sum of that."""
+    with tarfile.open(file) as archive:
+        files = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+    change(files)
+    with tarfile.open(file, "w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    sums = file.with_name("SHA256SUMS")
+    mine = hashlib.sha256(file.read_bytes()).hexdigest()
+    lines = [line for line in sums.read_text().splitlines() if not line.endswith(f"  {file.name}")]
+    sums.write_text("".join(f"{line}\n" for line in [*lines, f"{mine}  {file.name}"]))
+
+
+def without_blobs(files: dict[str, bytes]) -> None:
+    for name in [name for name in files if name.startswith("blobs/") or name.endswith(".tar")]:
+        del files[name]
+
+
+def other_layers(files: dict[str, bytes]) -> None:
+    row = json.loads(files["manifest.json"])[0]
+    row["Layers"].reverse()
+    files["manifest.json"] = json.dumps([row]).encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "wrong"),
+    [
+        ("oci-archive", without_blobs, "is not there"),
+        ("docker-archive", without_blobs, "is not there"),
+        ("docker-archive", other_layers, "holds sha256:"),
+        ("oci-archive", dict.clear, "is no archive of an image: filename 'manifest.json' not found"),
+    ],
+)
+def test_an_archive_is_more_than_its_sum(
+    bench: Bench, tmp_path: Path, kind: str, change: Callable[[dict[str, bytes]], None], wrong: str
+) -> None:
+    place = f"{kind}:{tmp_path}/out"
+    only(bench.publish(place))
+    assert bench.run("verify", "--at", place).returncode == 0
+    rewritten(tmp_path / "out/one.tar", change)
+    done = bench.run("verify", "--at", place)
+    assert done.returncode == 1
+    assert done.stdout.startswith("one\tone.tar\t")
+    assert wrong in done.stdout
+    only(bench.publish(place))
+    assert bench.run("verify", "--at", place).returncode == 0
+
+
 def test_a_store_is_as_it_was_published_until_somebody_changes_it(bench: Bench) -> None:
-    with TemporaryDirectory(dir="/var/tmp", prefix="bs-") as short, store(Path(short)) as other:
+    with TemporaryDirectory(dir="/var/tmp", prefix="bs-'") as short, store(Path(short)) as other:
         place = f"containers-storage:[overlay@{other.root}+{other.runroot}]"
         only(bench.publish(place))
         done = bench.run("verify", "--at", place)
