@@ -210,6 +210,7 @@ STEPS: list[tuple[str, im.Instruction]] = [
     ("replace: ^a\n    in: /f\n    with: '&\\1'\n    optional: true",
      im.ReplaceLines("/f", "^a", "&\\1", optional=True)),
     ("append: |\n      a\n      b\n    in: /f", im.AppendLines("/f", ("a", "b"))),
+    ('append: "a\\u2028b\\r\\n"\n    in: /f', im.AppendLines("/f", ("a\u2028b\r",))),
     ("append: [a]\n    in: /f", im.AppendLines("/f", ("a",))),
     ("append-file: /a\n    in: /f", im.AppendFile("/f", "/a")),
     ("require: ^7\n    in: /f", im.Require("/f", "^7")),

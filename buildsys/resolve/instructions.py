@@ -184,7 +184,7 @@ def _replace(step: written.Replace, at: Place) -> image.ReplaceLines:
 
 def _append(step: written.Append, at: Place) -> image.AppendLines:
     if isinstance(step.append, str):
-        lines = tuple(step.append.splitlines()) or ("",)
+        lines = tuple(step.append.removesuffix("\n").split("\n"))
     else:
         lines = at.check_each("append", syntax.one_line, step.append)
     return image.AppendLines(_file(step.in_, at), lines, spot=at.spot)

@@ -44,7 +44,7 @@ case $mode in
     run) made+=(pts) ;;
 esac
 # shellcheck disable=SC2174 # what is mounted over needs no mode
-mkdir -p -m 1777 "${made[@]/#/$root/dev/}"
+mkdir -p -m 1777 "${made[@]/#/"$root/dev/"}"
 
 # lend NAME DIR [OPTIONS]
 lend() {

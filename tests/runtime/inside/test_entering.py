@@ -65,6 +65,14 @@ def test_the_environment_of_the_host_is_away(box: Box) -> None:
     assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {"HOME", "LC_ALL", "PATH", "SOURCE_DATE_EPOCH", "TZ"}
 
 
+def test_a_root_may_lie_where_a_substitution_has_signs(box: Box) -> None:
+    there = box.root.with_name("R&D \\1")
+    box.root = box.root.rename(there)
+    box.works(("file", "", "/made"))
+    assert box.path("/made").exists()
+    assert {path.name for path in there.parent.iterdir()} == {there.name, "plan", "scratch"}
+
+
 def test_a_root_without_a_shell_fails(box: Box) -> None:
     for name in ("bin/sh", "usr/bin/sh"):
         path = box.path(name)
