@@ -67,7 +67,7 @@ def compiling(place: Path) -> list[str]:
     for count in (108, 1000, 10000):
         directory = sets.generated(place / f"set-{count}", count)
         plan = [BUILDSYS, "plan", str(directory), "-o"]
-        # Each into a folder of its own: forgetting 20,000 files takes the kernel seconds, which are not meant.
+        # Each into a folder of its own: it takes the kernel seconds to forget 20,000 files.
         runs = [take([*plan, str(place / f"plan-{count}-{number}")]) for number in range(ROUNDS)]
         taken = sorted(runs, key=lambda item: item.seconds)[ROUNDS // 2]
         each = (taken.seconds - startup) / count * 1000
