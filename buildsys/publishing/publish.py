@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +27,8 @@ from buildsys.publishing.subject import TAG, Subject, lock_hash, subject
 from buildsys.publishing.trees import write_tree
 from buildsys.publishing.work import Outcome, Publisher, Wish, Work
 
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that ask a run to end."""
 PROMOTED = "promoted"
 """The tag that only a set gets whose tests and scenarios have all passed."""
 PLAIN = ("docker", "dir", "docker-archive", "containers-storage")
@@ -61,7 +65,7 @@ def publish(
     Raises:
         Refused: the set, or the wish, is not to be published; nothing was sent.
         ToolFailed: the store cannot be read.
-        KeyboardInterrupt: the run was interrupted; nothing of it is under way any more.
+        KeyboardInterrupt: the run was interrupted, or told to end; nothing of it is under way any more.
     """
     opened = tools.store(store)
     if opened is None:
@@ -81,8 +85,8 @@ def publish(
         if any(work.journal.doubts(name) for work in works for name in chosen.names):
             # Files of the shelf may be those of a destination: what has rotten there has rotten here.
             shelf.clear()
-        with ThreadPoolExecutor(len(works)) as pool:
-            _wait([pool.submit(_one, work) for work in works], stop, say)
+        with _interrupted(stop, say), ThreadPoolExecutor(len(works)) as pool:
+            list(pool.map(_one, works))
         outcomes = [work.outcome for work in works]
         if all(outcome.well() for outcome in outcomes):
             shelf.clear()
@@ -96,19 +100,21 @@ def publish(
     return outcomes
 
 
-def _wait(running: Sequence[Future[None]], stop: threading.Event, say: Callable[[str], None]) -> None:
-    """Wait for all. When interrupted, tell them to end, and go on waiting: the turn is theirs."""
-    while True:
-        try:
-            wait(running)
-        except KeyboardInterrupt:
-            if not stop.is_set():
-                stop.set()
-                say("interrupted: ends what is under way; tags that were moved are put back")
-        else:
-            break
-    for future in running:
-        future.result()
+@contextmanager
+def _interrupted(stop: threading.Event, say: Callable[[str], None]) -> Iterator[None]:
+    """When interrupted, tell the work to end, and go on waiting: nobody works on without the turn."""
+
+    def interrupt(*_: object) -> None:
+        if not stop.is_set():
+            stop.set()
+            say("interrupted: ends what is under way; tags that were moved are put back")
+
+    before = {number: signal.signal(number, interrupt) for number in ENDINGS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _one(work: Work) -> None:

@@ -15,8 +15,10 @@ from tests.publishing.proxy import Proxy
 pytestmark = pytest.mark.real
 
 
-def interrupted(bench: Bench, proxy: Proxy, begun: Callable[[str], bool], times: int) -> str:
-    """Interrupt a publish when such a request has reached the registry; what it said."""
+def interrupted(
+    bench: Bench, proxy: Proxy, begun: Callable[[str], bool], signals: tuple[signal.Signals, ...]
+) -> str:
+    """Send signals to a publish when such a request has reached the registry; what it said."""
     running = subprocess.Popen(
         [*bench.argv("publish"), "--to", proxy.destination, "--uploads", "1"],
         env=bench.environment(),
@@ -27,12 +29,12 @@ def interrupted(bench: Bench, proxy: Proxy, begun: Callable[[str], bool], times:
     while not any(begun(line) for line in proxy.requests):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(signals[0])
     assert running.stderr is not None
     said = running.stderr.readline()
     # Impatient, while the request that is under way is answered.
-    for _ in range(times - 1):
-        running.send_signal(signal.SIGINT)
+    for number in signals[1:]:
+        running.send_signal(number)
         time.sleep(0.02)
     said += running.communicate(timeout=60)[1]
     assert running.returncode == 130, said
@@ -43,16 +45,16 @@ def is_tag(line: str) -> bool:
     return line.startswith("PUT") and "/manifests/1 " in line
 
 
-@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("signals", [(signal.SIGINT,), (signal.SIGTERM, signal.SIGINT, signal.SIGINT)])
 def test_an_interrupt_ends_a_run_and_moves_no_tag(
-    bench: Bench, registry: Running, proxy: Proxy, times: int
+    bench: Bench, registry: Running, proxy: Proxy, signals: tuple[signal.Signals, ...]
 ) -> None:
     only(bench.publish(proxy.destination))
     old = registry.tags()
     try:
         bench.build("-interrupted")
         proxy.reset(lambda _, request: "delay" if "/blobs/" in request else None)
-        said = interrupted(bench, proxy, lambda line: "/blobs/uploads/" in line, times)
+        said = interrupted(bench, proxy, lambda line: "/blobs/uploads/" in line, signals)
         assert said == (
             "plan: interrupted: ends what is under way; tags that were moved are put back\n"
             f"note: {proxy.destination}: no tag was touched\n"
@@ -67,7 +69,7 @@ def test_an_interrupt_ends_a_run_and_moves_no_tag(
         bench.build("-once-more")
         old = registry.tags()
         proxy.reset(lambda _, request: "delay" if is_tag(f"{request} ") else None)
-        said = interrupted(bench, proxy, is_tag, times)
+        said = interrupted(bench, proxy, is_tag, signals)
         assert "have been put back" in said or "has been put back" in said
         assert registry.tags() == old
     finally:
