@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildsys.cli.choosing import EVERY, Choice, Selection, Verb, takes_selection, takes_set
+from buildsys.cli.counting import counted
 from buildsys.cli.ending import FAILED, Ended, say
 from buildsys.cli.locks import Locking, takes_locking
 from buildsys.cli.output import put, put_row
@@ -65,7 +66,7 @@ def plan(
     EVERY.tell_absent(image_set)
     if not only_check:
         changed = _write(compiled, directory)
-        say(f"{directory}: {_count(len(image_set.images), 'image')}, {_count(changed, 'file')} written")
+        say(f"{directory}: {counted(len(image_set.images), 'image')}, {counted(changed, 'file')} written")
         return
     from buildsys.cli.comparing import differences
 
@@ -73,7 +74,7 @@ def plan(
     for difference, path in found:
         put(f"{difference}\t{path}")
     if found:
-        raise Ended(FAILED, f"{directory} is not up to date: {_count(len(found), 'file')}")
+        raise Ended(FAILED, f"{directory} is not up to date: {counted(len(found), 'file')}")
     say(f"{directory} is up to date")
 
 
@@ -183,7 +184,3 @@ def _write(compiled: Plan, directory: Path) -> int:
     from buildsys.plan.directory import write_plan
 
     return write_plan(compiled, directory, lambda: turn(directory, "writing the plan", say))
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -12,6 +12,7 @@ import click
 
 from buildsys.cli.building import takes_store
 from buildsys.cli.choosing import Choice, Selection, Verb, takes_selection, takes_set
+from buildsys.cli.counting import counted
 from buildsys.cli.ending import FAILED, REFUSED, Ended, say
 from buildsys.cli.locks import Locking, takes_locking
 from buildsys.cli.output import put_table
@@ -176,8 +177,8 @@ def export(
     loose = [name for name in names if name not in subject.digests]
     if at is not None and loose:
         say(f"note: by their tags, for nothing is known of them at {at}: {', '.join(loose)}")
-    images = f"{_count(len(names), 'image')}, " if kind.tree else ""
-    say(f"{directory}: {images}{_count(changed, 'file')} written")
+    images = f"{counted(len(names), 'image')}, " if kind.tree else ""
+    say(f"{directory}: {images}{counted(changed, 'file')} written")
     if options.get("git"):
         _commit(subject, directory)
 
@@ -252,8 +253,4 @@ def _commit(subject: Subject, directory: Path) -> None:
             count += tools.commit_folder(folder, message, "buildsys <buildsys@localhost>", image_set.epoch)
         except tools.ToolFailed as failed:
             raise Ended(FAILED, f"{name}: git: {failed}") from failed
-    say(f"{directory}/images: {_count(count, 'new commit')}")
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    say(f"{directory}/images: {counted(count, 'new commit')}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from buildsys.cli.choosing import RECIPES, Choice, given_directory, named_values
+from buildsys.cli.counting import counted
 from buildsys.cli.ending import say
 from buildsys.cli.overlaying import write_new
 
@@ -50,7 +51,7 @@ def containerfiles(
     output = output or RECIPES / Path(os.path.realpath(top)).name
     images, found = take_over(top, output, Asked(arguments, network))
     _tell(found)
-    say(f"{output}: {_count(len(images), 'image')}, {_count(len(found), 'warning')}")
+    say(f"{output}: {counted(len(images), 'image')}, {counted(len(found), 'warning')}")
     Choice(output, None, (), {}).look()
 
 
@@ -77,7 +78,7 @@ def kolla_overrides(files: Sequence[str], output: Path | None, name: str | None)
     _tell(found)
     changes = len(overlay.common) + sum(map(len, overlay.images.values()))
     changed = sum(1 for item in overlay.images.values() if len(item))
-    say(f"{output}: {_count(changes, 'change')} of {_count(changed, 'image')}, {len(found)} not taken over")
+    say(f"{output}: {counted(changes, 'change')} of {counted(changed, 'image')}, {len(found)} not taken over")
     if choice:
         # What fits each for itself may yet not fit together.
         Choice(choice.directory, None, (output,), {}).look()
@@ -86,7 +87,3 @@ def kolla_overrides(files: Sequence[str], output: Path | None, name: str | None)
 def _tell(found: Sequence[Diagnostic]) -> None:
     for item in found:
         say(f"{item.text('warning')}\n")
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -11,6 +11,7 @@ import click
 
 from buildsys.cli.building import takes_store
 from buildsys.cli.choosing import EVERY, Choice, Selection, takes_selection, takes_set
+from buildsys.cli.counting import counted
 from buildsys.cli.ending import FAILED, REFUSED, Ended, say
 from buildsys.cli.locks import Locking, takes_pool
 from buildsys.cli.output import put, put_table
@@ -82,15 +83,15 @@ def lock(
         say(f"note: {name} cannot be built at the site {image_set.site.name}: {reason}")
     if only_check:
         if moved:
-            raise Ended(FAILED, f"{_count(len(moved), 'thing')} moved since {path} was made")
+            raise Ended(FAILED, f"{counted(len(moved), 'thing')} moved since {path} was made")
         say(f"{path}: nothing moved")
         return
     if new == old:
         say(f"{path}: nothing changed")
     else:
         write(new, path)
-        packages = _count(len(new.packages()), "package")
-        say(f"{path}: {_count(len(new.images), 'image')}, {packages}, {len(moved)} moved")
+        packages = counted(len(new.packages()), "package")
+        say(f"{path}: {counted(len(new.images), 'image')}, {packages}, {len(moved)} moved")
     if also_fetch and path != kept:
         from buildsys.lock.pool import fill
 
@@ -154,7 +155,3 @@ def _show(moved: Sequence[Move], split: Sequence[Split], *, as_json: bool) -> No
     for item in split:
         ends = "; ".join(f"{version} in {', '.join(images)}" for version, images in item.versions)
         say(f"warning: {item.source} ends at {len(item.versions)} versions: {ends}")
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

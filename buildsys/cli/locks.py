@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from buildsys.cli.counting import counted
 from buildsys.cli.ending import REFUSED, Ended, say
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Locking:
         if not answers(image_set, path):
             say(f"{path}: asking what the site {image_set.site.name} has now")
             lock = renew(image_set, path, self.places(build_directory), store=store())
-            say(f"{path}: {len(lock.images)} images, {len(lock.packages())} packages")
+            say(f"{path}: {counted(len(lock.images), 'image')}, {counted(len(lock.packages()), 'package')}")
 
 
 def store() -> str:

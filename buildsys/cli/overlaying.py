@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildsys.cli.choosing import Choice, takes_set
+from buildsys.cli.counting import counted
 from buildsys.cli.ending import REFUSED, Ended, say
 from buildsys.cli.output import put, put_table
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
@@ -135,7 +136,8 @@ def show(choice: Choice, *, as_json: bool) -> None:
     rows = ((item.kind, item.image, item.what, item.before, item.after, item.at) for item in found)
     put_table(("", "IMAGE", "WHAT", "BEFORE", "AFTER", "AT"), rows)
     images = {item.image for item in found if not item.image.startswith("(")}
-    say(f"{choice.name}: {len(images)} images are other than without {' '.join(map(str, choice.overlays))}")
+    changed = counted(len(images), "image") + (" is" if len(images) == 1 else " are")
+    say(f"{choice.name}: {changed} other than without {' '.join(map(str, choice.overlays))}")
 
 
 def _data(item: Change) -> dict[str, str]:

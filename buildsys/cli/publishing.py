@@ -10,6 +10,7 @@ import click
 
 from buildsys.cli.building import takes_store
 from buildsys.cli.choosing import Verb, words
+from buildsys.cli.counting import counted
 from buildsys.cli.ending import FAILED, Ended, say
 from buildsys.cli.testing import enter_user_namespace
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
@@ -149,15 +150,11 @@ def _tell(outcome: Outcome) -> None:
     for note in outcome.notes:
         say(f"note: {outcome.destination}: {note}")
     counts = {"image": outcome.images, "blob": outcome.blobs, "tag": outcome.tags}
-    words = ", ".join(_count(number, what) for what, number in counts.items() if number)
+    words = ", ".join(counted(number, what) for what, number in counts.items() if number)
     if not outcome.well():
         say(f"{outcome.destination}: not published" + (f"; sent: {words}" if words else ""))
     else:
         say(f"{outcome.destination}: " + (f"published: {words}" if words else "had all of it already"))
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 @click.command()
@@ -203,7 +200,7 @@ def verify(
         [(item.image, item.reference, item.message) for item in report.findings],
     )
     counts = {"image": report.images, "tag": report.tags, "blob": report.blobs}
-    looked = ", ".join(_count(number, what) for what, number in counts.items())
+    looked = ", ".join(counted(number, what) for what, number in counts.items())
     if report.findings:
         say(f"{place}: {looked}: {len(report.findings)} wrong")
         raise Ended(FAILED)

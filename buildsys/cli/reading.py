@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 import click
 
 from buildsys.cli.choosing import EVERY, Choice, Selection, takes_selection, takes_set
+from buildsys.cli.counting import counted
 from buildsys.cli.ending import REFUSED, Ended, say
 from buildsys.cli.output import dim, put, put_table, put_tree
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
@@ -48,7 +49,7 @@ def check(choice: Choice, *, as_json: bool) -> None:
     if image_set is not None and choice.site:
         EVERY.tell_absent(image_set)
     images = len(image_set.images) if image_set is not None else 0
-    say(f"{choice.name}: {images} images, no mistakes")
+    say(f"{choice.name}: {counted(images, 'image')}, no mistakes")
 
 
 @click.command("list")

@@ -117,7 +117,7 @@ def test_each_step_is_taken_away_where_that_is_said(buildsys: Run, here: Path) -
         + "".join(f"        - {step}\n" for step in reversed(steps))
     )
     done = buildsys("overlay", "show", "tiny", "--overlay", "less.yaml")
-    assert done.stderr == "tiny: 1 images are other than without less.yaml\n"
+    assert done.stderr == "tiny: 1 image is other than without less.yaml\n"
     assert [line.split("\t")[3::2] for line in done.stdout.splitlines()] == [
         ["touch: [/a]", "less.yaml:9:11"],
         ["touch: [/a/b]", "less.yaml:8:11"],

@@ -211,7 +211,7 @@ def test_a_second_run_waits_and_says_for_whom(slow: Faked, tmp_path: Path) -> No
         rf"tiny: waiting for process {first.pid} of \S+, building base since \d\d:\d\d:\d\d\n", said
     )
     (tmp_path / "go").touch()
-    assert first.communicate(timeout=30)[1] == "tiny: 1 images: 1 built, 0 fresh\n"
+    assert first.communicate(timeout=30)[1] == "tiny: 1 image: 1 built, 0 fresh\n"
     assert second.communicate(timeout=30)[1] == "tiny: 2 images: 1 built, 1 fresh\n"
     assert (first.returncode, second.returncode) == (0, 0)
 
@@ -227,7 +227,7 @@ def test_a_run_that_waited_runs_the_plan_that_is_there_then(good: Faked, tmp_pat
             rf"tiny: waiting for process {os.getpid()} of \S+, writing the plan since ", run.stderr.readline()
         )
         good.compile(replace(image_set(tmp_path, [image("child", BASE)]), name="another"))
-    assert run.communicate(timeout=30)[1] == "another: 1 images: 1 built, 0 fresh\n"
+    assert run.communicate(timeout=30)[1] == "another: 1 image: 1 built, 0 fresh\n"
     assert said == []
 
 

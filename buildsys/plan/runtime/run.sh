@@ -274,7 +274,7 @@ drop_intermediates() {
 
 # summary GOALS: what was built, what failed and where, what that blocked. Sets status when something failed.
 summary() {
-    local name line built=0 fresh=0 failed=() killed=() missing=()
+    local all images=images name line built=0 fresh=0 failed=() killed=() missing=()
     local -A ends=()
     while read -r name; do ends[$name]=fresh; done <"$STATE/fresh"
     while IFS= read -r line; do
@@ -304,7 +304,9 @@ summary() {
         ((${#missing[@]} == 0)) || printf '\nblocked by that: %s\n' "${missing[*]}"
         printf '\n'
     fi
-    printf '%s: %d images: %d built, %d fresh' "$SET" "$(wc -l <"$1")" "$built" "$fresh"
+    all=$(wc -l <"$1")
+    ((all != 1)) || images=image
+    printf '%s: %d %s: %d built, %d fresh' "$SET" "$all" "$images" "$built" "$fresh"
     ((${#failed[@]} == 0)) || printf ', %d failed' "${#failed[@]}"
     ((${#missing[@]} == 0)) || printf ', %d %s' "${#missing[@]}" "$( ((${#failed[@]})) && echo blocked || echo 'not reached')"
     printf '\n'
