@@ -20,6 +20,7 @@ build  command:podman           podman           podman
 build  command:skopeo           skopeo           skopeo
 build  oci_runtime              runc             crun
 build  command:catatonit        catatonit        -
+build  command:bwrap            bubblewrap       bubblewrap
 build  command:fuse-overlayfs   fuse-overlayfs   fuse-overlayfs
 build  command:newuidmap        uidmap           shadow-utils
 build  command:dnf              dnf              dnf

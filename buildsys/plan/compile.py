@@ -45,13 +45,15 @@ from buildsys.spread import spread
 
 RUNTIME = Path(__file__).parent / "runtime"
 CONTENT_CHANGING = (
-    "accounts.sh", "commit.sh", "containerfile.sh", "edits.sh", "enter.sh", "inside.sh", "namespace.sh",
+    "accounts.sh", "commit.sh", "containerfile.sh", "edits.sh", "enter.sh", "inside.sh",
     "packages.sh", "repositories.sh", "rpm.sh", "sources.sh",
 )  # fmt: skip
 """Runtime files whose change may change an image's bytes; the installer's own files are added."""
+FILTER = ("seccomp.bpf", "seccomp.json")
+"""System calls that programs of an image may not make: for bwrap, for `buildah build`; by tools/seccomp-filter."""
 TOOLS = (
     "bash", "make", "buildah", "skopeo",
-    "awk", "sed", "find", "diff", "tar", "flock", "unshare", "setpriv", "sha256sum",
+    "awk", "sed", "find", "diff", "tar", "flock", "unshare", "bwrap", "ldd", "sha256sum",
 )  # fmt: skip
 
 
@@ -89,6 +91,7 @@ def compile_plan(image_set: ImageSet) -> Plan:
 
     scripts = {path.name: path for path in RUNTIME.glob("*.sh")} | FILES
     runtime = {name: scripts[name].read_text("utf-8") for name in sorted(scripts)}
+    links["lib/seccomp.bpf"], links["lib/seccomp.json"] = (RUNTIME / name for name in FILTER)
     changing = hashlib.sha256()
     acting = installer(site)
     own = [name for name in runtime if name == f"{acting}.sh" or name.startswith(f"{acting}-")]

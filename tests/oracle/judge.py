@@ -145,7 +145,6 @@ class Bench:
             **kept,
             "BS_STORE": store.options,
             "BS_SPACE_MIB": "1",
-            "BS_ISOLATION": "chroot",
             "BS_PAUSE": "0.05",
         }
 

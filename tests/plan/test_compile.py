@@ -42,7 +42,7 @@ from buildsys.packages import MANAGERS
 from buildsys.plan.compile import compile_plan
 from tests.plan.sets import every_kind
 plan = compile_plan(every_kind(Path(sys.argv[1])))
-parts = [*sorted(plan.texts.items()), *sorted((name, path.read_text()) for name, path in plan.links.items())]
+parts = [*sorted(plan.texts.items()), *sorted((name, path.read_bytes()) for name, path in plan.links.items())]
 print(hashlib.sha256(repr(parts).encode()).hexdigest())
 """
 

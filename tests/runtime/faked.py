@@ -51,7 +51,6 @@ class Faked:
             **kept,
             **ours,
             "BS_USERNS": "1",
-            "BS_ISOLATION": "chroot",
             "PATH": f"{FAKES}:{os.environ['PATH']}",
             **more,
         }

@@ -23,7 +23,7 @@ PROGRAMS = (
 # The part of a step that enters a root, and what it finds around it.
 ENTER = """\
 set -Eeuo pipefail
-PLAN=$1 LIB=$2 ROOT=$3 SCRATCH=$4 SPOT=nowhere NETWORK=''
+PLAN=$1 LIB=$2 ROOT=$3 SCRATCH=$4 SPOT=nowhere NETWORK='' BS_EPOCH=$SOURCE_DATE_EPOCH STATE=$4
 shift 4
 SOURCES=("$@")
 . "$LIB/enter.sh"
@@ -146,7 +146,7 @@ def copy_root(source: Path, target: Path) -> None:
 def make_plan(plan: Path) -> None:
     """A plan directory with the runtime in it, and nothing to build."""
     (plan / "lib").mkdir(parents=True)
-    for path in (*RUNTIME.glob("*.sh"), *FILES.values()):
+    for path in (*RUNTIME.glob("*.sh"), *RUNTIME.glob("seccomp.*"), *FILES.values()):
         shutil.copy(path, plan / "lib")
 
 

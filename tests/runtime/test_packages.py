@@ -162,7 +162,7 @@ def test_a_plan_may_lie_where_a_substitution_has_signs(tmp_path: Path, older: st
     there = tmp_path / "R&D \\1"
     (there / "pool").mkdir(parents=True)
     (there / "pool/repositories.conf").write_text("baseurl=file://@PLAN@/pool\n")
-    show = 'RELEASE=8 ROOT=/nowhere; beside() { cat "$SCRATCH/dnf.conf"; }; dnf_call makecache'
+    show = 'RELEASE=8 ROOT=/nowhere; apart() { cat "$SCRATCH/dnf.conf"; }; dnf_call makecache'
     done = Bench(there).call("dnf", older + show)
     assert done.stdout == f"baseurl=file://{tmp_path}/R&D%20\\1/pool\n", done.stderr
 

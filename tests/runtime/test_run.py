@@ -730,17 +730,6 @@ def test_a_container_that_could_not_be_removed_is_not_forgotten(
     assert (slow.containers(), list((slow.plan / "state").glob("working.*"))) == ([], [])
 
 
-def test_a_run_goes_through_buildah_where_the_caller_says_so(faked: Faked, tmp_path: Path) -> None:
-    faked.compile(image_set(tmp_path, [image(name, BASE, does("x"), does("y")) for name in "ab"]))
-    assert len(faked.built(BS_ISOLATION="oci")) == 2
-    runs = [re.search(r"--isolation (\S+)", line) for line in faked.calls("buildah run")]
-    assert [found[1] for found in runs if found] == ["oci"] * 4
-    assert len(faked.built(BS_ISOLATION="", BS_FORCE="1")) == 2
-    calls = faked.calls()
-    assert calls.count("enter run") == 4
-    assert not [line for line in calls if line.startswith("buildah run")]
-
-
 def test_a_store_that_cannot_be_opened_is_said(good: Faked) -> None:
     good.misbehave("info", 'echo "database is locked" >&2; exit 125')
     done = good.run()

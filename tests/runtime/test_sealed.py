@@ -5,26 +5,38 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.conftest import ROOT
+import pytest
 
-# A root with programs that can leave a chroot: the host's own files with one more, MARK, below.
+from tests.runtime.roots import make_plan
+
+# A root with programs that can leave a chroot: the host's own files with one more, MARK, below; on the host lies CANARY.
 PREPARE = """\
 set -e
 mount -t tmpfs none "$1"
 mkdir "$1/root" "$1/above" "$1/work"
 mount -t overlay none -o "lowerdir=/,upperdir=$1/above,workdir=$1/work" "$1/root"
-touch "$1/root/MARK"
+touch "$1/root/MARK" "$1/CANARY"
 eval "${BEFORE-}"
-mkdir "$1/plan" "$1/scratch"
-cp "$SETTINGS" "$1/settings"
-given=("$1/settings")
-[[ $2 == run ]] || given=("$1/plan" "$1/scratch")
-unshare --mount --propagation private --pid --fork --kill-child --mount-proc --ipc --uts --net -- \\
-    bash "$LIB/namespace.sh" "$2" "$1/root" "${given[@]}" python3 -c "$3"
+PLAN=$1/plan STATE=$1/plan/state SCRATCH=$1/scratch ROOT=$1/root SOURCES=() BS_EPOCH=1 KIT_PROGRAMS=env
+mkdir -p "$STATE" "$SCRATCH"
+cp -r "$LIB" "$PLAN"
+exec 6<"$1"
+. "$LIB/enter.sh"
+ONLINE=${WITH_NETWORK-}
+status=0
+case $2 in
+    run) enter run -- python3 -c "$3" </dev/null ;;
+    within) within python3 -c "$3" ;;
+    kit) with_kit env python3 -c "$3" </dev/null ;;
+    inside) printf "python3 -c '%s'\\n" "$3" | inside ;;
+esac || status=$?
 eval "${AFTER-}"
+exit "$status"
 """
 HOSTILE = """\
-import os
+import ctypes, os, sys
+
+libc = ctypes.CDLL(None, use_errno=True)
 
 def attempt(name, doing):
     try:
@@ -33,6 +45,10 @@ def attempt(name, doing):
         print(name, error.strerror)
     else:
         print(name, "done")
+
+def call(*words):
+    if libc.syscall(*words) == -1:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 def leave():
     os.mkdir("/dev/shm/deep")
@@ -45,63 +61,101 @@ def disk():
     os.mknod("/tmp/disk", 0o60600, os.makedev(8, 0))
     open("/tmp/disk", "rb")
 
+def others():
+    # Whatever a process of this namespace has open, stands in or calls its root.
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        for name in ("root", "cwd", *("fd/" + n for n in os.listdir("/proc/" + process + "/fd"))):
+            for up in ("", "/..", "/../..", "/../../.."):
+                if os.path.exists("/proc/" + process + "/" + name + up + "/CANARY"):
+                    print("reached", process, name)
+
 print("environment", os.environ.get("MINE"), os.environ.get("SECRET"))
+with open("/proc/1/environ", "rb") as given:
+    print("given", b"SECRET" in given.read())
+print("open", [n for n in os.listdir("/proc/self/fd") if int(n) > 3])
 attempt("sysctl", lambda: open("/proc/sys/kernel/core_pattern", "w"))
+attempt("proc", lambda: os.chmod("/proc", 0o711))
 attempt("device", disk)
-attempt("terminal", os.openpty)
+attempt("sys", lambda: os.chmod("/sys", 0o711))
+print("hardware", os.listdir("/sys"))
+attempt("mount", lambda: call(165, b"none", b"/tmp", b"tmpfs", 0, 0))
+attempt("user namespace", lambda: call(272, 0x10000000))
+attempt("keys", lambda: call(250, 0, 0, 0, 0, 0))
+attempt("handle", lambda: call(304, 0, 0, 0))
+others()
 attempt("chroot", leave)
 print("outside", not os.path.exists("/MARK"))
 """
+SEALED = """\
+environment {mine} None
+given False
+open []
+sysctl Read-only file system
+proc Read-only file system
+device {device}
+sys done
+hardware []
+mount Operation not permitted
+user namespace Operation not permitted
+keys Operation not permitted
+handle Operation not permitted
+chroot done
+outside False
+"""
+MODES = {
+    # A recipe makes no devices; packages do, and these have no power.
+    "run": {"mine": "1", "device": "Operation not permitted"},
+    "within": {"mine": "None", "device": "Permission denied"},
+    "kit": {"mine": "None", "device": "Permission denied"},
+}
 
 
 def enter(
     place: Path, mode: str, *settings: str, program: str = HOSTILE, **more: str
 ) -> subprocess.CompletedProcess[str]:
     """Let a program run as `mode` says, in an image with these settings: working directory, environment."""
-    (place / "settings").write_text("".join(f"{word}\0" for word in settings))
     environment = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-        "SOURCE_DATE_EPOCH": "1",
         "SECRET": "x",
         "SETTINGS": str(place / "settings"),
-        "LIB": str(ROOT / "buildsys/plan/runtime"),
+        "LIB": str(place / "plan/lib"),
         **more,
     }
+    make_plan(place / "plan")
+    (place / "settings").write_text("".join(f"{word}\0" for word in settings))
     (place / "entered").mkdir()
     command = ["unshare", "--mount", "bash", "-c", PREPARE, "sh", str(place / "entered"), mode, program]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_a_run_stays_inside(tmp_path: Path) -> None:
-    done = enter(tmp_path, "run", "/", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "MINE=1")
-    assert done.stdout.splitlines() == [
-        "environment 1 None",
-        "sysctl Read-only file system",
-        "device Operation not permitted",
-        "terminal done",
-        "chroot done",
-        "outside False",
-    ], done.stderr
+@pytest.mark.parametrize("mode", MODES)
+def test_who_enters_stays_inside(tmp_path: Path, mode: str) -> None:
+    """On every road the same: programs of recipes, of the image, and of packages that the host's rpm installs."""
+    before = Path("/sys").stat().st_mode
+    done = enter(tmp_path, mode, "/", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "MINE=1")
+    assert done.stdout == SEALED.format(**MODES[mode]), done.stderr
+    assert Path("/sys").stat().st_mode == before
 
 
-def test_an_installer_of_the_image_stays_inside(tmp_path: Path) -> None:
-    """It may make devices, as packages do; they have no power."""
-    done = enter(tmp_path, "within")
-    assert done.stdout.splitlines() == [
-        "environment None None",
-        "sysctl Read-only file system",
-        "device Permission denied",
-        "terminal No such file or directory",
-        "chroot done",
-        "outside False",
-    ], done.stderr
+def test_data_instructions_stay_inside(tmp_path: Path) -> None:
+    """They have no /proc at all, and else the same: the shell that runs them is the image's."""
+    program = HOSTILE.partition("print(\"environment")[0] + """\
+attempt("mount", lambda: call(165, b"none", b"/tmp", b"tmpfs", 0, 0))
+attempt("device", disk)
+attempt("chroot", leave)
+print("outside", not os.path.exists("/MARK"))
+print(os.listdir("/proc"))
+"""
+    done = enter(tmp_path, "inside", program=program)
+    wanted = "mount Operation not permitted\ndevice Permission denied\nchroot done\noutside False\n[]\n"
+    assert done.stdout == wanted, done.stderr
 
 
 def test_the_environment_of_an_image_means_nothing_to_programs_of_the_host(tmp_path: Path) -> None:
     done = enter(tmp_path, "run", "/usr", "LD_PRELOAD=./evil.so", "MINE=2", "python3", "=x", "-u=MINE")
     assert done.stdout.startswith("environment 2 None\n"), done.stderr
-    # `env` hands it on; who is told of it then is the shell that changes the directory, and the program.
-    assert done.stderr.count("evil.so") == 2
+    # Only the program itself looks for it.
+    assert done.stderr.count("evil.so") == 1
 
 
 def test_the_resolver_of_the_host_is_borrowed(tmp_path: Path) -> None:
@@ -118,7 +172,7 @@ def test_the_resolver_of_the_host_is_borrowed(tmp_path: Path) -> None:
             except OSError as error:
                 print(error.strerror)
         """,
-        ONLINE="1",
+        WITH_NETWORK="1",
         BEFORE="""
             rm -f "$1"/root/etc/{hosts,resolv.conf}
             mkdir "$1/root/deep"
@@ -138,7 +192,7 @@ def test_a_lying_readlink_leads_nowhere(tmp_path: Path) -> None:
         tmp_path,
         "within",
         program="print(1)",
-        ONLINE="1",
+        WITH_NETWORK="1",
         BEFORE="""
             echo mine >"$1/mine"
             printf '%s\\n' '#!/bin/sh' "echo /../../../../../$1/mine" >"$1/root/usr/bin/readlink"

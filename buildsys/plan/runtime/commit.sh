@@ -70,13 +70,17 @@ normalise() {
 }
 
 # stored IMAGE-ID FILE [--config]: sets KEPT, a file of the image's manifest or configuration: where the store is laid
-# out as we know it its own, which no process has to be started for.
+# out as we know it its own, which no process has to be started for. Of a store that a Containerfile filled nothing is
+# read from outside.
 stored() {
     # shellcheck disable=SC2206 # a pattern
-    local found=("${HELD:-$GRAPHROOT}/$DRIVER-images/$1"/$2)
+    local found=("$GRAPHROOT/$DRIVER-images/$1"/$2)
     KEPT=${found[0]}
-    if [[ ! -s $KEPT ]]; then
+    if [[ -n $HELD ]]; then
         KEPT=$SCRATCH/stored
-        command skopeo inspect --raw "${@:3}" "$(if [[ -n $HELD ]]; then held "@$1"; else in_store "@$1"; fi)" >"$KEPT"
+        builder skopeo inspect --raw "${@:3}" "$(held "@$1")" >"$KEPT"
+    elif [[ ! -s $KEPT ]]; then
+        KEPT=$SCRATCH/stored
+        command skopeo inspect --raw "${@:3}" "$(in_store "@$1")" >"$KEPT"
     fi
 }

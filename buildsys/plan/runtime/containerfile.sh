@@ -1,20 +1,24 @@
 # An image built by its Containerfile, in a store of its own above the one it is for: whatever a builder leaves behind,
 # interrupted or not, goes with that store's folder. Only the finished image comes over, and of it only what is new.
+#
+# A RUN can leave the root that buildah gives it, by a second chroot. So buildah itself has for its root a folder in memory
+# with its own program, the layers that are read, read-only, and BUILDER, the folder of this build. While a RUN may still
+# be there the host reads nothing below BUILDER, and later only by programs that enter again.
 
 WITH_IMAGES=() HELD=''
 
 # with_file MODE HASH PATH, with_folder PATH, with_link TARGET PATH: what the build gets to see beside the Containerfile.
 with_file() {
-    local to=$SCRATCH/context/$3
+    local to=$SCRATCH/builder/context/$3
     mkdir -p "${to%/*}"
     cp --reflink=auto "$PLAN/context/$2" "$to"
     chmod "$1" "$to"
 }
 
-with_folder() { mkdir -p "$SCRATCH/context/$1"; }
+with_folder() { mkdir -p "$SCRATCH/builder/context/$1"; }
 
 with_link() {
-    local to=$SCRATCH/context/$2
+    local to=$SCRATCH/builder/context/$2
     mkdir -p "${to%/*}"
     ln -s "$1" "$to"
 }
@@ -25,35 +29,86 @@ with_image() { WITH_IMAGES+=(--build-context "$1=container-image://${READ_IDS[$2
 # containerfile HASH [online] [dated] OPTIONS…: build by that Containerfile, without network unless `online`; OPTIONS are
 # of `buildah build`. Sets HELD, the store that has the image, and BUILT, its id.
 containerfile() {
-    local file=$PLAN/context/$1 private=(--net) options=(--http-proxy=false --no-hosts --dns none)
+    local file=$PLAN/context/$1 options=(--http-proxy=false --no-hosts --dns none) capability
     shift
     RUNNING=yes
     if [[ ${1-} == online ]]; then
         shift
         # What comes from elsewhere may stay away for reasons of its own, and come the next time.
-        private=() options=() RUNNING=''
+        ONLINE=1 options=() RUNNING=''
     fi
     if [[ ${1-} == dated ]]; then
         shift
         options+=(--build-arg SOURCE_DATE_EPOCH="$BS_EPOCH")
     fi
-    mkdir -p "$SCRATCH/context"
-    HELD=$SCRATCH/store
+    for capability in "${CAPABILITIES[@]}"; do
+        [[ $capability == mknod ]] || options+=(--cap-add "CAP_${capability^^}")
+    done
+    builder_begin
+    cp "$file" "$BUILDER/Containerfile"
     lay_below
-    # Here its temporary files are swept away as well.
-    TMPDIR=$SCRATCH apart "${private[@]}" buildah "${STORE[@]}" --root "$HELD" --runroot "$SCRATCH/run" \
-        --storage-driver "$DRIVER" --storage-opt "$DRIVER.imagestore=$SCRATCH/below" \
-        build --isolation "${BS_ISOLATION:-chroot}" --network host "${options[@]}" --pull=never --layers=false \
-        --format "$BS_FORMAT" --timestamp "$BS_EPOCH" --omit-history --identity-label=false \
-        --iidfile "$SCRATCH/id" "${WITH_IMAGES[@]}" --file "$file" "$@" "$SCRATCH/context" || {
+    builder buildah "${BUILDER_STORE[@]}" \
+        build --isolation chroot --network host --cap-drop all --security-opt seccomp=/seccomp.json "${options[@]}" \
+        --pull=never --layers=false --format "$BS_FORMAT" --timestamp "$BS_EPOCH" --omit-history --identity-label=false \
+        --iidfile "$BUILDER/id" "${WITH_IMAGES[@]}" --file "$BUILDER/Containerfile" "$@" "$BUILDER/context" || {
         local status=$?
+        ONLINE=''
         at "$(failed_line)"
         return "$status"
     }
-    RUNNING=''
-    read -r BUILT <"$SCRATCH/id" || :
+    RUNNING='' ONLINE=''
+    ! plain_file "$BUILDER/id" || read -r BUILT <"$BUILDER/id" || :
     BUILT=${BUILT#sha256:}
+    [[ $BUILT =~ ^[0-9a-f]{64}$ ]] || return
+    HELD=yes
     bring_layers
+}
+
+# builder_begin: sets BUILDER, the folder of this build; BUILDER_STORE, options for its store; BUILDER_OPTIONS of bwrap.
+builder_begin() {
+    local path program name source
+    local -A lent=()
+    BUILDER=$SCRATCH/builder
+    mkdir -p "$BUILDER"/{context,home,tmp}
+    printf 'root:x:0:0:root:/root:/bin/sh\n' >"$SCRATCH/passwd"
+    printf 'root:x:0:\n' >"$SCRATCH/group"
+    BUILDER_STORE=("${STORE[@]}" --root "$BUILDER/store" --runroot "$BUILDER/run" --storage-driver "$DRIVER"
+        --storage-opt "$DRIVER.imagestore=$BUILDER/below")
+    BUILDER_OPTIONS=(
+        --unshare-ipc --unshare-pid --unshare-uts --hostname localhost --die-with-parent --new-session --cap-add ALL
+        --dev /dev --perms 1777 --tmpfs /dev/shm --proc /proc --perms 0555 --tmpfs /sys --perms 1777 --tmpfs /tmp
+        --perms 1777 --tmpfs /var/tmp --dir /run --ro-bind "$LIB/seccomp.json" /seccomp.json
+        --ro-bind "$SCRATCH/passwd" /etc/passwd --ro-bind "$SCRATCH/group" /etc/group
+    )
+    for path in /etc/containers/{policy.json,registries.conf,registries.conf.d,storage.conf,containers.conf} /usr/share/containers; do
+        BUILDER_OPTIONS+=(--ro-bind-try "$path" "$path")
+    done
+    for program in buildah skopeo fuse-overlayfs; do
+        path=$(type -P "$program") || continue
+        lent[$path]=$(readlink -f "$path")
+        while read -r name source; do lent[$source]=$source; done < <(libraries "$path")
+    done
+    for path in "${!lent[@]}"; do BUILDER_OPTIONS+=(--ro-bind "${lent[$path]}" "$path"); done
+    if [[ $ONLINE == 1 ]]; then
+        for path in /etc/{resolv.conf,hosts,ssl,pki} /usr/share/ca-certificates /usr/local/share/ca-certificates; do
+            BUILDER_OPTIONS+=(--ro-bind-try "$path" "$path")
+        done
+    else
+        BUILDER_OPTIONS+=(--unshare-net)
+    fi
+    BUILDER_OPTIONS+=(--bind "$BUILDER" "$BUILDER")
+}
+
+# builder COMMAND…: buildah or skopeo, in that root. RESULT, when it is set, is a folder of the host that it may write in.
+builder() {
+    local options=("${BUILDER_OPTIONS[@]}") environment=(PATH="$PATH" HOME="$BUILDER/home" TMPDIR="$BUILDER/tmp") name
+    # buildah mounts; what a RUN calls is filtered by buildah itself.
+    local FILTERED=''
+    [[ -z ${RESULT-} ]] || options+=(--bind "$RESULT" "$RESULT")
+    [[ $ONLINE != 1 ]] || online
+    # In the user namespace of an ordinary user the tools are told so.
+    for name in "${!_CONTAINERS_@}" GOGC GOMAXPROCS; do [[ ! -v $name ]] || environment+=("$name=${!name}"); done
+    sealed "$@"
 }
 
 # lay_below: the store that the build's own lies above. Its layers are the real ones; its records are a copy, of the images that
@@ -61,57 +116,43 @@ containerfile() {
 # they do, and all wait for ever; and what else is listed there may go any time.
 lay_below() {
     local id wanted=none images=$DRIVER-images layers=$DRIVER-layers
-    mkdir -p "$SCRATCH/below/$images" "$SCRATCH/below/$layers"
+    mkdir -p "$BUILDER/below/$images" "$BUILDER/below/$layers"
     for id in "${READ_IDS[@]}"; do
         [[ $wanted != *"$id"* ]] || continue
         wanted+="|$id"
-        cp -R "$GRAPHROOT/$images/$id" "$SCRATCH/below/$images/"
+        cp -R "$GRAPHROOT/$images/$id" "$BUILDER/below/$images/"
     done
     # Images first: the layers of each image were written before it.
-    records "$GRAPHROOT/$images/images.json" | awk -v wanted="^{\"id\":\"($wanted)\"" '$0 ~ wanted' >"$SCRATCH/below/images"
+    records "$GRAPHROOT/$images/images.json" | awk -v wanted="^{\"id\":\"($wanted)\"" '$0 ~ wanted' >"$BUILDER/below/images"
     records "$GRAPHROOT/$layers/layers.json" | awk '
         function said(key) { return match($0, "\"" key "\":\"[0-9a-f]+\"") ? substr($0, RSTART + length(key) + 4, 64) : "" }
         FILENAME == ARGV[1] { first[++count] = said("layer"); next }
         { line[said("id")] = $0; parent[said("id")] = said("parent") }
         END {
             for (i = 1; i <= count; i++) for (id = first[i]; id in line && !told[id]++; id = parent[id]) print line[id]
-        }' "$SCRATCH/below/images" - >"$SCRATCH/below/layers"
+        }' "$BUILDER/below/images" - >"$BUILDER/below/layers"
     for id in images layers; do
-        { printf '[' && paste -sd , "$SCRATCH/below/$id" && printf ']'; } >"$SCRATCH/below/$DRIVER-$id/$id.json"
-        : >"$SCRATCH/below/$DRIVER-$id/$id.lock"
+        { printf '[' && paste -sd , "$BUILDER/below/$id" && printf ']'; } >"$BUILDER/below/$DRIVER-$id/$id.json"
+        : >"$BUILDER/below/$DRIVER-$id/$id.lock"
     done
-    while IFS= read -r id; do lay_layer "$id"; done < <(sed -E 's/^\{"id":"([0-9a-f]+)".*/\1/' "$SCRATCH/below/layers")
+    while IFS= read -r id; do lay_layer "$id"; done < <(sed -E 's/^\{"id":"([0-9a-f]+)".*/\1/' "$BUILDER/below/layers")
 }
 
 # lay_layer ID: the layer itself, the short name that the overlay driver gives it, and how its bytes were packed: a new layer
 # may be equal to it.
 lay_layer() {
-    local real=$GRAPHROOT/$DRIVER below=$SCRATCH/below/$DRIVER name
+    local real=$GRAPHROOT/$DRIVER below=$BUILDER/below/$DRIVER name
     if [[ -d $real/dir ]]; then
         real=$real/dir below=$below/dir
     fi
     mkdir -p "$below/$1" "$below/l"
-    LENT+=("$real/$1" "$below/$1")
+    BUILDER_OPTIONS+=(--ro-bind "$real/$1" "$below/$1")
     if [[ -s $real/$1/link ]]; then
         name=$(<"$real/$1/link")
         ln -s "../$1/diff" "$below/l/$name"
     fi
-    ln -s "$GRAPHROOT/$DRIVER-layers/$1.tar-split.gz" "$SCRATCH/below/$DRIVER-layers/"
+    cp "$GRAPHROOT/$DRIVER-layers/$1.tar-split.gz" "$BUILDER/below/$DRIVER-layers/"
 }
-
-# apart [--net] COMMAND…: in namespaces in which the layers lie where they are lent, and the real store cannot be written to.
-apart() {
-    local net=()
-    if [[ $1 == --net ]]; then
-        net=(--net)
-        shift
-    fi
-    # shellcheck disable=SC2016 # for the shell inside
-    namespace "${net[@]}" bash -euc 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; count=$2; shift 2
-        for ((; count; count--)); do mount --bind "$1" "$2"; shift 2; done
-        exec "$@"' bash "$GRAPHROOT" $((${#LENT[@]} / 2)) "${LENT[@]}" "$@"
-}
-LENT=()
 
 # records FILE: of a store, a line each. A store that never had any has no such file.
 records() { [[ ! -e $1 ]] || sed -E 's/^\[//; s/\]$//; s/\},\{"id":"/}\n{"id":"/g' "$1"; }
@@ -135,17 +176,19 @@ failed_line() {
 
 # bring_layers: the layers that the real store does not have, beside the files that `normalise` makes an image of.
 bring_layers() {
-    local blobs=$SCRATCH/layers/blobs/sha256 layer
+    local RESULT=$SCRATCH/layers blobs=$SCRATCH/layers/blobs/sha256 layer
     mkdir -p "$blobs"
     stored "$BUILT" '=c2hhMjU2O*' --config
     while IFS= read -r layer; do
         # An empty file keeps a layer from being read: it is taken to be there already.
         ! grep -Fq "\"diff-digest\":\"$layer\"" "$GRAPHROOT/$DRIVER-layers/layers.json" || : >"$blobs/${layer#sha256:}"
     done < <(grep -o '"diff_ids":\[[^]]*\]' "$KEPT" | grep -o 'sha256:[0-9a-f]*')
-    apart skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers \
-        "$(held "@$BUILT")" "oci:$SCRATCH/layers:new"
+    builder skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers "$(held "@$BUILT")" "oci:$RESULT:new"
     find "$blobs" -type f -size +0 -exec mv -t "$SCRATCH/normal" {} +
 }
 
 # held NAME: the way skopeo names an image of the store of this build.
-held() { printf 'containers-storage:[%s@%s+%s:%s.imagestore=%s]%s' "$DRIVER" "$HELD" "$SCRATCH/run" "$DRIVER" "$SCRATCH/below" "$1"; }
+held() {
+    printf 'containers-storage:[%s@%s+%s:%s.imagestore=%s]%s' \
+        "$DRIVER" "$BUILDER/store" "$BUILDER/run" "$DRIVER" "$BUILDER/below" "$1"
+}

@@ -1,23 +1,28 @@
-# dnf on the host, against the mounted root.
+# dnf on the host, dnf 4 or dnf5. It never works on an image: it would follow the image's links. It works on DNF_ROOT, a
+# folder of ours with a copy of the image's package database; what it decides there rpm does to the image.
 
-# dnf_call [cache=DIR] WORDS…: one dnf on this root, with the site's repositories and keys.
+DNF=$(command -v dnf5 || command -v dnf) || :
+
+# dnf_call [cache=DIR] WORDS…: one dnf, with the site's repositories and keys.
 dnf_call() {
-    local status=0 lent=() text home=$SCRATCH/home
-    dnf_safe_root || return
+    local status=0 text home=$SCRATCH/home cache=$SCRATCH/cache config=$SCRATCH/dnf.conf said
     if [[ $1 == cache=* ]]; then
-        lent=("$1")
+        cache=${1#*=}
         shift
     fi
-    mkdir -p "$home"
+    [[ -n ${DNF_ROOT-} ]] || { DNF_ROOT=$SCRATCH/no-packages && mkdir -p "$DNF_ROOT"; } || return
+    mkdir -p "$home" "$SCRATCH/dnf"
+    # Debian's rpm would look for the database in HOME.
     printf '%%_dbpath %s\n' "$RPM_DATABASE" >"$home/.rpmmacros"
+    said=("--setopt=cachedir=$cache" "--setopt=logdir=$SCRATCH/dnf" "--setopt=persistdir=$SCRATCH/dnf")
     if [[ $HOST == 1 ]]; then
-        set -- bash "$LIB/host.sh" "$ROOT" "${RELEASE:-/}" "$@"
+        set -- bash "$LIB/host.sh" "$SCRATCH/dnf" "$DNF" "$DNF_ROOT" "${RELEASE:-/}" "${said[@]}" "$@"
     else
         text=$(<"$PLAN/pool/repositories.conf")
-        printf '%s\n' "${text//@PLAN@/"${PLAN// /%20}"}" >"$SCRATCH/dnf.conf"
-        set -- dnf --config "$SCRATCH/dnf.conf" --installroot "$ROOT" --releasever "${RELEASE:-/}" --quiet --assumeyes "$@"
+        printf '%s\n' "${text//@PLAN@/"${PLAN// /%20}"}" >"$config"
+        set -- "$DNF" --config "$config" --installroot "$DNF_ROOT" --releasever "${RELEASE:-/}" --quiet --assumeyes "${said[@]}" "$@"
     fi
-    HOME=$home beside "${lent[@]}" "$@" 2>&1 | discreetly >"$SCRATCH/dnf.out" || status=$?
+    HOME=$home apart "$@" 2>&1 | discreetly >"$SCRATCH/dnf.out" || status=$?
     cat "$SCRATCH/dnf.out"
     packages_explain "$SCRATCH/dnf.out" || status=1
     return "$status"
@@ -30,6 +35,21 @@ discreetly() {
     else
         sed -E -e '/^ From +:/d' -e 's#[a-zA-Z]+://[^][[:space:]]+#(an address of this host)#g' -e 's# \[[^][]*\]##g'
     fi
+}
+
+# dnf_look: sets DNF_ROOT, what the image has now: its database, and what says which release and which modules it is of.
+# The root's programs may have left anything in the place of these, so only plain files are kept of the copy.
+dnf_look() {
+    local path
+    for path in "$RPM_DATABASE" /etc/os-release /etc/redhat-release /etc/dnf/modules.d; do
+        with_kit cp -rL --parents -- "$path" /dev/buildsys/scratch/ </dev/null 2>/dev/null || continue
+        find -P "$LENT" ! -type f ! -type d -delete
+        mkdir -p "$SCRATCH/seen"
+        cp -r "$LENT/." "$SCRATCH/seen/"
+    done
+    rm -rf "$SCRATCH/image"
+    mv "$SCRATCH/seen" "$SCRATCH/image" 2>/dev/null || mkdir "$SCRATCH/image"
+    DNF_ROOT=$SCRATCH/image
 }
 
 # host_repositories: the ids of the host's repositories that are enabled, a line each.
@@ -46,22 +66,33 @@ host_metadata() {
     exec {lock}>&-
 }
 
+# dnf_transaction WORDS…: dnf finds the packages, rpm installs them.
 dnf_transaction() {
-    if [[ $NETWORK == 1 ]]; then from_repositories "$@"; else dnf_call "$@"; fi || return
-    rpm_mount_points
+    local files
+    dnf_look || return
+    rm -rf "$SCRATCH/new"
+    mkdir "$SCRATCH/new"
+    if [[ $NETWORK == 1 ]]; then from_repositories "$@"; else dnf_call --downloadonly "--destdir=$SCRATCH/new" "$@"; fi || return
+    mapfile -t files < <(find "$SCRATCH/new" -maxdepth 1 -name '*.rpm' -printf '%f\n' | sort)
+    ((${#files[@]})) || return 0
+    # dnf has looked at the signatures; of the host's repositories only it knows the keys.
+    RPM_LENT=("new=$SCRATCH/new")
+    rpm_update "${files[@]/#//dev/buildsys/new/}"
+    RPM_LENT=()
 }
 
 dnf_bootstrap() { dnf_transaction install -- "$@"; }
 dnf_install() { dnf_transaction install -- "$@"; }
 dnf_update() { dnf_transaction upgrade; }
 
-# dnf_remove [--optional] PACKAGE…
+# dnf_remove [--optional] PACKAGE…: these, and all that needs them.
 dnf_remove() {
-    local optional='' package present=()
+    local optional='' package present=() gone
     if [[ $1 == --optional ]]; then
         optional=yes
         shift
     fi
+    dnf_look || return
     for package; do
         if dnf_rpm --query --quiet "$package"; then
             present+=("$package")
@@ -71,8 +102,15 @@ dnf_remove() {
         fi
     done
     ((${#present[@]})) || return 0
-    dnf_call remove -- "${present[@]}"
+    dnf_rpm --query --all | sort >"$SCRATCH/before"
+    dnf_call --setopt=tsflags=justdb remove -- "${present[@]}" || return
+    dnf_rpm --query --all | sort >"$SCRATCH/after"
+    mapfile -t gone < <(comm -23 "$SCRATCH/before" "$SCRATCH/after")
+    rpm_call --erase -- "${gone[@]}"
 }
+
+# dnf_rpm ARGUMENTS…: rpm on DNF_ROOT.
+dnf_rpm() { rpm --dbpath "$DNF_ROOT$RPM_DATABASE" "$@"; }
 
 dnf_import_key() { rpm_import_key "$@"; }
 
@@ -81,8 +119,7 @@ dnf_fetch() {
     local file files
     if [[ $NETWORK == 1 ]]; then
         # dnf checks signatures before it says that it has downloaded; here, against keys it keeps in an empty root.
-        mkdir -p "$SCRATCH/empty"
-        ROOT=$SCRATCH/empty payload_file "$1"
+        DNF_ROOT='' payload_file "$1"
         return
     fi
     mapfile -t files < <(find "$PLAN/pool/repos" -name "$1-[0-9]*.rpm" | sort -r)
@@ -99,18 +136,4 @@ dnf_fetch() {
 dnf_offered() {
     dnf_call "cache=$SCRATCH/cache" --cacheonly repoquery \
         --queryformat '%{epoch}:%{version}-%{release}.%{arch}\n' -- "$1"
-}
-
-dnf_rpm() { beside rpm --root "$ROOT" --dbpath "$RPM_DATABASE" "$@"; }
-
-# dnf_safe_root: dnf follows links in the directories it writes to, out of the root if they lead there.
-dnf_safe_root() {
-    local directory
-    for directory in var var/log var/cache var/cache/dnf var/lib var/lib/dnf "${RPM_DATABASE#/}"; do
-        [[ -L $ROOT/$directory ]] || continue
-        case $(realpath -m "$ROOT/$directory")/ in "$ROOT"/*) continue ;; esac
-        printf 'error: /%s of the root is a symbolic link to %s, which leads out of it\n' \
-            "$directory" "$(readlink "$ROOT/$directory")"
-        return 1
-    done
 }

@@ -1,5 +1,9 @@
-# Entering a root: private namespaces, private /dev, /proc and /sys, no trace left behind.
-# Nothing here resolves a path inside the root from outside: a link in it may lead anywhere.
+# Entering a root: bwrap makes it the whole file system of the program that enters, in namespaces of its own.
+# No program of the host opens a path below a root: it would follow the root's links to wherever they lead.
+#
+# Every entry gets the same: the capabilities and the system calls of a container, a /dev of the five harmless devices,
+# a read-only /proc of its own, an empty /sys in memory, no network, an environment made from nothing, no open file of
+# the caller. Packages may do to /dev, /proc and /sys what they like: nothing of it reaches the host or the image.
 
 # ONLINE=1 before one of these gives it the network; without, there is none.
 ONLINE=''
@@ -11,7 +15,7 @@ inside() {
     # Written in full or not run: on a full disk half of it would do half of the work, and succeed.
     { printf '. /dev/buildsys/plan/lib/inside.sh\n' && cat; } >"$LENT/inside" || return
     # The shell inside tells where it stands through a file; an ERR trap cannot see into it.
-    into inside "$ROOT" "$PLAN" "$LENT" "${SOURCES[@]}" || {
+    enter inside "${SOURCES[@]}" -- /bin/sh -eu /dev/buildsys/scratch/inside </dev/null || {
         local status=$?
         ! plain_file "$LENT/spot" || read -r SPOT <"$LENT/spot" || :
         return "$status"
@@ -21,8 +25,28 @@ inside() {
 # within [NAME=DIR…] COMMAND…: run a program of the root; it finds the plan, LENT as `scratch` and each DIR in /dev/buildsys;
 # of these it may write in `scratch` and `cache`.
 within() {
+    local lent=()
+    while [[ ${1-} == *=* ]]; do
+        lent+=("$1")
+        shift
+    done
     lend_scratch || return
-    into within "$ROOT" "$PLAN" "$LENT" "$@"
+    enter within "${lent[@]}" -- "$@" </dev/null
+}
+
+# with_kit [NAME=DIR…] PROGRAM ARGUMENT…: run a program of the host in the root. The program and its libraries are lent,
+# one file each; its standard input is the caller's.
+with_kit() {
+    local lent=() program
+    while [[ ${1-} == *=* ]]; do
+        lent+=("$1")
+        shift
+    done
+    program=$1
+    shift
+    kit_open || return
+    lend_scratch || return
+    enter kit "${lent[@]}" -- "${KIT_LOADER[@]}" "/dev/buildsys/kit/bin/$program" "$@"
 }
 
 # lend_scratch: sets LENT, a new folder that the next entry may write in. The host writes there only before, and reads
@@ -35,24 +59,7 @@ LENDINGS=0
 
 plain_file() { [[ -f $1 && ! -L $1 ]]; }
 
-# beside [cache=DIR] COMMAND…: run a program of the host that works on the root; scriptlets find private /dev,
-# /proc and /sys.
-beside() { into beside "$ROOT" "$@"; }
-
-into() {
-    local net=(--net) made=() directory status=0
-    [[ $ONLINE != 1 ]] || net=()
-    # An image of one program may have nowhere to mount these; then it does not get them for good.
-    for directory in dev proc sys; do
-        [[ $1 == within || -e $ROOT/$directory || -L $ROOT/$directory ]] || made+=("$ROOT/$directory")
-    done
-    ONLINE=$ONLINE namespace "${net[@]}" bash "$LIB/namespace.sh" "$@" || status=$?
-    ((${#made[@]} == 0)) || rmdir "${made[@]}" || :
-    return "$status"
-}
-
-# run ARGV…: a recipe's `run`, without network; nothing of its mounts stays in the layer. In namespaces of our own (15 ms),
-# or, where BS_ISOLATION names one, through that isolation of `buildah run` (200 ms).
+# run ARGV…: a recipe's `run`: with the environment and in the working directory of the parent's configuration.
 run() {
     local limit=()
     if [[ $1 == --open-files ]]; then
@@ -61,12 +68,8 @@ run() {
         shift 2
     fi
     RUNNING=yes
-    if [[ -n ${BS_ISOLATION-} ]]; then
-        buildah_run "${limit[@]}" "$@"
-    else
-        parent_settings
-        into run "$ROOT" "$SETTINGS" "${limit[@]}" "$@" </dev/null
-    fi
+    parent_settings
+    enter run -- "${limit[@]}" "$@" </dev/null
     RUNNING=''
 }
 RUNNING=''
@@ -86,32 +89,157 @@ parent_settings() {
     mv "$SCRATCH/settings" "$SETTINGS"
 }
 
-# buildah_run ARGV…: as root, in namespaces of its own: what ARGV leaves running ends with it, and the network is away
-# whatever the isolation: chroot only shares what it is given.
-buildah_run() {
-    local status=0 before path
-    before=$(mount_points)
-    namespace --net buildah "${STORE[@]}" run --isolation "$BS_ISOLATION" --network host --hostname localhost \
-        --user 0:0 --env SOURCE_DATE_EPOCH="$BS_EPOCH" "$CONTAINER" -- "$@" || status=$?
-    # Taken away through the mounted root: what goes from beneath it, it would still show, and lose what is written there.
-    while IFS= read -r path; do
-        [[ $'\n'$before$'\n' == *$'\n'$path$'\n'* ]] || rm -d "$path"
-    done < <(mount_points)
+# What a container may do and no more. A recipe's `run` makes no device files; packages do, and these have no power.
+CAPABILITIES=(chown dac_override fowner fsetid kill mknod setfcap setgid setpcap setuid sys_chroot audit_write)
+BWRAP=$(type -P bwrap) || :
+SEARCH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+# enter MODE [NAME=DIR…] -- COMMAND…: the one way into the root. MODE: inside, within, kit, run.
+enter() {
+    local mode=$1 capability directory options environment made=() borrowed=() new_files=() status=0
+    shift
+    for directory in dev proc sys; do
+        if [[ -L $ROOT/$directory ]]; then
+            printf 'error: /%s of the root is a symbolic link; it must be a directory\n' "$directory" >&2
+            return 1
+        elif [[ -e $ROOT/$directory && ! -d $ROOT/$directory ]]; then
+            printf 'error: /%s of the root is a file; it must be a directory\n' "$directory" >&2
+            return 1
+        fi
+        # An image of one program may have nowhere to mount these; then it does not get them for good.
+        [[ $mode == within || $mode$directory == insideproc || -d $ROOT/$directory ]] || made+=("$ROOT/$directory")
+    done
+    options=(--unshare-ipc --unshare-pid --unshare-uts --hostname localhost --die-with-parent --new-session --cap-drop ALL)
+    [[ $ONLINE == 1 ]] || options+=(--unshare-net)
+    for capability in "${CAPABILITIES[@]}"; do
+        [[ $mode == run && $capability == mknod ]] || options+=(--cap-add "CAP_${capability^^}")
+    done
+    options+=(--bind "$ROOT" / --dev /dev --perms 1777 --tmpfs /dev/shm --perms 0555 --tmpfs /sys)
+    [[ $mode == inside ]] || options+=(--proc /proc --remount-ro /proc)
+    environment=(HOME=/root PATH="$SEARCH" SOURCE_DATE_EPOCH="$BS_EPOCH")
+    if [[ $mode == run ]]; then
+        environment+=(HOSTNAME=localhost)
+        settings_of_parent
+    else
+        environment+=(LC_ALL=C TZ=UTC)
+        options+=(--bind "$LENT" /dev/buildsys/scratch)
+        for directory in lib context pool state/keys state/downloads; do
+            options+=(--ro-bind-try "$PLAN/$directory" "/dev/buildsys/plan/$directory")
+        done
+        [[ $mode != kit ]] || options+=("${KIT[@]}")
+    fi
+    while [[ $1 != -- ]]; do
+        if [[ $1 == cache=* ]]; then options+=(--bind); else options+=(--ro-bind); fi
+        options+=("${1#*=}" "/dev/buildsys/${1%%=*}")
+        shift
+    done
+    if [[ $ONLINE == 1 ]]; then
+        online
+        borrow /etc/resolv.conf || return
+        borrow /etc/hosts || return
+    fi
+    sealed "${@:2}" || status=$?
+    borrowed=()
+    ((${#new_files[@]} == 0)) || sealed rm -f "${new_files[@]}" || status=$?
+    for directory in "${made[@]}"; do [[ ! -d $directory ]] || rmdir "$directory" || :; done
     return "$status"
 }
 
-# mount_points: the empty files and directories that buildah makes to mount over where the image has none.
-mount_points() {
-    find -P "$ROOT" -mindepth 1 -maxdepth 2 -empty \( -path "$ROOT/etc/hosts" -o -path "$ROOT/etc/resolv.conf" \
-        -o -path "$ROOT/etc/hostname" -o -path "$ROOT/run/.containerenv" -o -path "$ROOT/proc" -o -path "$ROOT/sys" \
-        -o -path "$ROOT/dev" \)
+# settings_of_parent: what SETTINGS says becomes bwrap's: it is set behind the last program of the host.
+settings_of_parent() {
+    local settings=() setting
+    mapfile -d '' -t settings <"$SETTINGS"
+    ((${#settings[@]})) || return 0
+    options+=(--chdir "${settings[0]:-/}")
+    for setting in "${settings[@]:1}"; do
+        # What has no name nobody can ask for.
+        [[ $setting != [!=]*=* ]] || options+=(--setenv "${setting%%=*}" "${setting#*=}")
+    done
+    options+=(--setenv SOURCE_DATE_EPOCH "$BS_EPOCH")
 }
 
-namespace() {
-    local options=(--mount --propagation private --pid --fork --kill-child --mount-proc --ipc --uts)
-    if [[ $1 == --net ]]; then
-        options+=(--net)
-        shift
+# online: of the host's environment, what serves the network.
+online() {
+    local name
+    for name in {http,https,ftp,all,no}_proxy {HTTP,HTTPS,FTP,ALL,NO}_PROXY SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE; do
+        [[ ! -v $name ]] || environment+=("$name=${!name}")
+    done
+}
+
+# borrow FILE: the host's file in the place of the root's. Where that is the root's own programs find out, and make the
+# file; they have ended before the host looks at the path they name.
+borrow() {
+    local path
+    # shellcheck disable=SC2016 # for the shell inside
+    path=$(sealed /bin/sh -c 'path=$(readlink -f "$1") || exit 0
+        [ -e "$path" ] || { : >"$path" && printf "new "; } && printf "%s" "$path"' sh "$1" </dev/null) || return 0
+    [[ $path != "new "* ]] || new_files+=("${path#new }")
+    path=${path#new }
+    ! no_link "$path" || borrowed+=(--ro-bind "$1" "$path")
+}
+
+# no_link PATH: is it a plain file of the root, and no part of its path a link or a way back?
+no_link() {
+    local rest=$1
+    [[ $rest == /* && -f $ROOT$rest && $rest != *..* ]] || return
+    while [[ -n $rest ]]; do
+        [[ ! -L $ROOT$rest ]] || return
+        rest=${rest%/*}
+    done
+}
+
+FILTERED=yes
+
+# sealed COMMAND…: with `options` of bwrap, what is `borrowed`, and `environment`, and no file of the caller's open but the three standard ones.
+# The options go through a descriptor: the command line of the first process can be read inside. FILTERED: without the
+# system calls of seccomp.bpf.
+sealed() {
+    (
+        for descriptor in /proc/self/fd/*; do
+            descriptor=${descriptor##*/}
+            ((descriptor <= 2 || descriptor == 255)) || exec {descriptor}>&-
+        done
+        exec 8< <(printf '%s\0' "${options[@]}" "${borrowed[@]}") 9<"$LIB/seccomp.bpf"
+        exec env -i "${environment[@]}" "$BWRAP" --args 8 ${FILTERED:+--seccomp 9} -- "$@"
+    )
+}
+
+# kit_open: sets KIT, options of bwrap that lend the host's package tools with their libraries and configuration, and
+# KIT_LOADER, the words that start one of them: the root's own loader and libraries have no part in it.
+kit_open() {
+    local kit=$STATE/kit
+    [[ -z ${KIT-} ]] || return 0
+    if [[ ! -s $kit ]]; then
+        kit_list >"$kit.$BASHPID" && mv -f "$kit.$BASHPID" "$kit" || return
     fi
+    mapfile -t KIT <"$kit"
+    KIT_LOADER=(/dev/buildsys/kit/loader --inhibit-cache --library-path /dev/buildsys/kit/lib)
+}
+
+# kit_list: a word a line. lib/run.sh removes the file when a run begins: the host's programs may be others by then.
+kit_list() {
+    local program path name source
+    local -A lent=()
+    for program in $KIT_PROGRAMS; do
+        path=$(command -v "$program") || return
+        printf '%s\n' --ro-bind "$(readlink -f "$path")" "/dev/buildsys/kit/bin/$program"
+        while read -r name source; do
+            [[ -z ${lent[$name]-} ]] || continue
+            lent[$name]=yes
+            printf '%s\n' --ro-bind "$source" "/dev/buildsys/kit/$name"
+        done < <(libraries "$path")
+    done
+    [[ " $KIT_PROGRAMS " != *' rpm '* ]] || rpm_kit
+}
+
+# libraries PROGRAM: what it loads: `lib/NAME FILE` a line, and `loader FILE`.
+libraries() {
+    ldd "$1" | awk '$2 == "=>" && $3 ~ /^\// { print "lib/" $1, $3 } NF == 2 && $1 ~ /^\// { print "loader", $1 }'
+}
+
+# apart [--net] COMMAND…: a program of the host in a mount namespace of its own, without network unless ONLINE=1.
+apart() {
+    local options=(--mount --propagation private)
+    [[ $ONLINE == 1 ]] || options+=(--net)
     unshare "${options[@]}" -- "$@"
 }

@@ -1,19 +1,20 @@
 #!/bin/bash
-# host.sh ROOT RELEASE WORDS…: dnf on this root with the host's own repositories: variables, certificates, accounts
-# and proxies are read where the host keeps them. Runs in the namespaces of the step; what it writes down of the
-# host's configuration lies in memory there, and is gone with them.
+# host.sh FOLDER DNF ROOT RELEASE WORDS…: dnf on this root with the host's own repositories: variables, certificates,
+# accounts and proxies are read where the host keeps them. Runs in a mount namespace of the step; FOLDER lies in memory
+# there, and what is written down of the host's configuration is gone with it.
 set -euo pipefail
-root=$1 release=$2
-shift 2
+private=$1 dnf=$2 root=$3 release=$4
+shift 4
 of_host=/etc/dnf/dnf.conf
 [[ -e $of_host ]] || of_host=/dev/null
-config=$root/dev/buildsys/dnf.conf
+config=$private/dnf.conf
+mount -t tmpfs -o mode=700 buildsys "$private"
 
 # Plugins that give the host's repositories their certificates and addresses. No other runs: some act on the host
 # after each transaction.
 : "${BS_DNF_PLUGINS=subscription-manager,spacewalk,amazon-id,rhui*,azure-rhui*}"
 
-# What a build decides by itself. What dnf writes besides packages lies in the private /dev of the root.
+# What a build decides by itself.
 ours="gpgcheck=1
 localpkg_gpgcheck=1
 best=1
@@ -22,10 +23,7 @@ installonly_limit=0
 clean_requirements_on_remove=0
 deltarpm=0
 keepcache=1
-color=never
-cachedir=/dev/buildsys/cache
-logdir=/dev/buildsys/log
-persistdir=/dev/buildsys/state"
+color=never"
 
 # said OPTION DEFAULT: what the host's configuration says for all repositories.
 said() {
@@ -34,7 +32,6 @@ said() {
     printf '%s' "${value:-$2}"
 }
 
-mkdir -p "${config%/*}"
 awk -v ours="$ours" '
     BEGIN { count = split(ours, lines, "\n"); for (i = 1; i <= count; i++) { sub(/=.*/, "", lines[i]); known[lines[i]] } }
     /^\[/ { kept = main = ($0 ~ /^\[main\]/); if (main) { print; print ours; seen = 1; next } kept = 1 }
@@ -43,7 +40,7 @@ awk -v ours="$ours" '
     END { if (!seen) { print "[main]"; print ours } }' "$of_host" >"$config"
 
 # With an installroot dnf would rather take the repositories and variables of the image.
-exec dnf --config "$config" --installroot "$root" --releasever "$release" --quiet --assumeyes \
+exec "$dnf" --config "$config" --installroot "$root" --releasever "$release" --quiet --assumeyes \
     --setopt="reposdir=$(said reposdir /etc/yum.repos.d,/etc/yum/repos.d,/etc/distro.repos.d)" \
     --setopt="varsdir=$(said varsdir /etc/yum/vars,/etc/dnf/vars)" \
     --setopt='*.metadata_expire=never' --setopt='*.skip_if_unavailable=0' \

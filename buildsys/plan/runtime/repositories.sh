@@ -47,13 +47,12 @@ fill_cache() {
 
 # from_repositories WORDS…: an installer's words, done in two stages; only the first has the network, and may be repeated.
 from_repositories() {
-    local unchecked=()
+    local unchecked=() apart=()
     repository_keys || return
-    # Signatures are looked at by the second. dnf looks at what it downloads, and keeps the key: then the database would
-    # be laid out in another way where the cache had it all.
-    [[ $INSTALLER != dnf ]] || unchecked=(--nogpgcheck)
+    # Signatures are looked at by the second stage, which has no network.
+    [[ $INSTALLER != dnf ]] || unchecked=(--nogpgcheck) apart=(--downloadonly "--destdir=$SCRATCH/new")
     retry fill_cache "${INSTALLER}_call" "cache=$CACHE" --downloadonly "${unchecked[@]}" "$@" || return
-    "${INSTALLER}_call" "cache=$SCRATCH/cache" --cacheonly "$@"
+    "${INSTALLER}_call" "cache=$SCRATCH/cache" --cacheonly "${apart[@]}" "$@"
 }
 
 # repository_keys: make sure of the keys that are addresses: state/keys/ID.

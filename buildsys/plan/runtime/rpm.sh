@@ -1,5 +1,8 @@
-# rpm: what dnf and yum share about signatures, and the whole installer of a locked plan: on the host, or where the
-# image's own rpm must write its database (INSIDE=1), within the image.
+# rpm: what dnf and yum share about signatures, and the whole installer of a locked plan: the host's, lent to the root, or
+# where the image's own rpm must write its database (INSIDE=1), that one.
+
+# cp reads the database of an image for dnf.
+KIT_PROGRAMS='rpm rpmkeys cp'
 
 # Where the image's own rpm looks for its database; the host's may look elsewhere: Debian's in the home of the caller.
 RPM_DATABASE=/var/lib/rpm
@@ -93,16 +96,13 @@ rpm_newest() {
 
 # rpm_transaction FILE…: install or update exactly these packages of the pool, in one transaction.
 rpm_transaction() {
-    local update=(--upgrade --oldpackage --nosignature --)
     rpm_verified "$@"
-    if [[ $INSIDE == 1 ]]; then
-        rpm_call "${update[@]}" "${@/#//dev/buildsys/plan/pool/packages/}"
-    else
-        # By names alone: rpm takes paths for patterns, and this one may hold any character.
-        cd "$PLAN/pool/packages" || return
-        rpm_call "${update[@]}" "$@"
-        cd "$OLDPWD" || return
-    fi
+    rpm_update "${@/#//dev/buildsys/plan/pool/packages/}"
+}
+
+# rpm_update PATH…: the same of files whose signatures were looked at, by their paths within the root.
+rpm_update() {
+    rpm_call --upgrade --oldpackage --nosignature -- "$@"
     rpm_mount_points
 }
 
@@ -117,13 +117,30 @@ rpm_mount_points() {
         awk '$1 ~ "^/(dev|proc|sys)$"')
 }
 
-# rpm_on_root ARGUMENTS…: the rpm that may write this root's database.
+# rpm_on_root ARGUMENTS…: the rpm that may write this root's database: the image's own, or the host's.
 rpm_on_root() {
     if [[ $INSIDE == 1 ]]; then
         within rpm "$@"
     else
-        beside rpm --root "$ROOT" --dbpath "$RPM_DATABASE" "$@"
+        with_kit "${RPM_LENT[@]}" rpm "${RPM_SETTINGS[@]}" --noplugins "$@" </dev/null
     fi
+}
+RPM_LENT=()
+
+# The host's rpm has the host's configuration and none of the image's. What it reads first it needs for the others.
+# Its plugins act on the host, or want what nobody here has.
+KIT_RPM=/dev/buildsys/kit/rpm
+RPM_SETTINGS=(
+    --macros "$KIT_RPM/macros:$KIT_RPM/macros.d/macros.*:$KIT_RPM/platform/%{_target}/macros:$KIT_RPM/redhat/macros:$KIT_RPM/suse/macros:${KIT_RPM%/*}/macros"
+    --rcfile "$KIT_RPM/rpmrc"
+)
+
+# rpm_kit: words for the kit, a line each. Packages may bring what they like of /dev, /proc and /sys: something else is
+# mounted there.
+rpm_kit() {
+    printf '%%_dbpath %s\n%%_netsharedpath /dev:/proc:/sys\n' "$RPM_DATABASE" >"$STATE/kit.macros" || return
+    printf '%s\n' --ro-bind "$STATE/kit.macros" /dev/buildsys/kit/macros \
+        --ro-bind "$(rpm --eval '%{_rpmconfigdir}')" /dev/buildsys/kit/rpm
 }
 
 # rpm_call ARGUMENTS…: rpm on this root; what is only a warning to it, a failed scriptlet, is a failure here.
@@ -157,15 +174,13 @@ rpm_remove() {
     ((${#present[@]} == 0)) || rpm_call --erase -- "${present[@]}"
 }
 
-# rpm_import_key PATH: a key file of the image; read from inside, for the path may be a link.
+# rpm_import_key PATH: a key file of the image.
 rpm_import_key() {
     if [[ $INSIDE == 1 ]]; then
         within rpm --import "$1"
-        return
+    else
+        with_kit rpmkeys "${RPM_SETTINGS[@]}" --import "$1" </dev/null
     fi
-    inside <<<"cat $(printf '%q' "$1") >/dev/buildsys/scratch/key"
-    plain_file "$LENT/key"
-    beside rpmkeys --root "$ROOT" --dbpath "$RPM_DATABASE" --import "$LENT/key"
 }
 
 # rpm_fetch PACKAGE FILE: path of a locked package's file, verified.
