@@ -17,11 +17,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 BASE_UTILITIES = "bash cmp cp dirname flock ldd mkdir mv rm sort tail".split()
-TO_BUILD = "buildah busybox catatonit createrepo_c crun dnf faketime fuse-overlayfs gpg".split()
-TO_BUILD += "mmdebstrap newuidmap podman rpm rpmbuild rpmsign skopeo".split()
-TO_TEST = "docker-registry git openssl runc shellcheck".split()
+TO_BUILD = "buildah busybox bwrap catatonit createrepo_c crun dnf faketime fuse-overlayfs gpg".split()
+TO_BUILD += "newuidmap podman rpm rpmbuild rpmsign skopeo".split()
+TO_TEST = "docker-registry git mmdebstrap openssl runc shellcheck".split()
 
-DEBIAN_PACKAGES = "buildah busybox-static catatonit createrepo-c dnf faketime fuse-overlayfs gnupg mmdebstrap"
+DEBIAN_PACKAGES = "bubblewrap buildah busybox-static catatonit createrepo-c dnf faketime fuse-overlayfs gnupg"
 DEBIAN_PACKAGES += " podman python3-venv rpm runc skopeo uidmap"
 
 AS_ROOT, AS_SOMEBODY = "0", "1000"

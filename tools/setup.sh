@@ -31,7 +31,6 @@ build  command:rpmsign          rpm              rpm-sign
 build  command:createrepo_c     createrepo-c     createrepo_c
 build  command:gpg              gnupg            gnupg2
 build  command:faketime         faketime         libfaketime
-build  command:mmdebstrap       mmdebstrap       -
 build  python                   python3-venv     python3.11
 test   command:git              git              git
 test   command:openssl          openssl          openssl

@@ -1,4 +1,4 @@
-"""apt: solves when the lock is made; mmdebstrap and the image's own dpkg install."""
+"""apt: solves when the lock is made; the image's own dpkg installs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONFIGURE = "--configure="
 class Apt:
     """`plan/runtime/apt.sh`, verb by verb; what is not locked never reaches it."""
 
-    TOOLS: tuple[str, ...] = ("mmdebstrap", "apt-get", "dpkg-deb")
+    TOOLS: tuple[str, ...] = ("dpkg-deb",)
 
     def command(self, step: Bootstrap | Install | Transaction | Uninstall | UpdateAll | ImportKey) -> Command:
         """See `buildsys.packages.PackageManager.command`."""

@@ -89,7 +89,7 @@ def ground(folder: Path) -> Path:
         (tree / "bin" / name).unlink(missing_ok=True)
         (tree / "bin" / name).write_text("#!/bin/sh\n")
         (tree / "bin" / name).chmod(0o755)
-    for place in ("dev", "proc", "sys", "tmp", "root", "usr/sbin", "etc"):
+    for place in ("dev", "proc", "sys", "tmp", "root", "usr/sbin", "etc", "var/log"):
         (tree / place).mkdir(parents=True, exist_ok=True)
     files = {"/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n", "/etc/group": "root:x:0:\n"}
     return make_deb(folder, "ground", files=files, tree=tree, architecture=ARCH, essential="yes")

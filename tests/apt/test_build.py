@@ -1,4 +1,4 @@
-"""Images built by mmdebstrap and dpkg from packages made here: equal, clean; failures that are told."""
+"""Images built by dpkg from packages made here: equal, clean; failures that are told."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # dpkg within the root, in a step of a plan or in a RUN of an exported Containerfile: apt-inside.sh VERB WORDS…
-# install FILE… [--configure=NAME,…]…   purge NAME…   bootstrapped
+# install FILE… [--configure=NAME,…]…   purge NAME…   bootstrap FILE…
 set -eu
 umask 022
 if [ -d /dev/buildsys/plan ]; then
@@ -89,11 +89,15 @@ compile() {
 
 purge() { dpkg --purge "$@"; }
 
-# bootstrapped: what mmdebstrap brought along leaves: how it found the pool, the host's name and resolver.
-bootstrapped() {
-    rm -f /etc/apt/sources.list /etc/apt/apt.conf.d/99mmdebstrap /etc/dpkg/dpkg.cfg.d/99mmdebstrap /etc/hostname \
-        /etc/resolv.conf /etc/fstab
-    command dpkg-query --show apt >/dev/null 2>&1 || rm -rf /etc/apt /var/lib/apt /var/cache/apt
+# bootstrap FILE…: packages whose files are there already. They need each other, and dpkg itself, in no order.
+bootstrap() {
+    mkdir -p /var/lib/dpkg/info /var/lib/dpkg/updates
+    touch /var/lib/dpkg/status /var/lib/dpkg/available
+    files=
+    for word; do files="$files $pool/$word"; done
+    # shellcheck disable=SC2086 # the names of packages' files hold no blanks
+    dpkg --force-depends --install $files
+    compile
 }
 
 # tidy: logs, backups, locks, and secrets that would be the same in every container: whoever needs one makes it at start.
@@ -112,6 +116,6 @@ tidy() {
     fi
 }
 
-[ "$1" = bootstrapped ] || commands
+commands
 "$@"
 tidy

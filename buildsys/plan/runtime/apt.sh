@@ -1,28 +1,23 @@
-# apt: the installer of a plan for Debian. apt has had its say when the lock was made: mmdebstrap fills the empty root from
-# the pool, and the image's own dpkg does the rest, in the order apt has worked out. Nothing here solves or fetches.
+# apt: the installer of a plan for Debian. apt has had its say when the lock was made; the image's own dpkg does the rest,
+# in the order apt has worked out. Nothing here solves or fetches.
 
-# apt_bootstrap FILE…: fill the empty root with exactly these packages of the pool.
+KIT_PROGRAMS='ln mkdir tar'
+
+# apt_bootstrap FILE…: fill the empty root with exactly these packages of the pool. Their files first, all at once: dpkg
+# and what it calls are among them. Then dpkg installs them as if it had been there.
 apt_bootstrap() {
-    local file name sum names status=0 list=() hooks=() flat=$SCRATCH/flat
+    local file directory
     apt_verified "$@" || return
-    mkdir "$flat"
-    ln -s "$PLAN/pool/packages" "$flat/pool"
-    while read -r _ name _ _ file sum; do
-        [[ " $* " == *" $file "* ]] || continue
-        list+=("$name")
-        dpkg-deb --field "$PLAN/pool/packages/$file"
-        printf 'Filename: pool/%s\nSize: %d\nSHA256: %s\n\n' "$file" "$(stat -c %s "$PLAN/pool/packages/$file")" "${sum#sha256:}"
-    done < <(grep '^package ' "$PLAN/keys/$IMAGE") >"$flat/Packages"
+    mkdir -p -m 755 "$ROOT"/{dev,proc,sys}
     # /bin and its like are links to /usr/bin where Debian has it so.
-    [[ " ${list[*]} " != *' usr-is-merged '* ]] || hooks=(--hook-directory=/usr/share/mmdebstrap/hooks/merged-usr)
-    names=$(IFS=, && printf '%s' "${list[*]}")
-    namespace --net bash "$LIB/apt-bootstrap.sh" "$ROOT" --mode=root --variant=custom --format=directory \
-        --include="$names" "${hooks[@]}" --dpkgopt=force-unsafe-io --aptopt='APT::Sandbox::User "root"' \
-        --skip=check/empty,check/qemu,check/signed-by,check/canmount,chroot/mount \
-        '' "$ROOT" "deb [trusted=yes] copy:${flat// /%20} ./" >"$SCRATCH/apt.out" 2>&1 || status=$?
-    cat "$SCRATCH/apt.out"
-    ((status == 0)) || { apt_explain "$SCRATCH/apt.out"; return 1; }
-    within /bin/sh /dev/buildsys/plan/lib/apt-inside.sh bootstrapped
+    if grep -q '^package usr-is-merged ' "$PLAN/keys/$IMAGE"; then
+        with_kit mkdir -p /usr/bin /usr/sbin /usr/lib /usr/lib64 </dev/null || return
+        for directory in bin sbin lib lib64; do with_kit ln -s "usr/$directory" "/$directory" </dev/null || return; done
+    fi
+    for file; do dpkg-deb --fsys-tarfile "$PLAN/pool/packages/$file" || return; done |
+        with_kit tar --extract --ignore-zeros --directory=/ --preserve-permissions --numeric-owner --keep-directory-symlink \
+            --exclude=./dev --exclude=./proc --exclude=./sys || return
+    apt_call bootstrap "$@"
 }
 
 # apt_transaction WORD…: install or update exactly these files of the pool; between them stands what must be configured

@@ -232,12 +232,7 @@ kit_list() {
     [[ " $KIT_PROGRAMS " != *' rpm '* ]] || rpm_kit
 }
 
-# libraries PROGRAM: what it loads: `lib/NAME FILE` a line, and `loader FILE`.
-libraries() {
-    ldd "$1" | awk '$2 == "=>" && $3 ~ /^\// { print "lib/" $1, $3 } NF == 2 && $1 ~ /^\// { print "loader", $1 }'
-}
-
-# apart [--net] COMMAND…: a program of the host in a mount namespace of its own, without network unless ONLINE=1.
+# apart COMMAND…: a program of the host in a mount namespace of its own, without network unless ONLINE=1.
 apart() {
     local options=(--mount --propagation private)
     [[ $ONLINE == 1 ]] || options+=(--net)

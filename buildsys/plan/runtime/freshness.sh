@@ -1,7 +1,8 @@
 # What decides that an image is stale: this file and nothing else.
 #
 # keys/NAME holds the static part of the build key, one input a line, written by the compiler.
-# The dynamic part is the ids of all images the step reads, the storage driver and the platform.
+# The dynamic part is the ids of all images the step reads, the storage driver, the platform, and the format of the
+# package database where the host's rpm writes it.
 # KEY is the hash of both. An image is fresh when the store knows it by its key; the key is a second
 # name, localhost/buildsys-key/SET/NAME:KEY, never inside the image: a label on a parent would rebuild
 # every child.
@@ -17,6 +18,10 @@ decide() {
     INPUTS=$(<"$PLAN/keys/$IMAGE")
     STAMP=$(awk -v name="$IMAGE" '$2 == name { print $1; exit }' "$PLAN/graph")
     INPUTS+=$'\n'"platform $PLATFORM"$'\n'"driver $DRIVER"
+    if [[ $INPUTS == *$'\ninstaller '@(rpm|dnf)$'\n'* ]]; then
+        [[ -n ${BS_DATABASE-} ]] || database_format
+        INPUTS+=$'\n'"database $BS_DATABASE"
+    fi
     # Where the caller chooses another than the plan's.
     [[ $BS_FORMAT == "$FORMAT" ]] || INPUTS+=$'\n'"format $BS_FORMAT"
     [[ $BS_EPOCH == "$EPOCH" ]] || INPUTS+=$'\n'"epoch $BS_EPOCH"
@@ -112,7 +117,7 @@ remember() {
     fi
     {
         printf '%s %s %s %s\n' "$1" "$REFERENCE" "$BS_FORMAT" "$BS_EPOCH"
-        sed -n '/^image /p; /^metadata /p' <<<"$INPUTS"
+        sed -n '/^image /p; /^metadata /p; /^database /p' <<<"$INPUTS"
     } >"$new.$STAMP.checked"
     # The last one last: who finds it finds the others.
     mv -f -t "$STATE" -- "${files[@]}" "$new.$STAMP.checked"

@@ -12,7 +12,7 @@ trap 'rm -rf "$SCRATCH"' EXIT
 mkdir "$ROOT"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
-for room in log enter packages; do
+for room in log database enter packages; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done

@@ -33,6 +33,7 @@ why_stale() {
         runtime) printf 'buildsys runtime changed' ;;
         package) why_packages "$last" ;;
         gem) printf 'gem changed: %s' "$(cut -d' ' -f2 <<<"${changed%%$'\n'*}")" ;;
+        database) printf 'rpm of this host changed: it writes the package database' ;;
         platform | driver | format | epoch | installer) printf '%s changed' "$first" ;;
         do) why_containerfile || why_file || why_recipe ;;
         *) printf 'recipe changed: %s' "$RECIPE" ;;

@@ -14,11 +14,13 @@ if ((EUID != 0)) && [[ -z ${BS_USERNS-} ]] && command -v buildah >/dev/null; the
 fi
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
-# shellcheck source=/dev/null
-. "$LIB/store.sh"
+for room in store database; do
+    # shellcheck source=/dev/null
+    . "$LIB/$room.sh"
+done
 : "${BS_STORE=}" "${MAKE:=make}"
 BS_STORE_IS=''
-export BS_STORE BS_STORE_IS BS_LISTING BS_TOTAL
+export BS_STORE BS_STORE_IS BS_LISTING BS_TOTAL BS_DATABASE
 
 main() {
     (($#)) || set -- all
@@ -37,6 +39,7 @@ main() {
     closure "$@" >"$goals"
     [[ ${BS_PULL-} != 1 ]] || pull_bases "$goals"
     look_at_repositories
+    database_format
     BS_LISTING=$STATE/listing
     list_store >"$BS_LISTING"
     judge_stamps "$goals" >"$STATE/judged"
@@ -47,6 +50,8 @@ main() {
     head -c "$fresh" /dev/zero | tr '\0' x >"$STATE/progress"
     : >"$PLAN/events.jsonl"
     if ((fresh < BS_TOTAL)); then
+        # What the host's package tools load may be other files than in the last run.
+        rm -f "$STATE/kit"
         # Behind `--` stand variables. -i and -t would pass off as done what failed or was never built.
         [[ ${flags%%-- *} =~ (^|\ )-(j|-jobserver) ]] || rest=(-j "${JOBS:-$(default_jobs)}")
         if [[ $flags =~ ^([a-zA-Z]+)(.*) ]]; then export MAKEFLAGS=${BASH_REMATCH[1]//[it]/}${BASH_REMATCH[2]}; fi
@@ -199,7 +204,7 @@ closure() {
 # the images it was made from still have the ids it was made from. Prints `fresh NAME` and `drop FILE`.
 judge_stamps() {
     NOW=$STATE awk -v prefix="$PREFIX" -v tag="$TAG" -v force="${BS_FORCE-}" \
-        -v format="${BS_FORMAT:-$FORMAT}" -v epoch="${BS_EPOCH:-$EPOCH}" '
+        -v format="${BS_FORMAT:-$FORMAT}" -v epoch="${BS_EPOCH:-$EPOCH}" -v database="$BS_DATABASE" '
         # Does the name of a base image mean that one still? The store lists names in full; one that is gone is not needed.
         function unmoved(name, was,    full, place, gone, listed) {
             if (name ~ /@/) return 1
@@ -229,6 +234,7 @@ judge_stamps() {
                 while (good && (getline line < stamp) > 0) {
                     split(line, word, " ")
                     if (word[1] == "metadata") good = (holds[word[2]] == word[3])
+                    else if (word[1] == "database") good = (word[2] == database)
                     else if (word[2] in now) good = (now[word[2]] == word[3])
                     else if (word[2] in seen) good = 0
                     else good = unmoved(word[2], word[3])
