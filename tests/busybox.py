@@ -68,7 +68,7 @@ class Ground:
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of such a run: ours, without what would change it."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        return {**kept, "BS_STORE": self.store.options, "BS_SPACE_MIB": "1", "BS_ISOLATION": "chroot", **more}
+        return {**kept, "BS_STORE": self.store.options, "BS_SPACE_MIB": "1", **more}
 
     def ids(self) -> set[str]:
         """Ids of all images of the store, those without a name too."""

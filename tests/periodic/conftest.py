@@ -130,7 +130,7 @@ class Scene:
     def environment(self, **more: str) -> dict[str, str]:
         """Ours, without what would change the outcome."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        return {**kept, "BS_STORE": self.store.options, "BS_SPACE_MIB": "1", "BS_ISOLATION": "chroot", **more}
+        return {**kept, "BS_STORE": self.store.options, "BS_SPACE_MIB": "1", **more}
 
     def report(self) -> dict[str, Any]:
         """The report, for programs."""

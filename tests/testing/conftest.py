@@ -44,7 +44,7 @@ class Bench:
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        return {**kept, "BS_STORE": self.store.options, "BS_SPACE_MIB": "1", "BS_ISOLATION": "chroot", **more}
+        return {**kept, "BS_STORE": self.store.options, "BS_SPACE_MIB": "1", **more}
 
     def test(self, *words: str, **environment: str) -> Done:
         """Run `buildsys test` on the set."""

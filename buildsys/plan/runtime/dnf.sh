@@ -66,19 +66,45 @@ host_metadata() {
     exec {lock}>&-
 }
 
-# dnf_transaction WORDS…: dnf finds the packages, rpm installs them.
+# dnf_transaction WORDS…: dnf decides on the copy, where only the database is written; rpm does the same to the image.
 dnf_transaction() {
-    local files
+    local before after new=() gone=() left=() package
+    local decide=(--setopt=tsflags=justdb "$@")
     dnf_look || return
+    before=$(dnf_packages) || return
+    if [[ $NETWORK == 1 ]]; then from_repositories "${decide[@]}"; else dnf_call "${decide[@]}"; fi || return
+    after=$(dnf_packages) || return
+    mapfile -t new < <(comm -13 <(printf '%s\n' "$before") <(printf '%s\n' "$after"))
+    mapfile -t gone < <(comm -23 <(printf '%s\n' "$before") <(printf '%s\n' "$after"))
+    if ((${#new[@]})); then
+        dnf_lay "${new[@]}" || return
+        RPM_LENT=("new=$SCRATCH/new")
+        rpm_update "${new[@]/#//dev/buildsys/new/}" || return
+        RPM_LENT=()
+    fi
+    # What the new ones replace went with them.
+    for package in "${gone[@]}"; do ! rpm_on_root --query --quiet "$package" || left+=("$package"); done
+    ((${#left[@]} == 0)) || rpm_call --erase -- "${left[@]}"
+}
+
+# dnf_packages: what DNF_ROOT has, a line each, named as files of packages are.
+dnf_packages() {
+    dnf_rpm --query --all --queryformat '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n' | sed '/^gpg-pubkey-/d' | sort
+}
+
+# dnf_lay PACKAGE…: their files, which dnf has fetched and whose signatures it has looked at, in SCRATCH/new.
+dnf_lay() {
+    local package file
     rm -rf "$SCRATCH/new"
     mkdir "$SCRATCH/new"
-    if [[ $NETWORK == 1 ]]; then from_repositories "$@"; else dnf_call --downloadonly "--destdir=$SCRATCH/new" "$@"; fi || return
-    mapfile -t files < <(find "$SCRATCH/new" -maxdepth 1 -name '*.rpm' -printf '%f\n' | sort)
-    ((${#files[@]})) || return 0
-    # dnf has looked at the signatures; of the host's repositories only it knows the keys.
-    RPM_LENT=("new=$SCRATCH/new")
-    rpm_update "${files[@]/#//dev/buildsys/new/}"
-    RPM_LENT=()
+    for package; do
+        file=$(find "$SCRATCH/cache" "$PLAN/pool/repos" -name "$package.rpm" -print -quit 2>/dev/null)
+        if [[ -z $file ]]; then
+            printf 'error: %s: dnf has no file of %s\n' "$SPOT" "$package"
+            return 1
+        fi
+        cp --reflink=auto "$file" "$SCRATCH/new/$package" || return
+    done
 }
 
 dnf_bootstrap() { dnf_transaction install -- "$@"; }
@@ -87,26 +113,20 @@ dnf_update() { dnf_transaction upgrade; }
 
 # dnf_remove [--optional] PACKAGE…: these, and all that needs them.
 dnf_remove() {
-    local optional='' package present=() gone
+    local optional='' package present=() NETWORK=''
     if [[ $1 == --optional ]]; then
         optional=yes
         shift
     fi
-    dnf_look || return
     for package; do
-        if dnf_rpm --query --quiet "$package"; then
+        if rpm_on_root --query --quiet "$package"; then
             present+=("$package")
         elif [[ -z $optional ]]; then
             packages_absent "$package"
             return 1
         fi
     done
-    ((${#present[@]})) || return 0
-    dnf_rpm --query --all | sort >"$SCRATCH/before"
-    dnf_call --setopt=tsflags=justdb remove -- "${present[@]}" || return
-    dnf_rpm --query --all | sort >"$SCRATCH/after"
-    mapfile -t gone < <(comm -23 "$SCRATCH/before" "$SCRATCH/after")
-    rpm_call --erase -- "${gone[@]}"
+    ((${#present[@]} == 0)) || dnf_transaction --cacheonly remove -- "${present[@]}"
 }
 
 # dnf_rpm ARGUMENTS…: rpm on DNF_ROOT.

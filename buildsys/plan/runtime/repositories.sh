@@ -47,12 +47,12 @@ fill_cache() {
 
 # from_repositories WORDS…: an installer's words, done in two stages; only the first has the network, and may be repeated.
 from_repositories() {
-    local unchecked=() apart=()
+    local unchecked=()
     repository_keys || return
     # Signatures are looked at by the second stage, which has no network.
-    [[ $INSTALLER != dnf ]] || unchecked=(--nogpgcheck) apart=(--downloadonly "--destdir=$SCRATCH/new")
+    [[ $INSTALLER != dnf ]] || unchecked=(--nogpgcheck)
     retry fill_cache "${INSTALLER}_call" "cache=$CACHE" --downloadonly "${unchecked[@]}" "$@" || return
-    "${INSTALLER}_call" "cache=$SCRATCH/cache" --cacheonly "${apart[@]}" "$@"
+    "${INSTALLER}_call" "cache=$SCRATCH/cache" --cacheonly "$@"
 }
 
 # repository_keys: make sure of the keys that are addresses: state/keys/ID.

@@ -4,7 +4,6 @@
 #   BS_STORE      options of buildah that choose the container store ("--root DIR --runroot DIR")
 #   BS_PARENT     reference of the parent to start from, when it is not the one of this set
 #   BS_FORMAT     docker | oci          BS_EPOCH    seconds; no file of the layer is newer
-#   BS_ISOLATION  oci, chroot: `run` through that isolation of `buildah run`
 #   BS_FORCE      1: build even when fresh
 #   BS_ATTEMPT    which attempt this is, from 1                BS_RESULT the result file to write
 # Out: one result file, written by rename. Exit 0: done; 75: infrastructure, may be retried;
