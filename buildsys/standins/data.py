@@ -20,7 +20,6 @@ Version = Annotated[
         description="a version as [EPOCH:]VERSION-RELEASE",
     ),
 ]
-# rpmbuild would take other characters for patterns.
 _PATH = r"(/[A-Za-z0-9._+@:=,-]+)+"
 FilePath = Annotated[str, Field(pattern=f"^{_PATH}$", description="an absolute path of plain characters")]
 Program = Annotated[

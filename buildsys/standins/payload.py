@@ -35,6 +35,7 @@ class Package:
     """Empty for none."""
     version: str
     release: str
+    architecture: str
     requires: tuple[str, ...]
     provides: tuple[str, ...]
     pre: str
@@ -83,6 +84,7 @@ def _package(
         epoch=epoch,
         version=version,
         release=release,
+        architecture="noarch",
         requires=tuple(dict.fromkeys(requires)),
         provides=tuple(written.provides),
         pre=written.pre or "",
@@ -135,6 +137,7 @@ def _busybox(busybox: Busybox) -> Package:
         epoch="",
         version=busybox.version,
         release=release,
+        architecture=busybox.architecture,
         requires=("filesystem",),
         provides=(),
         pre="",
