@@ -43,7 +43,7 @@ class SigningKey:
         return bytes([0x80 | _SIGNATURE << 2 | 1]) + _counted(body)
 
     def _power(self, digest: bytes) -> int:
-        """RSA over the padded digest (PKCS #1), by the primes: a quarter of the time that the modulus takes."""
+        """RSA over the padded digest (PKCS #1), by the primes: that takes a quarter of the time."""
         tail = b"\0" + _SHA256_IN_PKCS1 + digest
         size = (self.modulus.bit_length() + 7) // 8
         message = int.from_bytes(b"\0\1" + b"\xff" * (size - len(tail) - 2) + tail)

@@ -137,9 +137,7 @@ def _build(data_file: Path, output: Path, busybox: Path, inputs: str) -> None:
         raise
 
 
-def _lay_out(
-    new: Path, folder: Path, data: StandinData, rpms: Iterable[tuple[str, bytes]]
-) -> None:
+def _lay_out(new: Path, folder: Path, data: StandinData, rpms: Iterable[tuple[str, bytes]]) -> None:
     from .gems import gem
 
     files = {f"repo/Packages/{name}": content for name, content in rpms}

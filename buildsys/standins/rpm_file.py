@@ -127,7 +127,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Rpm:
-    """A package as it is written. Nothing is added but its own name, rpm's features and its scripts' programs."""
+    """A package as it is written; only its name, rpm's features and its scripts' programs are added."""
 
     name: str
     version: str
@@ -176,7 +176,8 @@ def rpm_file(package: Rpm, sign: Sign | None = None) -> bytes:
         int32(5093, [_SHA256]),
         strings(5097, [hashlib.sha256(archive).hexdigest()]),
     ]
-    main = header(Region.IMMUTABLE, [*_package(package), *_dependencies(package), *_files(files, package.time), *digests])
+    fields = [*_package(package), *_dependencies(package), *_files(files, package.time), *digests]
+    main = header(Region.IMMUTABLE, fields)
     signatures = _signatures(main, payload, len(archive), sign)
     padding = b"\0" * (-len(signatures) % 8)
     return _lead(package) + signatures + padding + main + payload
@@ -265,9 +266,11 @@ def _features(package: Rpm) -> Iterator[Dependency]:
     features = {"CompressedFileNames": "3.0.4-1", "FileDigests": "4.6.0-1", "PayloadFilesHavePrefix": "4.0-1"}
     if any(script and script.program == LUA for script in (package.pre, package.post)):
         features["BuiltinLuaScripts"] = "4.2.2-1"
-    versions = [package.version, package.release, *(one.version for one in package.requires)]
-    if any("~" in version for version in versions):
+    versions = "".join([package.version, package.release, *(one.version for one in package.requires)])
+    if "~" in versions:
         features["TildeInVersions"] = "4.10.0-1"
+    if "^" in versions:
+        features["CaretInVersions"] = "4.15.0-1"
     for name, version in features.items():
         yield Dependency(f"rpmlib({name})", Sense.RPMLIB | Sense.LESS | Sense.EQUAL, version)
 
@@ -305,8 +308,10 @@ def _archive(files: Iterable[File], time: int) -> bytes:
     """The files in cpio's format, of the "newc" kind."""
     archive = bytearray()
     for number, file in enumerate(files, 1):
-        numbers = (number, file.mode, 0, 0, 1, time, len(file.data), 0, 0, file.device >> 8, file.device & 0xFF)
-        archive += _member(f".{file.path}", numbers, file.data)
+        device = (file.device >> 8, file.device & 0xFF)
+        archive += _member(
+            f".{file.path}", (number, file.mode, 0, 0, 1, time, len(file.data), 0, 0, *device), file.data
+        )
     return bytes(archive + _member("TRAILER!!!", (0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0), b""))
 
 
