@@ -155,7 +155,7 @@ def _lay_out(new: Path, folder: Path, data: StandinData, rpms: Iterable[tuple[st
 
 
 def _index(repo: Path, epoch: int) -> None:
-    run(["createrepo_c", "--quiet", "--no-database", "--simple-md-filenames", "--compress-type=gz",
+    run(["createrepo_c", "--quiet", "--no-database", "--simple-md-filenames", "--general-compress-type=gz",
          f"--revision={epoch}", "--set-timestamp-to-revision", str(repo)])  # fmt: skip
 
 
