@@ -26,14 +26,12 @@ build  command:newuidmap        uidmap           shadow-utils
 build  command:dnf              dnf              dnf
 build  command:rpm              rpm              rpm
 build  static:busybox           busybox-static   busybox
-build  command:rpmbuild         rpm              rpm-build
-build  command:rpmsign          rpm              rpm-sign
 build  command:createrepo_c     createrepo-c     createrepo_c
-build  command:gpg              gnupg            gnupg2
-build  command:faketime         faketime         libfaketime
 build  python                   python3-venv     python3.11
 test   command:git              git              git
+test   command:gpg              gnupg            gnupg2
 test   command:openssl          openssl          openssl
+test   command:rpmbuild         rpm              rpm-build
 test   command:runc             runc             runc
 test   command:docker-registry  docker-registry  docker-distribution
 test   command:mmdebstrap       mmdebstrap       mmdebstrap

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from buildsys.image import Repository, Site
 
 BASIC = ("bash", "make", "buildah", "skopeo", "podman")
-STAND_IN_TOOLS = ("rpmbuild", "rpmsign", "createrepo_c", "gpg")
+STAND_IN_TOOLS = ("createrepo_c",)
 PATIENCE = 5
 """Seconds a repository has to answer."""
 GIB = 2**30

@@ -14,6 +14,8 @@ from .errors import MissingTool, StandinError
 from .tools import PATH, run
 
 _PT_INTERP = 3
+_MACHINES = {3: "i686", 21: "ppc64le", 22: "s390x", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
+"""Machines by ELF's numbers, as rpm calls them."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Busybox:
     content: bytes
     version: str
     digest: str
+    architecture: str
+    """As rpm calls it."""
     applets: frozenset[str]
 
 
@@ -46,7 +50,7 @@ def read_busybox(path: Path) -> Busybox:
     """The binary and what it says of itself.
 
     Raises:
-        StandinError: it does not say its version.
+        StandinError: it does not say its version, or is for a machine that is not known here.
     """
     content = path.read_bytes()
     said = run([str(path)])
@@ -54,7 +58,15 @@ def read_busybox(path: Path) -> Busybox:
     if not version:
         raise StandinError(f"{path} does not say its version, but: {said[:80]}")
     applets = frozenset(run([str(path), "--list"]).split())
-    return Busybox(content, version[1], hashlib.sha256(content).hexdigest(), applets)
+    digest = hashlib.sha256(content).hexdigest()
+    return Busybox(content, version[1], digest, _architecture(path, content), applets)
+
+
+def _architecture(path: Path, content: bytes) -> str:
+    (machine,) = struct.unpack_from(("<" if content[5] == 1 else ">") + "H", content, 18)
+    if machine not in _MACHINES:
+        raise StandinError(f"{path} is for a machine of ELF's number {machine}, which has no packages here")
+    return _MACHINES[machine]
 
 
 def _is_static(path: Path) -> bool:

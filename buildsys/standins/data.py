@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -16,11 +17,14 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", descriptio
 Version = Annotated[
     str,
     Field(
-        pattern=r"^([0-9]+:)?[A-Za-z0-9._+~]+-[A-Za-z0-9._+~]+$",
+        pattern=r"^([0-9]{1,9}:)?[A-Za-z0-9._+~]+-[A-Za-z0-9._+~]+$",
         description="a version as [EPOCH:]VERSION-RELEASE",
     ),
 ]
-# rpmbuild would take other characters for patterns.
+Provided = Annotated[
+    str,
+    Field(pattern=r"^[^\s=<>]+( = [^\s=<>]+)?$", description="what is provided: NAME, or NAME = VERSION"),
+]
 _PATH = r"(/[A-Za-z0-9._+@:=,-]+)+"
 FilePath = Annotated[str, Field(pattern=f"^{_PATH}$", description="an absolute path of plain characters")]
 Program = Annotated[
@@ -32,6 +36,7 @@ Program = Annotated[
 ]
 Mode = Annotated[str, Field(pattern=r"^[0-7]{4}$", description='a mode of four digits, as "0755"')]
 
+PLAIN_PATH = re.compile(_PATH)
 BUSYBOX = "busybox"
 """The package that no data file describes: it holds the host's own busybox."""
 
@@ -46,7 +51,7 @@ class PackageData(_Strict):
     version: Version | None = None
     """Where it differs from its source's."""
     requires: list[Name] = []
-    provides: list[str] = []
+    provides: list[Provided] = []
     programs: list[Program] = []
     """Generated scripts that end at once."""
     services: list[Program] = []
@@ -80,7 +85,7 @@ class StandinData(_Strict):
     """A whole data file."""
 
     vendor: str
-    epoch: int
+    epoch: Annotated[int, Field(ge=0, lt=2**32)]
     """The time of every file, build and signature, in seconds."""
     bootstrap: list[Name]
     """What turns an empty root into one that can take every other package."""
@@ -169,7 +174,7 @@ def _schema_mistakes(error: ValidationError, written: Written) -> Iterator[Diagn
 
 _PATTERNS = {
     str(field.metadata[0].pattern): str(field.description)
-    for alias in (Name, Version, FilePath, Program, Mode)
+    for alias in (Name, Version, Provided, FilePath, Program, Mode)
     for field in get_args(alias)[1:]
 }
 

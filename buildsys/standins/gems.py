@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import io
-import struct
 import tarfile
-import zlib
 from datetime import UTC, datetime
+
+from .stored_gzip import stored_gzip
 
 
 def gem(name: str, version: str, epoch: int) -> bytes:
     """A gem of this name and version: a tar file with packed metadata, packed data and their checksums."""
     library = f"# A stand-in for the gem {name} {version}.\n".encode()
     members = {
-        "metadata.gz": _gzip(_metadata(name, version, epoch).encode()),
-        "data.tar.gz": _gzip(_tar({f"lib/{name}.rb": library}, epoch)),
+        "metadata.gz": stored_gzip(_metadata(name, version, epoch).encode()),
+        "data.tar.gz": stored_gzip(_tar({f"lib/{name}.rb": library}, epoch)),
     }
     lines = ["---"]
     for algorithm in ("SHA256", "SHA512"):
@@ -23,7 +23,7 @@ def gem(name: str, version: str, epoch: int) -> bytes:
         lines += [
             f"  {file}: {hashlib.new(algorithm, content).hexdigest()}" for file, content in members.items()
         ]
-    members["checksums.yaml.gz"] = _gzip("\n".join([*lines, ""]).encode())
+    members["checksums.yaml.gz"] = stored_gzip("\n".join([*lines, ""]).encode())
     return _tar(members, epoch)
 
 
@@ -80,13 +80,3 @@ def _tar(members: dict[str, bytes], epoch: int) -> bytes:
             info.uname = info.gname = "root"
             archive.addfile(info, io.BytesIO(content))
     return stream.getvalue()
-
-
-def _gzip(content: bytes) -> bytes:
-    """Content in gzip's format, stored: what compressing gives depends on the compressor's version."""
-    blocks = [content[start : start + 0xFFFF] for start in range(0, len(content), 0xFFFF)] or [b""]
-    body = b"".join(
-        struct.pack("<BHH", block is blocks[-1], len(block), len(block) ^ 0xFFFF) + block for block in blocks
-    )
-    header = b"\x1f\x8b\x08\x00" + b"\x00" * 4 + b"\x00\xff"
-    return header + body + struct.pack("<II", zlib.crc32(content), len(content) & 0xFFFFFFFF)

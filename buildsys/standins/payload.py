@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from .busybox import Busybox
-from .data import BUSYBOX, PackageData, Scripts, SourceData, StandinData
+from .data import BUSYBOX, PLAIN_PATH, PackageData, Scripts, SourceData, StandinData
 from .errors import StandinError
 
 
@@ -35,6 +35,7 @@ class Package:
     """Empty for none."""
     version: str
     release: str
+    architecture: str
     requires: tuple[str, ...]
     provides: tuple[str, ...]
     pre: str
@@ -83,6 +84,7 @@ def _package(
         epoch=epoch,
         version=version,
         release=release,
+        architecture="noarch",
         requires=tuple(dict.fromkeys(requires)),
         provides=tuple(written.provides),
         pre=written.pre or "",
@@ -104,10 +106,13 @@ def _files(folder: Path) -> Iterator[Entry]:
     for file in sorted(folder.rglob("*")):
         if file.is_symlink() or not (file.is_file() or file.is_dir()):
             raise StandinError(f"{file}: a payload holds plain files; links are written in the data file")
+        path = f"/{file.relative_to(folder).as_posix()}"
+        if not PLAIN_PATH.fullmatch(path):
+            raise StandinError(f"{file}: names in a payload have plain characters only")
         if file.is_file():
             # Of a file's mode git keeps only this: whether its owner may run it.
             mode = 0o755 if file.stat().st_mode & 0o100 else 0o644
-            yield Entry(f"/{file.relative_to(folder).as_posix()}", "file", mode, file.read_bytes())
+            yield Entry(path, "file", mode, file.read_bytes())
 
 
 def _scripts(text: str, programs: Iterable[str], package: str, version: str) -> Iterator[Entry]:
@@ -135,6 +140,7 @@ def _busybox(busybox: Busybox) -> Package:
         epoch="",
         version=busybox.version,
         release=release,
+        architecture=busybox.architecture,
         requires=("filesystem",),
         provides=(),
         pre="",

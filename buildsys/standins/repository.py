@@ -9,8 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,12 +28,12 @@ _FORMAT = 1
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
-def build_repository(data_file: Path, output: Path, *, work: Path | None = None) -> Path:
+def build_repository(data_file: Path, output: Path) -> Path:
     """Make `output` hold the repository of a data file: repo/, keys/, gems/, downloads/ and manifest.json.
 
     Beside the data file lie payload/, keys/ and downloads/. When nothing changed since `output` was made, no
-    tool runs. Ended at any time, it leaves the old output or the new one. `work` is an existing directory to
-    build packages in; without it they are built where temporary files go.
+    tool runs. Ended at any time, it leaves the old output or the new one, and nothing elsewhere: all is
+    written beside `output`, where the next run removes what is left of a killed one.
 
     Returns:
         `output`.
@@ -52,7 +51,7 @@ def build_repository(data_file: Path, output: Path, *, work: Path | None = None)
         with _lock(output):
             if not _is_fresh(output, inputs):
                 _refuse_foreign(output)
-                _build(data_file, output, work, busybox, inputs)
+                _build(data_file, output, busybox, inputs)
     except OSError as error:
         raise StandinError(f"{error.filename or output}: {error.strerror}") from error
     return output
@@ -116,7 +115,7 @@ def _lock(output: Path) -> Iterator[None]:
         yield
 
 
-def _build(data_file: Path, output: Path, work: Path | None, busybox: Path, inputs: str) -> None:
+def _build(data_file: Path, output: Path, busybox: Path, inputs: str) -> None:
     # pydantic and yaml cost more to import than finding out that nothing changed.
     from .data import load
     from .payload import packages
@@ -128,18 +127,20 @@ def _build(data_file: Path, output: Path, work: Path | None, busybox: Path, inpu
     new = output.parent / f".{output.name}.new"
     shutil.rmtree(new, ignore_errors=True)  # what a killed builder left
     new.mkdir()
-    with tempfile.TemporaryDirectory(prefix="stand-ins-", dir=work) as top:
-        rpms = build_rpms(everything, data, folder / "keys" / PUBLISHED_SECRET, Path(top))
-        _lay_out(new, folder, data, rpms)
-    _index(new / "repo", data.epoch)
-    _write_manifest(new, data, inputs)
-    _publish(new, output)
+    try:
+        _lay_out(new, folder, data, build_rpms(everything, data, folder / "keys" / PUBLISHED_SECRET))
+        _index(new / "repo", data.epoch)
+        _write_manifest(new, data, inputs)
+        _publish(new, output)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
 
 
-def _lay_out(new: Path, folder: Path, data: StandinData, rpms: list[Path]) -> None:
+def _lay_out(new: Path, folder: Path, data: StandinData, rpms: Iterable[tuple[str, bytes]]) -> None:
     from .gems import gem
 
-    files = {f"repo/Packages/{rpm.name}": rpm.read_bytes() for rpm in rpms}
+    files = {f"repo/Packages/{name}": content for name, content in rpms}
     files[f"keys/{KEY}"] = (folder / "keys" / KEY).read_bytes()
     files |= {f"downloads/{file.name}": file.read_bytes() for file in (folder / "downloads").iterdir()}
     files |= {
@@ -154,7 +155,7 @@ def _lay_out(new: Path, folder: Path, data: StandinData, rpms: list[Path]) -> No
 
 
 def _index(repo: Path, epoch: int) -> None:
-    run(["createrepo_c", "--quiet", "--no-database", "--simple-md-filenames", "--compress-type=gz",
+    run(["createrepo_c", "--quiet", "--no-database", "--simple-md-filenames", "--general-compress-type=gz",
          f"--revision={epoch}", "--set-timestamp-to-revision", str(repo)])  # fmt: skip
 
 

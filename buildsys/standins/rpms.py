@@ -1,124 +1,79 @@
-"""Stand-in packages as signed RPM files: rpmbuild and rpmsign, kept from everything a host might add."""
+"""Stand-in packages as signed RPM files."""
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .data import BUSYBOX, StandinData
 from .errors import StandinError
-from .payload import Package
-from .spec import spec_text
-from .tools import PATH, run
+from .openpgp import read_secret_key
+from .payload import Entry, Package
+from .rpm_file import Aspect, File, FileFlag, Rpm, Script, Sense, dependency, rpm_file
 
-_LONGEST_FOR_SOCKETS = 64
-_FIT_FOR_MACROS = re.compile(r"[A-Za-z0-9/._+-]+")
-
-# Only rpm's own macros and these are read: none of the distribution's, the host's or the user's.
-_MACROS = """\
-%_topdir {top}
-%_buildhost stand-in
-%_target_platform %{{_target_cpu}}-standin-linux
-%optflags %{{nil}}
-%use_source_date_epoch_as_buildtime 1
-%clamp_mtime_to_source_date_epoch 1
-%_binary_payload w0.gzdio
-%_binary_filedigest_algorithm 8
-%_build_id_links none
-%debug_package %{{nil}}
-%__os_install_post %{{nil}}
-%__gpg {gpg}
-%_gpg_name {key}
-%_gpg_digest_algo sha256
-%_gpg_sign_cmd_extra_args --batch --no-tty --faked-system-time {epoch}!
-"""
+_TYPES = {"directory": stat.S_IFDIR, "file": stat.S_IFREG, "link": stat.S_IFLNK}
 
 
-def build_rpms(packages: Sequence[Package], data: StandinData, secret_key: Path, top: Path) -> list[Path]:
-    """Build and sign all packages below `top`; the files are sorted by name.
+def build_rpms(
+    packages: Iterable[Package], data: StandinData, secret_key: Path
+) -> Iterator[tuple[str, bytes]]:
+    """Every package as a signed RPM file: its name and its bytes.
 
     Raises:
-        StandinError: a tool is missing or failed.
+        StandinError: the key cannot be used.
     """
-    if not _FIT_FOR_MACROS.fullmatch(str(top)):
-        raise StandinError(f"rpmbuild cannot work below {top}: set TMPDIR to a path of plain characters")
-    # Two specs: busybox's package belongs to one architecture, all others to any.
-    groups = {
-        "buildsys-stand-ins": [package for package in packages if package.name != BUSYBOX],
-        "buildsys-busybox": [package for package in packages if package.name == BUSYBOX],
-    }
-    specs = []
-    for name, group in groups.items():
-        _write_files(group, data.epoch, top / "SOURCES" / name)
-        spec = top / f"{name}.spec"
-        spec.write_text(spec_text(name, group, data, noarch=name != "buildsys-busybox"), "utf-8")
-        specs.append(str(spec))
-    env = {"HOME": str(top), "SOURCE_DATE_EPOCH": str(data.epoch)}
-    run(["rpmbuild", *_macros(top / "macros", top, data.epoch), "-bb", *specs], env)
-    rpms = sorted((top / "RPMS").rglob("*.rpm"), key=lambda file: file.name)
-    _sign(rpms, data.epoch, secret_key, top)
-    return rpms
+    try:
+        key = read_secret_key(secret_key.read_text("ascii"))
+    except (StandinError, UnicodeDecodeError) as error:
+        raise StandinError(f"{secret_key}: {error}") from None
+    for package in packages:
+        rpm = as_rpm(package, data)
+        yield rpm.file_name, rpm_file(rpm, lambda content: key.sign(content, data.epoch))
 
 
-def _macros(file: Path, top: Path, epoch: int, key: str = "") -> list[str]:
-    """Options, and the file they name, that make rpm's tools read our macros and no others."""
-    gpg = shutil.which("gpg", path=PATH) or "gpg"
-    file.write_text(_MACROS.format(top=top, epoch=epoch, gpg=gpg, key=key), "utf-8")
-    return ["--macros", f"/usr/lib/rpm/macros:/usr/lib/rpm/platform/%{{_target}}/macros:{file}"]
+def as_rpm(package: Package, data: StandinData) -> Rpm:
+    """What is written of a package."""
+    name = package.name
+    source = "buildsys-busybox" if name == BUSYBOX else "buildsys-stand-ins"
+    # What a script calls must be there before it runs.
+    early = (Sense.PRE if package.pre else Sense.ANY, Sense.POST if package.post else Sense.ANY)
+    senses = dict.fromkeys((Sense.ANY, *early))
+    return Rpm(
+        name=name,
+        epoch=int(package.epoch) if package.epoch else None,
+        version=package.version,
+        release=package.release,
+        architecture=package.architecture,
+        summary=f"A stand-in for {name}, not {name} itself",
+        description=f"Stands in for {name} (of {package.source}) where images are built without the real "
+        "packages.\nIt has the name, version and dependencies of the real one, and just enough files to be "
+        "acted upon.",
+        license="GPL-2.0-only" if name == BUSYBOX else "Apache-2.0",
+        vendor=data.vendor,
+        source=f"{source}-1-1.src.rpm",
+        time=data.epoch,
+        requires=tuple(dependency(text, sense) for text in package.requires for sense in senses),
+        provides=tuple(dependency(text) for text in package.provides),
+        pre=_script(package.pre),
+        post=_script(package.post),
+        files=tuple(_file(entry, data) for entry in package.entries),
+    )
 
 
-def _write_files(packages: Sequence[Package], epoch: int, root: Path) -> None:
-    """Lay the files of all packages out as they will be installed; the spec says owners and modes."""
-    root.mkdir(parents=True)
-    for entry in sorted(entry for package in packages for entry in package.entries):
-        path = root / entry.path[1:]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        match entry.kind:
-            case "directory":
-                path.mkdir(exist_ok=True)
-            case "link":
-                path.symlink_to(entry.target)
-            case "file":
-                path.write_bytes(entry.content)
-    for path in (root, *root.rglob("*")):
-        os.utime(path, (epoch, epoch), follow_symlinks=False)
+def _script(text: str) -> Script | None:
+    return Script(text.rstrip("\n")) if text else None
 
 
-def _sign(rpms: Sequence[Path], epoch: int, secret_key: Path, top: Path) -> None:
-    """Sign in place, with one gpg-agent for each processor: the agent is what takes the time."""
-    workers = min(os.cpu_count() or 1, 8)
-    parts = [rpms[start::workers] for start in range(workers)]
-
-    def sign(part: Sequence[Path]) -> None:
-        with _keyring(secret_key) as (home, key):
-            macros = _macros(home / "macros", top, epoch, key)
-            run(
-                ["rpmsign", *macros, "--addsign", *map(str, part)], {"HOME": str(top), "GNUPGHOME": str(home)}
-            )
-
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(sign, filter(None, parts)))
-
-
-@contextmanager
-def _keyring(secret_key: Path) -> Iterator[tuple[Path, str]]:
-    """A directory with a keyring of one secret key, and the key's fingerprint; its agent ends with it."""
-    # The path of the agent's socket must be short, and TMPDIR may be long.
-    place = None if len(tempfile.gettempdir()) <= _LONGEST_FOR_SOCKETS else "/tmp"  # noqa: S108 - mkdtemp
-    with tempfile.TemporaryDirectory(prefix="stand-ins-", dir=place) as home:
-        env = {"HOME": home, "GNUPGHOME": home}
-        run(["gpg", "--batch", "--quiet", "--import", str(secret_key)], env)
-        try:
-            listed = run(["gpg", "--batch", "--with-colons", "--list-secret-keys"], env)
-            yield (
-                Path(home),
-                next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:")),
-            )
-        finally:
-            run(["gpgconf", "--kill", "gpg-agent"], env)
+def _file(entry: Entry, data: StandinData) -> File:
+    changes = entry.kind == "file" and entry.path in data.unverified
+    configures = entry.kind == "file" and entry.path.startswith("/etc/")
+    return File(
+        entry.path,
+        _TYPES[entry.kind] | entry.mode,
+        content=entry.content,
+        target=entry.target,
+        owner="root" if entry.kind == "link" else entry.owner,
+        flags=FileFlag.CONFIG | FileFlag.NOREPLACE if configures else FileFlag.NONE,
+        unverified=Aspect.DIGEST | Aspect.SIZE | Aspect.TIME if changes else Aspect.NONE,
+    )

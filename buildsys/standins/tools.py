@@ -1,4 +1,4 @@
-"""Running rpm's and gnupg's programs away from what a host or a user might add."""
+"""Running programs away from what a host or a user might add."""
 
 from __future__ import annotations
 
@@ -10,13 +10,7 @@ from .errors import MissingTool, StandinError
 
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
-_PACKAGES = {
-    "createrepo_c": "createrepo-c",
-    "gpg": "gnupg",
-    "gpgconf": "gnupg",
-    "rpmbuild": "rpm",
-    "rpmsign": "rpm",
-}
+_PACKAGES = {"createrepo_c": "createrepo-c"}
 """Names of Debian's packages."""
 
 

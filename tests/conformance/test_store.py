@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import stat
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from buildsys.standins.rpm_file import File, FileFlag, dependency
+from tests import rpms
 
 from . import paths
 from .model import BuiltImage, Deviation
@@ -15,29 +20,20 @@ from .store import opened
 pytestmark = pytest.mark.real
 
 TEMPLATE = "localhost/some/prefix-{name}:tag"
-SPEC = """\
-Name: one
-Epoch: 2
-Version: 1.5
-Release: 3
-Summary: a package to read
-License: none
-BuildArch: noarch
-Requires: two
-Provides: two
-%description
-A package to read.
-%install
-mkdir -p %{buildroot}/etc/one.d %{buildroot}/usr/bin
-echo one > %{buildroot}/etc/one.conf
-echo two > %{buildroot}/etc/two.conf
-echo three > %{buildroot}/usr/bin/three
-%files
-%config(noreplace) /etc/one.conf
-/etc/two.conf
-%attr(0750, daemon, daemon) /etc/one.d
-%attr(4755, root, root) /usr/bin/three
-"""
+PACKAGE = replace(
+    rpms.rpm(
+        "one",
+        "1.5",
+        File("/etc/one.conf", stat.S_IFREG | 0o644, b"one\n", flags=FileFlag.CONFIG | FileFlag.NOREPLACE),
+        File("/etc/two.conf", stat.S_IFREG | 0o644, b"two\n"),
+        File("/etc/one.d", stat.S_IFDIR | 0o750, owner="daemon"),
+        File("/usr/bin/three", stat.S_IFREG | 0o4755, b"three\n"),
+        release="3",
+    ),
+    epoch=2,
+    requires=(dependency("two"),),
+    provides=(dependency("two"),),
+)
 KEY = """\
 %no-protection
 Key-Type: eddsa
@@ -57,9 +53,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A store with `base`, which holds a package and a key, and `leaf`, which changes its files."""
     folder = tmp_path_factory.mktemp("store")
     buildah = ["buildah", "--root", folder / "root", "--runroot", folder / "run"]
-    (folder / "one.spec").write_text(SPEC)
-    run("rpmbuild", "-bb", "--define", f"_topdir {folder}/rpm", folder / "one.spec")
-    (package,) = folder.glob("rpm/RPMS/noarch/*.rpm")
+    package = rpms.write(folder, PACKAGE)
     key = made_key(folder)
 
     base = run(*buildah, "from", "scratch")

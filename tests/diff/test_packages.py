@@ -35,10 +35,10 @@ class Packages:
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
     place = tmp_path_factory.mktemp("packages")
     return Packages(
-        build(place, "nova", "16.1.6", epoch="1"),
-        build(place, "nova", "16.1.7", epoch="1"),
+        build(place, "nova", "16.1.6", epoch=1),
+        build(place, "nova", "16.1.7", epoch=1),
         build(place, "same", "1"),
-        build(place, "same", "1", more="Another text."),
+        build(place, "same", "1", about="Another text."),
         build(place, "gone", "2"),
         build(place, "come", "3"),
     )

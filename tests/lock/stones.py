@@ -1,18 +1,20 @@
-"""Packages for these tests, all from one source package in two versions, and what a set asks of them."""
+"""Packages for these tests, all of one source in two versions, and what a set asks of them."""
 
 from __future__ import annotations
 
-import shutil
+import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.sites.packages import Key, make_key, run
+from buildsys.standins.rpm_file import LUA, Dependency, File, Script, dependency
+from tests import rpms
+from tests.sites.packages import Key, make_key
 
 
 @dataclass(frozen=True)
 class Stone:
-    """What stands in a package's part of the spec."""
+    """What a package says of others, and its script after installation, in Lua."""
 
     requires: str = ""
     obsoletes: str = ""
@@ -55,37 +57,24 @@ class Stones:
 
 
 def build(place: Path) -> Stones:
-    """Build all packages, by one rpmbuild."""
+    """Write all packages."""
     key, stranger = make_key(place / "key", "quarry"), make_key(place / "stranger", "stranger")
-    specs = []
-    for version, stones in VERSIONS.items():
-        spec = place / f"stones-{version}.spec"
-        spec.write_text(_spec(version, stones))
-        specs.append(spec)
-    macros = (f"_topdir {place}/top", "_build_id_links none", "clamp_mtime_to_source_date_epoch 1")
-    define = [word for macro in macros for word in ("--define", macro)]
-    # Older than the sets they go into, as published packages are.
-    run("rpmbuild", "-bb", *define, *specs, env={"SOURCE_DATE_EPOCH": "1500000000"})
     made = Stones(place / "all", key, stranger)
-    made.folder.mkdir()
-    for file in sorted((place / "top/RPMS").rglob("*.rpm")):
-        name = file.name.removesuffix("-1.noarch.rpm")
-        made.files[name] = made.folder / file.name
-        shutil.move(file, made.files[name])
+    for version, stones in VERSIONS.items():
+        for name, stone in stones.items():
+            file = File(f"/usr/share/{name}", stat.S_IFREG | 0o644, f"{name} {version}\n".encode())
+            package = replace(
+                rpms.rpm(name, version, file),
+                requires=_dependencies(stone.requires),
+                obsoletes=_dependencies(stone.obsoletes),
+                conflicts=_dependencies(stone.conflicts),
+                post=Script(stone.post, LUA) if stone.post else None,
+                source=f"stones-{version}-1.src.rpm",
+            )
+            made.files[f"{name}-{version}"] = rpms.write(made.folder, package)
     key.sign(*made.files.values())
     return made
 
 
-def _spec(version: str, stones: Mapping[str, Stone]) -> str:
-    lines = ["Name: stones", f"Version: {version}", "Release: 1", "Summary: none", "License: none"]
-    lines += ["BuildArch: noarch", "%description", "None."]
-    for name, stone in stones.items():
-        lines += [f"%package -n {name}", "Summary: none"]
-        for tag in ("requires", "obsoletes", "conflicts"):
-            lines += [f"{tag.capitalize()}: {value}"] if (value := getattr(stone, tag)) else []
-        lines += [f"%description -n {name}", "None."]
-        lines += [f"%post -n {name} -p <lua>", stone.post] if stone.post else []
-        lines += [f"%files -n {name}", f"/usr/share/{name}"]
-    lines += ["%install", "mkdir -p %{buildroot}/usr/share"]
-    lines += [f"echo {name} {version} >%{{buildroot}}/usr/share/{name}" for name in stones]
-    return "\n".join(lines) + "\n"
+def _dependencies(text: str) -> tuple[Dependency, ...]:
+    return (dependency(text),) if text else ()

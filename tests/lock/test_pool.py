@@ -14,8 +14,8 @@ from buildsys.image import ImageSet
 from buildsys.lock import sound
 from buildsys.lock.apply import apply_lock
 from buildsys.lock.file import Lock
+from tests import rpms
 from tests.lock.world import SITE, Told, World
-from tests.sites.packages import run
 
 LEAF, OTHER = "leaf-1.0-1.noarch.rpm", "other-1.0-1.noarch.rpm"
 
@@ -223,7 +223,7 @@ def test_signed_by_nobody_the_site_knows(world: World, told: Told) -> None:
 
 
 def test_not_signed_at_all(world: World, told: Told) -> None:
-    run("rpmsign", "--delsign", world.repository / LEAF)
+    rpms.sign(world.repository / LEAF, None)
     world.index()
     told(lambda: world.fill(world.lock()), "unknown-signer")
 
@@ -237,7 +237,7 @@ def test_a_repository_without_a_key_is_taken_by_checksum_alone(world: World) -> 
     from buildsys.plan.compile import compile_plan
 
     world.site(SITE.replace("key: files/KEY", "gpgcheck: false"))
-    run("rpmsign", "--delsign", world.repository / LEAF)
+    rpms.sign(world.repository / LEAF, None)
     world.index()
     lock = world.lock()
     plan = compile_plan(apply_lock(world.fill(lock), lock))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from buildsys.standins.busybox import find_busybox
+from buildsys.standins.rpm_file import File, dependency
+from tests import rpms
 from tests.busybox import APPLETS
-from tests.sites.packages import Key, make_key, run
+from tests.sites.packages import Key, make_key
 from tests.stores import Store, store
 
 BASE = "localhost/ground:1"
@@ -28,21 +31,6 @@ VERSIONS: Mapping[str, tuple[str, ...]] = {
     "tool": ("1.0", "1.1", "1.2"),
     "other": ("1.0", "1.1"),
 }
-SPEC = """\
-Name: {name}
-Version: {version}
-Release: 1
-Summary: Made for a test
-License: none
-BuildArch: noarch
-{requires}
-%description
-Made for a test.
-%install
-cp -a {tree}/. %{{buildroot}}/
-%files
-{files}
-"""
 
 
 @dataclass(frozen=True)
@@ -97,31 +85,18 @@ def _base(template: Store, scratch: Path, number: int) -> None:
 
 
 def _packages(place: Path) -> dict[str, Path]:
-    """All packages, by one rpmbuild."""
-    specs = []
+    """All packages."""
+    made = {}
     for name, versions in VERSIONS.items():
         for version in versions:
-            tree = place / f"tree/{name}-{version}"
-            files = [f"/usr/share/{name}"]
             if name == "root":
-                _root(tree)
-                files = ["/bin", "/dev", "/etc", "/proc", "/srv", "/sys", "/tmp", "/var"]
+                top = place / f"tree-{version}"
+                _root(top)
+                files = tuple(rpms.tree(top))
             else:
-                (tree / "usr/share").mkdir(parents=True)
-                (tree / f"usr/share/{name}").write_text(f"{name} {version}\n")
-            needs = "\n".join(f"Requires: {need} = {version}" for need in REQUIRES.get(name, ()))
-            spec = place / f"{name}-{version}.spec"
-            spec.write_text(
-                SPEC.format(name=name, version=version, requires=needs, tree=tree, files="\n".join(files))
-            )
-            specs.append(spec)
-    macros = (
-        f"_topdir {place}/top",
-        "_build_id_links none",
-        "clamp_mtime_to_source_date_epoch 1",
-        "_binaries_in_noarch_packages_terminate_build 0",
-    )
-    define = [word for macro in macros for word in ("--define", macro)]
-    # Older than the sets they go into, as published packages are.
-    run("rpmbuild", "-bb", "--quiet", *define, *specs, env={"SOURCE_DATE_EPOCH": "1500000000"})
-    return {file.name.removesuffix("-1.noarch.rpm"): file for file in (place / "top/RPMS").rglob("*.rpm")}
+                text = f"{name} {version}\n".encode()
+                files = (File(f"/usr/share/{name}", stat.S_IFREG | 0o644, text),)
+            requires = tuple(dependency(f"{need} = {version}") for need in REQUIRES.get(name, ()))
+            package = replace(rpms.rpm(name, version, *files), requires=requires)
+            made[f"{name}-{version}"] = rpms.write(place, package)
+    return made

@@ -17,31 +17,10 @@ from typing import Any
 import pytest
 
 from buildsys.standins.busybox import find_busybox
+from tests import rpms
 from tests.busybox import APPLETS, OURS
-from tests.sites.packages import make_package, make_repository, run
+from tests.sites.packages import make_package, make_repository
 from tests.stores import Store, store
-
-SPEC = """\
-Name: root
-Version: 1
-Release: 1
-Summary: A root that can be entered
-License: none
-BuildArch: noarch
-%description
-A shell and what steps call.
-%install
-cp -a {tree}/. %{{buildroot}}/
-%files
-/bin
-/dev
-/etc
-/proc
-/sys
-/tmp
-/usr
-/var
-"""
 
 SET = {
     "set.yaml": 'set: demo\nnamespace: example\nprefix: ""\ntag: "1"\nepoch: 1517443200\nsite: disk\n',
@@ -156,16 +135,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(find_busybox(), tree / "bin/busybox")
     for applet in APPLETS:
         (tree / "bin" / applet).symlink_to("busybox")
-    (place / "root.spec").write_text(SPEC.format(tree=tree))
-    macros = (
-        f"_topdir {place}/top",
-        f"_rpmdir {place}/rpms",
-        "_binaries_in_noarch_packages_terminate_build 0",
-    )
-    define = [word for macro in macros for word in ("--define", macro)]
-    run("rpmbuild", "-bb", "--quiet", *define, place / "root.spec")
-    (root,) = (place / "rpms").rglob("*.rpm")
-    root.rename(place / root.name)
+    rpms.write(place, rpms.rpm("root", "1", *rpms.tree(tree)))
     for version in ("1.0", "1.1"):
         make_package(place, "tool", version)
     return place

@@ -173,7 +173,7 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     place = tmp_path_factory.mktemp("builds")
     versions = {"rc": "1.10~rc1", "nine": "1.9", "ten": "1.10", "caret": "1.10^git1", "old": "0.1"}
     made = {name: build(place, "foo", version) for name, version in versions.items()}
-    return made | {"epoch": build(place, "foo", "0.2", epoch="1"), "other": build(place, "foo-1", "9")}
+    return made | {"epoch": build(place, "foo", "0.2", epoch=1), "other": build(place, "foo-1", "9")}
 
 
 ORDER = ("old", "nine", "rc", "ten", "caret", "epoch")

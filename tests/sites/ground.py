@@ -68,8 +68,7 @@ class Outcome:
 def open_ground(place: Path) -> Iterator[Ground]:
     """Make it below a folder; the container store is removed at the end."""
     stand_ins = build_repository(STAND_INS / "packages.yaml", place / "stand-ins")
-    public = stand_ins / "keys/RPM-GPG-KEY-stand-in"
-    key = stand_in_key(place / "gnupg", STAND_INS / "keys/stand-in.secret.asc", public)
+    key = stand_in_key(place / "key")
     with registry(place / "registry") as address, store(place / "store") as made:
         configuration = place / "registries.conf"
         configuration.write_text(f'[[registry]]\nlocation = "{address}"\ninsecure = true\n')

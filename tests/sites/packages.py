@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
+import stat
 import subprocess
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-MADE = 1500000000
-"""When the files of packages were written, in seconds."""
+from buildsys.standins.openpgp import SigningKey, read_secret_key
+from buildsys.standins.rpm_file import File, dependency
+from tests import rpms
 
 
 def run(*command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
@@ -34,7 +36,7 @@ class Key:
     """A key that signs packages."""
 
     home: Path
-    name: str
+    secret: SigningKey = field(repr=False)
 
     @property
     def public(self) -> Path:
@@ -42,10 +44,8 @@ class Key:
 
     def sign(self, *packages: Path) -> None:
         """Sign packages, in the place of whoever signed them before."""
-        gpg = shutil.which("gpg")
-        macros = (f"_gpg_name {self.name}", f"_gpg_path {self.home}", f"__gpg {gpg}")
-        define = [word for macro in macros for word in ("--define", macro)]
-        run("rpmsign", *define, "--resign", *packages)
+        for package in packages:
+            rpms.sign(package, lambda content: self.secret.sign(content, int(time.time())))
 
 
 def make_key(home: Path, name: str) -> Key:
@@ -54,18 +54,16 @@ def make_key(home: Path, name: str) -> Key:
     gpg = ("gpg", "--homedir", home, "--batch", "--quiet")
     run(*gpg, "--passphrase", "", "--quick-generate-key", name, "rsa2048", "sign", "never")
     (home / "public.asc").write_text(run(*gpg, "--armor", "--export", name))
+    secret = read_secret_key(run(*gpg, "--armor", "--export-secret-keys", name))
     run("gpgconf", "--homedir", home, "--kill", "gpg-agent")
-    return Key(home, name)
+    return Key(home, secret)
 
 
-def stand_in_key(home: Path, secret: Path, public: Path) -> Key:
+def stand_in_key(home: Path) -> Key:
     """The published key of the stand-in packages."""
     home.mkdir(mode=0o700, parents=True)
-    run("gpg", "--homedir", home, "--batch", "--quiet", "--import", secret)
-    (home / "public.asc").write_bytes(public.read_bytes())
-    listing = run("gpg", "--homedir", home, "--with-colons", "--list-keys")
-    fingerprint = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
-    return Key(home, fingerprint)
+    (home / "public.asc").write_bytes((rpms.STAND_INS / "keys/RPM-GPG-KEY-stand-in").read_bytes())
+    return Key(home, rpms.stand_in_key())
 
 
 def make_package(
@@ -77,48 +75,22 @@ def make_package(
     post: str = "",
     requires: Iterable[str] = (),
 ) -> Path:
-    """Build a package that holds these files: texts, copies, links (`-> TARGET`); it is not signed."""
+    """Write a package that holds these files: texts, copies, links (`-> TARGET`); it is not signed."""
     files = {f"/usr/share/{name}/about": f"{name} {version}\n"} if files is None else files
-    work = folder / f".{name}-{version}"
-    for path, content in files.items():
-        place = work / "tree" / path.lstrip("/")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, Path):
-            shutil.copy(content, place)
-        elif content.startswith("-> "):
-            place.symlink_to(content.removeprefix("-> "))
-        else:
-            place.write_text(content)
-    for made in (work / "tree").rglob("*"):
-        # As in what was published: older than any epoch.
-        os.utime(made, (MADE, MADE), follow_symlinks=False)
-    lines = [
-        f"Name: {name}",
-        f"Version: {version}",
-        "Release: 1.el7",
-        "Summary: made for a test",
-        "License: none",
-        "BuildArch: noarch",
-        *(f"Requires: {item}" for item in requires),
-        "%description",
-        "Made for a test.",
-        "%install",
-        f"cp -a {work}/tree/. %{{buildroot}}/",
-        *([f"%post {post}" if post.startswith("-p") else f"%post\n{post}"] if post else []),
-        "%files",
-        *files,
-    ]
-    (work / "package.spec").write_text("\n".join(lines) + "\n")
-    define: tuple[str, ...] = ("--define", f"_topdir {work}/top", "--define", f"_rpmdir {work}/rpms")
-    define += (
-        "--define",
-        "_build_id_links none",
-        "--define",
-        "_binaries_in_noarch_packages_terminate_build 0",
+    package = replace(
+        rpms.rpm(name, version, *(_file(path, content) for path, content in files.items()), release="1.el7"),
+        requires=tuple(dependency(text) for text in requires),
+        post=rpms.script(post),
     )
-    run("rpmbuild", "-bb", *define, work / "package.spec")
-    (built,) = (work / "rpms").rglob("*.rpm")
-    return built.rename(folder / built.name)
+    return rpms.write(folder, package)
+
+
+def _file(path: str, content: str | Path) -> File:
+    if isinstance(content, Path):
+        return File(path, content.stat().st_mode, content.read_bytes())
+    if content.startswith("-> "):
+        return File(path, stat.S_IFLNK | 0o777, target=content.removeprefix("-> "))
+    return File(path, stat.S_IFREG | 0o644, content.encode())
 
 
 def make_repository(folder: Path) -> None:

@@ -6,7 +6,8 @@ import re
 import shutil
 from pathlib import Path
 
-from tests.sites.packages import Key, make_key, make_package, make_repository, run
+from tests import rpms
+from tests.sites.packages import Key, make_key, make_package, make_repository
 
 REPOSITORIES = {
     "base": "7.9.2009/os/x86_64",
@@ -52,7 +53,8 @@ def make_vault(place: Path, stand_ins: Path, centos_key: Key) -> None:
     mine = make_key(work / "mine", "a mirror of one's own")
     mine.sign(*(place / "sensu").rglob("*.rpm"))
     (place / "sensu.key").write_bytes(mine.public.read_bytes())
-    run("rpmsign", "--delsign", *(place / "opendaylight").rglob("*.rpm"))
+    for package in (place / "opendaylight").rglob("*.rpm"):
+        rpms.sign(package, None)
     for repository, (release, group) in RELEASES.items():
         key = make_key(work / group, f"interest group {group}")
         file = f"/etc/pki/rpm-gpg/RPM-GPG-KEY-CentOS-SIG-{group}"

@@ -52,4 +52,4 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def busybox() -> Busybox:
-    return Busybox(b"\x7fELF", "1.35.0", "0123456789abcdef" * 4, frozenset({"sh", "cat", "chroot"}))
+    return Busybox(b"\x7fELF", "1.35.0", "0123456789abcdef" * 4, "x86_64", frozenset({"sh", "cat", "chroot"}))

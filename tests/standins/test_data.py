@@ -41,6 +41,12 @@ directories: [/usr, | directories: ['/usr/*',
 epoch: 1504051200 | epoch: soon
 2:8 this should be a valid integer [wrong-type]
 
+epoch: 1504051200 | epoch: -1
+2:8 this should be greater than or equal to 0 [wrong-type]
+
+requires: [filesystem] | provides: [boulder = ]
+14:16 'boulder =' is not what is provided: NAME, or NAME = VERSION [bad-text]
+
 requires: [filesystem] | requires: filesystem
 14:15 this should be a valid list [wrong-type]
 

@@ -1,7 +1,8 @@
-"""What packages hold, and their spec: pure."""
+"""What packages hold, and what is written of it: pure."""
 
 from __future__ import annotations
 
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from buildsys.standins.busybox import Busybox, find_busybox, read_busybox
 from buildsys.standins.data import load
 from buildsys.standins.errors import StandinError
 from buildsys.standins.payload import Entry, Package, packages, split_version
-from buildsys.standins.spec import spec_text
+from buildsys.standins.rpm_file import Aspect, Dependency, File, FileFlag, Script, Sense
+from buildsys.standins.rpms import as_rpm
 
 STANDINS = Path(__file__).parents[2] / "recipes/stable-pike/standins"
 
@@ -84,34 +86,30 @@ def test_a_version_is_split(text: str, parts: tuple[str, str, str]) -> None:
     assert split_version(text) == parts
 
 
-def test_a_spec_says_all_and_leaves_nothing_to_rpmbuild(tiny: Path, busybox: Busybox) -> None:
-    more = "    post: |\n      date +%s > /dev/null\nunverified: [/etc/stone.conf]\n"
-    all_packages = held(tiny, busybox, more)
-    spec = spec_text("all", [all_packages["stone"]], load(tiny), noarch=True)
-    assert spec.partition("%package")[0].startswith("Name: all\nVersion: 1\nRelease: 1\n")
-    assert (
-        "".join(spec.partition("%package")[1:])
-        == """\
-%package -n stone
-Epoch: 1
-Version: 2.0
-Release: 1.el7
-Summary: A stand-in for stone, not stone itself
-AutoReqProv: no
-Requires: filesystem
-Requires(post): filesystem
+def test_a_name_that_is_not_plain_is_refused(tiny: Path, busybox: Busybox) -> None:
+    (tiny.parent / "payload/stone/etc/a b").write_text("")
+    with pytest.raises(StandinError, match="payload/stone/etc/a b: names in a payload have plain char"):
+        held(tiny, busybox)
 
-%description -n stone
-Stands in for stone (of stone) where images are built without the real packages.
-It has the name, version and dependencies of the real one, and just enough files to be acted upon.
 
-%post -n stone
-date +%%s > /dev/null
-
-%files -n stone
-%verify(not md5 size mtime) %config(noreplace) %attr(0644, root, root) /etc/stone.conf
-%attr(0755, root, root) /usr/bin/stone
-"""
+def test_what_is_written_of_a_package(tiny: Path, busybox: Busybox) -> None:
+    more = "    links: {/etc/rock: stone.conf}\n    post: |\n      date +%s > /dev/null\n"
+    more += "unverified: [/etc/stone.conf]\nowners: {/usr/bin/stone: mason}\n"
+    stone = as_rpm(held(tiny, busybox, more)["stone"], load(tiny))
+    assert (stone.file_name, stone.full_version) == ("stone-2.0-1.el7.noarch.rpm", "1:2.0-1.el7")
+    assert stone.requires == (Dependency("filesystem"), Dependency("filesystem", Sense.POST))
+    assert stone.post == Script("date +%s > /dev/null")
+    assert stone.summary == "A stand-in for stone, not stone itself"
+    assert stone.files == (
+        File("/etc/rock", stat.S_IFLNK | 0o777, target="stone.conf"),
+        File(
+            "/etc/stone.conf",
+            stat.S_IFREG | 0o644,
+            b"hard = yes\n",
+            flags=FileFlag.CONFIG | FileFlag.NOREPLACE,
+            unverified=Aspect.DIGEST | Aspect.SIZE | Aspect.TIME,
+        ),
+        File("/usr/bin/stone", stat.S_IFREG | 0o755, b"#!/bin/sh\necho stone of stone 2.0\n", owner="mason"),
     )
 
 

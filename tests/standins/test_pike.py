@@ -16,6 +16,7 @@ import pytest
 from buildsys.standins.busybox import find_busybox, read_busybox
 from buildsys.standins.data import load
 from buildsys.standins.payload import Package, packages
+from tests.sites.packages import make_key
 
 STANDINS = Path(__file__).parents[2] / "recipes/stable-pike/standins"
 FACTS = Path(__file__).parents[1] / "conformance/facts"
@@ -289,24 +290,8 @@ def test_accounts_are_made_and_changed(root: Root) -> None:
 def test_a_package_signed_by_another_is_refused(repository: Path, tmp_path: Path) -> None:
     forged = tmp_path / "forged"
     shutil.copytree(repository / "repo", forged / "repo")
-    home = tmp_path / "gnupg"
-    home.mkdir(mode=0o700)
-    env = {"HOME": str(home), "GNUPGHOME": str(home), "PATH": os.environ["PATH"]}
-    run(
-        "gpg",
-        "--batch",
-        "--passphrase",
-        "",
-        "--quick-generate-key",
-        "forger",
-        "rsa2048",
-        "sign",
-        "never",
-        env=env,
-    )
     (rpm,) = forged.glob("repo/Packages/rootfiles-*.rpm")
-    run("rpmsign", "-D", "_gpg_name forger", "-D", f"__gpg {shutil.which('gpg')}", "--resign", rpm, env=env)
-    run("gpgconf", "--kill", "gpg-agent", env=env)
+    make_key(tmp_path / "forger", "forger").sign(rpm)
     run("createrepo_c", "--quiet", forged / "repo")
 
     root = Root(tmp_path / "top", forged)
