@@ -65,7 +65,7 @@ def escaping(folder: Path, outside: Path) -> Path:
     The script itself succeeds.
     """
     script = SCRIPT.replace("@OUTSIDE@", str(outside))
-    program = File(LEAVE, stat.S_IFREG | 0o755, _leaving_program(f"{outside}.second-chroot"))
+    program = File(LEAVE, stat.S_IFREG | 0o755, leaving_program(f"{outside}.second-chroot"))
     report = File(str(Path(REPORT).parent), stat.S_IFDIR | 0o755)
     return _write(folder, "hostile-escaping", program, report, post=script)
 
@@ -169,7 +169,7 @@ def _file(path: str, text: str) -> File:
     return File(path, stat.S_IFREG | 0o644, text.encode())
 
 
-def _leaving_program(made: str) -> bytes:
+def leaving_program(made: str) -> bytes:
     """A program for x86-64 that leaves a chroot by a second one and makes a file: exit status 0 then.
 
     A shell cannot: its chroot changes the directory too. The program keeps its working directory outside of

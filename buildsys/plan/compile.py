@@ -46,11 +46,11 @@ from buildsys.spread import spread
 RUNTIME = Path(__file__).parent / "runtime"
 CONTENT_CHANGING = (
     "accounts.sh", "commit.sh", "containerfile.sh", "edits.sh", "enter.sh", "inside.sh",
-    "packages.sh", "repositories.sh", "rpm.sh", "sources.sh",
+    "packages.sh", "programs.sh", "repositories.sh", "rpm.sh", "sources.sh",
 )  # fmt: skip
 """Runtime files whose change may change an image's bytes; the installer's own files are added."""
 FILTER = ("seccomp.bpf", "seccomp.json")
-"""System calls that programs of an image may not make: for bwrap, for `buildah build`; by tools/seccomp-filter."""
+"""System calls that no program of an image may make, for bwrap and for buildah; see tools/seccomp-filter."""
 TOOLS = (
     "bash", "make", "buildah", "skopeo",
     "awk", "sed", "find", "diff", "tar", "flock", "unshare", "bwrap", "ldd", "sha256sum",

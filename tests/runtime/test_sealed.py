@@ -9,7 +9,7 @@ import pytest
 
 from tests.runtime.roots import make_plan
 
-# A root with programs that can leave a chroot: the host's own files with one more, MARK, below; on the host lies CANARY.
+# A root with programs that can leave a chroot: the host's own files and MARK. On the host lies CANARY.
 PREPARE = """\
 set -e
 mount -t tmpfs none "$1"
@@ -130,7 +130,7 @@ def enter(
 
 @pytest.mark.parametrize("mode", MODES)
 def test_who_enters_stays_inside(tmp_path: Path, mode: str) -> None:
-    """On every road the same: programs of recipes, of the image, and of packages that the host's rpm installs."""
+    """On every road the same: recipes, the image, packages that the host's rpm installs."""
     before = Path("/sys").stat().st_mode
     done = enter(tmp_path, mode, "/", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "MINE=1")
     assert done.stdout == SEALED.format(**MODES[mode]), done.stderr
@@ -139,13 +139,16 @@ def test_who_enters_stays_inside(tmp_path: Path, mode: str) -> None:
 
 def test_data_instructions_stay_inside(tmp_path: Path) -> None:
     """They have no /proc at all, and else the same: the shell that runs them is the image's."""
-    program = HOSTILE.partition("print(\"environment")[0] + """\
+    program = (
+        HOSTILE.partition('print("environment')[0]
+        + """\
 attempt("mount", lambda: call(165, b"none", b"/tmp", b"tmpfs", 0, 0))
 attempt("device", disk)
 attempt("chroot", leave)
 print("outside", not os.path.exists("/MARK"))
 print(os.listdir("/proc"))
 """
+    )
     done = enter(tmp_path, "inside", program=program)
     wanted = "mount Operation not permitted\ndevice Permission denied\nchroot done\noutside False\n[]\n"
     assert done.stdout == wanted, done.stderr

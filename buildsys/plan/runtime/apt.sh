@@ -6,18 +6,24 @@ KIT_PROGRAMS='ln mkdir tar'
 # apt_bootstrap FILE…: fill the empty root with exactly these packages of the pool. Their files first, all at once: dpkg
 # and what it calls are among them. Then dpkg installs them as if it had been there.
 apt_bootstrap() {
-    local file directory
+    local directory
     apt_verified "$@" || return
-    mkdir -p -m 755 "$ROOT"/{dev,proc,sys}
+    for directory in dev proc sys; do [[ -d $ROOT/$directory ]] || mkdir -m 755 "$ROOT/$directory"; done
     # /bin and its like are links to /usr/bin where Debian has it so.
     if grep -q '^package usr-is-merged ' "$PLAN/keys/$IMAGE"; then
         with_kit mkdir -p /usr/bin /usr/sbin /usr/lib /usr/lib64 </dev/null || return
         for directory in bin sbin lib lib64; do with_kit ln -s "usr/$directory" "/$directory" </dev/null || return; done
     fi
+    apt_unpack "$@" || return
+    apt_call bootstrap "$@"
+}
+
+# apt_unpack FILE…: their files, by a tar within the root. The host reads the packages and no more.
+apt_unpack() {
+    local file
     for file; do dpkg-deb --fsys-tarfile "$PLAN/pool/packages/$file" || return; done |
         with_kit tar --extract --ignore-zeros --directory=/ --preserve-permissions --numeric-owner --keep-directory-symlink \
-            --exclude=./dev --exclude=./proc --exclude=./sys || return
-    apt_call bootstrap "$@"
+            --exclude=./dev --exclude=./proc --exclude=./sys
 }
 
 # apt_transaction WORD…: install or update exactly these files of the pool; between them stands what must be configured

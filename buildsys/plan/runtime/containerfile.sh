@@ -67,7 +67,7 @@ containerfile() {
 # builder_begin: sets BUILDER, the folder of this build; BUILDER_STORE, options for its store; BUILDER_OPTIONS of bwrap.
 builder_begin() {
     local path program name source
-    local -A lent=()
+    local -A shown=()
     BUILDER=$SCRATCH/builder
     mkdir -p "$BUILDER"/{context,home,tmp}
     printf 'root:x:0:0:root:/root:/bin/sh\n' >"$SCRATCH/passwd"
@@ -85,10 +85,10 @@ builder_begin() {
     done
     for program in buildah skopeo fuse-overlayfs; do
         path=$(type -P "$program") || continue
-        lent[$path]=$(readlink -f "$path")
-        while read -r name source; do lent[$source]=$source; done < <(libraries "$path")
+        shown[$path]=$(readlink -f "$path")
+        while read -r name source; do shown[$source]=$source; done < <(libraries "$path")
     done
-    for path in "${!lent[@]}"; do BUILDER_OPTIONS+=(--ro-bind "${lent[$path]}" "$path"); done
+    for path in "${!shown[@]}"; do BUILDER_OPTIONS+=(--ro-bind "${shown[$path]}" "$path"); done
     if [[ $ONLINE == 1 ]]; then
         for path in /etc/{resolv.conf,hosts,ssl,pki} /usr/share/ca-certificates /usr/local/share/ca-certificates; do
             BUILDER_OPTIONS+=(--ro-bind-try "$path" "$path")

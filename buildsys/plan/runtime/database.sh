@@ -1,6 +1,9 @@
 # The format of the package database, where the host's own rpm writes it: another rpm or SQLite writes other bytes for the
 # same packages. It belongs to the build key: equal keys mean equal images on every host.
 
+# shellcheck source=/dev/null
+. "$LIB/programs.sh"
+
 # database_format: sets BS_DATABASE, a word; `-` where the image's own tools write the database. lib/run.sh asks once for
 # all steps, and again only when one of the programs and libraries that write is another file.
 database_format() {
@@ -34,9 +37,4 @@ empty_database() {
     if [[ -s $folder/rpmdb.sqlite ]]; then sum=$(sha256sum <"$folder/rpmdb.sqlite") || return; fi
     rm -rf "$folder"
     printf '%.12s' "$sum"
-}
-
-# libraries PROGRAM: what it loads: `lib/NAME FILE` a line, and `loader FILE`.
-libraries() {
-    ldd "$1" | awk '$2 == "=>" && $3 ~ /^\// { print "lib/" $1, $3 } NF == 2 && $1 ~ /^\// { print "loader", $1 }'
 }

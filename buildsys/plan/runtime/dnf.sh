@@ -5,16 +5,16 @@ DNF=$(command -v dnf5 || command -v dnf) || :
 
 # dnf_call [cache=DIR] WORDS…: one dnf, with the site's repositories and keys.
 dnf_call() {
-    local status=0 text home=$SCRATCH/home cache=$SCRATCH/cache config=$SCRATCH/dnf.conf said
+    local status=0 text home=$SCRATCH/home folder=$SCRATCH/cache config=$SCRATCH/dnf.conf said
     if [[ $1 == cache=* ]]; then
-        cache=${1#*=}
+        folder=${1#*=}
         shift
     fi
     [[ -n ${DNF_ROOT-} ]] || { DNF_ROOT=$SCRATCH/no-packages && mkdir -p "$DNF_ROOT"; } || return
     mkdir -p "$home" "$SCRATCH/dnf"
     # Debian's rpm would look for the database in HOME.
     printf '%%_dbpath %s\n' "$RPM_DATABASE" >"$home/.rpmmacros"
-    said=("--setopt=cachedir=$cache" "--setopt=logdir=$SCRATCH/dnf" "--setopt=persistdir=$SCRATCH/dnf")
+    said=("--setopt=cachedir=$folder" "--setopt=logdir=$SCRATCH/dnf" "--setopt=persistdir=$SCRATCH/dnf")
     if [[ $HOST == 1 ]]; then
         set -- bash "$LIB/host.sh" "$SCRATCH/dnf" "$DNF" "$DNF_ROOT" "${RELEASE:-/}" "${said[@]}" "$@"
     else

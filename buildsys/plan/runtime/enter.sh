@@ -5,6 +5,9 @@
 # a read-only /proc of its own, an empty /sys in memory, no network, an environment made from nothing, no open file of
 # the caller. Packages may do to /dev, /proc and /sys what they like: nothing of it reaches the host or the image.
 
+# shellcheck source=/dev/null
+. "$LIB/programs.sh"
+
 # ONLINE=1 before one of these gives it the network; without, there is none.
 ONLINE=''
 
@@ -219,13 +222,13 @@ kit_open() {
 # kit_list: a word a line. lib/run.sh removes the file when a run begins: the host's programs may be others by then.
 kit_list() {
     local program path name source
-    local -A lent=()
+    local -A named=()
     for program in $KIT_PROGRAMS; do
         path=$(command -v "$program") || return
         printf '%s\n' --ro-bind "$(readlink -f "$path")" "/dev/buildsys/kit/bin/$program"
         while read -r name source; do
-            [[ -z ${lent[$name]-} ]] || continue
-            lent[$name]=yes
+            [[ -z ${named[$name]-} ]] || continue
+            named[$name]=yes
             printf '%s\n' --ro-bind "$source" "/dev/buildsys/kit/$name"
         done < <(libraries "$path")
     done
