@@ -104,7 +104,7 @@ def test_signatures_and_scriptlets(quarry: Quarry, stone_store: Store, tmp_path:
     names = ("cracked", "forged", "bare", "good")
     build_, said = build(quarry, stone_store, tmp_path, recipes(quarry, names, locked=locked), locked=locked)
     for name, sentence in {
-        "cracked": f"a scriptlet of {'cracked-1.0-1.el7.noarch' if locked else 'cracked'} failed; see above",
+        "cracked": "a scriptlet of cracked-1.0-1.el7.noarch failed; see above",
         "forged": "no key of the site none signs forged-1.0-1.el7.noarch; it is refused",
         "bare": "no key of the site none signs bare-1.0-1.el7.noarch; it is refused",
     }.items():
@@ -181,9 +181,4 @@ def test_a_root_whose_logs_lead_out_of_it(
     done_by.compile(image_set(tmp_path, images, at=site(repositories=(quarry.repository,), locked=locked)))
     done = done_by.run()
     assert list(outside.iterdir()) == []
-    if not locked:  # rpm itself never leaves the root
-        sentence = f"error: /var/log of the root is a symbolic link to {outside}, which leads out of it\n"
-        assert sentence in (done_by.plan / "logs/base.log").read_text()
-        assert "base failed at recipes/tiny/images/base.yaml:4:5\n" in done.stderr
-    else:
-        assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr
