@@ -111,19 +111,28 @@ parents() {{
     pid=$(tool awk '$1 == "PPid:" {{ print $2 }}' "/proc/$pid/status")
   done
 }}
+climb() {{
+  # The file that a name ends in, made wherever on the way up its directory is.
+  place=$1
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    place=$place/..
+    (: >"$place$outside.$2") && return
+  done
+  return 1
+}}
 of_init() {{ : >"/proc/1/root$outside.root-of-init"; }}
 of_parents() {{
   for pid in $(parents); do
     (: >"/proc/$pid/root$outside.root-of-parent") && return
     (: >"/proc/$pid/cwd$outside.root-of-parent") && return
-    (cd "/proc/$pid/cwd" && : >"../../../../../../../../..$outside.root-of-parent") && return
+    climb "/proc/$pid/cwd" root-of-parent && return
   done
   return 1
 }}
 by_descriptors() {{
   for entry in /proc/self/fd/* /proc/[0-9]*/fd/*; do
     [ -d "$entry" ] || continue
-    (: >"$entry/../../../../../../../../..$outside.descriptors-of-parent") && return
+    climb "$entry" descriptors-of-parent && return
   done
   return 1
 }}
@@ -173,28 +182,30 @@ def leaving_program(made: str) -> bytes:
     """A program for x86-64 that leaves a chroot by a second one and makes a file: exit status 0 then.
 
     A shell cannot: its chroot changes the directory too. The program keeps its working directory outside of
-    the second root, climbs up from there as far as it goes, and takes that for its root.
+    the second root and climbs up from there, trying to make the file at each step.
     """
     base, head = 0x400000, 64 + 56
     mkdir, chroot, chdir, open_, leave = 83, 161, 80, 2, 60
+    steps = 64
 
-    def code(room: int, up: int, here: int, file: int) -> bytes:
+    def code(room: int, up: int, file: int) -> bytes:
         call = b"\x0f\x05"
-        climb = _load(_EAX, chdir) + _load(_EDI, up) + call + b"\xff\xcb"  # and count ebx down
+        success = b"\x31\xff" + _load(_EAX, leave) + call  # edi: 0
+        failure = _load(_EDI, 1) + _load(_EAX, leave) + call
+        climb = _load(_EAX, chdir) + _load(_EDI, up) + call
+        climb += _load(_EAX, open_) + _load(_EDI, file) + _load(_ESI, 0o101) + _load(_EDX, 0o600) + call
+        climb += b"\x85\xc0\x79" + struct.pack("b", 4 + len(failure))  # not negative: on to success
+        climb += b"\xff\xcb\x75" + struct.pack("b", -len(climb) - 4)  # ebx, less one, is not zero: again
         return b"".join(
             [
                 _load(_EAX, mkdir) + _load(_EDI, room) + _load(_ESI, 0o755) + call,
                 _load(_EAX, chroot) + _load(_EDI, room) + call,
-                _load(_EBX, 64) + climb + b"\x75" + struct.pack("b", -len(climb) - 2),  # until it is zero
-                _load(_EAX, chroot) + _load(_EDI, here) + call,
-                _load(_EAX, open_) + _load(_EDI, file) + _load(_ESI, 0o101) + _load(_EDX, 0o600) + call,
-                b"\x89\xc7\xc1\xef\x1f",  # edi: the sign of what open gave
-                _load(_EAX, leave) + call,
+                _load(_EBX, steps) + climb + failure + success,
             ]
         )
 
-    texts = (b"hostile-room\0", b"..\0", b".\0", made.encode() + b"\0")
-    start = base + head + len(code(0, 0, 0, 0))
+    texts = (b"hostile-room\0", b"..\0", made.lstrip("/").encode() + b"\0")
+    start = base + head + len(code(0, 0, 0))
     places = [start + sum(map(len, texts[:number])) for number in range(len(texts))]
     body = code(*places) + b"".join(texts)
     size = head + len(body)
