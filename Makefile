@@ -127,7 +127,7 @@ bench-zed: $(READY_TO_TEST) ## measure stable-zed beside plain Containerfiles, a
 	$(BIN)/python -m tests.bench.zed
 
 .PHONY: acceptance
-acceptance: $(READY_TO_TEST) ## as a new user: both sets built, tried, held against the facts, and built elsewhere: three releases of Debian
+acceptance: $(READY_TO_TEST) ## both sets built, tried, held against the facts; and on three releases of Debian
 	$(BIN)/python -m tests.acceptance
 
 .PHONY: clean

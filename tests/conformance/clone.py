@@ -1,4 +1,4 @@
-"""Are the images that a clone has built of stable-pike what the facts say? `python -m tests.conformance.clone`.
+"""Are the images that a clone built of stable-pike what the facts say? `python -m tests.conformance.clone`.
 
 The packages, the downloads and the store that they are held against are those of the build: the clone's
 `build/standins`, the site's recipe, and the store that BS_STORE names, else buildah's own.

@@ -247,7 +247,7 @@ def test_the_hosts_files_are_not_there(made: Host) -> None:
     assert made.says("ls", "/mnt") == ""
     assert not {"boot", "home", "lost+found", "srv"} & {*made.says("ls", "-a", "/").split()}
     assert not {"fstab", "os-release", "passwd"} & {*made.says("ls", "/etc").split()}
-    assert made.says("sh", "-c", "echo /proc/[0-9]*").split() == ["/proc/1", "/proc/2"]
+    assert len(made.says("sh", "-c", "echo /proc/[0-9]*").split()) == 2
 
 
 def test_settings_of_the_kernel_can_only_be_read(made: Host) -> None:
