@@ -40,7 +40,7 @@ NEEDS: Mapping[str, Need] = {
 
 TESTED: Mapping[str, Version] = {
     "bash": (5, 2), "make": (4, 3), "buildah": (1, 28), "podman": (4, 3), "skopeo": (1, 9), "rpm": (4, 18),
-    "dnf": (4, 14), "bwrap": (0, 8), "mmdebstrap": (1, 3), "python": (3, 11),
+    "dnf": (4, 14), "bwrap": (0, 8), "python": (3, 11),
 }  # fmt: skip
 """The oldest version of each program that builds and passes the tests. An older one may do as well."""
 
@@ -48,7 +48,7 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
     "apt-get": ("apt", "apt"), "awk": ("mawk", "gawk"), "busybox": ("busybox-static", "busybox"),
     "bwrap": ("bubblewrap", "bubblewrap"), "createrepo_c": ("createrepo-c", "createrepo_c"),
     "diff": ("diffutils", "diffutils"), "dpkg-deb": ("dpkg", "dpkg"), "find": ("findutils", "findutils"),
-    "flock": ("util-linux", "util-linux"), "gpg": ("gnupg", "gnupg2"),
+    "flock": ("util-linux", "util-linux"), "gpg": ("gnupg", "gnupg2"), "ldd": ("libc-bin", "glibc-common"),
     "newuidmap": ("uidmap", "shadow-utils"), "rpm2archive": ("rpm", "rpm"),
     "rpmbuild": ("rpm", "rpm-build"), "rpmkeys": ("rpm", "rpm"), "rpmsign": ("rpm", "rpm-sign"),
     "setpriv": ("util-linux", "util-linux"), "sha256sum": ("coreutils", "coreutils"),

@@ -22,7 +22,7 @@ from buildsys.cli.output import put, put_table
 if TYPE_CHECKING:
     from buildsys.image import Repository, Site
 
-BASIC = ("bash", "make", "buildah", "skopeo", "podman")
+BASIC = ("bash", "make", "buildah", "skopeo", "bwrap", "podman")
 STAND_IN_TOOLS = ("createrepo_c",)
 BASE_UTILITIES = "base utilities"
 ABSENT = "not installed"

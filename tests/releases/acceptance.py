@@ -29,7 +29,7 @@ CLONE = "buildsys"
 """Where the clone lies in a root, seen from where commands begin."""
 LEFT = ("state", "results", "logs", "events.jsonl")
 """What a run leaves in a plan: a copy begins without."""
-SOON = 10
+SOON = 15
 """Seconds that a build with nothing to do may take, entering the root and all."""
 CHOSEN = ("standins", "lock", "runtime", "testing", "plan")
 """Rooms of tests/ that look at what rpm, buildah, podman and bash of a release do."""
