@@ -48,11 +48,9 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
     "apt-get": ("apt", "apt"), "awk": ("mawk", "gawk"), "busybox": ("busybox-static", "busybox"),
     "bwrap": ("bubblewrap", "bubblewrap"), "createrepo_c": ("createrepo-c", "createrepo_c"),
     "diff": ("diffutils", "diffutils"), "dpkg-deb": ("dpkg", "dpkg"), "find": ("findutils", "findutils"),
-    "flock": ("util-linux", "util-linux"), "gpg": ("gnupg", "gnupg2"), "ldd": ("libc-bin", "glibc-common"),
-    "newuidmap": ("uidmap", "shadow-utils"), "rpm2archive": ("rpm", "rpm"),
-    "rpmbuild": ("rpm", "rpm-build"), "rpmkeys": ("rpm", "rpm"), "rpmsign": ("rpm", "rpm-sign"),
-    "setpriv": ("util-linux", "util-linux"), "sha256sum": ("coreutils", "coreutils"),
-    "unshare": ("util-linux", "util-linux"),
+    "flock": ("util-linux", "util-linux"), "ldd": ("libc-bin", "glibc-common"),
+    "newuidmap": ("uidmap", "shadow-utils"), "rpm2archive": ("rpm", "rpm"), "rpmkeys": ("rpm", "rpm"),
+    "sha256sum": ("coreutils", "coreutils"), "unshare": ("util-linux", "util-linux"),
 }  # fmt: skip
 """Where a program's package has another name: its name to apt and to dnf."""
 
