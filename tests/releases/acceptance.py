@@ -68,7 +68,7 @@ class Release:
     def build(self) -> None:
         """From nothing, as the README says, and once more; then the facts."""
         place = f"{CLONE}/build/{SET}"
-        self.do("a fresh root, and a clone", 300, "git", "clone", "--quiet", "/project", CLONE, fresh=True)
+        self.do("a fresh root, and a clone", 600, "git", "clone", "--quiet", "/project", CLONE, fresh=True)
         self.do("the first build, set-up and all", 600, "make", "-C", CLONE, SET)
         begun = time.monotonic()
         said = self.do("the second build, nothing changed", 60, "make", "-C", CLONE, SET)
