@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         machines[suite] = ids.collect(folder / "built")
         if given.carry:
             release.build_carried(given.carry)
-            machines[f"{suite}, carried"] = ids.collect(folder / "carried/results")
+            machines[f"{suite} (carried)"] = ids.collect(folder / "carried/results")
         if given.tests:
             release.test()
     text, holds = ids.report(machines)
