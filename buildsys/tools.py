@@ -38,6 +38,22 @@ NEEDS: Mapping[str, Need] = {
 }
 """Programs whose version matters; of every other one any version will do."""
 
+TESTED: Mapping[str, Version] = {
+    "bash": (5, 2), "make": (4, 3), "buildah": (1, 28), "podman": (4, 3), "skopeo": (1, 9), "rpm": (4, 18),
+    "dnf": (4, 14), "bwrap": (0, 8), "python": (3, 11),
+}  # fmt: skip
+"""The oldest version of each program that builds and passes the tests. An older one may do as well."""
+
+PACKAGES: Mapping[str, tuple[str, str]] = {
+    "apt-get": ("apt", "apt"), "awk": ("mawk", "gawk"), "busybox": ("busybox-static", "busybox"),
+    "bwrap": ("bubblewrap", "bubblewrap"), "createrepo_c": ("createrepo-c", "createrepo_c"),
+    "diff": ("diffutils", "diffutils"), "dpkg-deb": ("dpkg", "dpkg"), "find": ("findutils", "findutils"),
+    "flock": ("util-linux", "util-linux"), "ldd": ("libc-bin", "glibc-common"),
+    "newuidmap": ("uidmap", "shadow-utils"), "rpm2archive": ("rpm", "rpm"), "rpmkeys": ("rpm", "rpm"),
+    "sha256sum": ("coreutils", "coreutils"), "unshare": ("util-linux", "util-linux"),
+}  # fmt: skip
+"""Where a program's package has another name: its name to apt and to dnf."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -95,6 +111,17 @@ def version_of(path: str) -> Version:
 def dotted(version: Version) -> str:
     """A version as people write it."""
     return ".".join(map(str, version))
+
+
+def install_command(names: Iterable[str]) -> str | None:
+    """What installs these programs on this host; None without a program, or a package manager known here."""
+    managers = ("apt-get install --no-install-recommends", "dnf install")
+    for index, command in enumerate(managers):
+        if shutil.which(command.split()[0]):
+            packages = {PACKAGES[name][index] if name in PACKAGES else name for name in names}
+            sudo = "" if os.geteuid() == 0 else "sudo "
+            return f"{sudo}{command} {' '.join(sorted(packages))}" if packages else None
+    return None
 
 
 # ── what the programs say of this host ──────────────────────────────────────────────────────────────────────

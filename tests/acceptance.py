@@ -1,5 +1,6 @@
 """As a new user would: a fresh clone, the README's first command twice, and the images against the facts.
 
+Then the same in bare roots of three releases of Debian, with one plan carried to each; equal keys, equal ids.
 Then the oracle: changes of that set, and many of small ones, each held against a build from nothing.
 Then the same set from packages that no plan carries: the site `rdo`, against a stand-in for the vault.
 Last stable-zed, of real packages: its tests, its scenarios, and the same ids elsewhere and without network.
@@ -10,7 +11,6 @@ Last stable-zed, of real packages: its tests, its scenarios, and the same ids el
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -19,12 +19,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "build/acceptance"
 CLONE, STORE, RUN = PLACE / "clone", PLACE / "store", PLACE / "run"
-STAND_INS = CLONE / "build/standins/stable-pike"
 
 
 def main() -> int:
@@ -33,12 +30,12 @@ def main() -> int:
     step("a fresh clone", ["git", "clone", "--quiet", str(ROOT), str(CLONE)], ROOT)
     step("the first build", ["make", "stable-pike"], CLONE)
     step("the second build, nothing changed", ["make", "stable-pike"], CLONE)
-    (PLACE / "downloads.json").write_text(json.dumps(downloads()))
-    (kolla,) = STAND_INS.glob("repo/**/openstack-kolla-*.rpm")
-    compare = [sys.executable, "-m", "tests.conformance", "--store", str(STORE), "--runroot", str(RUN)]
-    compare += ["--kolla-rpm", str(kolla), "--repository", str(STAND_INS / "repo")]
-    compare += ["--downloads", str(PLACE / "downloads.json"), "--report", str(PLACE / "report.md")]
+    compare = [sys.executable, "-m", "tests.conformance.clone", str(CLONE)]
+    compare += ["--report", str(PLACE / "report.md")]
     step("the images held against the facts (build/acceptance/report.md)", compare, ROOT)
+    other = [sys.executable, "-m", "tests.releases.acceptance", "--roots", str(ROOT / "build/roots")]
+    other += ["--carry", "build/stable-pike", str(PLACE / "releases"), "bookworm", "trixie", "sid"]
+    step("the same from bare roots of three releases (build/acceptance/releases/report.md)", other, CLONE)
     step("every image tried", ["make", "test-stable-pike"], CLONE)
     step("the second time, nothing is left to try", ["make", "test-stable-pike"], CLONE)
     pike = [sys.executable, "-m", "tests.oracle.pike", "recipes/stable-pike", "build", str(PLACE / "oracle")]
@@ -76,12 +73,6 @@ def step(title: str, command: Sequence[str], folder: Path) -> None:
     sys.stdout.write(f"== {time.monotonic() - begun:.1f} s, exit status {status}\n")
     if status:
         sys.exit(status)
-
-
-def downloads() -> dict[str, str]:
-    """The checksum of every download, by its URL, as the site has them."""
-    site = yaml.safe_load((CLONE / "recipes/stable-pike/sites/embedded.yaml").read_text())
-    return {url: entry["sha256"] for url, entry in site["downloads"].items()}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,8 +22,10 @@ from buildsys.cli.output import put, put_table
 if TYPE_CHECKING:
     from buildsys.image import Repository, Site
 
-BASIC = ("bash", "make", "buildah", "skopeo", "podman")
+BASIC = ("bash", "make", "buildah", "skopeo", "bwrap", "podman")
 STAND_IN_TOOLS = ("createrepo_c",)
+BASE_UTILITIES = "base utilities"
+ABSENT = "not installed"
 PATIENCE = 5
 """Seconds a repository has to answer."""
 GIB = 2**30
@@ -54,7 +58,8 @@ def doctor(names: tuple[str, ...], site: str | None, store: str, *, as_json: boo
     """
     folders = list(map(given_directory, names)) or sorted(path.parent for path in RECIPES.glob("*/set.yaml"))
     sites = {folder.name: Choice(folder, site, (), {}).look().site for folder in folders}
-    findings = [*_programs(sites.values()), *_rights(), *_store(store), *_containers(store)]
+    programs = list(_programs(sites.values()))
+    findings = [*programs, *_to_install(programs), *_rights(), *_store(store), *_containers(store)]
     for name, chosen in sites.items():
         findings += _packages(name, chosen)
     if as_json:
@@ -75,11 +80,12 @@ def _programs(sites: Iterable[Site]) -> Iterator[Finding]:
         wanted += STAND_IN_TOOLS if site.stand_ins else ()
     for name in dict.fromkeys(wanted):
         yield _program(name)
+    yield Finding("ok", "python", f"{platform.python_version()}, {sys.executable}")
     rest = [tools.look_up(name) for name in TOOLS if name not in wanted]
     if absent := [tool.name for tool in rest if not tool.path]:
-        yield Finding("missing", "base utilities", f"without {', '.join(absent)}")
+        yield Finding("missing", BASE_UTILITIES, f"without {', '.join(absent)}")
     else:
-        yield Finding("ok", "base utilities", ", ".join(tool.name for tool in rest))
+        yield Finding("ok", BASE_UTILITIES, ", ".join(tool.name for tool in rest))
     if any(site.stand_ins for site in sites):
         yield _busybox()
 
@@ -88,13 +94,28 @@ def _program(name: str) -> Finding:
     tool = tools.look_up(name)
     if not tool.path:
         # Nothing that builds calls podman; who tests or runs the images does.
-        return Finding("note" if name == "podman" else "missing", name, "not installed")
-    version = tools.dotted(tool.version or tools.version_of(tool.path))
-    found = f"{version}, {tool.path}" if version else tool.path
-    if tool.mistake() is None:
-        return Finding("ok", name, found)
-    need = tools.NEEDS[name]
-    return Finding("old", name, f"{found}; {tools.dotted(need.oldest)} or newer is needed: {need.reason}")
+        return Finding("note" if name == "podman" else "missing", name, ABSENT)
+    version = tool.version or tools.version_of(tool.path)
+    found = f"{tools.dotted(version)}, {tool.path}" if version else tool.path
+    if tool.mistake() is not None:
+        need = tools.NEEDS[name]
+        return Finding("old", name, f"{found}; {tools.dotted(need.oldest)} or newer is needed: {need.reason}")
+    tested = tools.TESTED.get(name, ())
+    if version and version < tested:
+        return Finding("note", name, f"{found}; older than {tools.dotted(tested)}, the oldest tested")
+    return Finding("ok", name, found)
+
+
+def _to_install(programs: Iterable[Finding]) -> Iterator[Finding]:
+    """What brings what is missing or too old, as a command to copy."""
+    from buildsys.plan.compile import TOOLS
+
+    names = {item.about for item in programs if item.state in {"missing", "old"} or item.found == ABSENT}
+    needed = (*TOOLS, *(("newuidmap",) if os.geteuid() else ()))
+    names |= {name for name in needed if not tools.look_up(name).path}
+    names.discard(BASE_UTILITIES)
+    if command := tools.install_command(names):
+        yield Finding("note", "to install", command)
 
 
 def _busybox() -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from buildsys import tools
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Fake, Run
@@ -91,6 +94,62 @@ def test_a_program_that_is_too_old(buildsys: Run, host: Path, fake: Fake) -> Non
         3,
         ("old", f"0.1.41, {host}/bin/skopeo; 1.2 or newer is needed: {said}"),
     )
+
+
+def test_a_program_that_is_older_than_what_is_tested(buildsys: Run, host: Path, fake: Fake) -> None:
+    fake("skopeo", "echo skopeo version 1.4.1")
+    status, things = found(buildsys)
+    assert (status, things["skopeo"]) == (
+        0,
+        ("note", f"1.4.1, {host}/bin/skopeo; older than 1.9, the oldest tested"),
+    )
+    assert "to install" not in things
+
+
+@pytest.mark.parametrize(
+    ("managers", "told"),
+    [
+        (["apt-get", "dnf"], "apt-get install --no-install-recommends busybox-static createrepo-c skopeo"),
+        (["dnf"], "dnf install busybox createrepo_c skopeo"),
+        ([], None),
+    ],
+)
+def test_what_is_missing_is_one_command_away(
+    monkeypatch: pytest.MonkeyPatch, managers: list[str], told: str | None
+) -> None:
+    """By the names that packages have where this package manager rules."""
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}" if name in managers else None)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    missing = ["skopeo", "busybox", "createrepo_c"]
+    assert tools.install_command(missing) == told
+    assert tools.install_command([]) is None
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert tools.install_command(missing) == (told and f"sudo {told}")
+
+
+def test_doctor_says_how_to_install_what_is_missing_or_too_old(buildsys: Run, host: Path, fake: Fake) -> None:
+    assert host.is_dir()
+    fake("skopeo", "echo skopeo version 0.1.41")
+    fake("apt-get")
+    _, things = found(buildsys)
+    state, command = things["to install"]
+    assert (state, command.removeprefix("sudo ")) == (
+        "note",
+        "apt-get install --no-install-recommends skopeo",
+    )
+
+
+def test_doctor_and_set_up_name_the_same_packages() -> None:
+    table = re.findall(
+        r"^(?:build|test) +(?:command|static):(\S+) +(\S+) +(\S+)$",
+        (ROOT / "tools/setup.sh").read_text(),
+        re.MULTILINE,
+    )
+    assert len(table) > 10
+    for program, *packages in table:
+        for index, package in enumerate(packages):
+            if package != "-" and program in {*tools.PACKAGES, "buildah", "podman", "skopeo"}:
+                assert tools.PACKAGES.get(program, (program, program))[index] == package
 
 
 def test_a_program_that_does_not_say_its_version(buildsys: Run, host: Path, fake: Fake) -> None:

@@ -153,7 +153,8 @@ class Reader:
     def _packages(self, database: Path) -> tuple[dict[str, Package], frozenset[str]]:
         rpm = ["rpm", "--dbpath", str(database)]
         rows = [line.split("\t") for line in _run([*rpm, "-qa", "--queryformat", _LIST]).splitlines()]
-        keys = frozenset(row[2].lower() for row in rows if row[0] == "gpg-pubkey")
+        # rpm 6 names a key by its whole fingerprint; those before it by the last eight digits.
+        keys = frozenset(row[2].lower()[-8:] for row in rows if row[0] == "gpg-pubkey")
         installed = {"\t".join(row): row for row in rows if row[0] != "gpg-pubkey"}
         unknown = [row for key, row in installed.items() if key not in self.known]
         if unknown:
