@@ -46,6 +46,7 @@ class Key:
         macros = (f"_gpg_name {self.name}", f"_gpg_path {self.home}", f"__gpg {gpg}")
         define = [word for macro in macros for word in ("--define", macro)]
         run("rpmsign", *define, "--resign", *packages)
+        end_agent(self.home)
 
 
 def make_key(home: Path, name: str) -> Key:
@@ -54,8 +55,13 @@ def make_key(home: Path, name: str) -> Key:
     gpg = ("gpg", "--homedir", home, "--batch", "--quiet")
     run(*gpg, "--passphrase", "", "--quick-generate-key", name, "rsa2048", "sign", "never")
     (home / "public.asc").write_text(run(*gpg, "--armor", "--export", name))
-    run("gpgconf", "--homedir", home, "--kill", "gpg-agent")
+    end_agent(home)
     return Key(home, name)
+
+
+def end_agent(home: Path) -> None:
+    """End the agent that gpg started for this home: it would wait there for good."""
+    run("gpgconf", "--homedir", home, "--kill", "gpg-agent")
 
 
 def stand_in_key(home: Path, secret: Path, public: Path) -> Key:
@@ -65,6 +71,7 @@ def stand_in_key(home: Path, secret: Path, public: Path) -> Key:
     (home / "public.asc").write_bytes(public.read_bytes())
     listing = run("gpg", "--homedir", home, "--with-colons", "--list-keys")
     fingerprint = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
+    end_agent(home)
     return Key(home, fingerprint)
 
 
