@@ -15,6 +15,8 @@ from hypothesis import settings
 from buildsys import diagnostics
 from tests.stores import Store, store
 
+pytest_plugins = ("tests.guard.plugin", "tests.signals")
+
 # Modules of tests that assert: named before anything imports them, so that pytest can say what was compared.
 pytest.register_assert_rewrite(
     "tests.apt.debs",
@@ -127,8 +129,8 @@ class BuiltPike:
 def built_pike(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BuiltPike]:
     """Build all of stable-pike as a user does; minutes, so once a session."""
     place = tmp_path_factory.mktemp("pike")
-    # podman takes a run root of 50 characters at most.
-    with TemporaryDirectory(prefix="bs-", dir="/var/tmp") as short, store(Path(short) / "store") as made:
+    # TMPDIR of the run is short: podman takes no run root of more than 50 characters.
+    with TemporaryDirectory(prefix="bs-") as short, store(Path(short) / "store") as made:
         command = [
             str(ROOT / ".venv/bin/buildsys"),
             "build",
