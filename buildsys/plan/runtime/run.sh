@@ -283,7 +283,8 @@ drop_intermediates() {
     exec {alone}>&-
 }
 
-list_images() { buildah images --all --no-trunc --format '{{.ID}} {{.Name}}'; }
+# list_images: an id and a name a line; `<none>` where there is no name.
+list_images() { buildah images --all --no-trunc --format '{{.ID}} {{.Name}}' | tr -s ' '; }
 
 # summary GOALS: what was built, what failed and where, what that blocked. Sets status when something failed.
 summary() {
