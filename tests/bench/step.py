@@ -6,7 +6,7 @@ import os
 import shutil
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,11 @@ WRAPPER = """\
 #!/bin/bash
 begin=$EPOCHREALTIME
 {program} "$@"
-status=$?
-printf '%s\\t%s\\t%s\\t%s\\n' "$begin" "$EPOCHREALTIME" {name} "${{*//[$'\\t\\n']/ }}" >>{log}
+status=$? end=$EPOCHREALTIME
+{{
+    printf '%s\\t%s\\t%s\\t%s\\n' "$begin" "$end" {name} "${{*//[$'\\t\\n']/ }}"
+    times
+}} >{log}/$begin.$$
 exit $status
 """
 WAYS = {"once": "", "twice": "twice"}
@@ -31,15 +34,20 @@ WAYS = {"once": "", "twice": "twice"}
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A program that ran, or a step: seconds since 1970."""
+    """A program that ran, or a step: seconds since 1970, and milliseconds of processor time."""
 
     begin: float
     end: float
     name: str
+    processor: float
 
     @property
     def milliseconds(self) -> float:
         return (self.end - self.begin) * 1000
+
+
+Cost = dict[str, tuple[float, float]]
+"""Of a step, by what it called: milliseconds that passed, and of processor time."""
 
 
 def measure(
@@ -50,20 +58,17 @@ def measure(
     The steps are timed in runs of their own: the table's wrappers cost some ms a call.
     """
     place.mkdir(parents=True)
-    bare: dict[str, list[float]] = defaultdict(list)
-    removed: dict[str, list[float]] = defaultdict(list)
-    calls: dict[str, list[dict[str, float]]] = defaultdict(list)
+    bare: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    costs: dict[str, list[Cost]] = defaultdict(list)
     for _ in range(rounds):
         for way, forced in WAYS.items():
             steps, _, found = _run(plan, put_base, place, forced, wrapped=False)
             if found != way:
                 continue
-            bare[way].append(statistics.median(step.milliseconds for step in steps))
+            bare[way].append(_medians([(step.milliseconds, step.processor) for step in steps]))
             steps, programs, _ = _run(plan, put_base, place, forced, wrapped=True)
-            calls[way] += [_by_name(step, programs) for step in steps]
-            rmi = sum(call.milliseconds for call in programs if call.name == "buildah rmi")
-            removed[way].append(rmi / (len(steps) + 1))
-    return _report(bare, removed, calls, rounds, version)
+            costs[way] += [_by_name(step, programs, len(steps) + 1) for step in steps]
+    return _report(bare, costs, rounds, version)
 
 
 def _run(
@@ -73,9 +78,9 @@ def _run(
     for left in ("state", "results", "logs"):
         shutil.rmtree(plan / left, ignore_errors=True)
     log, folder = place / "calls", place / "bin"
-    log.write_text("")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    for empty in (log, folder):
+        shutil.rmtree(empty, ignore_errors=True)
+        empty.mkdir()
     _wrap(folder, "step", '"$BASH"', log)
     for tool in TOOLS if wrapped else ():
         program = shutil.which(tool)
@@ -87,7 +92,7 @@ def _run(
         more = {**environment, "PATH": path, "BS_COMMIT": forced, "LAUNCH": str(folder / "step")}
         take(["make", "--no-print-directory", "-j1", "-C", str(plan)], environment=more)
         asked = Path(environment["BS_STORE"].split()[-1], "buildsys.asked").read_text().split()
-    found = [_call(line) for line in log.read_text().splitlines()]
+    found = [_call(record.read_text()) for record in log.iterdir()]
     steps = sorted((call for call in found if call.name == "step"), key=lambda call: call.begin)
     programs = [call for call in found if call.name != "step"]
     return steps[1:], programs, forced or asked[0]
@@ -99,78 +104,76 @@ def _wrap(folder: Path, name: str, program: str, log: Path) -> None:
     wrapper.chmod(0o755)
 
 
-def _call(line: str) -> Call:
+def _call(record: str) -> Call:
+    line, _, used = record.splitlines()
     begin, end, name, arguments = line.split("\t")
     verb = next((word for word in arguments.split() if word in VERBS), "")
-    return Call(float(begin), float(end), f"{name} {verb}" if name in {"buildah", "skopeo"} else name)
+    if name in {"buildah", "skopeo"}:
+        name = f"{name} {verb}"
+    minutes = (word.removesuffix("s").split("m") for word in used.split())
+    processor = sum(float(minute) * 60_000 + float(second) * 1000 for minute, second in minutes)
+    return Call(float(begin), float(end), name, processor)
 
 
-def _by_name(step: Call, programs: Iterable[Call]) -> dict[str, float]:
-    """Milliseconds of a step by what it called; what is inside another call counts there."""
-    found: dict[str, float] = defaultdict(float)
+def _by_name(step: Call, programs: Iterable[Call], images: int) -> Cost:
+    """What a step called, and its part of what comes after the run: images before normalisation are removed together."""
+    found: Cost = defaultdict(lambda: (0.0, 0.0))
     for call in programs:
-        if step.begin <= call.begin and call.end <= step.end:
-            found[call.name] += call.milliseconds
-    found["bash, and all else"] = step.milliseconds - sum(found.values())
+        inside = step.begin <= call.begin and call.end <= step.end
+        if inside or call.name == "buildah rmi":
+            share = 1 if inside else images
+            time, processor = found[call.name]
+            found[call.name] = (time + call.milliseconds / share, processor + call.processor / share)
+    inner = [cost for name, cost in found.items() if name != "buildah rmi"]
+    found["bash, and all else"] = (
+        step.milliseconds - sum(time for time, _ in inner),
+        step.processor - sum(processor for _, processor in inner),
+    )
     return found
 
 
 def _report(
-    bare: Mapping[str, list[float]],
-    removed: Mapping[str, list[float]],
-    calls: Mapping[str, list[dict[str, float]]],
-    rounds: int,
-    version: str,
+    bare: Mapping[str, list[tuple[float, float]]], costs: Mapping[str, list[Cost]], rounds: int, version: str
 ) -> list[str]:
     ways = [way for way in WAYS if bare[way]]
-    medians = {
-        way: {
-            name: statistics.median(step.get(name, 0.0) for step in calls[way]) for name in _names(calls[way])
-        }
-        for way in ways
-    }
-    names = sorted(
-        {name for way in ways for name in medians[way]}, key=lambda name: -medians[ways[-1]].get(name, 0)
-    )
-    rows = [
-        f"| {name} | " + " | ".join(_cell(medians[way].get(name, 0.0)) for way in ways) + " |"
+    names = {name for way in ways for cost in costs[way] for name in cost}
+    table = {
+        name: [_medians([cost.get(name, (0.0, 0.0)) for cost in costs[way]]) for way in ways]
         for name in names
-    ]
-    rows.append(
-        "| buildah rmi, after the run, an image | "
-        + " | ".join(_cell(statistics.median(removed[way])) for way in ways)
-        + " |"
-    )
-    rows.append(
-        "| **a step, not timed call by call** | " + " | ".join(_bold(bare[way]) for way in ways) + " |"
-    )
+    }
+    table = dict(sorted(table.items(), key=lambda row: -row[1][-1][1]))
+    table["**a step, not timed call by call**"] = [_medians(bare[way]) for way in ways]
+    heads = "".join(f" committed {way} | processor |" for way in ways)
     return [
         "## Cost of a step",
         "",
-        f"One trivial `run` on busybox, one job, buildah {version}; ms, medians of {rounds} runs of each in turn.",
+        f"One trivial `run` on busybox, one job, buildah {version}: milliseconds that pass, and of processor time;",
+        f"medians of {rounds} runs of each in turn. `buildah rmi` comes after a run; here it is an image's part of it.",
         "",
-        "| call | " + " | ".join(f"committed {way}" for way in ways) + " |",
-        "|---|" + "---|" * len(ways),
-        *rows,
+        f"| call |{heads}",
+        "|---|" + "---|---|" * len(ways),
+        *(_row(name, cells) for name, cells in table.items() if any(time for time, _ in cells)),
         "",
-        _ratio(bare) if len(ways) == len(WAYS) else "This buildah commits twice; to commit once takes 1.41.",
+        _ratios(bare)
+        if len(ways) == len(WAYS)
+        else "This buildah commits twice; 1.41 is the first to do it once.",
         "",
     ]
 
 
-def _names(steps: list[dict[str, float]]) -> set[str]:
-    return {name for step in steps for name in step}
+def _medians(costs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    times, processor = zip(*costs, strict=True)
+    return statistics.median(times), statistics.median(processor)
 
 
-def _cell(milliseconds: float) -> str:
-    return f"{milliseconds:.1f}" if milliseconds else "-"
+def _row(name: str, cells: Iterable[tuple[float, float]]) -> str:
+    return f"| {name} |" + "".join(f" {time:.1f} | {processor:.1f} |" for time, processor in cells)
 
 
-def _bold(values: list[float]) -> str:
-    return f"**{statistics.median(values):.0f}**"
-
-
-def _ratio(bare: Mapping[str, list[float]]) -> str:
-    pairs = [once / twice for once, twice in zip(bare["once"], bare["twice"], strict=True)]
-    each = ", ".join(f"{pair:.2f}" for pair in pairs)
-    return f"Ratio: **{statistics.median(pairs):.2f}** (pair by pair {each}). Asked: at most 0.75."
+def _ratios(bare: Mapping[str, list[tuple[float, float]]]) -> str:
+    said = []
+    for place, what in enumerate(("time", "processor time")):
+        pairs = [once[place] / twice[place] for once, twice in zip(bare["once"], bare["twice"], strict=True)]
+        each = ", ".join(f"{pair:.2f}" for pair in pairs)
+        said.append(f"of {what} **{statistics.median(pairs):.2f}** (pair by pair {each})")
+    return f"Ratio {' and '.join(said)}. Asked: at most 0.75."

@@ -13,7 +13,7 @@ configure() {
 }
 ANNOTATED=()
 
-# commit: sets ID. The image gets its names last: first the key, then the reference.
+# commit: sets ID. The key is what an image is known by: it names only what is normal.
 commit() {
     if [[ -n ${CONTAINERFILE-} ]]; then
         normalise "$BUILT"
@@ -23,24 +23,24 @@ commit() {
     fi
     tidy
     # buildah itself leaves word of what it made: this step may be killed meanwhile. lib/run.sh removes what has no name.
-    local made options=() with=(command) word=$STATE/committed.$IMAGE.$BEGAN
+    local made options=() name=() with=(command) word=$STATE/committed.$IMAGE.$BEGAN
     # Once: with options that leave nothing volatile, the image is what normalise makes of it.
     if [[ $COMMITS == once ]]; then
         once_options "$BS_EPOCH"
         options=("${ONCE[@]}" "${ANNOTATED[@]}")
+        name=("$REFERENCE")
     else
         # A newer buildah would do a part of it.
         with=(env -u SOURCE_DATE_EPOCH)
     fi
     "${with[@]}" buildah "${STORE[@]}" commit --quiet --format "$BS_FORMAT" --omit-history --identity-label=false \
-        "${options[@]}" --iidfile "$word" --rm "$CONTAINER"
+        "${options[@]}" --iidfile "$word" --rm "$CONTAINER" "${name[@]}"
     CONTAINER=''
     read -r made <"$word" || :
     made=${made#sha256:}
     normalise "$made"
-    buildah tag "$ID" "$KEY_NAME" "$REFERENCE"
+    if [[ $ID == "$made" && -n ${name-} ]]; then rm -f "$word"; else buildah tag "$KEY_NAME" "$REFERENCE"; fi
     exec {NAMING}>&-
-    [[ $ID != "$made" ]] || rm -f "$word"
 }
 
 # name_alone ID: until NAMING is closed nobody else names this image. Equal images are one, and a tool that adds a
@@ -64,10 +64,10 @@ tidy() {
         -o -newermt "@$BS_EPOCH" -newerct "@$SINCE" -exec touch -h -d @"$BS_EPOCH" {} +
 }
 
-# normalise IMAGE-ID: a config without time, container id and tool version, over the same layers. Sets ID, and lets
-# nobody else name it until NAMING is closed. An image that is not so already is stored once more, under its key.
+# normalise IMAGE-ID: a config without time, container id and tool version, over the same layers. Sets ID and gives the
+# image its key name; one that is not normal already is stored once more.
 normalise() {
-    local files was now work=$SCRATCH/normal
+    local files was now work=$SCRATCH/normal source
     # In base64 every name that begins with `sha256:` begins so.
     stored "$1" '=c2hhMjU2O*' --config
     files=("$KEPT")
@@ -81,14 +81,18 @@ normalise() {
         ID=${ID%% *}
     fi
     name_alone "$ID"
-    # A Containerfile's image lies in a store that goes.
-    [[ -n $HELD || ${now[*]} != "${was[*]}" ]] || return 0
-    [[ ${now[1]} =~ ^(.*\"config\":\{[^}]*\"size\":)[0-9]+(.*)$ ]]
-    now[1]=${BASH_REMATCH[1]}${#now[0]}${BASH_REMATCH[2]}
-    printf '%s' "${now[0]}" >"$work/$ID"
-    printf '%s' "${now[1]/$1/$ID}" >"$work/manifest.json"
-    printf 'Directory Transport Version: 1.1\n' >"$work/version"
-    GOMAXPROCS=1 skopeo --insecure-policy copy --quiet "dir:$work" "$(in_store "$KEY_NAME")"
+    if [[ -z $HELD && ${now[*]} == "${was[*]}" ]]; then
+        # Of what is there skopeo copies nothing, and it is there sooner than buildah.
+        source=$(in_store "@$ID")
+    else
+        [[ ${now[1]} =~ ^(.*\"config\":\{[^}]*\"size\":)[0-9]+(.*)$ ]]
+        now[1]=${BASH_REMATCH[1]}${#now[0]}${BASH_REMATCH[2]}
+        printf '%s' "${now[0]}" >"$work/$ID"
+        printf '%s' "${now[1]/$1/$ID}" >"$work/manifest.json"
+        printf 'Directory Transport Version: 1.1\n' >"$work/version"
+        source=dir:$work
+    fi
+    GOMAXPROCS=1 skopeo --insecure-policy copy --quiet "$source" "$(in_store "$KEY_NAME")"
 }
 
 # canonical CONFIG MANIFEST: the files as every buildah has to leave them, a line each: the form that a newer one gives
