@@ -21,12 +21,12 @@ pytestmark = pytest.mark.real
 DECLARED = {f"org.opencontainers.image.{name}": f"of {name}" for name in ("base.name", "created")}
 LABELS = {"container": "5" * 64, "Hostname": "0123456789ab", "io.buildah.version": "ours", **DECLARED}
 TREE = f"""\
-cd /opt; rm /bin/vi; rm -r /var/cache/yum; mkdir /var/cache/yum new
+mkdir /opt; cd /opt; rm /bin/vi; rm -r /var/cache/yum; mkdir /var/cache/yum new
 touch /var/cache/yum/x old future; touch -d @1 old; touch -d @{EPOCH + 10**9} future
-ln /etc/passwd hard; ln -s /nowhere link; mkfifo pipe; mknod null c 1 3
+ln /etc/passwd hard; ln -s /nowhere link; mkfifo pipe
 chmod 4755 old; chown 3000000:3000000 future; truncate -s 3M sparse; echo end >>sparse
 """
-"""Removals, an opaque directory, links, devices, a file with holes, times before and after the epoch."""
+"""Removals, an opaque directory, links, a pipe, a file with holes, times before and after the epoch."""
 
 
 def full(place: Path, form: Format) -> ImageSet:
