@@ -45,7 +45,7 @@ from buildsys.spread import spread
 
 RUNTIME = Path(__file__).parent / "runtime"
 CONTENT_CHANGING = (
-    "accounts.sh", "commit.sh", "containerfile.sh", "edits.sh", "enter.sh", "inside.sh",
+    "accounts.sh", "buildah.sh", "commit.sh", "containerfile.sh", "edits.sh", "enter.sh", "inside.sh",
     "packages.sh", "programs.sh", "repositories.sh", "rpm.sh", "sources.sh",
 )  # fmt: skip
 """Runtime files whose change may change an image's bytes; the installer's own files are added."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from buildsys.image import Image
-from tests.bench import plain, publishing, sets
+from tests.bench import plain, publishing, sets, step
 from tests.bench.measure import Taken, store, take
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +32,7 @@ def main() -> None:
         "nothing": nothing_changed,
         "cold": cold_build,
         "trivial": trivial_runs,
+        "step": cost_of_a_step,
         "publish": published,
     }
     chosen = sys.argv[1:] or list(parts)
@@ -46,9 +47,7 @@ def main() -> None:
 
 def _head() -> list[str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    buildah = subprocess.run(
-        ["buildah", "--version"], capture_output=True, text=True, check=True
-    ).stdout.split()[2]
+    buildah = _buildah()
     return [
         "# Benchmarks",
         "",
@@ -58,6 +57,11 @@ def _head() -> list[str]:
         f"Builds at {JOBS} jobs, each into an empty store.",
         "",
     ]
+
+
+def _buildah() -> str:
+    command = ["buildah", "--version"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[2]
 
 
 def compiling(place: Path) -> list[str]:
@@ -154,6 +158,13 @@ def trivial_runs(place: Path) -> list[str]:
         ("`buildah build` of equal Containerfiles under `make -j`", theirs),
         "1.0",
     )
+
+
+def cost_of_a_step(place: Path) -> list[str]:
+    """One trivial `run`, call by call; committed once and twice, where buildah can."""
+    directory = sets.trivial(place / "trivial", 12)
+    take([BUILDSYS, "plan", str(directory), "-o", str(place / "plan")])
+    return step.measure(place / "plan", _busybox, place / "timed", ROUNDS, _buildah())
 
 
 def published(place: Path) -> list[str]:

@@ -1,11 +1,20 @@
 # From working container to image: nothing volatile in it, the same bytes whenever and wherever it is built.
 
-# configure OPTIONS…: of `buildah config`
-configure() { buildah config "$@" "$CONTAINER"; }
+# configure OPTIONS…: of `buildah config`. Sets ANNOTATED: what buildah would say by itself, and the recipe says otherwise.
+configure() {
+    local option before=''
+    for option; do
+        if [[ $before == --annotation && $option == org.opencontainers.image.@(created|base.name|base.digest)=* ]]; then
+            ANNOTATED+=(--annotation "$option")
+        fi
+        before=$option
+    done
+    buildah config "$@" "$CONTAINER"
+}
+ANNOTATED=()
 
-# commit: sets ID. The image gets its names last: first the key, then the reference.
+# commit: sets ID. The key is what an image is known by: it names only what is normal.
 commit() {
-    local intermediate
     if [[ -n ${CONTAINERFILE-} ]]; then
         normalise "$BUILT"
         buildah tag "$KEY_NAME" "$REFERENCE"
@@ -13,15 +22,24 @@ commit() {
         return
     fi
     tidy
-    # buildah itself leaves word of what it made: this step may be killed meanwhile. lib/run.sh removes those images together.
-    local word=$STATE/committed.$IMAGE.$BEGAN
-    command buildah "${STORE[@]}" commit --quiet --format "$BS_FORMAT" --omit-history --identity-label=false \
-        --iidfile "$word" --rm "$CONTAINER"
+    # buildah itself leaves word of what it made: this step may be killed meanwhile. lib/run.sh removes what has no name.
+    local made options=() name=() with=(command) word=$STATE/committed.$IMAGE.$BEGAN
+    # Once: with options that leave nothing volatile, the image is what normalise makes of it.
+    if [[ $COMMITS == once ]]; then
+        once_options "$BS_EPOCH"
+        options=("${ONCE[@]}" "${ANNOTATED[@]}")
+        name=("$REFERENCE")
+    else
+        # A newer buildah would do a part of it.
+        with=(env -u SOURCE_DATE_EPOCH)
+    fi
+    "${with[@]}" buildah "${STORE[@]}" commit --quiet --format "$BS_FORMAT" --omit-history --identity-label=false \
+        "${options[@]}" --iidfile "$word" --rm "$CONTAINER" "${name[@]}"
     CONTAINER=''
-    read -r intermediate <"$word" || :
-    intermediate=${intermediate#sha256:}
-    normalise "$intermediate"
-    buildah tag "$KEY_NAME" "$REFERENCE"
+    read -r made <"$word" || :
+    made=${made#sha256:}
+    normalise "$made"
+    if [[ $ID == "$made" && -n ${name-} ]]; then rm -f "$word"; else buildah tag "$KEY_NAME" "$REFERENCE"; fi
     exec {NAMING}>&-
 }
 
@@ -46,27 +64,54 @@ tidy() {
         -o -newermt "@$BS_EPOCH" -newerct "@$SINCE" -exec touch -h -d @"$BS_EPOCH" {} +
 }
 
-# normalise IMAGE-ID: a config without time, container id and tool version, over the same layers.
-# Sets ID and gives the image its key name.
+# normalise IMAGE-ID: a config without time, container id and tool version, over the same layers. Sets ID and gives the
+# image its key name; one that is not normal already is stored once more.
 normalise() {
-    local config manifest work=$SCRATCH/normal
+    local files was now work=$SCRATCH/normal source
     # In base64 every name that begins with `sha256:` begins so.
     stored "$1" '=c2hhMjU2O*' --config
-    config=$(sed -E -e 's/"created":"[^"]*"/"created":"'"$CREATED"'"/' -e 's/"container":"[0-9a-f]{64}",?//' \
-        -e 's/"Hostname":"[0-9a-f]{12}"/"Hostname":""/g' \
-        -e 's/"io\.buildah\.version":"[^"]*",//g' -e 's/,?"io\.buildah\.version":"[^"]*"//g' "$KEPT")
-    ID=$(printf '%s' "$config" | sha256sum)
-    ID=${ID%% *}
+    files=("$KEPT")
     stored "$1" manifest
-    manifest=$(sed -E -e 's/("config":\{[^}]*"size":)[0-9]+/\1'"${#config}"'/' -e "s/$1/$ID/" \
-        -e 's/"org\.opencontainers\.image\.base\.[a-z]+":"[^"]*",//g' \
-        -e 's/,?"org\.opencontainers\.image\.base\.[a-z]+":"[^"]*"//g' \
-        -e 's/,?"annotations":\{\}//' "$KEPT")
-    printf '%s' "$config" >"$work/$ID"
-    printf '%s' "${manifest//$'\n'/}" >"$work/manifest.json"
-    printf 'Directory Transport Version: 1.1\n' >"$work/version"
+    files+=("$KEPT")
+    was=("$(<"${files[0]}")" "$(<"${files[1]}")")
+    mapfile -t now < <(canonical "${files[@]}")
+    ID=$1
+    if [[ ${now[0]} != "${was[0]}" ]]; then
+        ID=$(printf '%s' "${now[0]}" | sha256sum)
+        ID=${ID%% *}
+    fi
     name_alone "$ID"
-    GOMAXPROCS=1 skopeo --insecure-policy copy --quiet "dir:$work" "$(in_store "$KEY_NAME")"
+    if [[ -z $HELD && ${now[*]} == "${was[*]}" ]]; then
+        # Of what is there skopeo copies nothing, and it is there sooner than buildah.
+        source=$(in_store "@$ID")
+    else
+        [[ ${now[1]} =~ ^(.*\"config\":\{[^}]*\"size\":)[0-9]+(.*)$ ]]
+        now[1]=${BASH_REMATCH[1]}${#now[0]}${BASH_REMATCH[2]}
+        printf '%s' "${now[0]}" >"$work/$ID"
+        printf '%s' "${now[1]/$1/$ID}" >"$work/manifest.json"
+        printf 'Directory Transport Version: 1.1\n' >"$work/version"
+        source=dir:$work
+    fi
+    GOMAXPROCS=1 skopeo --insecure-policy copy --quiet "$source" "$(in_store "$KEY_NAME")"
+}
+
+# canonical CONFIG MANIFEST: the files as every buildah has to leave them, a line each: the form that a newer one gives
+# them by itself. What a recipe declares stays. Keys are told from texts by their quotes, which are escaped in a text.
+canonical() {
+    local text='"([^"\\]|\\.)*"' volatile=org.opencontainers.image. name edits=()
+    for name in created base.name base.digest; do
+        [[ $INPUTS != *"do configure --annotation "?(\$)?(\')"$volatile$name="* ]] || continue
+        name=${volatile//./\\.}${name//./\\.}
+        edits+=(-e "2s/\"$name\":$text,//g" -e "2s/,?\"$name\":$text//g")
+    done
+    # The label of the builder of a base image from elsewhere.
+    if [[ -n ${BASE-}${CONTAINERFILE-} && $INPUTS != *io.buildah.version* ]]; then
+        name='"io\.buildah\.version"'
+        edits+=(-e "1s/$name:$text,//g" -e "1s/,?$name:$text//g")
+    fi
+    sed -E -e "1s/^\{((\"(id|parent|comment)\":$text,)*)\"created\":$text,(\"container\":$text,)?/{\1\"created\":\"$CREATED\",/" \
+        -e '1s/("(container_)?config":\{"Hostname":)"[^"]*","Domainname":"[^"]*"/\1"sandbox","Domainname":""/g' \
+        "${edits[@]}" -e '2s/,?"annotations":\{\}//' "$@"
 }
 
 # stored IMAGE-ID FILE [--config]: sets KEPT, a file of the image's manifest or configuration: where the store is laid
@@ -77,10 +122,10 @@ stored() {
     local found=("$GRAPHROOT/$DRIVER-images/$1"/$2)
     KEPT=${found[0]}
     if [[ -n $HELD ]]; then
-        KEPT=$SCRATCH/stored
+        KEPT=$SCRATCH/stored${3-}
         builder skopeo inspect --raw "${@:3}" "$(held "@$1")" >"$KEPT"
     elif [[ ! -s $KEPT ]]; then
-        KEPT=$SCRATCH/stored
+        KEPT=$SCRATCH/stored${3-}
         command skopeo inspect --raw "${@:3}" "$(in_store "@$1")" >"$KEPT"
     fi
 }

@@ -1,8 +1,8 @@
 # What decides that an image is stale: this file and nothing else.
 #
 # keys/NAME holds the static part of the build key, one input a line, written by the compiler.
-# The dynamic part is the ids of all images the step reads, the storage driver, the platform, and the format of the
-# package database where the host's rpm writes it.
+# The dynamic part is the ids of all images the step reads, the storage driver, the platform, how buildah packs layers,
+# and the format of the package database where the host's rpm writes it.
 # KEY is the hash of both. An image is fresh when the store knows it by its key; the key is a second
 # name, localhost/buildsys-key/SET/NAME:KEY, never inside the image: a label on a parent would rebuild
 # every child.
@@ -17,7 +17,7 @@ decide() {
     PARENT=scratch
     INPUTS=$(<"$PLAN/keys/$IMAGE")
     STAMP=$(awk -v name="$IMAGE" '$2 == name { print $1; exit }' "$PLAN/graph")
-    INPUTS+=$'\n'"platform $PLATFORM"$'\n'"driver $DRIVER"
+    INPUTS+=$'\n'"platform $PLATFORM"$'\n'"driver $DRIVER"$'\n'"layers $LAYERS"
     if [[ $INPUTS == *$'\ninstaller '@(rpm|dnf)$'\n'* ]]; then
         [[ -n ${BS_DATABASE-} ]] || database_format
         INPUTS+=$'\n'"database $BS_DATABASE"
@@ -117,7 +117,7 @@ remember() {
     fi
     {
         printf '%s %s %s %s\n' "$1" "$REFERENCE" "$BS_FORMAT" "$BS_EPOCH"
-        sed -n '/^image /p; /^metadata /p; /^database /p' <<<"$INPUTS"
+        sed -n '/^image /p; /^layers /p; /^metadata /p; /^database /p' <<<"$INPUTS"
     } >"$new.$STAMP.checked"
     # The last one last: who finds it finds the others.
     mv -f -t "$STATE" -- "${files[@]}" "$new.$STAMP.checked"

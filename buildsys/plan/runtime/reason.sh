@@ -34,6 +34,7 @@ why_stale() {
         package) why_packages "$last" ;;
         gem) printf 'gem changed: %s' "$(cut -d' ' -f2 <<<"${changed%%$'\n'*}")" ;;
         database) printf 'rpm of this host changed: it writes the package database' ;;
+        layers) printf 'buildah of this host changed: it packs layers in another way' ;;
         platform | driver | format | epoch | installer) printf '%s changed' "$first" ;;
         do) why_containerfile || why_file || why_recipe ;;
         *) printf 'recipe changed: %s' "$RECIPE" ;;

@@ -14,13 +14,13 @@ if ((EUID != 0)) && [[ -z ${BS_USERNS-} ]] && command -v buildah >/dev/null; the
 fi
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
-for room in store database; do
+for room in store buildah database; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
 : "${BS_STORE=}" "${MAKE:=make}"
-BS_STORE_IS=''
-export BS_STORE BS_STORE_IS BS_LISTING BS_TOTAL BS_DATABASE
+BS_STORE_IS='' BS_BUILDAH_IS=''
+export BS_STORE BS_STORE_IS BS_BUILDAH_IS BS_LISTING BS_TOTAL BS_DATABASE
 
 main() {
     (($#)) || set -- all
@@ -30,6 +30,7 @@ main() {
     take_turn "$@"
     store_open
     check_space
+    ask_buildah
     # Shared by all builds of this store; whoever gets it alone may delete images.
     exec {SHARED}>>"$RUNROOT/buildsys.lock"
     flock -s "$SHARED"
@@ -200,10 +201,10 @@ closure() {
         }' "$PLAN/graph"
 }
 
-# judge_stamps GOALS: a stamp counts only while the store still gives the image's name that id, and while
-# the images it was made from still have the ids it was made from. Prints `fresh NAME` and `drop FILE`.
+# judge_stamps GOALS: a stamp counts only while the store still gives the image's name that id, and while the images it
+# was made from still have the ids it was made from; and buildah packs layers as then. Prints `fresh NAME` and `drop FILE`.
 judge_stamps() {
-    NOW=$STATE awk -v prefix="$PREFIX" -v tag="$TAG" -v force="${BS_FORCE-}" \
+    NOW=$STATE awk -v layers="$LAYERS" -v prefix="$PREFIX" -v tag="$TAG" -v force="${BS_FORCE-}" \
         -v format="${BS_FORMAT:-$FORMAT}" -v epoch="${BS_EPOCH:-$EPOCH}" -v database="$BS_DATABASE" '
         # Does the name of a base image mean that one still? The store lists names in full; one that is gone is not needed.
         function unmoved(name, was,    full, place, gone, listed) {
@@ -235,6 +236,7 @@ judge_stamps() {
                     split(line, word, " ")
                     if (word[1] == "metadata") good = (holds[word[2]] == word[3])
                     else if (word[1] == "database") good = (word[2] == database)
+                    else if (word[1] == "layers") good = (word[2] == layers)
                     else if (word[2] in now) good = (now[word[2]] == word[3])
                     else if (word[2] in seen) good = 0
                     else good = unmoved(word[2], word[3])
@@ -258,7 +260,7 @@ default_jobs() {
 # nothing to build: a step that outlived its run may have left one. It may leave one right now, too: only the words that
 # were read are forgotten.
 drop_intermediates() {
-    local files=() ids=() file word left alone i
+    local files=() ids=() gone=() file word left alone i
     for file in "$STATE"/committed.*; do
         [[ -s $file ]] || continue
         word=$(<"$file")
@@ -268,15 +270,21 @@ drop_intermediates() {
     # Opened anew: what steps have inherited is theirs, and one may have outlived make.
     exec {SHARED}>&- {alone}>>"$RUNROOT/buildsys.lock"
     if flock -n -x "$alone"; then
-        if ! buildah rmi "${ids[@]}" >/dev/null 2>&1; then
+        # An image that took one commit is the one that has the names, not one before normalisation.
+        left=$(list_images) || files=()
+        for i in "${!files[@]}"; do [[ $left =~ ${ids[i]}\ [^\<] ]] || gone+=("${ids[i]}"); done
+        if ((${#gone[@]})) && ! buildah rmi "${gone[@]}" >/dev/null 2>&1; then
             # Some were gone; others, that somebody else uses, have another turn.
-            left=$(buildah images --all --no-trunc --format '{{.ID}} {{.Name}}') || files=()
+            left=$(list_images) || files=()
             for i in "${!files[@]}"; do [[ $left != *"${ids[i]} <none>"* ]] || unset "files[i]"; done
         fi
         ((${#files[@]} == 0)) || rm -f "${files[@]}"
     fi
     exec {alone}>&-
 }
+
+# list_images: an id and a name a line; `<none>` where there is no name.
+list_images() { buildah images --all --no-trunc --format '{{.ID}} {{.Name}}' | tr -s ' '; }
 
 # summary GOALS: what was built, what failed and where, what that blocked. Sets status when something failed.
 summary() {

@@ -23,7 +23,7 @@ export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH=$BS_EPOCH BUILDAH_FORMAT=$BS_FORMAT
 umask 022
 [[ $BS_EPOCH == "$EPOCH" ]] || CREATED=$(date -u -d "@$BS_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
-for room in log store database freshness reason container enter sources packages containerfile commit; do
+for room in log store buildah database freshness reason container enter sources packages containerfile commit; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -32,6 +32,7 @@ main() {
     exec 3>&1 4>&2
     [[ -d $STATE && -d $PLAN/results && -d $PLAN/logs ]] || mkdir -p "$STATE" "$PLAN/results" "$PLAN/logs"
     store_open
+    ask_buildah
     trap 'finish $?' EXIT
     # Only once: a second signal must not keep the first from being seen to.
     trap 'trap "" INT TERM HUP; STOPPED=yes; exit 130' INT TERM HUP

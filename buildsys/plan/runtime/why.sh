@@ -9,13 +9,14 @@ export LC_ALL=C BS_WHY=1 BS_STORE="${BS_STORE-}" BS_LISTING="$STATE/why.$$.listi
 export BS_REPOSITORIES="$STATE/why.$$.repositories"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
-for room in store database; do
+for room in store buildah database; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
 mkdir -p "$STATE"
 store_open
 export BS_DATABASE
+ask_buildah
 database_format
 trap 'rm -f "$BS_LISTING" "$BS_IDS" "$BS_REPOSITORIES"' EXIT
 list_store >"$BS_LISTING"
