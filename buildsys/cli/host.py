@@ -16,6 +16,7 @@ from buildsys import tools
 from buildsys.cli.choosing import RECIPES, Choice, given_directory
 from buildsys.cli.ending import MISSING, Ended
 from buildsys.cli.output import put, put_table
+from buildsys.cli.stores import takes_store
 
 if TYPE_CHECKING:
     from buildsys.image import Repository, Site
@@ -41,10 +42,7 @@ class Finding:
 @click.command()
 @click.argument("names", metavar="[SET]...", nargs=-1)
 @click.option("--site", metavar="SITE", help="The site that is meant; else each set's own.")
-@click.option(
-    "--store", envvar="BS_STORE", show_envvar=True, default="", metavar="OPTIONS",
-    help="Options of buildah that choose the container store: '--root DIR --runroot DIR'.",
-)  # fmt: skip
+@takes_store
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 def doctor(names: tuple[str, ...], site: str | None, store: str, *, as_json: bool) -> None:
     """Say what this host has of what building needs.
@@ -108,15 +106,14 @@ def _busybox() -> Finding:
 
 
 def _rights() -> Iterator[Finding]:
-    root = os.geteuid() == 0
-    if tools.can_enter_roots():
-        who = "root" if root else "an ordinary user, in buildah's user namespace"
+    from buildsys.executors.rights import lack
+
+    missing = lack()
+    if missing is None:
+        who = "an ordinary user, in buildah's user namespace" if os.geteuid() else "root"
         yield Finding("ok", "rights", f"{who}: may mount and enter the roots of images")
-    elif root:
-        yield Finding("missing", "rights", "root may not make namespaces here: that takes CAP_SYS_ADMIN")
     else:
-        lacks = "newuidmap, and this user's lines in /etc/subuid and /etc/subgid"
-        yield Finding("missing", "rights", f"`buildah unshare` fails; it needs {lacks}")
+        yield Finding("missing", "rights", missing)
 
 
 def _store(options: str) -> Iterator[Finding]:
@@ -125,7 +122,14 @@ def _store(options: str) -> Iterator[Finding]:
         words = f"buildah {options}".rstrip()
         yield Finding("missing", "container store", f"`{words} info` cannot open it")
         return
-    yield Finding("ok", "container store", f"{store.driver}, {store.location}")
+    kept = f"{store.driver}, {store.location}"
+    if store.driver == "vfs":
+        from buildsys.executors.rights import overlays
+
+        better = "; overlays can be mounted here: choose `--storage-driver overlay`" if overlays() else ""
+        yield Finding("note", "container store", f"{kept}: each image is a whole copy{better}")
+    else:
+        yield Finding("ok", "container store", kept)
     free = f"{store.free / GIB:.0f} GiB at {store.location}"
     enough = store.free >= ENOUGH
     about = "" if enough else f"; a hundred images want about {ENOUGH // GIB}"
