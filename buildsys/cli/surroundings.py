@@ -9,23 +9,25 @@ from pathlib import Path
 
 MODES = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
 """How stdin, stdout and stderr are opened where the caller closed them."""
+REPLACING = ":backslashreplace"
 
 
 def settle() -> None:
     """Put right what can be put right.
 
     Where the locale is not UTF-8, this process begins again in Python's UTF-8 mode: names of files are bytes,
-    and recipes name files in UTF-8.
+    and recipes name files in UTF-8. Programs that it starts speak English, in UTF-8: it reads what they print.
     """
     _open_descriptors()
     if sys.getfilesystemencoding() != "utf-8":
         # What a person reads stays in the encoding of the terminal.
-        shown = f"{sys.stderr.encoding if sys.stderr else 'ascii'}:backslashreplace"
-        environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": shown}
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - no shell
-    if os.environ.get("PYTHONUTF8") == "1":
-        # Programs that we start write to us, in UTF-8.
-        os.environ.pop("PYTHONIOENCODING", None)
+        os.environ["PYTHONIOENCODING"] = f"{sys.stderr.encoding if sys.stderr else 'ascii'}{REPLACING}"
+        argv = [sys.executable, "-X", "utf8", *sys.orig_argv[1:]]
+        os.execv(sys.executable, argv)  # noqa: S606 - no shell reads it
+    if os.environ.get("PYTHONIOENCODING", "").endswith(REPLACING):
+        del os.environ["PYTHONIOENCODING"]
+    os.environ["LC_ALL"] = "C.UTF-8"
+    os.environ.pop("LANGUAGE", None)
     place = os.environ.get("TMPDIR")
     if place is not None and not (Path(place).is_dir() and os.access(place, os.W_OK | os.X_OK)):
         # Python looks elsewhere by itself; what it starts would not.

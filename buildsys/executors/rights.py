@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 from buildsys import tools
 
 ENTRY = (
-    "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc", "--ipc", "--uts", "--net",
+    "unshare", "--mount", "--propagation", "private",
+    "--pid", "--fork", "--mount-proc", "--ipc", "--uts", "--net",
 )  # fmt: skip
 """How `enter.sh` makes the namespaces of a step."""
 NAMESPACES = ("user.max_user_namespaces", "kernel.unprivileged_userns_clone")

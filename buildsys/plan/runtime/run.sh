@@ -110,10 +110,14 @@ check_clock() {
     exit 1
 }
 
-# An image with a Containerfile is built in a store below the plan.
+# Steps are programs; an image with a Containerfile is built in a store below the plan.
 check_plan_place() {
-    [[ $PLAN != *[]:,+\\]* ]] || ! grep -q '^do containerfile ' "$PLAN"/keys/* || check_place "$PLAN/state"
-    [[ $PLAN != *$'\n'* ]] || refuse_store 'a plan cannot lie in a directory with a newline in its name' 'move it'
+    local steps=("$PLAN"/steps/*.sh)
+    [[ -x ${steps[0]} ]] || decline 'a plan cannot run from a file system mounted noexec' "it lies in $PLAN" 1
+    if [[ $PLAN == *[]:,+\\\"]* ]] && grep -q '^do containerfile ' "$PLAN"/keys/*; then
+        decline "an image with a Containerfile cannot be built in $PLAN" 'its path must hold no : , + ] \ " or newline'
+    fi
+    [[ $PLAN != *$'\n'* ]] || decline 'a plan cannot lie in a directory with a newline in its name' 'move it'
 }
 
 # without_dead_job_server: make's job server may be two descriptors that whoever started us has closed, as `buildah unshare`

@@ -24,13 +24,13 @@ split() {
 # lib/run.sh asks once for all steps.
 store_open() {
     local said
-    split "$BS_STORE" || refuse_store 'BS_STORE: a quote or a backslash in it has no end' "BS_STORE=$BS_STORE"
+    split "$BS_STORE" || decline 'BS_STORE: a quote or a backslash in it has no end' "BS_STORE=$BS_STORE"
     STORE=("${WORDS[@]}")
     if [[ -z ${BS_STORE_IS-} ]]; then
         check_places
         BS_STORE_IS=$(command buildah "${STORE[@]}" info --format '{{.store.GraphDriverName}}{{"\n"}}{{.host.os}}/{{.host.arch}}
 {{.store.GraphRoot}}{{"\n"}}{{.store.RunRoot}}{{range .store.GraphOptions}}{{"\n"}}{{.}}{{end}}') ||
-            refuse_store 'the container store cannot be opened' 'what buildah says stands above' 1
+            decline 'the container store cannot be opened' 'what buildah says stands above' 1
         export BS_STORE_IS
     fi
     mapfile -t said <<<"$BS_STORE_IS"
@@ -53,18 +53,21 @@ check_places() {
 # check_place DIR: tools of containers take these characters for parts of a store's name, or of a mount's options.
 check_place() {
     [[ $1 == *[]:,+\\$'\n']* ]] || return 0
-    refuse_store "a container store cannot lie in $1" \
+    decline "a container store cannot lie in $1" \
         'its path must hold no : , + ] \ or newline; BS_STORE="--root DIR --runroot DIR" chooses another'
 }
 
-# refuse_store SENTENCE HINT [STATUS]
-refuse_store() {
+# decline SENTENCE HINT [STATUS]
+decline() {
     printf 'error: %s\n  hint: %s\n' "$1" "$2" >&2
     exit "${3:-2}"
 }
 
 # For what only reads and writes records: more threads would only wait for each other.
 buildah() { GOMAXPROCS=1 command buildah "${STORE[@]}" "$@"; }
+
+# Of itself it puts temporary files into /var/tmp, whatever TMPDIR says.
+skopeo() { command skopeo ${TMPDIR:+--tmpdir "$TMPDIR"} "$@"; }
 
 # in_store NAME: the way skopeo names an image of this store. Of the driver's options it takes those without commas; more
 # stores to read from are among them, and the program that mounts.
