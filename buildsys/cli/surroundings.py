@@ -16,7 +16,7 @@ def settle() -> None:
     """Put right what can be put right.
 
     Where the locale is not UTF-8, this process begins again in Python's UTF-8 mode: names of files are bytes,
-    and recipes name files in UTF-8. Programs that it starts speak English, in UTF-8: it reads what they print.
+    and recipes name files in UTF-8. Programs that it starts print English in UTF-8, for it to read.
     """
     _open_descriptors()
     if sys.getfilesystemencoding() != "utf-8":

@@ -74,6 +74,8 @@ builder_begin() {
     printf 'root:x:0:\n' >"$SCRATCH/group"
     BUILDER_STORE=("${STORE[@]}" --root "$BUILDER/store" --runroot "$BUILDER/run" --storage-driver "$DRIVER"
         --storage-opt "$DRIVER.imagestore=$BUILDER/below")
+    # Stores that the user's own reads from hold layers of its images.
+    for name in "${STORE_OPTIONS[@]}"; do [[ $name != *.imagestore=* ]] || BUILDER_STORE+=(--storage-opt "$name"); done
     BUILDER_OPTIONS=(
         --unshare-ipc --unshare-pid --unshare-uts --hostname localhost --die-with-parent --new-session --cap-add ALL
         --dev /dev --perms 1777 --tmpfs /dev/shm --proc /proc --perms 0555 --tmpfs /sys --perms 1777 --tmpfs /tmp
@@ -96,6 +98,9 @@ builder_begin() {
     else
         BUILDER_OPTIONS+=(--unshare-net)
     fi
+    for name in "${STORE_OPTIONS[@]}"; do
+        [[ $name != *.imagestore=* ]] || BUILDER_OPTIONS+=(--ro-bind "${name#*=}" "${name#*=}")
+    done
     BUILDER_OPTIONS+=(--bind "$BUILDER" "$BUILDER")
 }
 
@@ -176,12 +181,15 @@ failed_line() {
 
 # bring_layers: the layers that the real store does not have, beside the files that `normalise` makes an image of.
 bring_layers() {
-    local RESULT=$SCRATCH/layers blobs=$SCRATCH/layers/blobs/sha256 layer
+    local RESULT=$SCRATCH/layers blobs=$SCRATCH/layers/blobs/sha256 layer store known=()
+    for store in "$GRAPHROOT" "${STORE_OPTIONS[@]}"; do
+        [[ $store != /* && $store != *.imagestore=* ]] || known+=("${store#*.imagestore=}/$DRIVER-layers/layers.json")
+    done
     mkdir -p "$blobs"
     stored "$BUILT" '=c2hhMjU2O*' --config
     while IFS= read -r layer; do
         # An empty file keeps a layer from being read: it is taken to be there already.
-        ! grep -Fq "\"diff-digest\":\"$layer\"" "$GRAPHROOT/$DRIVER-layers/layers.json" || : >"$blobs/${layer#sha256:}"
+        ! grep -Fqs "\"diff-digest\":\"$layer\"" "${known[@]}" || : >"$blobs/${layer#sha256:}"
     done < <(grep -o '"diff_ids":\[[^]]*\]' "$KEPT" | grep -o 'sha256:[0-9a-f]*')
     builder skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers "$(held "@$BUILT")" "oci:$RESULT:new"
     find "$blobs" -type f -size +0 -exec mv -t "$SCRATCH/normal" {} +
@@ -189,6 +197,8 @@ bring_layers() {
 
 # held NAME: the way skopeo names an image of the store of this build.
 held() {
-    printf 'containers-storage:[%s@%s+%s:%s.imagestore=%s]%s' \
-        "$DRIVER" "$BUILDER/store" "$BUILDER/run" "$DRIVER" "$BUILDER/below" "$1"
+    local option more=''
+    for option in "${STORE_OPTIONS[@]}"; do [[ $option != *.imagestore=* ]] || more+=,$option; done
+    printf 'containers-storage:[%s@%s+%s:%s.imagestore=%s%s]%s' \
+        "$DRIVER" "$BUILDER/store" "$BUILDER/run" "$DRIVER" "$BUILDER/below" "$more" "$1"
 }
