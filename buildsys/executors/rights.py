@@ -12,10 +12,11 @@ from tempfile import TemporaryDirectory
 from buildsys import tools
 
 ENTRY = (
-    "unshare", "--mount", "--propagation", "private",
-    "--pid", "--fork", "--mount-proc", "--ipc", "--uts", "--net",
+    "bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-net", "--hostname", "localhost",
+    "--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--remount-ro", "/proc",
+    "--tmpfs", "/sys",
 )  # fmt: skip
-"""How `enter.sh` makes the namespaces of a step."""
+"""What `enter.sh` does to enter the root of an image; here the host's own root is entered."""
 NAMESPACES = ("user.max_user_namespaces", "kernel.unprivileged_userns_clone")
 """Kernel settings that forbid user namespaces by the value 0."""
 APPARMOR = "kernel.apparmor_restrict_unprivileged_userns"
@@ -61,7 +62,7 @@ def overlays() -> bool:
 
 def _root(_: Host) -> str | None:
     said = tools.complaint(*ENTRY, "true")
-    return said and f"root may not make namespaces here: that takes CAP_SYS_ADMIN ({said})"
+    return said and f"root may not make namespaces here, or mount in them: that takes CAP_SYS_ADMIN ({said})"
 
 
 def _forbidden(host: Host) -> str | None:
@@ -104,7 +105,7 @@ def _namespace(host: Host) -> str | None:
 
 def _entry(_: Host) -> str | None:
     said = tools.complaint("buildah", "unshare", *ENTRY, "true")
-    return said and f"a user namespace may not mount /proc, or make other namespaces, here: {said}"
+    return said and f"a user namespace may not mount, or make other namespaces, here: {said}"
 
 
 def _user() -> tuple[str, ...]:

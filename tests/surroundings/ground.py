@@ -1,4 +1,4 @@
-"""A small set of recipes, built by the command in surroundings of a test's choosing; and its ids in plain ones."""
+"""A small set of recipes, built by the command in surroundings that a test chooses."""
 
 from __future__ import annotations
 
@@ -57,6 +57,8 @@ class Scene:
     """The value of BS_STORE; None: the store's."""
     containerfile: bool = True
     """Whether one image of the set has a Containerfile."""
+    more: Mapping[str, str] = field(default_factory=dict)
+    """More files of the set."""
     words: Sequence[str] = ()
     """More words for the command."""
 
@@ -90,12 +92,12 @@ class Scene:
 
     def prepare(self) -> None:
         """Write the set, and put the base image into the store."""
-        for name, text in {**SET, **(CONTAINERFILE if self.containerfile else {})}.items():
+        for name, text in {**SET, **(CONTAINERFILE if self.containerfile else {}), **self.more}.items():
             path = self.recipes / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
         self.used_store.place.mkdir(parents=True, exist_ok=True)
-        try_base(self.used_store, self.base)
+        put_base(self.used_store, self.base)
 
     def command(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         """Run a verb of the command."""
@@ -140,13 +142,14 @@ def save_base(store: Store, to: Path) -> None:
     _skopeo(_name(store), f"dir:{to}")
 
 
-def try_base(store: Store, base: Path) -> None:
+def put_base(store: Store, base: Path) -> None:
     """Put the saved base image into a store."""
     _skopeo(f"dir:{base}", _name(store))
 
 
 def _name(store: Store) -> str:
-    return f"containers-storage:[overlay@{store.root}+{store.runroot}]{BUSYBOX}"
+    driver = getattr(store, "driver", "overlay")
+    return f"containers-storage:[{driver}@{store.root}+{store.runroot}]{BUSYBOX}"
 
 
 def _skopeo(source: str, to: str) -> None:

@@ -71,6 +71,9 @@ builder_begin() {
     BUILDER=$SCRATCH/builder
     mkdir -p "$BUILDER"/{context,home,tmp}
     printf 'root:x:0:0:root:/root:/bin/sh\n' >"$SCRATCH/passwd"
+    # In an ordinary user's namespace buildah looks for that user's home.
+    [[ ! -v _CONTAINERS_ROOTLESS_UID ]] ||
+        printf 'user:x:%d:%d:user:%s:/bin/sh\n' "$_CONTAINERS_ROOTLESS_UID"{,} "$BUILDER/home" >>"$SCRATCH/passwd"
     printf 'root:x:0:\n' >"$SCRATCH/group"
     BUILDER_STORE=("${STORE[@]}" --root "$BUILDER/store" --runroot "$BUILDER/run" --storage-driver "$DRIVER"
         --storage-opt "$DRIVER.imagestore=$BUILDER/below")
