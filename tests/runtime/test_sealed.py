@@ -139,13 +139,16 @@ def test_who_enters_stays_inside(tmp_path: Path, mode: str) -> None:
 
 def test_data_instructions_stay_inside(tmp_path: Path) -> None:
     """They have no /proc at all, and else the same: the shell that runs them is the image's."""
-    program = HOSTILE.partition("print(\"environment")[0] + """\
+    program = (
+        HOSTILE.partition('print("environment')[0]
+        + """\
 attempt("mount", lambda: call(165, b"none", b"/tmp", b"tmpfs", 0, 0))
 attempt("device", disk)
 attempt("chroot", leave)
 print("outside", not os.path.exists("/MARK"))
 print(os.listdir("/proc"))
 """
+    )
     done = enter(tmp_path, "inside", program=program)
     wanted = "mount Operation not permitted\ndevice Permission denied\nchroot done\noutside False\n[]\n"
     assert done.stdout == wanted, done.stderr

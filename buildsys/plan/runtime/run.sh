@@ -28,6 +28,9 @@ main() {
     mkdir -p "$STATE" "$PLAN/results" "$PLAN/logs"
     take_turn "$@"
     store_open
+    if [[ $DRIVER == overlay && -n ${_CONTAINERS_ROOTLESS_UID-} ]] && ! command -v setfattr >/dev/null; then
+        decline "an ordinary user's images need setfattr, which this machine lacks" 'it is in the package attr' 3
+    fi
     check_space
     # Shared by all builds of this store; whoever gets it alone may delete images.
     exec {SHARED}>>"$RUNROOT/buildsys.lock"

@@ -62,6 +62,7 @@ main() {
     [[ -n ${CONTAINERFILE-} ]] || container_begin
     build
     at "$RECIPE"
+    [[ -n ${CONTAINERFILE-} ]] || without_marks
     commit
     # Whom a stamp calls fresh nobody looks at again.
     log_result "$ID" built "$REASON" "$BEGAN"
