@@ -70,12 +70,12 @@ class User:
         cwd: Path | None = None,
         timeout: float = 300,
     ) -> Done:
-        """Run a command in a login of this user: nothing of the tests' environment is in it but `settings`."""
+        """Run a command in a login of this user: `settings` is all that its environment has of ours."""
         assigned = shlex.join(["env", *(f"{name}={value}" for name, value in (settings or {}).items())])
         text = f"cd {shlex.quote(str(cwd or self.home))} && exec {assigned} {shlex.join(words)}"
         script = (
-            'for name in project python; do mkdir -p "$1/$name"; mount --bind "$2" "$1/$name"; set -- "$1" "${@:3}"; done'
-            '; exec "${@:2}"'
+            'for name in project python; do mkdir -p "$1/$name"; mount --bind "$2" "$1/$name"\n'
+            'set -- "$1" "${@:3}"; done; exec "${@:2}"'
         )
         apart = ["unshare", "--mount", "--propagation", "private", "bash", "-euc", script, "bash"]
         places = [str(self.home), str(ROOT), sys.base_prefix]

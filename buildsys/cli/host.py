@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from buildsys.cli.output import put, put_table
 from buildsys.cli.stores import takes_store
 
 if TYPE_CHECKING:
-    from buildsys.image import Repository, Site
+    from buildsys.image import ImageSet, Repository, Site
 
 BASIC = ("bash", "make", "buildah", "skopeo", "podman")
 STAND_IN_TOOLS = ("createrepo_c",)
@@ -51,8 +52,10 @@ def doctor(names: tuple[str, ...], site: str | None, store: str, *, as_json: boo
     status 3 when something needed is missing or too old.
     """
     folders = list(map(given_directory, names)) or sorted(path.parent for path in RECIPES.glob("*/set.yaml"))
-    sites = {folder.name: Choice(folder, site, (), {}).look().site for folder in folders}
-    findings = [*_programs(sites.values()), *_rights(), *_store(store), *_containers(store)]
+    sets = {folder.name: Choice(folder, site, (), {}).look() for folder in folders}
+    sites = {name: item.site for name, item in sets.items()}
+    findings = [*_programs(sites.values()), *_rights(), *_clock(sets.values()), *_place(sets.values())]
+    findings += [*_store(store), *_containers(store)]
     for name, chosen in sites.items():
         findings += _packages(name, chosen)
     if as_json:
@@ -114,6 +117,27 @@ def _rights() -> Iterator[Finding]:
         yield Finding("ok", "rights", f"{who}: may mount and enter the roots of images")
     else:
         yield Finding("missing", "rights", missing)
+
+
+def _clock(sets: Iterable[ImageSet]) -> Iterator[Finding]:
+    """Files that a step writes are found by their time: it must be later than the set's epoch."""
+    now = datetime.now(UTC)
+    epochs = [datetime.fromtimestamp(item.epoch, UTC) for item in sets]
+    if epochs and now < max(epochs):
+        files = f"the files of a set are from {max(epochs):%Y-%m-%d}"
+        yield Finding("missing", "clock", f"the clock of this machine says {now:%Y-%m-%d}, {files}")
+
+
+def _place(sets: Iterable[ImageSet]) -> Iterator[Finding]:
+    """Whether plans can run below this folder, where the command writes them unless it is asked otherwise."""
+    here = Path.cwd()
+    if os.statvfs(here).f_flag & os.ST_NOEXEC:
+        yield Finding("missing", "folder", f"a plan cannot run from a file system mounted noexec: {here}")
+    given = any(image.containerfile for item in sets for image in item.images.values())
+    if given and any(letter in str(here) for letter in ':,+]\\"\n'):
+        hint = 'its path must hold no : , + ] \\ " or newline'
+        what = "an image with a Containerfile cannot be built in"
+        yield Finding("missing", "folder", f"{what} {here}: {hint}")
 
 
 def _store(options: str) -> Iterator[Finding]:

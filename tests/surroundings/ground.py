@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.busybox import OURS
-from tests.conftest import ROOT
 from tests.plan.sets import BUSYBOX, EPOCH
 from tests.runtime.builds import put_busybox
 from tests.stores import Store
@@ -35,6 +34,8 @@ CONTAINERFILE = {
     "containerfiles/given/Containerfile": "FROM base\nCOPY über.txt /\nRUN echo made >/made\n",
     "containerfiles/given/über.txt": "über\n",
 }
+
+Done = subprocess.CompletedProcess[bytes]
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,6 @@ class Scene:
     """Whether one image of the set has a Containerfile."""
     more: Mapping[str, str] = field(default_factory=dict)
     """More files of the set."""
-    words: Sequence[str] = ()
-    """More words for the command."""
 
     def but(self, **changes: Any) -> Scene:
         """The same with something else."""
@@ -99,25 +98,33 @@ class Scene:
         self.used_store.place.mkdir(parents=True, exist_ok=True)
         put_base(self.used_store, self.base)
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[bytes]:
-        """Run a verb of the command."""
+    def command(self, *words: str) -> Done:
+        """Run a verb of the command, in the folder below which the build directory lies."""
         return self.call(sys.executable, "-m", "buildsys", *words)
 
-    def built(self) -> subprocess.CompletedProcess[bytes]:
+    def built(self) -> Done:
         """Build the set by the command."""
-        return self.command("build", str(self.recipes), "--build-dir", str(self.build_directory), *self.words)
+        return self.command("build", str(self.recipes), "--build-dir", str(self.build_directory))
 
-    def made(self) -> subprocess.CompletedProcess[bytes]:
+    def planned(self) -> Done:
+        """Write the plan."""
+        return self.command("plan", str(self.recipes), "--build-dir", str(self.build_directory))
+
+    def doctored(self) -> Done:
+        """Look at what building needs."""
+        return self.command("doctor", str(self.recipes))
+
+    def made(self) -> Done:
         """Run the written plan."""
         return self.call("bash", str(self.plan / "lib/run.sh"))
 
-    def call(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+    def call(self, *words: str) -> Done:
         """Run something in these surroundings."""
         options = self.used_store.options if self.options is None else self.options
         environment = {**self.environment, **({"BS_STORE": options} if options else {})}
         return subprocess.run(
             [*self.wrapper, *words],
-            cwd=ROOT,
+            cwd=self.build_directory.parent,
             env={"BS_SPACE_MIB": "1", **environment},
             check=False,
             stdout=subprocess.PIPE,

@@ -68,7 +68,8 @@ def _temporary(options: str) -> Callable[[Scene], Scene]:
     """The usual places of temporary files mounted with these options; not the test's folder in them."""
     return _apart(
         f"for at in /tmp /var/tmp; do mount --bind $at $at; mount -o remount,bind,{options} $at; done\n"
-        f'for at in "$place" {shlex.quote(str(ROOT))}; do mount --bind "$at" "$at"; mount -o remount,bind,rw,exec "$at"; done'
+        f'for at in "$place" {shlex.quote(str(ROOT))}; do\n'
+        'mount --bind "$at" "$at"; mount -o remount,bind,rw,exec "$at"; done'
     )
 
 
@@ -154,19 +155,23 @@ def _make_jobs(style: str) -> Callable[[Scene], Scene]:
     return make
 
 
-CHARACTER = "its path must hold no : , + ] \\ or newline"
-NAMES = "choose another directory for the store"
-MOVE = "move the plan, or build with `--build-dir` elsewhere"
-CLOCK = "set the clock; files that a step writes are known by being newer than the set's epoch"
+STORE = "a container store cannot lie in"
+CONTAINERFILE = "an image with a Containerfile cannot be built in"
+NOEXEC = "a plan cannot run from a file system mounted noexec"
+CLOCK = "the clock of this machine says 2001-02-03"
+NAMES = "choose another directory for the store, `BS_STORE='--root DIR --runroot DIR'`"
+MOVE = "build elsewhere: `--build-dir`"
+FIFO = "--jobserver-style=fifo"
+SET_CLOCK = "set the clock; what a step writes is known by being newer than the set's epoch"
+HOSTILE = "`BASH_ENV`, `CDPATH`, `OLDPWD`, `GREP_OPTIONS`, `TAR_OPTIONS`, `MAKEFILES`, `SHELLOPTS`, functions"
+HARD = 'a:b,c+d]e"f\\g'
+_plan_noexec = _apart('mount --bind "$place" "$place"; mount -o remount,bind,noexec "$place"')
+_version_1 = "mkdir /sys/fs/cgroup/pids; mount -t cgroup -o pids none /sys/fs/cgroup/pids"
 
 ROWS = (
     Row("environment", "no variable but `PATH`: no `HOME`, `USER`, `XDG_RUNTIME_DIR`", _no_environment),
     Row("environment", "`HOME` that does not exist", lambda scene: scene.adding(HOME="/nonexistent")),
-    Row(
-        "environment",
-        "`BASH_ENV`, `CDPATH`, `OLDPWD`, `GREP_OPTIONS`, `TAR_OPTIONS`, `MAKEFILES`, `SHELLOPTS`, functions",
-        _hostile,
-    ),
+    Row("environment", HOSTILE, _hostile),
     Row("environment", "umask 077", _shell("umask 077")),
     Row("locale", "`C`", _locale("C", "", "")),
     Row("locale", "`de_DE.ISO-8859-1`", _locale("de_DE.ISO-8859-1", "de_DE", "ISO-8859-1")),
@@ -175,31 +180,29 @@ ROWS = (
     Row("temporary files", "`TMPDIR` that is read-only", _read_only_tmpdir),
     Row("temporary files", "`/tmp` and `/var/tmp` read-only", _temporary("ro")),
     Row("temporary files", "`/tmp` and `/var/tmp` mounted `noexec`", _temporary("noexec")),
-    Row(
-        "paths",
-        "a plan on a file system mounted `noexec`",
-        _apart('mount --bind "$place" "$place"; mount -o remount,bind,noexec "$place"'),
-        "a plan cannot run from a file system mounted noexec",
-        MOVE,
-    ),
-    Row("paths", "recipes and plan in a path with `` &%'\"$#;@[``, a space, a letter that is not ASCII", _place(ODD)),
+    Row("paths", "recipes and plan in a path with a space, `ü` or `&%'$#;@[*`", _place(ODD)),
     Row("paths", "the container store in such a path", _place(ODD, store=True)),
-    Row("paths", "recipes and plan in a path with `:,+]\"\\\\`, no Containerfile", _place('a:b,c+d]e"f\\g', containerfile=False)),
-    Row("paths", "the same with an image that has a Containerfile", _place('a:b,c+d]e"f\\g'), "its path must hold no", MOVE),
+    Row("paths", 'recipes and plan in a path with `:,+]"\\`', _place(HARD, containerfile=False)),
+    Row("paths", "the same, for an image with a Containerfile", _place(HARD), CONTAINERFILE, MOVE),
+    Row("paths", "a plan on a file system mounted `noexec`", _plan_noexec, NOEXEC, MOVE),
     *(
-        Row("paths", f"a container store in a path with `{letter}`", _place(f"a{letter}b", store=True), CHARACTER, NAMES)
-        for letter in ":,+]\\"
+        Row("paths", f"container store in a path with `{it}`", _place(f"a{it}b", store=True), STORE, NAMES)
+        for it in ":,+]\\"
     ),
-    Row("clock", "a year before the set's epoch (2001)", _faketime(2001), "the clock of this machine says 2001-02-03", CLOCK),
+    Row("clock", "a year before the set's epoch: 2001", _faketime(2001), CLOCK, SET_CLOCK),
     Row("clock", "2040, past the end of 32 bits", _faketime(2040)),
     Row("control groups", "version 2", _cgroups("mount -t cgroup2 none /sys/fs/cgroup")),
-    Row("control groups", "version 1", _cgroups("mkdir /sys/fs/cgroup/pids; mount -t cgroup -o pids none /sys/fs/cgroup/pids")),
+    Row("control groups", "version 1", _cgroups(_version_1)),
     Row("control groups", "none", _cgroups(":")),
-    Row("container store", "`additionalimagestores` in storage.conf, the base image in one of them", _more_stores),
-    Row("caller", "make's job server, by descriptors", _make_jobs("")),
-    Row("caller", "make's job server, by a named pipe (`fifo`, make 4.4)", _make_jobs("--jobserver-style=fifo")),
-    Row("caller", "`SIGINT`, `SIGQUIT`, `SIGHUP` and `SIGPIPE` ignored", _shell("trap '' INT QUIT HUP PIPE")),
+    Row("container store", "`additionalimagestores` in storage.conf, with the base image", _more_stores),
+    Row("caller", "make's job server by descriptors", _make_jobs("")),
+    Row(
+        "caller",
+        "make's job server by a named pipe: `fifo`, of make 4.4",
+        _make_jobs(FIFO),
+    ),
+    Row("caller", "`SIGINT`, `SIGQUIT`, `SIGHUP`, `SIGPIPE` ignored", _shell("trap '' INT QUIT HUP PIPE")),
     Row("caller", "stdin closed", _shell("exec <&-")),
     Row("caller", "stdout closed", _shell("exec >&-")),
     Row("caller", "stdin, stdout and stderr closed", _shell("exec <&- >&- 2>&-")),
-)  # fmt: skip
+)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.stores import store
-from tests.surroundings.ground import Scene, plain, save_base
+from tests.surroundings.ground import Done, Scene, plain, save_base
 from tests.surroundings.rows import ROWS, Row
 
 PAGE = ROOT / "docs/reference/surroundings.md"
@@ -63,29 +63,23 @@ def test_surroundings(row: Row, base: Path, ids: Mapping[str, str]) -> None:
 
 
 def _refused(row: Row, scene: Scene) -> None:
-    """The command and the plan both refuse, before anything is built."""
-    if scene.store is None:
-        scene.prepare()
-    else:
-        scene.but(store=None).prepare()
-    done = scene.built()
+    """The command, doctor and the plan all refuse, before anything is built."""
+    plainly = scene.but(store=None, options=None, wrapper=())
+    plainly.prepare()
+    for verb in (scene.built, scene.doctored):
+        _says(row, verb())
+    # Written in plain surroundings, and run in these.
+    done = plainly.planned()
+    assert done.returncode == 0, done.stdout.decode("utf-8", "replace")
+    _says(row, scene.made())
+    assert scene.ids() == {}
+
+
+def _says(row: Row, done: Done) -> None:
     said = " ".join(done.stdout.decode("utf-8", "replace").split())
     assert row.refused in said
     assert done.returncode in {1, 2, 3}
     assert "Traceback" not in said
-    if not scene.plan.exists():
-        # Written in plain surroundings, and run in these.
-        assert scene.but(wrapper=()).command(
-            "plan", str(scene.recipes), "--build-dir", str(scene.build_directory)
-        ).returncode in {0, 2}
-        scene.but(store=None, options=None, wrapper=()).command(
-            "plan", str(scene.recipes), "--build-dir", str(scene.build_directory)
-        )
-    done = scene.made()
-    said = " ".join(done.stdout.decode("utf-8", "replace").split())
-    assert row.refused in said
-    assert done.returncode in {1, 2, 3}
-    assert scene.ids() == {}
 
 
 def test_the_page_has_the_table(golden: Callable[[str, Path], None]) -> None:

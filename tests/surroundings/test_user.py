@@ -21,7 +21,9 @@ MORE = {
         "image: device\nfrom: base\nsteps:\n"
         "  - run: [sh, -c, 'echo gone >/dev/null; head -c 4 /dev/zero | wc -c >/said; hostname >>/said']\n"
     ),
-    "images/owned.yaml": "image: owned\nfrom: base\nsteps:\n  - {mkdir: /srv/own, owner: '1000:65000', mode: '4711'}\n",
+    "images/owned.yaml": (
+        "image: owned\nfrom: base\nsteps:\n  - {mkdir: /srv/own, owner: '1000:65000', mode: '4711'}\n"
+    ),
 }
 MEET = """\
 #!/bin/bash
