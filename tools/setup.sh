@@ -34,9 +34,7 @@ test   command:gpg              gnupg            gnupg2
 test   command:openssl          openssl          openssl
 test   command:rpmbuild         rpm              rpm-build
 test   command:faketime         faketime         libfaketime
-test   command:localedef        libc-bin         glibc-common
-test   locales                  locales          glibc-locale-source
-test   command:useradd          passwd           shadow-utils
+test   command:locale-gen       locales          -
 test   command:runc             runc             runc
 test   command:docker-registry  docker-registry  docker-distribution
 test   command:mmdebstrap       mmdebstrap       mmdebstrap
@@ -50,7 +48,6 @@ say() { printf 'buildsys: %s\n' "$*" >&2; }
 has_command() { command -v "$1" >/dev/null; }
 has_static() { has_command "$1" && ! ldd "$(command -v "$1")" >/dev/null 2>&1; }
 has_oci_runtime() { has_command crun || has_command runc; }
-has_locales() { [[ -e /usr/share/i18n/locales/de_DE ]]; }
 has_python() { find_python >/dev/null; }
 
 # Prints the first Python that is new enough and can make virtual environments.

@@ -22,7 +22,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     for kind in ("uid", "gid"):
         (there.etc / f"sub{kind}").write_text(f"other:1:1\n{SOMEONE}:100000:65536\n")
     monkeypatch.setattr(os, "geteuid", lambda: SOMEONE)
-    monkeypatch.setattr(tools, "complaint", lambda *words: None)
+    monkeypatch.setattr(tools, "complaint", lambda *_: None)
     return there
 
 
