@@ -93,14 +93,23 @@ class User:
 
     def buildsys(self, *words: str, settings: Mapping[str, str] | None = None, timeout: float = 300) -> Done:
         """Run the command, in a login of this user."""
+        given = {**self.settings, **(settings or {})}
+        return self.login(*self._argv, *words, cwd=self.project, timeout=timeout, settings=given)
+
+    def command(self, *words: str) -> str:
+        """The command as a line of shell; it wants `settings`."""
+        return shlex.join([*self._argv, *words])
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What Python needs to find the project and its libraries where this user sees them."""
         packages = self.project / Path(sysconfig.get_path("purelib")).relative_to(ROOT)
-        more = {
-            "PYTHONPATH": f"{self.project}:{packages}",
-            "LD_LIBRARY_PATH": str(self.python.parent.parent / "lib"),
-            **(settings or {}),
-        }
-        program = (str(self.python), "-m", "buildsys")
-        return self.login(*program, *words, cwd=self.project, timeout=timeout, settings=more)
+        libraries = self.python.parent.parent / "lib"
+        return {"PYTHONPATH": f"{self.project}:{packages}", "LD_LIBRARY_PATH": str(libraries)}
+
+    @property
+    def _argv(self) -> tuple[str, ...]:
+        return str(self.python), "-m", "buildsys"
 
     def give(self, path: Path) -> None:
         """Make a folder and all below it this user's."""
