@@ -85,7 +85,8 @@ builder_begin() {
         --perms 1777 --tmpfs /var/tmp --dir /run --ro-bind "$LIB/seccomp.json" /seccomp.json
         --ro-bind "$SCRATCH/passwd" /etc/passwd --ro-bind "$SCRATCH/group" /etc/group
     )
-    for path in /etc/containers/{policy.json,registries.conf,registries.conf.d,storage.conf,containers.conf} /usr/share/containers; do
+    for path in /etc/containers/{policy.json,registries.conf,registries.conf.d,storage.conf,containers.conf} /usr/share/containers \
+        /usr/{lib,libexec}/podman; do
         BUILDER_OPTIONS+=(--ro-bind-try "$path" "$path")
     done
     for program in buildah skopeo fuse-overlayfs; do
