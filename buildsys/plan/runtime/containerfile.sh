@@ -41,6 +41,8 @@ containerfile() {
         shift
         options+=(--build-arg SOURCE_DATE_EPOCH="$BS_EPOCH")
     fi
+    # Newer builders raise these as far as some host somewhere allows.
+    options+=(--ulimit "nofile=$(limit -Sn):$(limit -Hn)" --ulimit "nproc=$(limit -Su):$(limit -Hu)")
     for capability in "${CAPABILITIES[@]}"; do
         [[ $capability == mknod ]] || options+=(--cap-add "CAP_${capability^^}")
     done
@@ -62,6 +64,13 @@ containerfile() {
     [[ $BUILT =~ ^[0-9a-f]{64}$ ]] || return
     HELD=yes
     bring_layers
+}
+
+# limit OPTION: as buildah writes what `ulimit` says.
+limit() {
+    local value
+    value=$(ulimit "$1")
+    printf '%s' "${value/unlimited/-1}"
 }
 
 # builder_begin: sets BUILDER, the folder of this build; BUILDER_STORE, options for its store; BUILDER_OPTIONS of bwrap.
