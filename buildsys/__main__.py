@@ -11,7 +11,10 @@ def main() -> None:
     # What a run makes lives to its end: looking for garbage costs a fifth of the time, and finds none.
     gc.disable()
     try:
-        from buildsys.cli import run  # a person may have had enough this early
+        from buildsys.cli.surroundings import settle  # a person may have had enough this early
+
+        settle()
+        from buildsys.cli import run
 
         sys.exit(run(sys.argv[1:]))
     except KeyboardInterrupt:

@@ -137,6 +137,14 @@ class Store:
     """Bytes."""
     run: str
     """Where it keeps what lives only until the next start of the host."""
+    options: tuple[str, ...] = ()
+    """Options of the driver, `DRIVER.NAME=VALUE`: further stores to read from, the program that mounts."""
+
+    def name(self, image: str) -> str:
+        """skopeo's name of an image, given as `@ID` or by its reference; options with commas are left out."""
+        options = ",".join(option for option in self.options if "," not in option)
+        place = f"{self.driver}@{self.location}+{self.run}{':' if options else ''}{options}"
+        return f"containers-storage:[{place}]{image}"
 
 
 def store(options: str) -> Store | None:
@@ -146,16 +154,25 @@ def store(options: str) -> Store | None:
         data = json.loads(said or "")["store"]
         location: str = data["GraphRoot"]
         return Store(
-            data["GraphDriverName"], location, shutil.disk_usage(location).free, data.get("RunRoot", "")
+            data["GraphDriverName"],
+            location,
+            shutil.disk_usage(location).free,
+            data.get("RunRoot", ""),
+            tuple(data.get("GraphOptions") or ()),
         )
     except (ValueError, KeyError, OSError):
         return None
 
 
-def can_enter_roots() -> bool:
-    """Whether a step can make the namespaces it enters a root by: as root, or by buildah's user namespace."""
-    entry = ("unshare", "--mount", "--pid", "--fork", "--net", "true")
-    return _said(*entry if os.geteuid() == 0 else ("buildah", "unshare", *entry)) is not None
+def complaint(program: str, *words: str) -> str | None:
+    """Run a program for its exit status: None when it succeeds, else the last thing it writes to stderr."""
+    try:
+        _output(program, *words)
+    except ToolFailed as failed:
+        return str(failed)
+    except (Refused, OSError):
+        return f"{program} cannot be started"
+    return None
 
 
 def host_repositories(installer: str) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ build  command:catatonit        catatonit        -
 build  command:bwrap            bubblewrap       bubblewrap
 build  command:fuse-overlayfs   fuse-overlayfs   fuse-overlayfs
 build  command:newuidmap        uidmap           shadow-utils
+build  command:setfattr         attr             attr
 build  command:dnf              dnf              dnf
 build  command:rpm              rpm              rpm
 build  static:busybox           busybox-static   busybox
@@ -32,6 +33,8 @@ test   command:git              git              git
 test   command:gpg              gnupg            gnupg2
 test   command:openssl          openssl          openssl
 test   command:rpmbuild         rpm              rpm-build
+test   command:faketime         faketime         libfaketime
+test   command:locale-gen       locales          -
 test   command:runc             runc             runc
 test   command:docker-registry  docker-registry  docker-distribution
 test   command:mmdebstrap       mmdebstrap       mmdebstrap

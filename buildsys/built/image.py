@@ -138,7 +138,7 @@ def _in_store(name: str, options: str) -> str:
         hint = f"`{words}` lists those that are there; another place is named as TRANSPORT:NAME"
         message = f"the container store has no image '{name}'"
         raise Refused([Diagnostic(NOWHERE, "missing-image", message, hint)])
-    return f"containers-storage:[{store.driver}@{store.location}+{store.run}]@{found}"
+    return store.name(f"@{found}")
 
 
 def unreadable(name: str, reason: str) -> Refused:

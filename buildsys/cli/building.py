@@ -15,6 +15,7 @@ from buildsys.cli.counting import counted
 from buildsys.cli.ending import FAILED, Ended, say
 from buildsys.cli.locks import Locking, takes_locking
 from buildsys.cli.output import put, put_row
+from buildsys.cli.stores import takes_store
 
 if TYPE_CHECKING:
     from buildsys.image import ImageSet
@@ -39,16 +40,6 @@ def takes_plan(verb: Verb) -> Verb:
         return verb(choice=choice, directory=directory, build_directory=build_directory, **others)
 
     return taking
-
-
-takes_store = click.option(
-    "--store",
-    envvar="BS_STORE",
-    show_envvar=True,
-    default="",
-    metavar="OPTIONS",
-    help="Options of buildah that choose the container store: '--root DIR --runroot DIR'.",
-)
 
 
 @click.command()

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildsys.cli.building import takes_store
 from buildsys.cli.ending import FAILED, Ended, say
 from buildsys.cli.output import put, put_table
+from buildsys.cli.stores import takes_store
 
 if TYPE_CHECKING:
     from buildsys.packages.change import PackageChange

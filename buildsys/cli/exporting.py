@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildsys.cli.building import takes_store
 from buildsys.cli.choosing import Choice, Selection, Verb, takes_selection, takes_set
 from buildsys.cli.counting import counted
 from buildsys.cli.ending import FAILED, REFUSED, Ended, say
 from buildsys.cli.locks import Locking, takes_locking
 from buildsys.cli.output import put_table
+from buildsys.cli.stores import takes_store
 from buildsys.exporters import FORMATS, Format
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -18,9 +19,10 @@ from buildsys import tools
 from buildsys.cli.choosing import RECIPES, Choice, given_directory
 from buildsys.cli.ending import MISSING, Ended
 from buildsys.cli.output import put, put_table
+from buildsys.cli.stores import takes_store
 
 if TYPE_CHECKING:
-    from buildsys.image import Repository, Site
+    from buildsys.image import ImageSet, Repository, Site
 
 BASIC = ("bash", "make", "buildah", "skopeo", "bwrap", "podman")
 STAND_IN_TOOLS = ("createrepo_c",)
@@ -45,10 +47,7 @@ class Finding:
 @click.command()
 @click.argument("names", metavar="[SET]...", nargs=-1)
 @click.option("--site", metavar="SITE", help="The site that is meant; else each set's own.")
-@click.option(
-    "--store", envvar="BS_STORE", show_envvar=True, default="", metavar="OPTIONS",
-    help="Options of buildah that choose the container store: '--root DIR --runroot DIR'.",
-)  # fmt: skip
+@takes_store
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 def doctor(names: tuple[str, ...], site: str | None, store: str, *, as_json: bool) -> None:
     """Say what this host has of what building needs.
@@ -57,9 +56,11 @@ def doctor(names: tuple[str, ...], site: str | None, store: str, *, as_json: boo
     status 3 when something needed is missing or too old.
     """
     folders = list(map(given_directory, names)) or sorted(path.parent for path in RECIPES.glob("*/set.yaml"))
-    sites = {folder.name: Choice(folder, site, (), {}).look().site for folder in folders}
+    sets = {folder.name: Choice(folder, site, (), {}).look() for folder in folders}
+    sites = {name: item.site for name, item in sets.items()}
     programs = list(_programs(sites.values()))
-    findings = [*programs, *_to_install(programs), *_rights(), *_store(store), *_containers(store)]
+    findings = [*programs, *_to_install(programs), *_rights(), *_clock(sets.values()), *_place(sets.values())]
+    findings += [*_store(store), *_containers(store)]
     for name, chosen in sites.items():
         findings += _packages(name, chosen)
     if as_json:
@@ -129,15 +130,35 @@ def _busybox() -> Finding:
 
 
 def _rights() -> Iterator[Finding]:
-    root = os.geteuid() == 0
-    if tools.can_enter_roots():
-        who = "root" if root else "an ordinary user, in buildah's user namespace"
+    from buildsys.executors.rights import lack
+
+    missing = lack()
+    if missing is None:
+        who = "an ordinary user, in buildah's user namespace" if os.geteuid() else "root"
         yield Finding("ok", "rights", f"{who}: may mount and enter the roots of images")
-    elif root:
-        yield Finding("missing", "rights", "root may not make namespaces here: that takes CAP_SYS_ADMIN")
     else:
-        lacks = "newuidmap, and this user's lines in /etc/subuid and /etc/subgid"
-        yield Finding("missing", "rights", f"`buildah unshare` fails; it needs {lacks}")
+        yield Finding("missing", "rights", missing)
+
+
+def _clock(sets: Iterable[ImageSet]) -> Iterator[Finding]:
+    """Files that a step writes are found by their time: it must be later than the set's epoch."""
+    now = datetime.now(UTC)
+    epochs = [datetime.fromtimestamp(item.epoch, UTC) for item in sets]
+    if epochs and now < max(epochs):
+        files = f"the files of a set are from {max(epochs):%Y-%m-%d}"
+        yield Finding("missing", "clock", f"the clock of this machine says {now:%Y-%m-%d}, {files}")
+
+
+def _place(sets: Iterable[ImageSet]) -> Iterator[Finding]:
+    """Whether plans can run below this folder, where the command writes them unless it is asked otherwise."""
+    here = Path.cwd()
+    if os.statvfs(here).f_flag & os.ST_NOEXEC:
+        yield Finding("missing", "folder", f"a plan cannot run from a file system mounted noexec: {here}")
+    given = any(image.containerfile for item in sets for image in item.images.values())
+    if given and any(letter in str(here) for letter in ':,+]\\"\n'):
+        hint = 'its path must hold no : , + ] \\ " or newline'
+        what = "an image with a Containerfile cannot be built in"
+        yield Finding("missing", "folder", f"{what} {here}: {hint}")
 
 
 def _store(options: str) -> Iterator[Finding]:
@@ -146,7 +167,14 @@ def _store(options: str) -> Iterator[Finding]:
         words = f"buildah {options}".rstrip()
         yield Finding("missing", "container store", f"`{words} info` cannot open it")
         return
-    yield Finding("ok", "container store", f"{store.driver}, {store.location}")
+    kept = f"{store.driver}, {store.location}"
+    if store.driver == "vfs":
+        from buildsys.executors.rights import overlays
+
+        better = "; overlays can be mounted here: choose `--storage-driver overlay`" if overlays() else ""
+        yield Finding("note", "container store", f"{kept}: each image is a whole copy{better}")
+    else:
+        yield Finding("ok", "container store", kept)
     free = f"{store.free / GIB:.0f} GiB at {store.location}"
     enough = store.free >= ENOUGH
     about = "" if enough else f"; a hundred images want about {ENOUGH // GIB}"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildsys.cli.building import takes_store
 from buildsys.cli.choosing import EVERY, Choice, Selection, takes_selection, takes_set
 from buildsys.cli.counting import counted
 from buildsys.cli.ending import FAILED, REFUSED, Ended, say
 from buildsys.cli.locks import Locking, takes_pool
 from buildsys.cli.output import put, put_table
+from buildsys.cli.stores import takes_store
 from buildsys.diagnostics import Diagnostic, Refused, Spot
 
 if TYPE_CHECKING:

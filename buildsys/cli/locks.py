@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 
 from buildsys.cli.counting import counted
 from buildsys.cli.ending import REFUSED, Ended, say
+from buildsys.cli.stores import chosen_store
 
 if TYPE_CHECKING:
     from buildsys.cli.choosing import Verb
@@ -58,7 +58,7 @@ class Locking:
         if lock is not None:
             if self.file or not kept:
                 places = self.places(build_directory)
-                image_set = fill(image_set, lock, places, store=store(), say=say)
+                image_set = fill(image_set, lock, places, store=chosen_store(), say=say)
             return apply_lock(image_set, lock)
         if site.host_repositories or site.repositories:
             return replace(image_set, site=replace(site, notes=(*site.notes, UNLOCKED)))
@@ -78,7 +78,7 @@ class Locking:
         own = lock_path(image_set, build_directory)
         path = self.file or kept or own
         if path == kept:
-            return kept_lock(image_set, path, self.places(build_directory), store=store())
+            return kept_lock(image_set, path, self.places(build_directory), store=chosen_store())
         if path == own and always_locked(image_set) and own.is_relative_to(build_directory):
             self._renew(image_set, build_directory, own)
         if not self.file and not path.exists():
@@ -93,13 +93,8 @@ class Locking:
 
         if not answers(image_set, path):
             say(f"{path}: asking what the site {image_set.site.name} has now")
-            lock = renew(image_set, path, self.places(build_directory), store=store())
+            lock = renew(image_set, path, self.places(build_directory), store=chosen_store())
             say(f"{path}: {counted(len(lock.images), 'image')}, {counted(len(lock.packages()), 'package')}")
-
-
-def store() -> str:
-    """Options of buildah that choose the user's container store."""
-    return os.environ.get("BS_STORE", "")
 
 
 takes_pool = click.option(

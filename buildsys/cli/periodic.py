@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import click
 
 from buildsys.cli import report
-from buildsys.cli.building import planned, takes_plan, takes_store
+from buildsys.cli.building import planned, takes_plan
 from buildsys.cli.choosing import EVERY, Choice, takes_set
 from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, Ended, say
 from buildsys.cli.locks import Locking
+from buildsys.cli.stores import takes_store
 from buildsys.cli.testing import enter_user_namespace, require_podman, try_and_tell
 from buildsys.diagnostics import Refused
 

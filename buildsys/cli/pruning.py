@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from buildsys.cli.building import takes_store
 from buildsys.cli.choosing import given_directory
+from buildsys.cli.stores import takes_store
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 
 

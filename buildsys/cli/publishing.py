@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildsys.cli.building import takes_store
 from buildsys.cli.choosing import Verb, words
 from buildsys.cli.counting import counted
 from buildsys.cli.ending import FAILED, Ended, say
+from buildsys.cli.stores import takes_store
 from buildsys.cli.testing import enter_user_namespace
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 

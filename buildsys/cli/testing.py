@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from buildsys.cli.building import planned, takes_plan, takes_store
+from buildsys.cli.building import planned, takes_plan
 from buildsys.cli.choosing import Choice, Selection, takes_selection, takes_set, words
 from buildsys.cli.ending import FAILED, MISSING, Ended, say
 from buildsys.cli.locks import Locking
 from buildsys.cli.output import put
+from buildsys.cli.stores import takes_store
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
 
 if TYPE_CHECKING:

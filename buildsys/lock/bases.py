@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from buildsys import tools
 from buildsys.diagnostics import Diagnostic, Refused, Spot
 
 DATABASES = ("var/lib/rpm", "usr/lib/sysimage/rpm")
@@ -90,7 +91,7 @@ def look_at(reference: str, digest: str, spot: Spot, store: str, cache: Path) ->
                 "--insecure-policy",
                 "copy",
                 "--quiet",
-                _source(reference, digest, store),
+                _source(reference, digest, spot, store),
                 f"dir:{layers}",
             )
             _said([*_skopeo(), *words], reference, spot)
@@ -116,13 +117,14 @@ def _skopeo() -> list[str]:
     return ["skopeo", *(["--registries-conf", registries] if registries else [])]
 
 
-def _source(reference: str, digest: str, store: str) -> str:
+def _source(reference: str, digest: str, spot: Spot, store: str) -> str:
     if not reference.startswith(LOCAL):
         return f"docker://{pinned(reference, digest)}"
-    form = "{{.store.GraphDriverName}}@{{.store.GraphRoot}}+{{.store.RunRoot}}"
-    command = ["buildah", *shlex.split(store), "info", "--format", form]
-    place = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    return f"containers-storage:[{place}]{reference}"
+    opened = tools.store(store)
+    if opened is None:
+        message = f"the base image {reference} cannot be looked at: the container store cannot be opened"
+        raise Refused([Diagnostic(spot, "base-unreachable", message)])
+    return opened.name(reference)
 
 
 def _said(command: list[str], reference: str, spot: Spot) -> str:

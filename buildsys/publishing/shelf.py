@@ -64,7 +64,7 @@ class Shelf:
 
     def reference(self, identity: str) -> str:
         """skopeo's name of an image of the store."""
-        return f"containers-storage:[{self.store.driver}@{self.store.location}+{self.store.run}]@{identity}"
+        return self.store.name(f"@{identity}")
 
     def packed(self, identity: str, form: Form) -> Packed:
         """An image in that form. Layers whose digests are not known are taken from the store.

@@ -33,7 +33,7 @@ def host(fake: Fake, here: Path) -> Path:
         f"echo '{store}'",
     )
     fake("dnf", 'if [ "$1" = --version ]; then echo 4.14.0; else echo "os  The system"; fi')
-    fake("unshare", "exit 0")
+    fake("bwrap", "exit 0")
     fake("podman", 'if [ "$1" = --version ]; then echo podman version 4.3.1; fi')
     return here
 
@@ -193,10 +193,50 @@ def test_without_an_image_nothing_is_tried(buildsys: Run, host: Path) -> None:
 
 def test_rights_that_are_missing(buildsys: Run, host: Path, fake: Fake) -> None:
     assert host.is_dir()
-    fake("unshare", "exit 1")
-    fake("buildah", 'if [ "$1" = unshare ]; then exit 1; fi', "echo buildah version 1.30.0")
+    fake("bwrap", "echo 'bwrap: Creating new namespace failed' >&2", "exit 1")
     status, things = found(buildsys)
-    assert (status, things["rights"][0]) == (3, "missing")
+    said = "root may not make namespaces here, or mount in them: that takes CAP_SYS_ADMIN"
+    said += " (bwrap: Creating new namespace failed)"
+    assert (status, things["rights"]) == (3, ("missing", said))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--root '/a", "a quote or a backslash in it has no end: --root '/a"),
+        ("--root /a:b", "a container store cannot lie in /a:b: its path must hold no"),
+        ("--runroot='/a b,c'", "a container store cannot lie in /a b,c: its path must hold no"),
+    ],
+)
+def test_a_store_that_cannot_be_named(buildsys: Run, host: Path, options: str, said: str) -> None:
+    assert host.is_dir()
+    for done in (
+        buildsys("doctor", "--store", options),
+        buildsys("build", "tiny", env={"BS_STORE": options}),
+    ):
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr
+        assert "--store" in done.stderr
+
+
+def test_a_store_of_whole_copies_is_noted(buildsys: Run, host: Path, fake: Fake) -> None:
+    store = json.dumps({"store": {"GraphDriverName": "vfs", "GraphRoot": str(host)}})
+    fake("buildah", 'if [ "$1" = --version ]; then echo buildah version 1.30.0; exit; fi', f"echo '{store}'")
+    fake("unshare", "exit 0")
+    better = "overlays can be mounted here: choose `--storage-driver overlay`"
+    told = ("note", f"vfs, {host}: each image is a whole copy; {better}")
+    assert found(buildsys)[1]["container store"] == told
+    fake("unshare", "exit 1")
+    assert found(buildsys)[1]["container store"] == ("note", f"vfs, {host}: each image is a whole copy")
+
+
+def test_a_clock_that_stands_before_the_files_of_a_set(buildsys: Run, host: Path) -> None:
+    assert "clock" not in found(buildsys)[1]
+    file = host / "recipes/tiny/set.yaml"
+    file.write_text(re.sub("(?m)^epoch:.*$", "epoch: 4102444800", file.read_text()))
+    status, things = found(buildsys)
+    assert (status, things["clock"][0]) == (3, "missing")
+    assert things["clock"][1].endswith(", the files of a set are from 2100-01-01")
 
 
 @pytest.mark.parametrize(

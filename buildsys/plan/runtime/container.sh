@@ -26,6 +26,17 @@ container_begin() {
     fi
 }
 
+# without_marks: overlays of an ordinary user keep notes in attributes of files that were there before the step. Older tools
+# take these into the layer, which then is another than root's.
+without_marks() {
+    local mark
+    [[ $UPPER != "$ROOT" && -n ${_CONTAINERS_ROOTLESS_UID-} ]] || return 0
+    for mark in origin impure; do
+        # Most files have none.
+        find -P "$UPPER" \( -type f -o -type d \) -exec setfattr -h -x "user.overlay.$mark" -- {} + 2>/dev/null || :
+    done
+}
+
 # container_end: CONTAINER is empty when there is none any more.
 container_end() {
     sources_close

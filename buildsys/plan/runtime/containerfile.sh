@@ -41,6 +41,8 @@ containerfile() {
         shift
         options+=(--build-arg SOURCE_DATE_EPOCH="$BS_EPOCH")
     fi
+    # Newer builders raise these as far as some host somewhere allows.
+    options+=(--ulimit "nofile=$(limit -Sn):$(limit -Hn)" --ulimit "nproc=$(limit -Su):$(limit -Hu)")
     for capability in "${CAPABILITIES[@]}"; do
         [[ $capability == mknod ]] || options+=(--cap-add "CAP_${capability^^}")
     done
@@ -64,6 +66,13 @@ containerfile() {
     bring_layers
 }
 
+# limit OPTION: as buildah writes what `ulimit` says.
+limit() {
+    local value
+    value=$(ulimit "$1")
+    printf '%s' "${value/unlimited/-1}"
+}
+
 # builder_begin: sets BUILDER, the folder of this build; BUILDER_STORE, options for its store; BUILDER_OPTIONS of bwrap.
 builder_begin() {
     local path program name source
@@ -71,16 +80,22 @@ builder_begin() {
     BUILDER=$SCRATCH/builder
     mkdir -p "$BUILDER"/{context,home,tmp}
     printf 'root:x:0:0:root:/root:/bin/sh\n' >"$SCRATCH/passwd"
+    # In an ordinary user's namespace buildah looks for that user's home.
+    [[ ! -v _CONTAINERS_ROOTLESS_UID ]] ||
+        printf 'user:x:%d:%d:user:%s:/bin/sh\n' "$_CONTAINERS_ROOTLESS_UID"{,} "$BUILDER/home" >>"$SCRATCH/passwd"
     printf 'root:x:0:\n' >"$SCRATCH/group"
     BUILDER_STORE=("${STORE[@]}" --root "$BUILDER/store" --runroot "$BUILDER/run" --storage-driver "$DRIVER"
         --storage-opt "$DRIVER.imagestore=$BUILDER/below")
+    # Stores that the user's own reads from hold layers of its images.
+    for name in "${STORE_OPTIONS[@]}"; do [[ $name != *.imagestore=* ]] || BUILDER_STORE+=(--storage-opt "$name"); done
     BUILDER_OPTIONS=(
         --unshare-ipc --unshare-pid --unshare-uts --hostname localhost --die-with-parent --new-session --cap-add ALL
         --dev /dev --perms 1777 --tmpfs /dev/shm --proc /proc --perms 0555 --tmpfs /sys --perms 1777 --tmpfs /tmp
         --perms 1777 --tmpfs /var/tmp --dir /run --ro-bind "$LIB/seccomp.json" /seccomp.json
         --ro-bind "$SCRATCH/passwd" /etc/passwd --ro-bind "$SCRATCH/group" /etc/group
     )
-    for path in /etc/containers/{policy.json,registries.conf,registries.conf.d,storage.conf,containers.conf} /usr/share/containers; do
+    for path in /etc/containers/{policy.json,registries.conf,registries.conf.d,storage.conf,containers.conf} /usr/share/containers \
+        /usr/{lib,libexec}/podman; do
         BUILDER_OPTIONS+=(--ro-bind-try "$path" "$path")
     done
     for program in buildah skopeo fuse-overlayfs; do
@@ -96,6 +111,9 @@ builder_begin() {
     else
         BUILDER_OPTIONS+=(--unshare-net)
     fi
+    for name in "${STORE_OPTIONS[@]}"; do
+        [[ $name != *.imagestore=* ]] || BUILDER_OPTIONS+=(--ro-bind "${name#*=}" "${name#*=}")
+    done
     BUILDER_OPTIONS+=(--bind "$BUILDER" "$BUILDER")
 }
 
@@ -176,12 +194,15 @@ failed_line() {
 
 # bring_layers: the layers that the real store does not have, beside the files that `normalise` makes an image of.
 bring_layers() {
-    local RESULT=$SCRATCH/layers blobs=$SCRATCH/layers/blobs/sha256 layer
+    local RESULT=$SCRATCH/layers blobs=$SCRATCH/layers/blobs/sha256 layer store known=()
+    for store in "$GRAPHROOT" "${STORE_OPTIONS[@]}"; do
+        [[ $store != /* && $store != *.imagestore=* ]] || known+=("${store#*.imagestore=}/$DRIVER-layers/layers.json")
+    done
     mkdir -p "$blobs"
     stored "$BUILT" '=c2hhMjU2O*' --config
     while IFS= read -r layer; do
         # An empty file keeps a layer from being read: it is taken to be there already.
-        ! grep -Fq "\"diff-digest\":\"$layer\"" "$GRAPHROOT/$DRIVER-layers/layers.json" || : >"$blobs/${layer#sha256:}"
+        ! grep -Fqs "\"diff-digest\":\"$layer\"" "${known[@]}" || : >"$blobs/${layer#sha256:}"
     done < <(grep -o '"diff_ids":\[[^]]*\]' "$KEPT" | grep -o 'sha256:[0-9a-f]*')
     builder skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers "$(held "@$BUILT")" "oci:$RESULT:new"
     find "$blobs" -type f -size +0 -exec mv -t "$SCRATCH/normal" {} +
@@ -189,6 +210,8 @@ bring_layers() {
 
 # held NAME: the way skopeo names an image of the store of this build.
 held() {
-    printf 'containers-storage:[%s@%s+%s:%s.imagestore=%s]%s' \
-        "$DRIVER" "$BUILDER/store" "$BUILDER/run" "$DRIVER" "$BUILDER/below" "$1"
+    local option more=''
+    for option in "${STORE_OPTIONS[@]}"; do [[ $option != *.imagestore=* ]] || more+=,$option; done
+    printf 'containers-storage:[%s@%s+%s:%s.imagestore=%s%s]%s' \
+        "$DRIVER" "$BUILDER/store" "$BUILDER/run" "$DRIVER" "$BUILDER/below" "$more" "$1"
 }

@@ -17,7 +17,13 @@ decide() {
     PARENT=scratch
     INPUTS=$(<"$PLAN/keys/$IMAGE")
     STAMP=$(awk -v name="$IMAGE" '$2 == name { print $1; exit }' "$PLAN/graph")
-    INPUTS+=$'\n'"platform $PLATFORM"$'\n'"driver $DRIVER"$'\n'"layers $LAYERS"
+    INPUTS+=$'
+'"platform $PLATFORM"$'
+'"driver $DRIVER"
+    # Older builders take notes of an ordinary user's overlays into the layers of a Containerfile: those are not root's.
+    [[ -z ${CONTAINERFILE-} || $DRIVER != overlay || -z ${_CONTAINERS_ROOTLESS_UID-} ]] || INPUTS+=' of an ordinary user'
+    INPUTS+=$'
+'"layers $LAYERS"
     if [[ $INPUTS == *$'\ninstaller '@(rpm|dnf)$'\n'* ]]; then
         [[ -n ${BS_DATABASE-} ]] || database_format
         INPUTS+=$'\n'"database $BS_DATABASE"

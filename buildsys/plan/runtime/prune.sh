@@ -10,12 +10,11 @@ set -euo pipefail
 PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 LIB=$PLAN/lib
 STATE=$PLAN/state
-export LC_ALL=C TZ=UTC
-unset BASH_ENV POSIXLY_CORRECT CDPATH
-set +o posix
-if ((EUID != 0)) && [[ -z ${BS_USERNS-} ]] && command -v buildah >/dev/null; then
-    BS_USERNS=1 exec buildah unshare -- "$BASH" "$0" "$@"
-fi
+# shellcheck source=/dev/null
+. "$LIB/surroundings.sh"
+# shellcheck source=/dev/null
+. "$LIB/user.sh"
+as_root_of_a_namespace "$@"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
 # shellcheck source=/dev/null

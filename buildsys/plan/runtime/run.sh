@@ -4,14 +4,11 @@ set -euo pipefail
 PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 LIB=$PLAN/lib
 STATE=$PLAN/state
-export LC_ALL=C TZ=UTC
-# The steps are bash as it comes, whatever the caller's shell is told to be.
-unset BASH_ENV POSIXLY_CORRECT CDPATH
-set +o posix
-if ((EUID != 0)) && [[ -z ${BS_USERNS-} ]] && command -v buildah >/dev/null; then
-    # Mounting a root as an ordinary user needs buildah's user namespace, once for the whole run.
-    BS_USERNS=1 exec buildah unshare -- "$BASH" "$0" "$@"
-fi
+# shellcheck source=/dev/null
+. "$LIB/surroundings.sh"
+# shellcheck source=/dev/null
+. "$LIB/user.sh"
+as_root_of_a_namespace "$@"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
 for room in store buildah database; do
@@ -26,9 +23,14 @@ main() {
     (($#)) || set -- all
     check_goals "$@"
     check_tools
+    check_clock
+    check_plan_place
     mkdir -p "$STATE" "$PLAN/results" "$PLAN/logs"
     take_turn "$@"
     store_open
+    if [[ $DRIVER == overlay && -n ${_CONTAINERS_ROOTLESS_UID-} ]] && ! command -v setfattr >/dev/null; then
+        decline "an ordinary user's images need setfattr, which this machine lacks" 'it is in the package attr' 3
+    fi
     check_space
     ask_buildah
     # Shared by all builds of this store; whoever gets it alone may delete images.
@@ -36,7 +38,7 @@ main() {
     flock -s "$SHARED"
     name_plan
     clear_leftovers
-    local goals=$STATE/goals fresh status=0 rest=() flags=${MAKEFLAGS-}
+    local goals=$STATE/goals fresh status=0 rest=() flags
     closure "$@" >"$goals"
     [[ ${BS_PULL-} != 1 ]] || pull_bases "$goals"
     look_at_repositories
@@ -53,6 +55,8 @@ main() {
     if ((fresh < BS_TOTAL)); then
         # What the host's package tools load may be other files than in the last run.
         rm -f "$STATE/kit"
+        without_dead_job_server
+        flags=${MAKEFLAGS-}
         # Behind `--` stand variables. -i and -t would pass off as done what failed or was never built.
         [[ ${flags%%-- *} =~ (^|\ )-(j|-jobserver) ]] || rest=(-j "${JOBS:-$(default_jobs)}")
         if [[ $flags =~ ^([a-zA-Z]+)(.*) ]]; then export MAKEFLAGS=${BASH_REMATCH[1]//[it]/}${BASH_REMATCH[2]}; fi
@@ -97,6 +101,42 @@ check_tools() {
     ((${#missing[@]})) || return 0
     printf 'error: this plan needs %s, which this machine lacks\n' "${missing[*]}" >&2
     exit 3
+}
+
+# Files that a step writes are found by their time: it must be later than the set's epoch.
+check_clock() {
+    local now
+    printf -v now '%(%s)T' -1
+    ((now < ${BS_EPOCH:-$EPOCH})) || return 0
+    printf 'error: the clock of this machine says %(%Y-%m-%d)T, the files of this set are from %(%Y-%m-%d)T\n' \
+        "$now" "${BS_EPOCH:-$EPOCH}" >&2
+    printf '  hint: set the clock; what a step writes is known by being newer\n' >&2
+    exit 1
+}
+
+# Steps are programs; an image with a Containerfile is built in a store below the plan.
+check_plan_place() {
+    local steps=("$PLAN"/steps/*.sh)
+    [[ -x ${steps[0]} ]] || decline 'a plan cannot run from a file system mounted noexec' "it lies in $PLAN" 1
+    if [[ $PLAN == *[]:,+\\\"]* ]] && grep -q '^do containerfile ' "$PLAN"/keys/*; then
+        decline "an image with a Containerfile cannot be built in $PLAN" 'its path must hold no : , + ] \ " or newline'
+    fi
+    [[ $PLAN != *$'\n'* ]] || decline 'a plan cannot lie in a directory with a newline in its name' 'move it'
+}
+
+# without_dead_job_server: make's job server may be two descriptors that whoever started us has closed, as `buildah unshare`
+# does. Then it is gone, and as many jobs as it was for are ours to share out; a named pipe outlives that.
+without_dead_job_server() {
+    local flags=${MAKEFLAGS-} variables=''
+    [[ ! $flags =~ ^(.*)(\ --\ .*)$ ]] || flags=${BASH_REMATCH[1]} variables=${BASH_REMATCH[2]}
+    [[ $flags =~ \ --jobserver-(auth|fds)=([0-9]+),([0-9]+) ]] || return 0
+    [[ ! -p /dev/fd/${BASH_REMATCH[2]} || ! -p /dev/fd/${BASH_REMATCH[3]} ]] || return 0
+    flags=${flags/"${BASH_REMATCH[0]}"/}
+    if [[ $flags =~ \ -j([0-9]*) ]]; then
+        flags=${flags/"${BASH_REMATCH[0]}"/}
+        JOBS=${BASH_REMATCH[1]:-${JOBS-}}
+    fi
+    export MAKEFLAGS=$flags$variables
 }
 
 # One run a plan directory. The lock lives as long as any step of the run does, so that a step that

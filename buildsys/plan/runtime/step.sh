@@ -1,7 +1,7 @@
 # One image, from decision to name: the last line of every steps/NAME.sh sources this file.
 #
 # The step contract, the same on one machine and on many. In, by environment:
-#   BS_STORE      options of buildah that choose the container store ("--root DIR --runroot DIR")
+#   BS_STORE      options of buildah that choose the container store ("--root DIR --runroot DIR"), quoted as for a shell
 #   BS_PARENT     reference of the parent to start from, when it is not the one of this set
 #   BS_FORMAT     docker | oci          BS_EPOCH    seconds; no file of the layer is newer
 #   BS_FORCE      1: build even when fresh
@@ -14,12 +14,14 @@ shopt -s inherit_errexit
 PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 LIB=$PLAN/lib
 STATE=$PLAN/state
+# shellcheck source=/dev/null
+. "$LIB/surroundings.sh"
 REFERENCE=$PREFIX$IMAGE:$TAG
 : "${BS_STORE=}" "${BS_FORMAT:=$FORMAT}" "${BS_EPOCH:=$EPOCH}" "${BS_FORCE:=}" "${BS_ATTEMPT:=1}"
 : "${BS_RESULT:=$PLAN/results/$IMAGE.json}"
 # The tools of containers live for a few ms and need not tidy up their memory: a tenth of their time.
 export GOGC=800
-export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH=$BS_EPOCH BUILDAH_FORMAT=$BS_FORMAT
+export SOURCE_DATE_EPOCH=$BS_EPOCH BUILDAH_FORMAT=$BS_FORMAT
 umask 022
 [[ $BS_EPOCH == "$EPOCH" ]] || CREATED=$(date -u -d "@$BS_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
@@ -61,6 +63,7 @@ main() {
     [[ -n ${CONTAINERFILE-} ]] || container_begin
     build
     at "$RECIPE"
+    [[ -n ${CONTAINERFILE-} ]] || without_marks
     commit
     # Whom a stamp calls fresh nobody looks at again.
     log_result "$ID" built "$REASON" "$BEGAN"

@@ -5,7 +5,9 @@ set -euo pipefail
 PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 LIB=$PLAN/lib
 STATE=$PLAN/state
-export LC_ALL=C BS_WHY=1 BS_STORE="${BS_STORE-}" BS_LISTING="$STATE/why.$$.listing" BS_IDS="$STATE/why.$$.ids"
+# shellcheck source=/dev/null
+. "$LIB/surroundings.sh"
+export BS_WHY=1 BS_STORE="${BS_STORE-}" BS_LISTING="$STATE/why.$$.listing" BS_IDS="$STATE/why.$$.ids"
 export BS_REPOSITORIES="$STATE/why.$$.repositories"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"

@@ -1,0 +1,51 @@
+"""Which container store a verb works on: `--store`, or BS_STORE; refused when its words cannot be used."""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+import click
+
+NOT_IN_PLACES = "]:,+\\\n"
+"""Letters that no store's directory holds: tools read them as parts of its name, or of a mount's options."""
+
+
+def checked(options: str) -> str:
+    """Options of buildah, as they are.
+
+    Raises:
+        click.BadParameter: they cannot be parted into words, or name a directory that can hold no store.
+    """
+    try:
+        words = shlex.split(options)
+    except ValueError as error:
+        raise click.BadParameter(f"a quote or a backslash in it has no end: {options}") from error
+    for before, word in zip(["", *words], [*words, ""], strict=True):
+        option, equals, place = word.partition("=")
+        if before not in {"--root", "--runroot"}:
+            place = place if equals and option in {"--root", "--runroot"} else ""
+        else:
+            place = word
+        if any(letter in place for letter in NOT_IN_PLACES):
+            names = ": , + ] \\ or newline"
+            raise click.BadParameter(
+                f"a container store cannot lie in {place}: its path must hold no {names}"
+            )
+    return options
+
+
+def chosen_store() -> str:
+    """Options of buildah that choose the user's container store: BS_STORE."""
+    return checked(os.environ.get("BS_STORE", ""))
+
+
+takes_store = click.option(
+    "--store",
+    envvar="BS_STORE",
+    show_envvar=True,
+    default="",
+    metavar="OPTIONS",
+    callback=lambda _context, _parameter, value: checked(value),
+    help="Options of buildah that choose the container store: '--root DIR --runroot DIR'.",
+)

@@ -1,0 +1,48 @@
+"""What this process takes from its caller, put right first: descriptors, encoding, temporary files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+MODES = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
+"""How stdin, stdout and stderr are opened where the caller closed them."""
+REPLACING = ":backslashreplace"
+
+
+def settle() -> None:
+    """Put right what can be put right.
+
+    Where the locale is not UTF-8, this process begins again in Python's UTF-8 mode: names of files are bytes,
+    and recipes name files in UTF-8. Programs that it starts print English in UTF-8, for it to read.
+    """
+    _open_descriptors()
+    if sys.getfilesystemencoding() != "utf-8":
+        # What a person reads stays in the encoding of the terminal.
+        os.environ["PYTHONIOENCODING"] = f"{sys.stderr.encoding if sys.stderr else 'ascii'}{REPLACING}"
+        argv = [sys.executable, "-X", "utf8", *sys.orig_argv[1:]]
+        os.execv(sys.executable, argv)  # noqa: S606 - no shell reads it
+    if os.environ.get("PYTHONIOENCODING", "").endswith(REPLACING):
+        del os.environ["PYTHONIOENCODING"]
+    os.environ["LC_ALL"] = "C.UTF-8"
+    os.environ.pop("LANGUAGE", None)
+    place = os.environ.get("TMPDIR")
+    if place is not None and not (Path(place).is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        # Python looks elsewhere by itself; what it starts would not.
+        del os.environ["TMPDIR"]
+
+
+def _open_descriptors() -> None:
+    """Open what is closed: the first file would take its place, and programs would write into it."""
+    for number, mode in enumerate(MODES):
+        with suppress(OSError):
+            os.fstat(number)
+            continue
+        os.set_inheritable(os.open(os.devnull, mode), True)  # noqa: FBT003 - its only parameter
+    # Python has looked already.
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)

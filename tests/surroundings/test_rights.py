@@ -1,0 +1,85 @@
+"""What an ordinary user lacks, in one sentence each; what a host says is written down here."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from buildsys import tools
+from buildsys.executors.rights import Host, lack
+
+SOMEONE = 4242
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A host on which an ordinary user lacks nothing."""
+    there = Host(tmp_path / "proc", tmp_path / "etc")
+    there.etc.mkdir()
+    for kind in ("uid", "gid"):
+        (there.etc / f"sub{kind}").write_text(f"other:1:1\n{SOMEONE}:100000:65536\n")
+    monkeypatch.setattr(os, "geteuid", lambda: SOMEONE)
+    monkeypatch.setattr(tools, "complaint", lambda *_: None)
+    return there
+
+
+def setting(host: Host, name: str, value: str) -> None:
+    file = host.proc / name.replace(".", "/")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"{value}\n")
+
+
+def test_nothing_is_missing(host: Host) -> None:
+    assert lack(host) is None
+
+
+@pytest.mark.parametrize("name", ["user.max_user_namespaces", "kernel.unprivileged_userns_clone"])
+def test_a_kernel_without_user_namespaces(host: Host, name: str) -> None:
+    setting(host, name, "1")
+    assert lack(host) is None
+    setting(host, name, "0")
+    assert lack(host) == f"this kernel lets ordinary users make no user namespaces: {name} is 0"
+
+
+@pytest.mark.parametrize("name", ["newuidmap", "newgidmap"])
+def test_a_program_that_is_missing(host: Host, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "look_up", lambda asked: tools.Tool(asked, "" if asked == name else "/x"))
+    assert lack(host) == f"{name} is not installed: it is in uidmap (Debian) or shadow-utils (Fedora)"
+
+
+def test_ids_by_the_name_of_the_user(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = pwd.struct_passwd(("ann", "x", SOMEONE, SOMEONE, "", "/", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: entry)
+    for kind in ("uid", "gid"):
+        (host.etc / f"sub{kind}").write_text("ann:100000:32768\nann:200000:32768\n")
+    assert lack(host) is None
+    (host.etc / "subgid").write_text("ann:100000:1000\n")
+    ask = "usermod --add-subgids 100000-165535 ann"
+    assert lack(host) == f"ann has only 1000 subordinate ids in /etc/subgid: root gives some by `{ask}`"
+    (host.etc / "subuid").unlink()
+    ask = "usermod --add-subuids 100000-165535 ann"
+    assert lack(host) == f"ann has no subordinate ids in /etc/subuid: root gives some by `{ask}`"
+    (host.etc / "nsswitch.conf").write_text("passwd: files\nsubid: sss\n")
+    assert lack(host) is None
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("true", "`buildah unshare` makes no user namespace: no"),
+        ("bwrap", "a user namespace may not mount, or make other namespaces, here: no"),
+    ],
+)
+def test_a_namespace_that_cannot_be_used(
+    host: Host, program: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "complaint", lambda *words: "no" if words[2] == program else None)
+    assert lack(host) == said
+    setting(host, "kernel.apparmor_restrict_unprivileged_userns", "1")
+    if program == "true":
+        said = "AppArmor lets ordinary users make no user namespaces"
+        said += ": kernel.apparmor_restrict_unprivileged_userns is 1"
+    assert lack(host) == said
