@@ -28,9 +28,9 @@ dnf_call() {
     return "$status"
 }
 
-# discreetly: what dnf says, without where the host's repositories, proxies and keys are.
+# discreetly: what dnf says, without where the host's repositories, proxies and keys are; all of it when DISCREET=no.
 discreetly() {
-    if [[ $HOST != 1 ]]; then
+    if [[ $HOST != 1 || ${DISCREET-} == no ]]; then
         cat
     else
         sed -E -e '/^ From +:/d' -e 's#[a-zA-Z]+://[^][[:space:]]+#(an address of this host)#g' -e 's# \[[^][]*\]##g'
@@ -99,12 +99,20 @@ dnf_lay() {
     mkdir "$SCRATCH/new"
     for package; do
         file=$(find "$SCRATCH/cache" "$PLAN/pool/repos" -name "$package.rpm" -print -quit 2>/dev/null)
-        if [[ -z $file ]]; then
+        [[ -n $file ]] || file=$(dnf_own_file "$package")
+        if [[ ! -f $file ]]; then
             printf 'error: %s: dnf has no file of %s\n' "$SPOT" "$package"
             return 1
         fi
         cp --reflink=auto "$file" "$SCRATCH/new/$package" || return
     done
+}
+
+# dnf_own_file PACKAGE: prints the path of its file where the repository is a folder of this host, which dnf reads in place.
+dnf_own_file() {
+    local place
+    place=$(DISCREET=no dnf_call "cache=$SCRATCH/cache" --cacheonly repoquery --location -- "$1" | sed -n 's#^file://##p;T;q') || return 0
+    printf '%b' "${place//%/\\x}"
 }
 
 dnf_bootstrap() { dnf_transaction install -- "$@"; }
