@@ -132,6 +132,7 @@ acceptance: $(READY_TO_TEST) ## both sets built, tried, held against the facts; 
 
 .PHONY: clean
 clean: ## remove build/ and the caches; images and .venv stay
-	awk -v below="$(CURDIR)/build/" 'index($$2, below) == 1 { print $$2 }' /proc/mounts | sort -r | xargs -r umount
+	below="$$PWD/build/" awk '{ gsub(/\\040/, " ", $$2); gsub(/\\134/, "\\", $$2) } index($$2, ENVIRON["below"]) == 1 { print $$2 }' \
+	    /proc/mounts | sort -r | xargs -r -d '\n' umount
 	rm -rf build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -300,3 +300,15 @@ def test_make_shows_the_exit_status_of_set_up(ready: Path) -> None:
     answer = make(ready, "setup")
     assert answer.returncode == 2
     assert answer.stderr.endswith(" .venv/set-up-for-test] Error 3\n")
+
+
+def test_a_clone_in_a_path_with_a_colon_is_refused(complete: Machine) -> None:
+    """It would hold a virtual environment, which Python refuses, after all packages were installed."""
+    moved = Machine(complete.clone.rename(complete.clone.with_name("a:b")), complete.programs)
+    answer = moved.set_up("build", user=AS_ROOT)
+    said = "Python makes no virtual environment in a path with a colon; move it"
+    assert (answer.returncode, answer.stderr) == (
+        3,
+        f"buildsys: a clone cannot lie in {moved.clone}: {said}\n",
+    )
+    assert moved.diary() == []

@@ -190,6 +190,10 @@ main() {
       exit 2
       ;;
   esac
+  if [[ $PWD == *:* ]]; then
+    say "a clone cannot lie in $PWD: Python makes no virtual environment in a path with a colon; move it"
+    exit "$MISSING"
+  fi
   # Two makes in one clone set up one after the other.
   mkdir -p build
   exec 9>build/.set-up.lock

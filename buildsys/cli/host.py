@@ -155,8 +155,8 @@ def _place(sets: Iterable[ImageSet]) -> Iterator[Finding]:
     if os.statvfs(here).f_flag & os.ST_NOEXEC:
         yield Finding("missing", "folder", f"a plan cannot run from a file system mounted noexec: {here}")
     given = any(image.containerfile for item in sets for image in item.images.values())
-    if given and any(letter in str(here) for letter in ':,+]\\"\n'):
-        hint = 'its path must hold no : , + ] \\ " or newline'
+    if given and any(letter in str(here) for letter in ':,+[]*?\\"\n'):
+        hint = 'its path must hold no : , + [ ] * ? \\ " or newline'
         what = "an image with a Containerfile cannot be built in"
         yield Finding("missing", "folder", f"{what} {here}: {hint}")
 

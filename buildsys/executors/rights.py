@@ -100,6 +100,8 @@ def _namespace(host: Host) -> str | None:
         return None
     if host.setting(APPARMOR) == "1":
         return f"AppArmor lets ordinary users make no user namespaces: {APPARMOR} is 1"
+    if alone := tools.complaint("unshare", "--user", "true"):
+        return f"an ordinary user may make no user namespace here, as in a chroot: {alone}"
     return f"`buildah unshare` makes no user namespace: {said}"
 
 
