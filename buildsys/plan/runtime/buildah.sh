@@ -1,4 +1,4 @@
-# What the buildah of this machine does, asked of it once a run, and not of its version.
+# What the buildah of this machine does, asked of it and not of its version.
 
 # once_options EPOCH: sets ONCE, the options of `buildah commit` (1.41 has them) that leave nothing volatile in an image.
 once_options() {
@@ -14,14 +14,17 @@ ask_buildah() {
     local program was known=$RUNROOT/buildsys.asked
     if [[ -z ${BS_BUILDAH_IS-} ]]; then
         program=$(stat -L -c '%n %i %s %.Y' "$(type -P buildah)")
-        COMMITS=''
+        COMMITS='' LAYERS=''
         [[ ! -s $known ]] || { read -r COMMITS LAYERS was && [[ $was == "$program" ]]; } <"$known" || COMMITS=''
         if [[ -z $COMMITS ]]; then
             read -r COMMITS LAYERS <<<"$(pack_a_tree)" || :
-            printf '%s %s %s\n' "${COMMITS:=twice}" "${LAYERS:=unknown}" "$program" >"$known.$$"
-            mv -f "$known.$$" "$known"
+            # One that cannot answer now is asked again in the next run.
+            if [[ -n $LAYERS ]]; then
+                printf '%s %s %s\n' "$COMMITS" "$LAYERS" "$program" >"$known.$$"
+                mv -f "$known.$$" "$known"
+            fi
         fi
-        BS_BUILDAH_IS="$COMMITS $LAYERS"
+        BS_BUILDAH_IS="${COMMITS:-twice} ${LAYERS:-unknown}"
         export BS_BUILDAH_IS
     fi
     read -r COMMITS LAYERS <<<"$BS_BUILDAH_IS"

@@ -24,10 +24,12 @@ commit() {
     tidy
     # buildah itself leaves word of what it made: this step may be killed meanwhile. lib/run.sh removes what has no name.
     local made options=() name=() with=(command) word=$STATE/committed.$IMAGE.$BEGAN
+    # A newer buildah says these by itself in either way; an older one has taken them with the rest of the configuration.
+    [[ $BS_BUILDAH_IS != once\ * ]] || options=("${ANNOTATED[@]}")
     # Once: with options that leave nothing volatile, the image is what normalise makes of it.
     if [[ $COMMITS == once ]]; then
         once_options "$BS_EPOCH"
-        options=("${ONCE[@]}" "${ANNOTATED[@]}")
+        options+=("${ONCE[@]}")
         name=("$REFERENCE")
     else
         # A newer buildah would do a part of it.
