@@ -27,6 +27,7 @@ build  command:setfattr         attr             attr
 build  command:dnf              dnf              dnf
 build  command:rpm              rpm              rpm
 build  static:busybox           busybox-static   busybox
+build  command:curl             curl             curl
 build  command:createrepo_c     createrepo-c     createrepo_c
 build  python                   python3-venv     python3.11
 test   command:git              git              git

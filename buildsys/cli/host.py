@@ -79,6 +79,7 @@ def _programs(sites: Iterable[Site]) -> Iterator[Finding]:
     for site in sites:
         wanted += MANAGERS[site.installer].TOOLS
         wanted += STAND_IN_TOOLS if site.stand_ins else ()
+        wanted += ("curl",) if any(repository.url for repository in site.repositories) else ()
     for name in dict.fromkeys(wanted):
         yield _program(name)
     yield Finding("ok", "python", f"{platform.python_version()}, {sys.executable}")

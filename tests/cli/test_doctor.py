@@ -283,10 +283,12 @@ def test_the_repositories_of_a_site(buildsys: Run, host: Path, served: str) -> N
     site = host / "recipes/tiny/sites/far.yaml"
     repositories = "repositories:\n  os: {url: %s, gpgcheck: false}\n"
     text = site.read_text()
+    assert "curl" not in found(buildsys)[1]
     site.write_text(text + repositories % f"{served}/good/")
     status, things = found(buildsys)
     about = "packages of tiny, site far"
     assert (status, things[about]) == (0, ("ok", f"os: {served}/good/"))
+    assert things["curl"][0] == "ok", "addresses are fetched by curl"
 
     site.write_text(text + repositories % f"{served}/bad/")
     status, things = found(buildsys)
