@@ -15,6 +15,8 @@ from hypothesis import settings
 from buildsys import diagnostics
 from tests.stores import Store, store
 
+pytest_plugins = ("tests.guard.plugin", "tests.signals")
+
 # Modules of tests that assert: named before anything imports them, so that pytest can say what was compared.
 pytest.register_assert_rewrite(
     "tests.apt.debs",
