@@ -129,8 +129,8 @@ class BuiltPike:
 def built_pike(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BuiltPike]:
     """Build all of stable-pike as a user does; minutes, so once a session."""
     place = tmp_path_factory.mktemp("pike")
-    # podman takes a run root of 50 characters at most.
-    with TemporaryDirectory(prefix="bs-", dir="/var/tmp") as short, store(Path(short) / "store") as made:
+    # TMPDIR of the run is short: podman takes no run root of more than 50 characters.
+    with TemporaryDirectory(prefix="bs-") as short, store(Path(short) / "store") as made:
         command = [
             str(ROOT / ".venv/bin/buildsys"),
             "build",

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.guard.machine import mounted_below
+
+PATIENCE = 10.0
+"""Seconds that whoever still works in a store has to end."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,30 @@ def store(place: Path) -> Iterator[Store]:
     try:
         yield made
     finally:
-        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-        for mount in sorted((mount for mount in mounts if mount.startswith(f"{place}/")), reverse=True):
-            subprocess.run(["umount", mount], check=False)
+        unmount(place)
         shutil.rmtree(place, ignore_errors=True)
+
+
+def unmount(place: Path) -> None:
+    """Unmount all there is below a folder, so that it can be removed.
+
+    Raises:
+        AssertionError: somebody works there all the time. The mounts are gone from the folder all the same:
+            who removes a folder removes what is mounted in it.
+    """
+    place = place.resolve()
+    end = time.monotonic() + PATIENCE
+    while _unmount(place):
+        if time.monotonic() > end:
+            busy = _unmount(place, "--lazy")
+            raise AssertionError(f"still in use at the end of a test: {', '.join(map(str, busy))}")
+        time.sleep(0.1)
+
+
+def _unmount(place: Path, *options: str) -> list[Path]:
+    """Where an attempt to unmount found the mount in use, or found it at all with `--lazy`."""
+    return [
+        point
+        for point in mounted_below(place)
+        if subprocess.run(["umount", *options, point], check=False, capture_output=True).returncode or options
+    ]

@@ -31,9 +31,9 @@ pytestmark = pytest.mark.real
 @pytest.fixture
 def stores() -> Iterator[tuple[Store, Store]]:
     """One for the plan, one for the export; both have the base."""
-    # podman takes no longer path than 50 characters for what it keeps while it runs.
+    # TMPDIR of the run is short: podman takes no run root of more than 50 characters.
     with (
-        TemporaryDirectory(prefix="bs-", dir="/var/tmp") as place,
+        TemporaryDirectory(prefix="bs-") as place,
         store(Path(place, "plan")) as one,
         store(Path(place, "export")) as other,
     ):

@@ -41,6 +41,8 @@ class Look:
     until: float
     """When this look was over."""
     seen: tuple[Difference, ...]
+    declared: tuple[str, ...] = ()
+    """Patterns of what the test says it changes and puts back."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,7 @@ def differences(before: Snapshot, after: Snapshot, expected: Iterable[str] = ())
     return [
         Difference(what, before.get(what, MISSING), after.get(what, MISSING))
         for what in sorted(before.keys() | after.keys())
-        if before.get(what, MISSING) != after.get(what, MISSING)
-        and not any(fnmatchcase(what, pattern) for pattern in patterns)
+        if before.get(what, MISSING) != after.get(what, MISSING) and not _matches(what, patterns)
     ]
 
 
@@ -88,18 +89,20 @@ def judge(ends: Sequence[Difference], looks: Sequence[Look], expected: Iterable[
     for difference in ends:
         last = [look for look in looks if any(seen.what == difference.what for seen in look.seen)]
         agreeing = [look for look in last if _saw(look, difference.what, difference.now)] or last
-        findings.append(Finding(difference, _suspects(agreeing, looks)))
+        findings.append(Finding(difference, _names(_at_work(agreeing, looks))))
     known = {(difference.what, difference.now) for difference in ends}
     other = {difference.what for difference in ends}
     for seen, seers in _events(looks):
         if (
             seen.what.startswith(KEPT)
             and (seen.what, seen.now) not in known
-            and not any(fnmatchcase(seen.what, pattern) for pattern in ignored)
+            and not _matches(seen.what, ignored)
             # The way back is no change of its own.
             and not _is_return(seen, looks)
         ):
-            findings.append(Finding(seen, _suspects(seers, looks), gone=seen.what not in other))
+            at_work = _at_work(seers, looks)
+            if not any(_matches(seen.what, look.declared) for look in at_work):
+                findings.append(Finding(seen, _names(at_work), gone=seen.what not in other))
     return sorted(findings, key=lambda finding: finding.difference.what)
 
 
@@ -112,7 +115,7 @@ def left(found: Found) -> Iterator[Finding]:
 def write(file: Path, look: Look) -> None:
     """Append what was seen; whole lines, so that a worker that is killed takes nothing with it."""
     seen = [(item.what, item.was, item.now) for item in look.seen]
-    line = json.dumps([look.test, look.since, look.began, look.ended, look.until, seen])
+    line = json.dumps([look.test, look.since, look.began, look.ended, look.until, seen, look.declared])
     with file.open("a", encoding="utf-8") as journal:
         journal.write(f"{line}\n")
 
@@ -122,8 +125,9 @@ def read(folder: Path) -> list[Look]:
     looks = []
     for file in sorted(folder.glob("*.looks")):
         for line in file.read_text("utf-8").splitlines():
-            test, since, began, ended, until, seen = json.loads(line)
-            looks.append(Look(test, since, began, ended, until, tuple(Difference(*item) for item in seen)))
+            test, since, began, ended, until, seen, declared = json.loads(line)
+            changes = tuple(Difference(*item) for item in seen)
+            looks.append(Look(test, since, began, ended, until, changes, tuple(declared)))
     return sorted(looks, key=lambda look: look.until)
 
 
@@ -149,18 +153,26 @@ def _is_return(seen: Difference, looks: Sequence[Look]) -> bool:
     return False
 
 
-def _suspects(seers: Sequence[Look], looks: Sequence[Look]) -> tuple[str, ...]:
-    """Tests at work in the time in which all who saw a change say that it happened.
+def _matches(what: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(what, pattern) for pattern in patterns)
+
+
+def _names(looks: Iterable[Look]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(look.test for look in looks))
+
+
+def _at_work(seers: Sequence[Look], looks: Sequence[Look]) -> list[Look]:
+    """Looks around tests at work in the time in which all who saw a change say that it happened.
 
     Several changes to the same thing have no such time; the last one counts.
     """
     if not seers:
-        return ()
+        return []
     since, until = seers[-1].since, seers[-1].until
     for look in reversed(seers):
         if max(since, look.since) < min(until, look.until):
             since, until = max(since, look.since), min(until, look.until)
-    return tuple(dict.fromkeys(look.test for look in looks if look.began < until and look.ended > since))
+    return [look for look in looks if look.began < until and look.ended > since]
 
 
 def _short(value: str) -> str:

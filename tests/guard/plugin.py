@@ -22,6 +22,9 @@ from tests.guard.machine import Machine, Snapshot, Watch
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Begin, before pytest chooses a place for the folders of tests."""
+    config.addinivalue_line(
+        "markers", "changes(*patterns): things of the machine that the test changes, and puts back itself"
+    )
     workers = getattr(config, "workerinput", None)
     if workers is not None:
         folder = Path(os.environ[processes.MARK])
@@ -53,30 +56,30 @@ class Witness:
         try:
             return (yield)
         finally:
-            self.look(item.nodeid, began)
+            self._look(item, began)
+            # Settings of the network are very many, and are read after the last test of a file.
             if nextitem is None or nextitem.path != item.path:
-                self.look_at_network(item.nodeid, began)
+                self._look_at_network(item, began)
 
-    def look(self, test: str, began: float) -> None:
-        """Write down what is not as it was after the test before."""
+    def _look(self, item: pytest.Item, began: float) -> None:
         ended = time.monotonic()
         now = {**self._watch.kept(), **self._watch.traces()}
-        self._write(test, self._since, (began, ended), self._last, now)
+        self._write(item, self._since, (began, ended), self._last, now)
         self._last, self._since = now, ended
 
-    def look_at_network(self, test: str, began: float) -> None:
-        """The same for settings of the network, which are read after the last test of a file."""
+    def _look_at_network(self, item: pytest.Item, began: float) -> None:
         ended = time.monotonic()
         now = self._watch.network()
         if now != self._network:
-            self._write(test, self._network_since, (began, ended), self._network, now)
+            self._write(item, self._network_since, (began, ended), self._network, now)
         self._network, self._network_since = now, ended
 
     def _write(
-        self, test: str, since: float, time_of_test: tuple[float, float], was: Snapshot, now: Snapshot
+        self, item: pytest.Item, since: float, lasted: tuple[float, float], was: Snapshot, now: Snapshot
     ) -> None:
         seen = tuple(judge.differences(was, now))
-        judge.write(self._journal, judge.Look(test, since, *time_of_test, time.monotonic(), seen))
+        declared = tuple(pattern for mark in item.iter_markers("changes") for pattern in mark.args)
+        judge.write(self._journal, judge.Look(item.nodeid, since, *lasted, time.monotonic(), seen, declared))
 
 
 class Controller:

@@ -14,5 +14,5 @@ from tests.oracle.ground import Ground, ground
 @pytest.fixture(scope="session")
 def oracle_ground() -> Iterator[Ground]:
     """In a short place: podman refuses a run root of more than 50 characters."""
-    with tempfile.TemporaryDirectory(prefix="oracle-", dir="/var/tmp") as place, ground(Path(place)) as made:
+    with tempfile.TemporaryDirectory(prefix="o-") as place, ground(Path(place)) as made:
         yield made

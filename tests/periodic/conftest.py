@@ -19,6 +19,7 @@ import pytest
 from buildsys.standins.busybox import find_busybox
 from tests import rpms
 from tests.busybox import APPLETS, OURS
+from tests.programs import started
 from tests.sites.packages import make_package, make_repository
 from tests.stores import Store, store
 
@@ -92,19 +93,18 @@ class Scene:
 
     def interrupted(self, when: Callable[[], object]) -> int:
         """Build periodically and press Ctrl-C when something is true; the exit status."""
-        begun = subprocess.Popen(
+        with started(
             [sys.executable, "-m", "buildsys", "periodic", "demo"],
             cwd=self.place,
             env=self.environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        end = time.monotonic() + 60
-        while not when() and begun.poll() is None and time.monotonic() < end:
-            time.sleep(0.05)
-        os.killpg(begun.pid, signal.SIGINT)
-        return begun.wait(timeout=60)
+        ) as begun:
+            end = time.monotonic() + 60
+            while not when() and begun.poll() is None and time.monotonic() < end:
+                time.sleep(0.05)
+            os.killpg(begun.pid, signal.SIGINT)
+            return begun.wait(timeout=60)
 
     def environment(self, **more: str) -> dict[str, str]:
         """Ours, without what would change the outcome."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, BuiltPike
+from tests.programs import started
 from tests.stores import Store, store
 
 pytestmark = pytest.mark.real
@@ -166,19 +167,12 @@ def test_killed_at_any_moment_the_next_run_ends_the_same(
 def test_interrupted_it_leaves_no_working_container(moved: Path, other_store: Store) -> None:
     command = ["make", "--no-print-directory", "-C", str(moved), "-j4"]
     environment = {**os.environ, "MAKEFLAGS": "", "BS_STORE": other_store.options}
-    run = subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while not any(moved.glob("state/working.*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.killpg(run.pid, signal.SIGINT)
-    _, errors = run.communicate(timeout=60)
+    with started(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+        deadline = time.monotonic() + 60
+        while not any(moved.glob("state/working.*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(run.pid, signal.SIGINT)
+        _, errors = run.communicate(timeout=60)
     assert run.returncode != 0
     assert "not reached" in errors
     assert other_store.buildah("containers", "--quiet") == ""

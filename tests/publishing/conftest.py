@@ -115,8 +115,8 @@ class Bench:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """The set, built once; who changes it builds it back."""
     place = tmp_path_factory.mktemp("publishing")
-    # podman and skopeo take no run root of more than 50 characters.
-    with TemporaryDirectory(dir="/var/tmp", prefix="bs-") as short, store(Path(short)) as made:
+    # TMPDIR of the run is short: podman takes no run root of more than 50 characters.
+    with TemporaryDirectory(prefix="bs-") as short, store(Path(short)) as made:
         put_base(made, place / "root")
         (place / "set/files").mkdir(parents=True)
         (place / "set/files/large").write_bytes(os.urandom(3 << 20))

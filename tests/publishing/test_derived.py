@@ -37,7 +37,7 @@ recipes:
 @pytest.fixture
 def elsewhere() -> Iterator[Store]:
     """An empty store, as on another machine."""
-    with TemporaryDirectory(dir="/var/tmp", prefix="bs-") as short, store(Path(short)) as made:
+    with TemporaryDirectory(prefix="bs-") as short, store(Path(short)) as made:
         yield made
 
 

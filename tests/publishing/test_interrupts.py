@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.programs import started
 from tests.publishing.conftest import Bench, Running, only
 from tests.publishing.proxy import Proxy
 
@@ -19,26 +20,22 @@ def interrupted(
     bench: Bench, proxy: Proxy, begun: Callable[[str], bool], signals: tuple[signal.Signals, ...]
 ) -> str:
     """Send signals to a publish when such a request has reached the registry; what it said."""
-    running = subprocess.Popen(
-        [*bench.argv("publish"), "--to", proxy.destination, "--uploads", "1"],
-        env=bench.environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while not any(begun(line) for line in proxy.requests):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    running.send_signal(signals[0])
-    assert running.stderr is not None
-    said = running.stderr.readline()
-    # Impatient, while the request that is under way is answered.
-    for number in signals[1:]:
-        running.send_signal(number)
-        time.sleep(0.02)
-    said += running.communicate(timeout=60)[1]
-    assert running.returncode == 130, said
-    return said
+    command = [*bench.argv("publish"), "--to", proxy.destination, "--uploads", "1"]
+    with started(command, env=bench.environment(), stderr=subprocess.PIPE) as running:
+        deadline = time.monotonic() + 60
+        while not any(begun(line) for line in proxy.requests):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        running.send_signal(signals[0])
+        assert running.stderr is not None
+        said = running.stderr.readline()
+        # Impatient, while the request that is under way is answered.
+        for number in signals[1:]:
+            running.send_signal(number)
+            time.sleep(0.02)
+        said += running.communicate(timeout=60)[1]
+        assert running.returncode == 130, said
+        return said
 
 
 def is_tag(line: str) -> bool:

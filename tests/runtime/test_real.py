@@ -30,6 +30,7 @@ from buildsys.image import (
     Touch,
 )
 from tests.plan.sets import BASE, EPOCH, image, image_set
+from tests.programs import started
 from tests.runtime.builds import NOTHING_LEFT, Build, VfsStore, put_busybox, renamed
 from tests.stores import store
 
@@ -314,19 +315,18 @@ def test_stopped_and_continued(build: Build, tmp_path: Path, number: signal.Sign
     begun = tmp_path / "begun"
     wait = shell("echo begun; if [ ! -e /etc/go ]; then sleep 30; fi")
     build.compile(image_set(tmp_path, [image("base", BASE, wait), image("child", "base")]))
-    process = subprocess.Popen(
+    with started(
         ["bash", str(build.plan / "lib/run.sh")],
         env=build.environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    log = build.plan / "logs/base.log"
-    while not (log.exists() and "begun" in log.read_text()):
-        assert process.poll() is None
-        time.sleep(0.05)
-    os.killpg(process.pid, number)
-    process.wait(timeout=30)
+    ) as process:
+        log = build.plan / "logs/base.log"
+        while not (log.exists() and "begun" in log.read_text()):
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.killpg(process.pid, number)
+        process.wait(timeout=30)
     if number == signal.SIGINT:
         assert process.returncode == 130
     if number != signal.SIGKILL:

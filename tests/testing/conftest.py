@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +13,7 @@ import pytest
 
 from tests.busybox import OURS, Done, put_base
 from tests.conftest import ROOT
+from tests.programs import end
 from tests.stores import Store, store
 
 TINY = {
@@ -27,6 +28,8 @@ class Bench:
 
     folder: Path
     store: Store
+    runs: list[subprocess.Popen[str]] = field(default_factory=list)
+    """Runs under way, each in a session of its own."""
 
     @property
     def plan(self) -> Path:
@@ -53,6 +56,24 @@ class Bench:
             check=False, capture_output=True, text=True,
         )  # fmt: skip
 
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """Begin a verb of the command line; it ends with the test at the latest."""
+        run = subprocess.Popen(
+            self.argv(*words), cwd=self.folder, env=self.environment(), text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self.runs.append(run)
+        return run
+
+    def end(self) -> None:
+        """End what a test has left: its runs, then their containers."""
+        for run in self.runs:
+            end(run)
+        # podman's locks are shared by all stores of a host: a container that is only deleted keeps one.
+        for kind in (["pod"], []):
+            words = [*kind, "rm", "--force", "--all", "--time", "0"]
+            subprocess.run(["podman", *self.store.options.split(), *words], check=True, capture_output=True)
+
     def podman(self, *words: str) -> str:
         command = ["podman", *self.store.options.split(), "--log-level", "fatal", *words]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -77,13 +98,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bench(tmp_path: Path, base: Path) -> Iterator[Bench]:
-    # podman takes no run root of more than 50 characters.
-    with TemporaryDirectory(dir="/var/tmp", prefix="bs-") as short, store(Path(short)) as made:
+    # TMPDIR of the run is short: podman takes no run root of more than 50 characters.
+    with TemporaryDirectory(prefix="bs-") as short, store(Path(short)) as made:
         made.buildah("pull", "--quiet", f"docker-archive:{base}")
         bench = Bench(tmp_path, made)
-        yield bench
-        # podman's locks are shared by all stores of a host: a container that is only deleted keeps one.
-        for name in bench.containers():
-            subprocess.run(
-                ["podman", *made.options.split(), "rm", "--force", "--time", "0", name], check=False
-            )
+        try:
+            yield bench
+        finally:
+            bench.end()

@@ -57,15 +57,13 @@ def test_what_passes_and_what_does_not(bench: Bench) -> None:
 
 def test_interrupted_while_it_tests(bench: Bench) -> None:
     bench.write({"images/base.yaml": SLOW})
-    run = subprocess.Popen(
-        bench.argv("periodic", "./tiny"), cwd=bench.folder, env=bench.environment(), start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    run = bench.begin("periodic", "./tiny")
     end = time.monotonic() + 60
     while not runs(bench, "-test-base-0") and time.monotonic() < end:
         time.sleep(0.1)
     run.send_signal(signal.SIGTERM)
-    assert run.wait(60) == INTERRUPTED
+    run.communicate(timeout=60)
+    assert run.returncode == INTERRUPTED
     assert report(bench)["outcome"] == "interrupted"
     assert bench.containers() == []
 

@@ -180,10 +180,7 @@ steps: [{in: base, run: busybox sleep 300}]
 
 def begun(bench: Bench, wanted: Callable[[], bool]) -> subprocess.Popen[str]:
     """A run under way, as soon as what is wanted is so."""
-    run = subprocess.Popen(
-        bench.argv("test", "./tiny"), cwd=bench.folder, env=bench.environment(), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
+    run = bench.begin("test", "./tiny")
     deadline = time.monotonic() + 60
     while not wanted():
         assert time.monotonic() < deadline
