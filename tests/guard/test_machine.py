@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,6 +144,13 @@ def test_a_change_that_is_expected_is_left_out() -> None:
 
 def test_mounts_of_this_machine_have_their_plain_names() -> None:
     assert dict(mounts())[Path("/proc")].startswith("proc ")
+
+
+def test_the_page_names_every_kind(copy: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/explanation/guard.md").read_text("utf-8")
+    table = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    kinds = {what.partition(" ")[0] for what in watch(copy).whole()}
+    assert sorted(table) == sorted({*kinds, "process"})
 
 
 def test_the_settings_that_matter_are_among_those_of_this_machine() -> None:
