@@ -21,7 +21,8 @@ UNREADABLE = "unreadable"
 
 DIRECTORIES = (
     "/ /bin /boot /dev /dev/mqueue /dev/pts /dev/shm /etc /home /lib /lib64 /opt /proc /proc/sys"
-    " /root /run /run/lock /sbin /srv /sys /sys/fs /sys/fs/cgroup /sys/kernel /tmp /usr /usr/bin /usr/lib"
+    " /proc/sys/fs /proc/sys/kernel /proc/sys/net /proc/sys/vm /root /run /run/lock /sbin /srv /sys /sys/fs"
+    " /sys/fs/cgroup /sys/kernel /tmp /usr /usr/bin /usr/lib"
     " /var /var/cache /var/lib /var/lib/rpm /var/log /var/spool /var/tmp"
 ).split()
 """Type, mode and owner of these stay. Base packages bring most of them."""
