@@ -16,21 +16,38 @@ from tests.guard import judge, processes
 from tests.guard.machine import Machine, Watch
 
 _SET_CHILD_SUBREAPER = 36
+STORE = (
+    "store *",
+    "name /run/containers",
+    "name /run/user/*/containers",
+    "name /var/lib/containers",
+    "name */.local",
+    "name */.local/share",
+    "name */.local/share/containers",
+)
+"""What the first build on a machine makes in the caller's own container store, and above it."""
 
 
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.guard", description=__doc__)
     parser.add_argument(
+        "--store", action="store_true", help="the command builds in the caller's own container store"
+    )
+    parser.add_argument(
         "--expect", action="append", default=[], metavar="PATTERN",
-        help="things that may differ afterwards, as their lines begin: 'store *', 'name /run/containers'",
+        help="things that may differ afterwards, as their lines begin: 'name /srv/*'",
     )  # fmt: skip
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="with its words")
     asked = parser.parse_args()
     command = asked.command[1:] if asked.command[:1] == ["--"] else asked.command
     if not command:
         parser.error("say which command to run")
-    expected = [*asked.expect, *judge.patterns(os.environ.get(judge.EXPECT, ""))]
+    expected = [
+        *asked.expect,
+        *(STORE if asked.store else ()),
+        *judge.patterns(os.environ.get(judge.EXPECT, "")),
+    ]
     watch = Watch(Machine.here())
     before = watch.whole()
     try:
