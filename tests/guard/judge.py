@@ -87,9 +87,8 @@ def judge(ends: Sequence[Difference], looks: Sequence[Look], expected: Iterable[
     ignored = tuple(expected)
     findings = []
     for difference in ends:
-        last = [look for look in looks if any(seen.what == difference.what for seen in look.seen)]
-        agreeing = [look for look in last if _saw(look, difference.what, difference.now)] or last
-        findings.append(Finding(difference, _names(_at_work(agreeing, looks))))
+        seers = [look for look in looks if any(seen.what == difference.what for seen in look.seen)]
+        findings.append(Finding(difference, _names(_at_work(seers, looks))))
     known = {(difference.what, difference.now) for difference in ends}
     other = {difference.what for difference in ends}
     for seen, seers in _events(looks):
@@ -129,10 +128,6 @@ def read(folder: Path) -> list[Look]:
             changes = tuple(Difference(*item) for item in seen)
             looks.append(Look(test, since, began, ended, until, changes, tuple(declared)))
     return sorted(looks, key=lambda look: look.until)
-
-
-def _saw(look: Look, what: str, now: str) -> bool:
-    return any((seen.what, seen.now) == (what, now) for seen in look.seen)
 
 
 def _events(looks: Sequence[Look]) -> Iterator[tuple[Difference, list[Look]]]:

@@ -42,18 +42,26 @@ def below(top: int) -> Found:
         above = process
         while above := parents.get(above, 0):
             if above == top:
-                if command := _words(process, "cmdline"):
+                command = _words(process, "cmdline") or _name(process)
+                if command:
                     found[process] = (_shown(command), _test(_words(process, "environ")))
                 break
     return found
 
 
 def lasting(find: Callable[[], Found]) -> Found:
-    """Those of the processes found that do not end by themselves in a moment."""
-    end = time.monotonic() + PATIENCE
-    while (found := find()) and time.monotonic() < end:
+    """Those of the processes found that do not end by themselves in a moment.
+
+    Whoever becomes another program at the moment of a look has neither command nor environment: looks at once
+    that find nothing prove nothing, two in a row do.
+    """
+    end, empty = time.monotonic() + PATIENCE, 0
+    while True:
+        found = find()
+        empty = 0 if found else empty + 1
+        if empty == 2 or time.monotonic() > end:
+            return found
         time.sleep(0.1)
-    return found
 
 
 def _numbers() -> Iterator[int]:
@@ -76,12 +84,25 @@ def _words(process: int, file: str) -> list[str]:
         return []
 
 
-def _parent(process: int) -> int:
+def _state(process: int) -> tuple[str, str, int]:
+    """Name, state and parent of a process; parent 0 where it is gone."""
     try:
         text = os.fsdecode(Path(f"/proc/{process}/stat").read_bytes())
     except OSError:
-        return 0
-    return int(text.rpartition(")")[2].split()[1])
+        return "", "X", 0
+    head, _, tail = text.rpartition(")")
+    state, parent = tail.split()[:2]
+    return head.partition("(")[2], state, int(parent)
+
+
+def _parent(process: int) -> int:
+    return _state(process)[2]
+
+
+def _name(process: int) -> list[str]:
+    """What is known of a process without a command; nothing where it has ended and is only waited for."""
+    name, state, _ = _state(process)
+    return [] if state in "ZX" else [name]
 
 
 def _works_in(process: int) -> str:

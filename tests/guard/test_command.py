@@ -108,6 +108,13 @@ def lines(text: str) -> list[str]:
     return [line.removeprefix("guard: ") for line in text.splitlines() if line.startswith("guard: ")]
 
 
+def only(text: str) -> str:
+    """The one line of the guard, which is shown when it is not the only one."""
+    found = lines(text)
+    assert len(found) == 1, found
+    return found[0]
+
+
 def does(change: str) -> str:
     """A test that makes a change, as lines of Python."""
     name = change.split(maxsplit=1)[0].translate({ord("-"): None})
@@ -138,8 +145,7 @@ def test_changes_fail_the_command_and_are_named(apart: Apart) -> None:
 @pytest.mark.parametrize("what", ["mode /sys", "process"])
 def test_one_change_is_enough(apart: Apart, what: str) -> None:
     done = apart.guarded(CHANGES[what])
-    (line,) = lines(done.stderr)
-    assert line.startswith(what)
+    assert only(done.stderr).startswith(what)
     assert done.returncode == 1
 
 
@@ -249,7 +255,7 @@ def test_very_last(): pass
 
 def test_with_workers_only_tests_that_were_at_work_are_suspects(apart: Apart) -> None:
     done = apart.tested(WORKERS, "-n", "2", "--dist", "loadgroup")
-    (line,) = lines(done.stdout)
+    line = only(done.stdout)
     suspects = sorted(re.findall(r"::test_(\w+)", line))
     # The look at the machine after one test may be taken when the other worker is a test further.
     assert {"guilty", "meanwhile"} <= set(suspects) <= {"guilty", "meanwhile", "next", "very_last"}
@@ -259,7 +265,7 @@ def test_with_workers_only_tests_that_were_at_work_are_suspects(apart: Apart) ->
 def test_what_a_test_puts_back_was_changed_all_the_same(apart: Apart) -> None:
     text = "def test_guilty(): os.chmod('/sys', 0o711)\ndef test_back(): os.chmod('/sys', 0o755)\n"
     done = apart.tested(text)
-    (line,) = lines(done.stdout)
+    line = only(done.stdout)
     assert line.endswith("is 'drwx--x--x 0:0', and as before at the end; by test_it.py::test_guilty")
     assert done.returncode == 1
 
@@ -280,7 +286,7 @@ def test_what_a_test_declares_it_may_change_for_its_time_and_no_longer(apart: Ap
     done = apart.tested(DECLARED.replace("LEFT", "''") + meanwhile, "-n", "2")
     assert done.returncode == 0, done.stdout
     done = apart.tested(DECLARED.replace("LEFT", "'y'"))
-    (line,) = lines(done.stdout)
+    line = only(done.stdout)
     assert line.startswith("file /etc/passwd: ")
     assert line.endswith("; by test_it.py::test_user")
 
