@@ -116,7 +116,7 @@ def _call(record: str) -> Call:
 
 
 def _by_name(step: Call, programs: Iterable[Call], images: int) -> Cost:
-    """What a step called, and its part of what comes after the run: images before normalisation are removed together."""
+    """What a step called, and its part of what comes after the run: the removal of images, all at once."""
     found: Cost = defaultdict(lambda: (0.0, 0.0))
     for call in programs:
         inside = step.begin <= call.begin and call.end <= step.end
@@ -147,8 +147,8 @@ def _report(
     return [
         "## Cost of a step",
         "",
-        f"One trivial `run` on busybox, one job, buildah {version}: milliseconds that pass, and of processor time;",
-        f"medians of {rounds} runs of each in turn. `buildah rmi` comes after a run; here it is an image's part of it.",
+        f"A trivial `run` on busybox, one job, buildah {version}: milliseconds, and those of processors;",
+        f"medians of {rounds} runs in turn. `buildah rmi` follows a run; here it is an image's part of it.",
         "",
         f"| call |{heads}",
         "|---|" + "---|---|" * len(ways),

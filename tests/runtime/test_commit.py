@@ -167,7 +167,9 @@ ODD = {
     "created": "2020-01-01T00:00:00Z",
     "org.opencontainers.image.created": "2020",
     "org.opencontainers.image.base.name": "declared",
-    "quoted": '"created":"x","container":"y","config":{"Hostname":"h","Domainname":""},"io.buildah.version":"1",',
+    "quoted": (
+        '"created":"x","container":"y","config":{"Hostname":"h","Domainname":""},"io.buildah.version":"1",'
+    ),
     "backslash": '\\","container":"0\\\\',
 }
 

@@ -1,4 +1,4 @@
-"""Committed once or twice: the same images, byte by byte. The buildah of this machine decides what can be compared."""
+"""Committed once or twice: the same images, byte by byte, as far as the buildah of this machine can."""
 
 from __future__ import annotations
 
