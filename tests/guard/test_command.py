@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.guard.judge import EXPECT
+from tests.programs import started
 
 APART = (
     "unshare --mount --propagation private --uts --ipc --net --pid --fork --kill-child --mount-proc".split()
@@ -181,15 +182,13 @@ def test_a_command_that_is_not_there(apart: Apart) -> None:
 def test_a_signal_reaches_the_command_and_the_machine_is_compared_all_the_same(tmp_path: Path) -> None:
     script = f"trap 'echo ended; exit 5' TERM; touch {tmp_path}/begun; while :; do sleep 0.05; done"
     command = [sys.executable, "-m", "tests.guard", "sh", "-c", script]
-    running = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, EXPECT: "*"}, stdout=subprocess.PIPE, text=True
-    )
-    end = time.monotonic() + 60
-    while not (tmp_path / "begun").exists() and time.monotonic() < end:
-        time.sleep(0.05)
-    running.send_signal(signal.SIGTERM)
-    assert running.communicate(timeout=30)[0] == "ended\n"
-    assert running.returncode == 5
+    with started(command, cwd=ROOT, env={**os.environ, EXPECT: "*"}, stdout=subprocess.PIPE) as running:
+        end = time.monotonic() + 60
+        while not (tmp_path / "begun").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        running.send_signal(signal.SIGTERM)
+        assert running.communicate(timeout=30)[0] == "ended\n"
+        assert running.returncode == 5
 
 
 # ── a run of tests ────────────────────────────────────────────────────────────────────────────────────────
