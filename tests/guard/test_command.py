@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.guard.judge import EXPECT
+from tests.programs import started
 
 APART = (
     "unshare --mount --propagation private --uts --ipc --net --pid --fork --kill-child --mount-proc".split()
@@ -149,6 +150,13 @@ def test_one_change_is_enough(apart: Apart, what: str) -> None:
     assert done.returncode == 1
 
 
+def test_a_process_that_hides_is_found_although_the_guard_is_not_the_first_process(apart: Apart) -> None:
+    guard = (sys.executable, "-m", "tests.guard", "sh", "-c", CHANGES["process"])
+    done = apart.run("sh", "-c", '"$@"; exit $?', "sh", *guard)
+    assert only(done.stderr).endswith("is 'sleep 300'")
+    assert done.returncode == 1
+
+
 def test_every_difference_has_its_line(apart: Apart) -> None:
     done = apart.guarded("chmod 711 /sys; touch /run/left; exit 7")
     assert lines(done.stderr) == [
@@ -174,15 +182,13 @@ def test_a_command_that_is_not_there(apart: Apart) -> None:
 def test_a_signal_reaches_the_command_and_the_machine_is_compared_all_the_same(tmp_path: Path) -> None:
     script = f"trap 'echo ended; exit 5' TERM; touch {tmp_path}/begun; while :; do sleep 0.05; done"
     command = [sys.executable, "-m", "tests.guard", "sh", "-c", script]
-    running = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, EXPECT: "*"}, stdout=subprocess.PIPE, text=True
-    )
-    end = time.monotonic() + 60
-    while not (tmp_path / "begun").exists() and time.monotonic() < end:
-        time.sleep(0.05)
-    running.send_signal(signal.SIGTERM)
-    assert running.communicate(timeout=30)[0] == "ended\n"
-    assert running.returncode == 5
+    with started(command, cwd=ROOT, env={**os.environ, EXPECT: "*"}, stdout=subprocess.PIPE) as running:
+        end = time.monotonic() + 60
+        while not (tmp_path / "begun").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        running.send_signal(signal.SIGTERM)
+        assert running.communicate(timeout=30)[0] == "ended\n"
+        assert running.returncode == 5
 
 
 # ── a run of tests ────────────────────────────────────────────────────────────────────────────────────────
@@ -311,6 +317,14 @@ def test_a_folder_of_tests_that_failed_stays_and_what_is_mounted_in_it_is_not_re
         if line.startswith("folders of the tests")
     ]
     assert Path(kept).is_dir()
+
+
+def test_a_mount_that_is_expected_is_not_emptied_with_the_folder(apart: Apart) -> None:
+    (apart.place / "mine").mkdir()
+    (apart.place / "mine/file").touch()
+    done = apart.tested(does(f"mount --bind {apart.place}/mine $TESTS_GUARD/t"))
+    assert done.returncode == 0, done.stdout
+    assert (apart.place / "mine/file").exists()
 
 
 def test_folders_that_killed_runs_left_go_with_later_runs(apart: Apart) -> None:
