@@ -40,11 +40,13 @@ NEEDS: Mapping[str, Need] = {
 
 TESTED: Mapping[str, Version] = {
     "bash": (5, 2), "make": (4, 3), "buildah": (1, 28), "podman": (4, 3), "skopeo": (1, 9), "rpm": (4, 18),
-    "dnf": (4, 14), "bwrap": (0, 8), "python": (3, 11),
+    "dnf": (4, 14), "dnf5": (5, 4), "bwrap": (0, 8), "python": (3, 11),
 }  # fmt: skip
 """The oldest version of each program that builds and passes the tests. An older one may do as well."""
 
 PACKAGES: Mapping[str, tuple[str, str]] = {
+    "dnf or dnf5": ("dnf", "dnf"),
+    "libdnf5": ("python3-libdnf5", "python3-libdnf5"),
     "apt-get": ("apt", "apt"), "awk": ("mawk", "gawk"), "busybox": ("busybox-static", "busybox"),
     "bwrap": ("bubblewrap", "bubblewrap"), "createrepo_c": ("createrepo-c", "createrepo_c"),
     "diff": ("diffutils", "diffutils"), "dpkg-deb": ("dpkg", "dpkg"), "find": ("findutils", "findutils"),
@@ -93,9 +95,13 @@ def require(names: Iterable[str], notebook: Path) -> None:
 
 
 def look_up(name: str, known: Mapping[str, list[int]] | None = None) -> Tool:
-    """Find a program; one whose version matters is asked for it unless it is among those `known`."""
-    path = shutil.which(name)
-    if path is None:
+    """Find a program; one whose version matters is asked for it unless it is among those `known`.
+
+    Of `A|B` the first that is there is found.
+    """
+    found = ((item, path) for item in name.split("|") if (path := shutil.which(item)))
+    name, path = next(found, (name.replace("|", " or "), ""))
+    if not path:
         return Tool(name, "")
     if name not in NEEDS:
         return Tool(name, path)
@@ -116,7 +122,7 @@ def dotted(version: Version) -> str:
 
 def install_command(names: Iterable[str]) -> str | None:
     """What installs these programs on this host; None without a program, or a package manager known here."""
-    managers = ("apt-get install --no-install-recommends", "dnf install")
+    managers = ("apt-get install --no-install-recommends", f"{_program('dnf')} install")
     for index, command in enumerate(managers):
         if shutil.which(command.split()[0]):
             packages = {PACKAGES[name][index] if name in PACKAGES else name for name in names}
@@ -176,6 +182,11 @@ def complaint(program: str, *words: str) -> str | None:
     return None
 
 
+def can_import(interpreter: str, module: str) -> bool:
+    """Whether another Python than this one has a module."""
+    return _said(interpreter, "-c", f"import {module}") is not None
+
+
 def host_repositories(installer: str) -> tuple[str, ...]:
     """The package repositories enabled on this host, by id; none when its package manager cannot say."""
     if installer == "apt":
@@ -183,8 +194,12 @@ def host_repositories(installer: str) -> tuple[str, ...]:
         uris = _said("apt-get", "update", "--print-uris") or ""
         names = re.findall(r"'[^']*?(?:/dists/([^']*))?/(?:In)?Release'", uris)
         return tuple(dict.fromkeys(name or "flat" for name in names))
-    said = _said(installer, "--quiet", "repolist", "--enabled") or ""
+    said = _said(_program(installer), "--quiet", "repolist", "--enabled") or ""
     return tuple(line.split()[0] for line in said.splitlines() if line and not line.startswith("repo id"))
+
+
+def _program(installer: str) -> str:
+    return look_up("dnf|dnf5").name if installer == "dnf" else installer
 
 
 def require_host_repositories(installer: str) -> None:
@@ -195,7 +210,8 @@ def require_host_repositories(installer: str) -> None:
     """
     if not host_repositories(installer):
         message = f"this site takes packages from the host's own repositories, and {installer} has none"
-        hint = f"enable some (`{installer} repolist --all` lists them), or choose another site with --site"
+        listing = f"`{_program(installer)} repolist --all`"
+        hint = f"enable some ({listing} lists them), or choose another site with --site"
         raise Refused([Diagnostic(NOWHERE, "no-host-repositories", message, hint)])
 
 

@@ -21,6 +21,7 @@ pytest_plugins = ("tests.guard.plugin", "tests.signals")
 pytest.register_assert_rewrite(
     "tests.apt.debs",
     "tests.apt.world",
+    "tests.lock.libraries",
     "tests.lock.world",
     "tests.oracle.judge",
     "tests.runtime.builds",

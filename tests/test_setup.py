@@ -190,6 +190,27 @@ def test_dnf_is_asked_by_its_own_names(complete: Machine) -> None:
     assert answer.stderr.endswith("sudo dnf install ShellCheck gnupg2\n")
 
 
+def test_dnf5_is_as_good(complete: Machine) -> None:
+    (complete.programs / "dnf").unlink()
+    (complete.programs / "dnf5").write_bytes(b"\x7fELF\x02 no script")
+    (complete.programs / "dnf5").chmod(0o755)
+    assert complete.set_up("build", user=AS_SOMEBODY).returncode == 0
+    for name in ("apt-get", "createrepo_c"):
+        (complete.programs / name).unlink()
+    assert complete.set_up("build", user=AS_SOMEBODY).stderr.endswith("sudo dnf5 install createrepo_c\n")
+
+
+def test_dnf5_without_its_modules_for_python_is_not_enough(complete: Machine) -> None:
+    # Where dnf is dnf5 it is a link to that.
+    (complete.programs / "dnf").unlink()
+    (complete.programs / "dnf5").write_bytes(b"\x7fELF\x02 no script")
+    (complete.programs / "dnf5").chmod(0o755)
+    (complete.programs / "dnf").symlink_to("dnf5")
+    complete.add("python3", script=f"[[ $* != *libdnf5* ]] || exit 1\n{PYTHON}")
+    answer = complete.set_up("build", user=AS_SOMEBODY)
+    assert answer.stderr.endswith("--no-install-recommends python3-libdnf5\n")
+
+
 def test_what_serves_apt_alone_is_not_asked_of_dnf(complete: Machine) -> None:
     for name in ("apt-get", "createrepo_c", "mmdebstrap"):
         (complete.programs / name).unlink()

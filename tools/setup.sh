@@ -24,7 +24,8 @@ build  command:bwrap            bubblewrap       bubblewrap
 build  command:fuse-overlayfs   fuse-overlayfs   fuse-overlayfs
 build  command:newuidmap        uidmap           shadow-utils
 build  command:setfattr         attr             attr
-build  command:dnf              dnf              dnf
+build  dnf                      dnf              dnf
+build  dnf_modules              python3-libdnf5  python3-libdnf5
 build  command:rpm              rpm              rpm
 build  static:busybox           busybox-static   busybox
 build  command:curl             curl             curl
@@ -49,6 +50,7 @@ say() { printf 'buildsys: %s\n' "$*" >&2; }
 has_command() { command -v "$1" >/dev/null; }
 has_static() { has_command "$1" && ! ldd "$(command -v "$1")" >/dev/null 2>&1; }
 has_oci_runtime() { has_command crun || has_command runc; }
+has_dnf() { has_command dnf || has_command dnf5; }
 has_python() { find_python >/dev/null; }
 
 # Prints the first Python that is new enough and can make virtual environments.
@@ -61,6 +63,14 @@ find_python() {
     fi
   done
   return 1
+}
+
+# dnf 4 is a Python program and has its modules. Those of dnf5 are a package of their own.
+has_dnf_modules() {
+  local dnf first=
+  dnf=$(command -v dnf || command -v dnf5) || return 0
+  read -rN 2 first <"$dnf" || true
+  [[ $first == '#!' ]] || "${dnf%/*}/python3" -c 'import libdnf5' 2>/dev/null
 }
 
 no_python() {
@@ -99,15 +109,16 @@ apt_install() {
   "${install[@]}" "$@"
 }
 
-dnf_install() { dnf --assumeyes install "$@"; }
+dnf_program() { if has_command dnf; then echo dnf; else echo dnf5; fi; }
+dnf_install() { "$(dnf_program)" --assumeyes install "$@"; }
 
 # install_packages SCOPE
 install_packages() {
   local manager command list
   if has_command apt-get; then
     manager=apt command='apt-get install --no-install-recommends'
-  elif has_command dnf; then
-    manager=dnf command='dnf install'
+  elif has_dnf; then
+    manager=dnf command="$(dnf_program) install"
   else
     list=$(missing_packages "$1" apt)
     [[ -z $list ]] && return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -20,6 +21,7 @@ from buildsys.cli.choosing import RECIPES, Choice, given_directory
 from buildsys.cli.ending import MISSING, Ended
 from buildsys.cli.output import put, put_table
 from buildsys.cli.stores import takes_store
+from buildsys.diagnostics import Refused
 
 if TYPE_CHECKING:
     from buildsys.image import ImageSet, Repository, Site
@@ -58,7 +60,7 @@ def doctor(names: tuple[str, ...], site: str | None, store: str, *, as_json: boo
     folders = list(map(given_directory, names)) or sorted(path.parent for path in RECIPES.glob("*/set.yaml"))
     sets = {folder.name: Choice(folder, site, (), {}).look() for folder in folders}
     sites = {name: item.site for name, item in sets.items()}
-    programs = list(_programs(sites.values()))
+    programs = [*_programs(sites.values()), *_solver(sites.values())]
     findings = [*programs, *_to_install(programs), *_rights(), *_clock(sets.values()), *_place(sets.values())]
     findings += [*_store(store), *_containers(store)]
     for name, chosen in sites.items():
@@ -94,6 +96,7 @@ def _programs(sites: Iterable[Site]) -> Iterator[Finding]:
 
 def _program(name: str) -> Finding:
     tool = tools.look_up(name)
+    name = tool.name
     if not tool.path:
         # Nothing that builds calls podman; who tests or runs the images does.
         return Finding("note" if name == "podman" else "missing", name, ABSENT)
@@ -118,6 +121,20 @@ def _to_install(programs: Iterable[Finding]) -> Iterator[Finding]:
     names.discard(BASE_UTILITIES)
     if command := tools.install_command(names):
         yield Finding("note", "to install", command)
+
+
+def _solver(sites: Iterable[Site]) -> Iterator[Finding]:
+    """What makes locks. dnf 4 is a Python program and has its modules; those of dnf5 are another package."""
+    from buildsys.lock.solve import interpreter_of_dnf
+
+    if not any(site.installer in {"dnf", "yum"} for site in sites):
+        return
+    with contextlib.suppress(Refused):
+        interpreter, libraries = interpreter_of_dnf()
+        if libraries[0] == "dnf5":
+            there = tools.can_import(interpreter, "libdnf5")
+            found = f"makes locks, by {interpreter}" if there else ABSENT
+            yield Finding("ok" if there else "missing", "libdnf5", found)
 
 
 def _busybox() -> Finding:

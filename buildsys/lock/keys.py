@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.image import ImageSet
@@ -13,6 +15,7 @@ from buildsys.lock.fetch import Unfetched, fetch
 from buildsys.lock.file import Lock
 from buildsys.lock.places import Places
 from buildsys.lock.signatures import file_of
+from buildsys.lock.solve import ask, sources
 from buildsys.lock.sound import is_sound
 
 
@@ -26,6 +29,7 @@ class Keys:
         self._store = store
         self._packages = lock.packages()
         self._paths = {item.id: item.key for item in image_set.site.repositories}
+        self._host: Mapping[str, Any] | None = None
 
     def files(self) -> dict[str, Path]:
         """Repository -> the file of its key: there already, or where it will be."""
@@ -81,7 +85,7 @@ class Keys:
         return found
 
     def _fetch(self, name: str, path: Path, sha256: str) -> None:
-        address = self._paths.get(name, "")
+        address = self._of_host(name) if self._set.site.host_repositories else self._paths.get(name, "")
         if "://" in address:
             part = self._places.pool / "part" / path.name
             try:
@@ -103,6 +107,18 @@ class Keys:
             hint = "find out why it changed before you lock anew"
             raise Refused([Diagnostic(NOWHERE, "wrong-checksum", message, hint)])
         self._keep(path, content)
+
+    def _of_host(self, name: str) -> str:
+        """Where a key of the host's own repositories is: only its package manager knows."""
+        if self._host is None:
+            self._host = ask(sources(self._set, self._places.metadata) | {"fetch": []})["keys"]
+        repository, _, number = name.rpartition(".")
+        addresses = self._host.get(repository, ())
+        if int(number) < len(addresses):
+            return str(addresses[int(number)])
+        message = f"the host's repository '{repository}' has no key number {number} any more"
+        hint = "enable the repositories that the lock was made from, or lock again"
+        raise Refused([Diagnostic(NOWHERE, "not-fetched", message, hint)])
 
     def _in_base(self, path: str) -> bytes:
         for reference, spot in asked.bases(self._set).items():

@@ -21,9 +21,13 @@ from buildsys.lock.bases import DATABASES, Base
 from buildsys.lock.file import LockedImage, LockedStep, Metadata
 from buildsys.lock.refusals import problems
 
-SOLVER = Path(__file__).with_name("dnf_solver.py")
-PLUGINS = ("subscription-manager", "spacewalk", "amazon-id", "rhui*", "azure-rhui*")
-"""Plugins of dnf that give this host's own repositories their certificates and addresses."""
+SOLVER = Path(__file__).with_name("rpm_solver")
+START = f"import sys; sys.path.append(sys.argv[1]); from {SOLVER.name}.program import main; main()"
+"""How the system's interpreter, which knows nothing of buildsys, runs the program."""
+MODULES = {"dnf4": "python3-dnf", "dnf5": "python3-libdnf5"}
+"""What distributions call the packages with the modules of a library."""
+PLUGINS = ("subscription-manager", "rhsm", "spacewalk", "amazon-id", "rhui*", "azure-rhui*")
+"""Plugins of dnf 4 and dnf5 that give this host's own repositories their certificates and addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,11 @@ class Answer:
 
 
 def solver_hash() -> str:
-    """Hash of the program that answers."""
-    return hashlib.sha256(SOLVER.read_bytes()).hexdigest()
+    """Hash of the program that answers: one for all libraries, since equal repositories give equal locks."""
+    whole = hashlib.sha256()
+    for file in sorted(SOLVER.glob("*.py")):
+        whole.update(hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()
 
 
 def solve(image_set: ImageSet, question: Question) -> Answer:
@@ -90,14 +97,36 @@ def ask(request: Mapping[str, Any]) -> dict[str, Any]:
     """Run the solver's program on a request.
 
     Raises:
-        Refused: it cannot reach a repository (`repository-unreachable`), or dnf is missing (`missing-tool`).
+        Refused: it cannot reach a repository (`repository-unreachable`), or dnf or its modules for Python are
+            missing (`missing-tool`).
     """
+    interpreter, libraries = interpreter_of_dnf()
+    answer = run(request, interpreter, libraries)
+    if "unimportable" in answer:
+        message = f"dnf's modules for Python are needed, and {interpreter} does not have them"
+        hint = f"install {MODULES[libraries[0]]}; building from a lock does not need it"
+        raise Refused([Diagnostic(NOWHERE, "missing-tool", message, hint)])
+    if "unreachable" in answer:
+        name, message = answer["repository"], answer["unreachable"]
+        if name:
+            message = f"the repository '{name}' cannot be read: {message}"
+        urls = [item["url"] for item in request["repositories"] if item["id"] == name]
+        hint = (
+            f"is {urls[0]} in reach from here?" if urls else "`dnf makecache` or `dnf5 makecache` says more"
+        )
+        raise Refused([Diagnostic(NOWHERE, "repository-unreachable", message, hint)])
+    return answer
+
+
+def run(request: Mapping[str, Any], interpreter: str, libraries: Sequence[str]) -> dict[str, Any]:
+    """The program's answer, by the first of these libraries that an interpreter has, or `unimportable`."""
     with tempfile.TemporaryDirectory(prefix="buildsys-lock-") as home:
         # Debian's rpm would look for a package database in the home of the caller, not in the root.
         Path(home, ".rpmmacros").write_text(f"%_dbpath /{request.get('database') or DATABASES[0]}\n")
         done = subprocess.run(
-            [_interpreter(), "-I", str(SOLVER)],
-            input=json.dumps(request),
+            # No bytecode is left here: the interpreter is another than ours, and root may run it.
+            [interpreter, "-IB", "-c", START, str(SOLVER.parent)],
+            input=json.dumps({**request, "libraries": libraries}),
             capture_output=True,
             text=True,
             errors="replace",
@@ -107,11 +136,6 @@ def ask(request: Mapping[str, Any]) -> dict[str, Any]:
     if done.returncode:
         raise RuntimeError(f"the solver failed:\n{done.stderr}")
     answer: dict[str, Any] = json.loads(done.stdout)
-    if "unreachable" in answer:
-        message = answer["unreachable"]
-        urls = [item["url"] for item in request["repositories"] if f"'{item['id']}'" in message]
-        hint = f"is {urls[0]} in reach from here?" if urls else "dnf makecache says more"
-        raise Refused([Diagnostic(NOWHERE, "repository-unreachable", message, hint)])
     return answer
 
 
@@ -206,11 +230,19 @@ def _unfit(weak: set[tuple[str, str]]) -> Iterator[Diagnostic]:
         yield Diagnostic(NOWHERE, "repository-unfit", message, hint)
 
 
-def _interpreter() -> str:
-    """The interpreter dnf itself runs under: the one that has its modules."""
-    program = shutil.which("dnf")
+def interpreter_of_dnf() -> tuple[str, list[str]]:
+    """The interpreter that has dnf's modules, and the libraries: first the one that this host's dnf uses.
+
+    Raises:
+        Refused: this host has no dnf (`missing-tool`).
+    """
+    program = shutil.which("dnf") or shutil.which("dnf5")
     if program is None:
-        hint = "install dnf; building from a lock does not need it"
+        hint = "install dnf5 or dnf; building from a lock needs neither"
         raise Refused([Diagnostic(NOWHERE, "missing-tool", "dnf is needed and is not installed", hint)])
-    first = Path(program).read_bytes().split(b"\n", 1)[0].decode(errors="replace")
-    return first.removeprefix("#!").split()[0]
+    with Path(program).open("rb") as stream:
+        first = stream.readline(200)
+    if first.startswith(b"#!"):
+        return first[2:].decode(errors="replace").split()[0], ["dnf4", "dnf5"]
+    # dnf5 is no Python program: the system's own interpreter stands next to it.
+    return str(Path(program).resolve().with_name("python3")), ["dnf5", "dnf4"]

@@ -18,7 +18,7 @@ class PackageManager(Protocol):
     """What a package manager gives: the runtime verb of each instruction, and the tools it needs."""
 
     TOOLS: tuple[str, ...]
-    """Programs of the host."""
+    """Programs of the host; of `A|B` either will do, and the first that is there is taken."""
 
     def command(self, step: PackageInstruction) -> Command:
         """The runtime's command for one instruction; its words after the verb are package names."""

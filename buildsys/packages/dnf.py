@@ -1,4 +1,4 @@
-"""dnf on the host: installs into the mounted root, needs nothing inside it."""
+"""dnf on the host, dnf 4 or dnf5: installs into the mounted root, needs nothing inside it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from buildsys.image import Bootstrap, ImportKey, Install, Transaction, Uninstall
 class Dnf:
     """`plan/runtime/dnf.sh`, verb by verb."""
 
-    TOOLS: tuple[str, ...] = ("dnf", "rpm", "rpmkeys", "rpm2archive")
+    TOOLS: tuple[str, ...] = ("dnf|dnf5", "rpm", "rpmkeys", "rpm2archive")
     PREFIX = "dnf"
 
     def command(self, step: Bootstrap | Install | Transaction | Uninstall | UpdateAll | ImportKey) -> Command:

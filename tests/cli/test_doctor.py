@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -84,6 +85,34 @@ def test_a_store_that_cannot_be_opened(buildsys: Run, host: Path, fake: Fake, li
     fake("buildah", 'if [ "$1" = --version ]; then echo buildah version 1.30.0; exit; fi', *lines)
     status, things = found(buildsys)
     assert (status, things["container store"]) == (3, ("missing", "`buildah info` cannot open it"))
+
+
+def test_of_two_programs_either_will_do(
+    host: Path, tmp_path: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    neither = tools.look_up("dnf|dnf5")
+    assert (neither.name, neither.path) == ("dnf or dnf5", "")
+    monkeypatch.setenv("PATH", str(host / "bin"))
+    assert tools.look_up("dnf|dnf5").name == "dnf"
+    (host / "bin/dnf").unlink()
+    fake("dnf5", "echo 'repo id  repo name'", "echo 'os  The system'")
+    assert tools.look_up("dnf|dnf5").path == str(host / "bin/dnf5")
+    assert tools.host_repositories("dnf") == ("os",)
+
+
+@pytest.mark.parametrize(("status", "state"), [(0, "ok"), (1, "missing")])
+def test_dnf5_makes_locks_by_a_package_of_its_own(
+    buildsys: Run, host: Path, fake: Fake, status: int, state: str
+) -> None:
+    # Where dnf is dnf5 it is a link to that.
+    shutil.copy("/bin/true", host / "bin/dnf5")
+    (host / "bin/dnf").unlink()
+    (host / "bin/dnf").symlink_to("dnf5")
+    fake("python3", f"exit {status}")
+    ended, things = found(buildsys)
+    assert ended == (3 if status else 0)
+    assert things["libdnf5"][0] == state
 
 
 def test_a_program_that_is_too_old(buildsys: Run, host: Path, fake: Fake) -> None:

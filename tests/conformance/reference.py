@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.sites.packages import DNF
+
 from .facts import CopiedFile, Facts
 
 KOLLA = "usr/share/kolla/"
@@ -74,13 +76,14 @@ def newest(repository: Path) -> dict[str, str]:
     Raises:
         subprocess.CalledProcessError: the directory is no repository.
     """
-    command = ["dnf", "--quiet", "--disablerepo=*", f"--repofrompath=given,{repository.resolve()}"]
+    command = [DNF, "--quiet", "--disablerepo=*", f"--repofrompath=given,{repository.resolve()}"]
     command += ["--enablerepo=given", "repoquery", "--latest-limit=1"]
-    command += ["--queryformat=%{name} %{epoch}:%{version}-%{release}"]
+    # dnf 4 begins a line for each package by itself, dnf5 does not.
+    command += ["--queryformat=%{name} %{epoch}:%{version}-%{release}\\n"]
     with tempfile.TemporaryDirectory() as cache:
-        command += [f"--setopt=cachedir={cache}"]
+        command += [f"--setopt=cachedir={cache}", f"--setopt=system_cachedir={cache}"]
         done = subprocess.run(command, capture_output=True, check=True, text=True)
-    return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    return dict(line.split(" ", 1) for line in done.stdout.splitlines() if line)
 
 
 def _copied(facts: Facts) -> list[CopiedFile]:

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.lock.test_solve import LATER
 from tests.lock.world import FIRST, Outcome, World
-from tests.sites.packages import run
+from tests.sites.packages import DNF, run
 from tests.stores import Store, store
 
 pytestmark = pytest.mark.real
@@ -166,7 +166,7 @@ def test_without_network_and_without_dnf(world: World, images: Store, tmp_path: 
         home = tmp_path / "home"
         home.mkdir()
         (home / ".rpmmacros").write_text("%_dbpath /var/lib/rpm\n")
-        check = ("dnf", "--installroot", root, "--releasever=/", "--setopt=reposdir=/dev/null", "check")
+        check = (DNF, "--installroot", root, "--releasever=/", "--setopt=reposdir=/dev/null", "check")
         assert "Error" not in run(*check, env={"HOME": str(home)})
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from buildsys.lock.solve import SOLVER
 from tests.lock.world import FIRST, SITE, Told, World, refusal, rows
 
 LATER = 1700009999
@@ -204,8 +202,3 @@ def test_what_a_site_leaves_out_is_left_out_of_the_lock(world: World) -> None:
         "thief": "it needs top",
     }
     assert lock.images.keys() == {"base", "middle", "side"}
-
-
-def test_the_solver_runs_under_the_oldest_python_that_has_dnf() -> None:
-    """Enterprise Linux 8's dnf runs under Python 3.6."""
-    ast.parse(SOLVER.read_text(), feature_version=(3, 6))

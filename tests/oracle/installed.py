@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
+from tests.sites.packages import DNF
+
 
 def packages_of_every_image(plan: Path, options: str, home: Path) -> tuple[list[str], Counter[str]]:
     """What they find in the images of a plan; and the paths that are excused: recipes change them themselves.
@@ -40,7 +42,7 @@ def packages_of_every_image(plan: Path, options: str, home: Path) -> tuple[list[
                     excused[path] += 1
                 else:
                     wrong.append(f"rpm -Va: {name}: {line}")
-            dnf = ["dnf", "--installroot", str(root), "--releasever=/", "--setopt=reposdir=/dev/null"]
+            dnf = [DNF, "--installroot", str(root), "--releasever=/", "--setopt=reposdir=/dev/null"]
             done = subprocess.run(
                 [*dnf, "check"],
                 env={**os.environ, "HOME": str(home)},

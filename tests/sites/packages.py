@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import time
@@ -13,6 +14,9 @@ from pathlib import Path
 from buildsys.standins.openpgp import SigningKey, read_secret_key
 from buildsys.standins.rpm_file import File, dependency
 from tests import rpms
+
+DNF = "dnf" if shutil.which("dnf") else "dnf5"
+"""The program of this host."""
 
 
 def run(*command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:

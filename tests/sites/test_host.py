@@ -286,3 +286,24 @@ def test_a_host_without_repositories(host: Host, built: tuple[Path, Outcome]) ->
         "error: this site takes packages from the host's own repositories, and dnf has none"
         in built_by_us.text
     )
+
+
+def test_locked_with_what_the_host_knows(host: Host) -> None:
+    """By the solver and by the fetching of packages, which run dnf's library and not its program."""
+    folder = host.place / "locked"
+    write_set(folder, SITE, {"base": "from: site\n", "cellar": "from: base\npackages: [cellar]\n"})
+    asked = len(host.proxied.asked)
+    buildsys = (ROOT / ".venv/bin/buildsys", "--debug")
+    plan = host.place / "locked-plan"
+    locked = host.run(*buildsys, "lock", folder)
+    assert locked.status == 0, locked.text
+    done = host.run(*buildsys, "plan", folder, "-o", plan, "--pool", host.place / "pool")
+    assert done.status == 0, done.text
+    lock = (folder / "locks/far.yaml").read_text()
+    for name in ("ground-floor", "staircase", "cellar"):
+        assert f'"{name}-1.0-1.el7.noarch": ' in lock
+    fetched = {"cellar-1.0-1.el7.noarch.rpm", "staircase-1.0-1.el7.noarch.rpm"}
+    addresses = {f"http://mirror-of-the-host.example/proxied/{name}" for name in fetched}
+    assert addresses <= set(host.proxied.asked[asked:])
+    assert not [word for word in host.secrets if word in locked.text + done.text + lock]
+    assert found(plan, *host.secrets) == []

@@ -88,9 +88,17 @@ class Rpm:
         file = f"{POOL}/{locked.file}" if carried and locked else Glob(f"{PAYLOAD}/fetched/{name}-[0-9]*.rpm")
         if not (carried and locked):
             wanted = locked.nevra if locked else name
-            yield self._call("install", "--downloadonly", f"--downloaddir={PAYLOAD}/fetched", wanted)
+            yield from self._fetch(wanted)
         words = ("--install", "--nodeps", "--noscripts", "--notriggers", "--nosignature")
         yield ("rpm", "--root", f"{PAYLOAD}/root", *words, file)
+
+    def _fetch(self, wanted: str) -> Iterator[Argv]:
+        if self.program == "yum":
+            yield self._call("install", "--downloadonly", f"--downloaddir={PAYLOAD}/fetched", wanted)
+            return
+        # dnf5 checks no signature of what it only downloads; what it has checked comes out of its cache then.
+        yield self._call("--setopt=keepcache=1", "--setopt=tsflags=test", "install", wanted)
+        yield self._call("install", "--downloadonly", f"--setopt=destdir={PAYLOAD}/fetched", wanted)
 
     def _install(self, names: Sequence[str]) -> Iterator[Argv]:
         yield self._call("install", *names)
@@ -100,7 +108,7 @@ class Rpm:
 
     def _call(self, *words: str) -> Argv:
         where = ("--config", f"{CARE}/packages.conf") if self.configured else ()
-        kept = () if self.configured else tuple(f"--setopt={key}={path}" for key, path in _KEPT.items())
+        kept = () if self.configured else tuple(f"--setopt={option}" for option in _kept(self.program))
         return (self.program, "--assumeyes", *where, *kept, *words)
 
 
@@ -148,7 +156,16 @@ _APT = (
     "env", _QUIET, "apt-get", "--yes", "--no-install-recommends", "--allow-downgrades",
     "--option=Dpkg::Options::=--force-confold",
 )  # fmt: skip
-_KEPT = {"cachedir": f"{CARE}/cache", "logdir": f"{CARE}/log", "persistdir": f"{CARE}/state"}
+_KEPT = (f"cachedir={CARE}/cache", f"logdir={CARE}/log", f"persistdir={CARE}/state")
+_KEPT_BY_DNF5 = (
+    f"system_cachedir={CARE}/cache", f"system_state_dir={CARE}/state",
+    f"transaction_history_dir={CARE}/state",
+)  # fmt: skip
+
+
+def _kept(program: str) -> tuple[str, ...]:
+    """Where caches, logs and notes go. dnf 4 only warns of options of dnf5; dnf5 knows those of dnf 4."""
+    return _KEPT if program == "yum" else (*_KEPT, *_KEPT_BY_DNF5)
 
 
 def _sums(packages: Sequence[LockedPackage]) -> Iterator[Argv]:
@@ -164,7 +181,7 @@ def repositories(site: Site) -> str:
     lines = [
         "[main]", "gpgcheck=1", "best=1", "install_weak_deps=0", "plugins=0", "reposdir=/dev/null",
         "obsoletes=1", "clean_requirements_on_remove=0", "keepcache=0",
-        *(f"{key}={path}" for key, path in _KEPT.items()), f"logfile={CARE}/yum.log",
+        *_kept(site.installer), f"logfile={CARE}/yum.log",
     ]  # fmt: skip
     for item in site.repositories:
         where = f"file://{CARE}/repositories/{item.id}" if item.directory else item.url

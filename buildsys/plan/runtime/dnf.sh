@@ -1,26 +1,39 @@
 # dnf on the host, dnf 4 or dnf5. It never works on an image: it would follow the image's links. It works on DNF_ROOT, a
 # folder of ours with a copy of the image's package database; what it decides there rpm does to the image.
 
-DNF=$(command -v dnf5 || command -v dnf) || :
+DNF=$(type -P dnf || type -P dnf5) || :
 
-# dnf_call [cache=DIR] WORDS…: one dnf, with the site's repositories and keys.
+# dnf_call [cache=DIR] OPTION… VERB WORDS…: one dnf, with the site's repositories and keys.
 dnf_call() {
-    local status=0 text home=$SCRATCH/home folder=$SCRATCH/cache config=$SCRATCH/dnf.conf said
+    local status=0 text home=$SCRATCH/home folder=$SCRATCH/cache config=$SCRATCH/dnf.conf given=() late=()
     if [[ $1 == cache=* ]]; then
         folder=${1#*=}
         shift
     fi
     [[ -n ${DNF_ROOT-} ]] || { DNF_ROOT=$SCRATCH/no-packages && mkdir -p "$DNF_ROOT"; } || return
-    mkdir -p "$home" "$SCRATCH/dnf"
+    mkdir -p "$home" "$SCRATCH/dnf" "$folder"
     # Debian's rpm would look for the database in HOME.
     printf '%%_dbpath %s\n' "$RPM_DATABASE" >"$home/.rpmmacros"
-    said=("--setopt=cachedir=$folder" "--setopt=logdir=$SCRATCH/dnf" "--setopt=persistdir=$SCRATCH/dnf")
+    given=(--installroot "$DNF_ROOT" --quiet --assumeyes "--setopt=logdir=$SCRATCH/dnf" "--setopt=persistdir=$SCRATCH/dnf")
+    if [[ $(readlink -f "$DNF") == */dnf5 ]]; then
+        # It takes the cache for a folder below the root, and knows this option behind its verb only.
+        mkdir -p "$DNF_ROOT${folder%/*}"
+        ln -sfn "$folder" "$DNF_ROOT$folder"
+        given+=("--setopt=system_cachedir=$folder" ${RELEASE:+--releasever "$RELEASE"})
+        while [[ ${1-} == -* ]]; do
+            if [[ $1 == --downloadonly ]]; then late=("$1"); else given+=("$1"); fi
+            shift
+        done
+        set -- "$1" "${late[@]}" "${@:2}"
+    else
+        given+=("--setopt=cachedir=$folder" --releasever "${RELEASE:-/}")
+    fi
     if [[ $HOST == 1 ]]; then
-        set -- bash "$LIB/host.sh" "$SCRATCH/dnf" "$DNF" "$DNF_ROOT" "${RELEASE:-/}" "${said[@]}" "$@"
+        set -- bash "$LIB/host.sh" "$SCRATCH/dnf" "$DNF" "${given[@]}" "$@"
     else
         text=$(<"$PLAN/pool/repositories.conf")
         printf '%s\n' "${text//@PLAN@/"${PLAN// /%20}"}" >"$config"
-        set -- "$DNF" --config "$config" --installroot "$DNF_ROOT" --releasever "${RELEASE:-/}" --quiet --assumeyes "${said[@]}" "$@"
+        set -- "$DNF" --config "$config" "${given[@]}" "$@"
     fi
     HOME=$home apart "$@" 2>&1 | discreetly >"$SCRATCH/dnf.out" || status=$?
     cat "$SCRATCH/dnf.out"

@@ -1,10 +1,10 @@
 #!/bin/bash
-# host.sh FOLDER DNF ROOT RELEASE WORDS…: dnf on this root with the host's own repositories: variables, certificates,
+# host.sh FOLDER DNF WORDS…: this dnf with the host's own repositories: variables, certificates,
 # accounts and proxies are read where the host keeps them. Runs in a mount namespace of the step; FOLDER lies in memory
 # there, and what is written down of the host's configuration is gone with it.
 set -euo pipefail
-private=$1 dnf=$2 root=$3 release=$4
-shift 4
+private=$1 dnf=$2
+shift 2
 of_host=/etc/dnf/dnf.conf
 [[ -e $of_host ]] || of_host=/dev/null
 config=$private/dnf.conf
@@ -12,7 +12,7 @@ mount -t tmpfs -o mode=700 buildsys "$private"
 
 # Plugins that give the host's repositories their certificates and addresses. No other runs: some act on the host
 # after each transaction.
-: "${BS_DNF_PLUGINS=subscription-manager,spacewalk,amazon-id,rhui*,azure-rhui*}"
+: "${BS_DNF_PLUGINS=subscription-manager,rhsm,spacewalk,amazon-id,rhui*,azure-rhui*}"
 
 # What a build decides by itself.
 ours="gpgcheck=1
@@ -40,7 +40,13 @@ awk -v ours="$ours" '
     END { if (!seen) { print "[main]"; print ours } }' "$of_host" >"$config"
 
 # With an installroot dnf would rather take the repositories and variables of the image.
-exec "$dnf" --config "$config" --installroot "$root" --releasever "$release" --quiet --assumeyes \
+# dnf5 does not look at the host for its release when it has a root.
+if [[ $(readlink -f "$dnf") == */dnf5 && " $* " != *' --releasever '* && -r /etc/os-release ]]; then
+    # shellcheck source=/dev/null
+    release=$(. /etc/os-release && printf '%s' "${VERSION_ID-}")
+    set -- --releasever "${release%%.*}" "$@"
+fi
+exec "$dnf" --config "$config" \
     --setopt="reposdir=$(said reposdir /etc/yum.repos.d,/etc/yum/repos.d,/etc/distro.repos.d)" \
     --setopt="varsdir=$(said varsdir /etc/yum/vars,/etc/dnf/vars)" \
     --setopt='*.metadata_expire=never' --setopt='*.skip_if_unavailable=0' \

@@ -35,6 +35,7 @@ packages_explain() {
         /Failing package is: / { sub(/.*Failing package is: /, ""); unsigned($1) }
         /^Public key for [^ ]+ is not installed/ { unsigned($4) }
         /^Package [^ ]+ is not signed/ { unsigned($2) }
+        /OpenPGP check for package "/ { split($0, words, "\""); unsigned(words[2]) }
         # rpm, also of scriptlets in Lua; dnf when it is quiet, which then is all there is; yum.
         /script(let)? failed/ && match($0, /%[a-z]+\([^ ,)]+\)/) {
             word = substr($0, RSTART, RLENGTH)
@@ -45,6 +46,7 @@ packages_explain() {
         /script(let)? fail|Error in [A-Z]+ scriptlet/ { fallen = 1 }
         /Error in [A-Z]+ scriptlet in rpm package / { fallen = $NF }
         /Failed to download metadata for repo / { split($0, words, "\047"); say("unreachable", words[2]) }
+        /Failed to download metadata .*for repository "/ { sub(/.*for repository "/, ""); sub(/".*/, ""); say("unreachable", $0) }
         /^failure: repodata.* from [^ ]+: / { sub(/.* from /, ""); sub(/:.*/, ""); say("unreachable", $0) }
         END { if (fallen && !named) say("scriptlet", fallen == 1 ? "" : fallen) }' "$1")
     return "$found"

@@ -96,8 +96,12 @@ check_goals() {
 }
 
 check_tools() {
-    local tool missing=()
-    for tool in $TOOLS; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+    local tool either missing=()
+    for tool in $TOOLS; do
+        # Of A|B either will do; command -v succeeds when it knows one.
+        IFS='|' read -ra either <<<"$tool"
+        command -v "${either[@]}" >/dev/null || missing+=("${tool//|/ or }")
+    done
     ((${#missing[@]})) || return 0
     printf 'error: this plan needs %s, which this machine lacks\n' "${missing[*]}" >&2
     exit 3
