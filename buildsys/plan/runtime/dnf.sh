@@ -41,9 +41,9 @@ dnf_call() {
     return "$status"
 }
 
-# discreetly: what dnf says, without where the host's repositories, proxies and keys are; all of it when DISCREET=no.
+# discreetly: what dnf says, without where the host's repositories, proxies and keys are; all of it when WHOLE=yes.
 discreetly() {
-    if [[ $HOST != 1 || ${DISCREET-} == no ]]; then
+    if [[ $HOST != 1 || ${WHOLE-} == yes ]]; then
         cat
     else
         sed -E -e '/^ From +:/d' -e 's#[a-zA-Z]+://[^][[:space:]]+#(an address of this host)#g' -e 's# \[[^][]*\]##g'
@@ -124,7 +124,7 @@ dnf_lay() {
 # dnf_own_file PACKAGE: prints the path of its file where the repository is a folder of this host, which dnf reads in place.
 dnf_own_file() {
     local place
-    place=$(DISCREET=no dnf_call "cache=$SCRATCH/cache" --cacheonly repoquery --location -- "$1" | sed -n 's#^file://##p;T;q') || return 0
+    place=$(WHOLE=yes dnf_call "cache=$SCRATCH/cache" --cacheonly repoquery --location -- "$1" | sed -n 's#^file://##p;T;q') || return 0
     printf '%b' "${place//%/\\x}"
 }
 
