@@ -21,10 +21,20 @@ def names(step: Containerfile) -> Iterator[tuple[str, str]]:
 
 
 def acting_text(step: Containerfile) -> str:
-    """The text that is built by: with these names."""
+    """The text that is built by: with these names, and with an instruction in each stage that has none.
+
+    A stage that is only FROM is an image to buildah, not a stage: 1.28 does not find it for COPY --from, 1.39
+    stores it and then loses the layers of its base. ARG leaves no trace in an image.
+    """
     said = [(item.written, item.places) for item in step.images]
     said += [(item.written, item.places) for item in step.others]
-    return renamed(step.text, ((name, places, _called(name)) for name, places in said))
+    text = renamed(step.text, ((name, places, _called(name)) for name, places in said))
+    lines = text.split("\n")
+    words = [word for word, _ in step.lines]
+    for word, after, spot in reversed([*zip(words, words[1:], step.spots[1:], strict=False)]):
+        if word == after == "FROM":
+            lines.insert(spot.line - 1, "ARG STAGE")
+    return "\n".join(lines)
 
 
 def _called(name: str) -> str:

@@ -245,6 +245,20 @@ def test_from_nothing_and_from_elsewhere(demo: Demo) -> None:
     assert built["child"] == f"parent changed: {BUSYBOX}"
 
 
+def test_a_stage_may_be_only_from(demo: Demo) -> None:
+    """Copied from by name and by number."""
+    demo.write(
+        "containerfiles/app/Containerfile",
+        "FROM tools AS x\nFROM tools\n# A comment.\nFROM base\nCOPY --from=x /opt/tool /by-name\n"
+        "COPY --from=1 /opt/tool /by-number\n",
+    )
+    demo.edit("images/app.yaml", "args: {VERSION: '1 2'}\n", "")
+    demo.built()
+    with demo.build.mounted("localhost/example/app:1") as root:
+        assert [(root / name).read_text() for name in ("by-name", "by-number")] == ["tool\n", "tool\n"]
+    assert demo.build.left() == NOTHING_LEFT
+
+
 def test_a_stage_called_like_an_image_is_the_stage_from_there_on(demo: Demo) -> None:
     demo.write("images/busybox.yaml", f"image: busybox\nfrom: {{image: {BUSYBOX}}}\n")
     demo.write(
