@@ -99,7 +99,7 @@ mount Operation not permitted
 user namespace Operation not permitted
 keys Operation not permitted
 handle Operation not permitted
-chroot done
+chroot Operation not permitted
 outside False
 """
 MODES = {
@@ -150,7 +150,7 @@ print(os.listdir("/proc"))
 """
     )
     done = enter(tmp_path, "inside", program=program)
-    wanted = "mount Operation not permitted\ndevice Permission denied\nchroot done\noutside False\n[]\n"
+    wanted = "mount Operation not permitted\ndevice Permission denied\nchroot Operation not permitted\noutside False\n[]\n"
     assert done.stdout == wanted, done.stderr
 
 

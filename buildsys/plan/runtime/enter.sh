@@ -92,8 +92,9 @@ parent_settings() {
     mv "$SCRATCH/settings" "$SETTINGS"
 }
 
-# What a container may do and no more. A recipe's `run` makes no device files; packages do, and these have no power.
-CAPABILITIES=(chown dac_override fowner fsetid kill mknod setfcap setgid setpcap setuid sys_chroot audit_write)
+# What a container may do, but for chroot: where the host itself is in one, who may chroot can leave both. A recipe's `run`
+# makes no device files; packages do, and these have no power.
+CAPABILITIES=(chown dac_override fowner fsetid kill mknod setfcap setgid setpcap setuid audit_write)
 BWRAP=$(type -P bwrap) || :
 SEARCH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
