@@ -34,6 +34,7 @@ build  python                   python3-venv     python3.11
 test   command:git              git              git
 test   command:gpg              gnupg            gnupg2
 test   command:openssl          openssl          openssl
+test   command:pgrep            procps           procps-ng
 test   command:rpmbuild         rpm              rpm-build
 test   command:faketime         faketime         libfaketime
 test   command:locale-gen       locales          -
