@@ -101,6 +101,8 @@ def test_readme_has_the_oldest_tested_version_of_each_program() -> None:
         for names, versions in rows
         for name, version in zip(names.split(", "), versions.split(", "), strict=True)
     }
+    (newer,) = re.findall(r"^\| dnf5 \| - \| - \| (\d+)\.(\d+)", README, re.MULTILINE)
+    first["dnf5"] = tuple(map(int, newer))
     assert first == {name: tools.TESTED[name] for name in first}
     assert first.keys() == tools.TESTED.keys()
 

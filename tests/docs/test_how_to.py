@@ -58,7 +58,9 @@ def test_a_vendors_driver_on_the_undercloud(clone: Clone, tmp_path: Path) -> Non
              "--mount-proc")  # fmt: skip
     within = (*apart, "bash", "-c", UNDERCLOUD, "undercloud", str(registry))
     page = (ROOT / "docs/how-to/build-a-vendors-driver.md").read_text()
-    wrong = carry_out(page, clone.folder, clone.environment, within)
+    # rpmbuild works below its home.
+    environment = {**clone.environment, "HOME": str(tmp_path)}
+    wrong = carry_out(page, clone.folder, environment, within)
     assert not wrong, "\n".join(wrong)
     # What is there is the driver: the one layer that only this image has.
     held = []

@@ -11,7 +11,8 @@ import pytest
 from tests.conftest import BuiltPike
 from tests.users import user
 
-pytestmark = pytest.mark.real
+# A user is an entry of these files, as long as the tests last.
+pytestmark = [pytest.mark.real, pytest.mark.changes("file /etc/*")]
 IMAGES = 108
 COUNTED = """\
 #!/bin/bash

@@ -58,6 +58,15 @@ def said(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
+def test_the_settings_of_rpm_are_replaced_whole(bench: Bench) -> None:
+    """Steps that begin together write them together; one cut short sends rpm to another database."""
+    show = 'rpm_kit >/dev/null; stat -c %i "$STATE/kit.macros"; '
+    done = bench.call("rpm", f'{show} exec 6<"$STATE/kit.macros"; {show} cat <&6')
+    first, second, *text = done.stdout.splitlines()
+    assert first != second
+    assert text == ["%_dbpath /var/lib/rpm", "%_netsharedpath /dev:/proc:/sys"], done.stderr
+
+
 INSTALLERS = pytest.mark.parametrize("installer", ["apt", "rpm"])
 
 

@@ -150,7 +150,8 @@ print(os.listdir("/proc"))
 """
     )
     done = enter(tmp_path, "inside", program=program)
-    wanted = "mount Operation not permitted\ndevice Permission denied\nchroot Operation not permitted\noutside False\n[]\n"
+    refused = "mount Operation not permitted\ndevice Permission denied\nchroot Operation not permitted\n"
+    wanted = f"{refused}outside False\n[]\n"
     assert done.stdout == wanted, done.stderr
 
 

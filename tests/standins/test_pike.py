@@ -127,8 +127,14 @@ class Root:
         return self._inside("chroot", self.path, "/bin/sh", "-ec", script, **more)
 
     def _inside(self, *argv: str | Path, **more: Any) -> str:
-        """Run with /proc, /dev and /sys in the root, and away from the host's network."""
-        mounts = 'for name in proc dev sys; do mount --rbind /$name "$0/$name"; done; exec "$@"'
+        """Run with /proc, /dev and /sys in the root, none of them the host's, and away from its network."""
+        mounts = """
+            mount -t proc proc "$0/proc"
+            mount -t tmpfs sys "$0/sys"
+            mount -t tmpfs -o mode=755 dev "$0/dev"
+            cp -a /dev/null /dev/zero /dev/random /dev/urandom /dev/fd "$0/dev"
+            exec "$@"
+        """
         alone = ("unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc")
         env = {"HOME": str(self._home), "PATH": os.environ["PATH"], "SOURCE_DATE_EPOCH": "1517443200"}
         return run(*alone, "/bin/sh", "-ec", mounts, self.path, *argv, env=env, **more)

@@ -14,7 +14,8 @@ from tests.stores import store
 from tests.surroundings.ground import CONTAINERFILE, SET, Scene, plain, save_base
 from tests.users import Done, DriverStore, User, user
 
-pytestmark = pytest.mark.real
+# A user is an entry of these files, as long as the tests last.
+pytestmark = [pytest.mark.real, pytest.mark.changes("file /etc/*")]
 DRIVERS = ("overlay", "vfs")
 MORE = {
     "images/device.yaml": (

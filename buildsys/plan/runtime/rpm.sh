@@ -96,13 +96,13 @@ rpm_newest() {
 
 # rpm_transaction FILE…: install or update exactly these packages of the pool, in one transaction.
 rpm_transaction() {
-    rpm_verified "$@"
+    rpm_verified "$@" || return
     rpm_update "${@/#//dev/buildsys/plan/pool/packages/}"
 }
 
 # rpm_update PATH…: the same of files whose signatures were looked at, by their paths within the root.
 rpm_update() {
-    rpm_call --upgrade --oldpackage --nosignature -- "$@"
+    rpm_call --upgrade --oldpackage --nosignature -- "$@" || return
     rpm_mount_points
 }
 
@@ -122,7 +122,7 @@ rpm_on_root() {
     if [[ $INSIDE == 1 ]]; then
         within rpm "$@"
     else
-        with_kit "${RPM_LENT[@]}" rpm "${RPM_SETTINGS[@]}" --noplugins "$@" </dev/null
+        with_kit "${RPM_LENT[@]}" rpm "${RPM_SETTINGS[@]}" --dbpath "$RPM_DATABASE" --noplugins "$@" </dev/null
     fi
 }
 RPM_LENT=()
@@ -138,7 +138,9 @@ RPM_SETTINGS=(
 # rpm_kit: words for the kit, a line each. Packages may bring what they like of /dev, /proc and /sys: something else is
 # mounted there.
 rpm_kit() {
-    printf '%%_dbpath %s\n%%_netsharedpath /dev:/proc:/sys\n' "$RPM_DATABASE" >"$STATE/kit.macros" || return
+    # By rename: another step of this run may be reading it, and without it rpm takes another database.
+    printf '%%_dbpath %s\n%%_netsharedpath /dev:/proc:/sys\n' "$RPM_DATABASE" >"$STATE/kit.macros.$BASHPID" &&
+        mv -f "$STATE/kit.macros.$BASHPID" "$STATE/kit.macros" || return
     printf '%s\n' --ro-bind "$STATE/kit.macros" /dev/buildsys/kit/macros \
         --ro-bind "$(rpm --eval '%{_rpmconfigdir}')" /dev/buildsys/kit/rpm
 }
@@ -179,7 +181,7 @@ rpm_import_key() {
     if [[ $INSIDE == 1 ]]; then
         within rpm --import "$1"
     else
-        with_kit rpmkeys "${RPM_SETTINGS[@]}" --import "$1" </dev/null
+        with_kit rpmkeys "${RPM_SETTINGS[@]}" --dbpath "$RPM_DATABASE" --import "$1" </dev/null
     fi
 }
 
