@@ -132,7 +132,9 @@ def test_without_subordinate_ids_one_sentence_says_so(someone: User) -> None:
         done = other.buildsys("doctor", "stable-pike")
         assert done.returncode == 3
         assert lacks in done.stdout
-        _copy(someone.home / "build-overlay/small", other.home / "small")
+        written = someone.home / "written"
+        assert someone.buildsys("plan", f"{someone.home}/recipes/small", "-o", str(written)).returncode == 0
+        _copy(written, other.home / "small")
         other.give(other.home)
         done = other.login("make", "-C", str(other.home / "small"), settings={"BS_SPACE_MIB": "1"})
         assert done.returncode == 2
