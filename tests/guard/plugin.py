@@ -82,12 +82,16 @@ class Witness:
         judge.write(self._journal, judge.Look(item.nodeid, since, *lasted, time.monotonic(), seen, declared))
 
 
+FIRST_USE = ("name /run/containers", "name /run/lock/netavark.lock", "name /var/cache/containers")
+"""What buildah and podman make when they first run on a machine, whatever store they are given."""
+
+
 class Controller:
     """Compares the end with the beginning; without workers it is the witness as well."""
 
     def __init__(self) -> None:
         self.folder = Folder()
-        self._expected = judge.patterns(os.environ.get(judge.EXPECT, ""))
+        self._expected = (*FIRST_USE, *judge.patterns(os.environ.get(judge.EXPECT, "")))
         self._watch = Watch(Machine.here(self.folder.path))
         self._before = self._watch.whole()
         self._findings: list[judge.Finding] = []
