@@ -194,9 +194,9 @@ no_link() {
 
 FILTERED=yes
 
-# sealed COMMAND…: with `options` of bwrap, what is `borrowed`, and `environment`, and no file of the caller's open but the three standard ones.
-# The options go through a descriptor: the command line of the first process can be read inside. FILTERED: without the
-# system calls of seccomp.bpf.
+# sealed COMMAND…: with `options` of bwrap, what is `borrowed`, and `environment`, and no file of the caller's open but the
+# three standard ones. The options go through a descriptor: the command line of the first process can be read inside.
+# FILTERED: without the system calls of seccomp.bpf.
 sealed() {
     (
         for descriptor in /proc/self/fd/*; do
