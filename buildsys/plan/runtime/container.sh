@@ -22,6 +22,7 @@ container_begin() {
         # Without, what changes from now on; a file's clock ticks slower than this one.
         clock
         SINCE=$NOW
+        list_names "$SCRATCH/names"
         sleep 0.02
     fi
 }
