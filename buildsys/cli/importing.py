@@ -43,8 +43,9 @@ def containerfiles(
 ) -> None:
     """Take a tree of Containerfiles over as an image set, a folder an image.
 
-    An image is a folder below DIR with a Containerfile or a Dockerfile, and bears the folder's name. Folders
-    are copied whole. FROM and COPY --from that name images of the tree become the order of building.
+    An image is a folder with a Containerfile or a Dockerfile, and bears the folder's name; of several in a
+    folder, Dockerfile.SUFFIX is the image FOLDER-SUFFIX. Folders are copied whole. FROM and COPY --from that
+    name images of the tree become the order of building.
     """
     from buildsys.importers.containerfiles import Asked, take_over
 
