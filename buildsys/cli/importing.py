@@ -43,8 +43,9 @@ def containerfiles(
 ) -> None:
     """Take a tree of Containerfiles over as an image set, a folder an image.
 
-    An image is a folder below DIR with a Containerfile or a Dockerfile, and bears the folder's name. Folders
-    are copied whole. FROM and COPY --from that name images of the tree become the order of building.
+    An image is a folder with a Containerfile or a Dockerfile, and bears the folder's name; of several in a
+    folder, Dockerfile.SUFFIX is the image FOLDER-SUFFIX. Folders are copied whole. FROM and COPY --from that
+    name images of the tree become the order of building.
     """
     from buildsys.importers.containerfiles import Asked, take_over
 
@@ -68,13 +69,18 @@ def kolla_overrides(files: Sequence[str], output: Path | None, name: str | None)
     Lists of packages that are appended to, removed from or replaced, and the headers and footers of images.
     With --set names are checked, and what refers to the set can be turned: lists that are replaced, accounts.
     """
+    from buildsys.importers.files import check_files, write_files
     from buildsys.importers.kolla.overrides import turn
 
     choice = Choice(given_directory(name), None, (), {}) if name is not None else None
-    overlay, found = turn(files, choice.look() if choice else None)
+    library = choice.load() if choice else None
+    image_set = choice.look(library) if choice else None
+    overlay, found = turn(files, image_set, library.sites if library else ())
     output = output or Path(f"{Path(files[0]).stem}.yaml")
     word = re.sub(r"[^a-z0-9]+", "-", output.stem.lower()).strip("-") or "overlay"
+    check_files(overlay.files, output.parent / "files")
     write_new(output, overlay.text(word, ", ".join(files)))
+    write_files(overlay.files, output.parent / "files")
     _tell(found)
     changes = len(overlay.common) + sum(map(len, overlay.images.values()))
     changed = sum(1 for item in overlay.images.values() if len(item))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from buildsys.diagnostics import Spot
@@ -11,6 +12,8 @@ from buildsys.recipe.flow import flow
 from buildsys.recipe.written import is_template
 
 Step = Mapping[str, Any]
+IMAGE = "\ue002"
+"""Stands for the name of the image that a text is for."""
 
 
 @dataclass(slots=True)
@@ -31,6 +34,10 @@ class Changes:
     scalars: dict[str, tuple[Any, Spot]] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     """Variables whose values are not taken over."""
+    downloads: dict[str, Spot] = field(default_factory=dict)
+    """Addresses whose content nobody has a checksum of."""
+    files: dict[str, Path | str] = field(default_factory=dict)
+    """What steps take from files/, by its path there: what it is a copy of, or its text."""
 
     def merge(self, key: str, name: str, value: Any, spot: Spot) -> None:
         """Give a name in a map a value; the last one counts."""
@@ -77,10 +84,22 @@ class Overlay:
     images: dict[str, Changes] = field(default_factory=dict)
     common: Changes = field(default_factory=Changes)
     """What every image gets: settings alone, since steps of `common` come before an image's own."""
+    sites: tuple[str, ...] = ()
+    """Sites of the set: each gets the downloads."""
 
     def image(self, name: str) -> Changes:
         """The changes of one image."""
         return self.images.setdefault(name, Changes())
+
+    @property
+    def downloads(self) -> dict[str, Spot]:
+        """See `Changes.downloads`."""
+        return {url: at for changes in self.images.values() for url, at in changes.downloads.items()}
+
+    @property
+    def files(self) -> dict[str, Path | str]:
+        """See `Changes.files`."""
+        return {path: file for changes in self.images.values() for path, file in changes.files.items()}
 
     def text(self, name: str, origin: str) -> str:
         """The overlay as it is written; behind each thing stands where it comes from."""
@@ -89,6 +108,13 @@ class Overlay:
             head += ["common:", *(f"  {line}" for line in self.common.settings())]
             for key, items in self.common.lists.items():
                 head += _listed(f"  {key}:", items)
+        if self.sites and (downloads := self.downloads):
+            head.append("sites:")
+            for site in self.sites:
+                head += [f"  {flow(site)}:", "    downloads:"]
+                head += [
+                    _beside(f"      {flow(url)}: {{unverified: true}}", at) for url, at in downloads.items()
+                ]
         changed = {image: changes for image, changes in sorted(self.images.items()) if len(changes)}
         if changed:
             head.append("images:")
@@ -112,9 +138,9 @@ def _said(value: Any) -> str:
 def _plain(value: Any) -> Any:
     match value:
         case str():
-            return (
-                value.replace("{{", "{{ '{{' }}").replace("{%", "{{ '{%' }}") if is_template(value) else value
-            )
+            if is_template(value):
+                value = value.replace("{{", "{{ '{{' }}").replace("{%", "{{ '{%' }}")
+            return value.replace(IMAGE, "{{ image }}")
         case Mapping():
             return {key: _plain(item) for key, item in value.items()}
         case list():
