@@ -18,7 +18,12 @@ from buildsys.cli.choosing import EVERY, Choice, takes_set
 from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, Ended, say
 from buildsys.cli.locks import Locking
 from buildsys.cli.stores import takes_store
-from buildsys.cli.testing import enter_user_namespace, require_podman, try_and_tell
+from buildsys.cli.testing import (
+    enter_user_namespace,
+    require_podman,
+    takes_timeout_factor,
+    try_and_tell,
+)
 from buildsys.diagnostics import Refused
 
 if TYPE_CHECKING:
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Images at once; else what suits this host."
 )
+@takes_timeout_factor
 @click.option("--no-tests", is_flag=True, help="Build only.")
 def periodic(
     choice: Choice,
@@ -42,6 +48,7 @@ def periodic(
     *,
     store: str,
     jobs: int | None,
+    timeout_factor: float,
     no_tests: bool,
 ) -> None:
     """Bring an image set up to date, as a timer does, and report.
@@ -75,7 +82,9 @@ def periodic(
     found = _with_images(found, directory, before, status)
     try:
         if not (status or no_tests):
-            found = _with_tests(found, directory, image_set, store=store, jobs=jobs)
+            found = _with_tests(
+                found, directory, image_set, store=store, jobs=jobs, timeout_factor=timeout_factor
+            )
             status = FAILED if found.unfit else 0
     except KeyboardInterrupt:
         found, status = replace(found, outcome=report.INTERRUPTED), INTERRUPTED
@@ -152,13 +161,21 @@ def _with_images(found: report.Report, directory: Path, before: Ground, status: 
 
 
 def _with_tests(
-    found: report.Report, directory: Path, image_set: ImageSet, *, store: str, jobs: int | None
+    found: report.Report,
+    directory: Path,
+    image_set: ImageSet,
+    *,
+    store: str,
+    jobs: int | None,
+    timeout_factor: float,
 ) -> report.Report:
     """The report, with what came of trying the images."""
     from buildsys.executors.proof import promoted
 
     images, scenarios = tuple(image_set.images), tuple(image_set.scenarios)
-    tried = try_and_tell(image_set, directory, images, scenarios, store=store, jobs=jobs)
+    tried = try_and_tell(
+        image_set, directory, images, scenarios, store=store, jobs=jobs, timeout_factor=timeout_factor
+    )
     unfit = tuple(
         report.Unfit(item.kind, item.name, item.mistakes, item.log) for item in tried if not item.passed
     )
