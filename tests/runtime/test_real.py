@@ -356,9 +356,10 @@ def test_with_vfs_an_image_has_only_what_it_changed(tmp_path: Path) -> None:
 
 
 def test_with_vfs_removals_do_not_depend_on_the_hour(tmp_path: Path) -> None:
-    """Two builds, a second apart, of a step that removes files and directories, also below long and foreign names."""
+    """Two builds, a second apart, of a step that removes things, also below long and foreign names."""
     long = "/long/" + "n" * 120
-    make = f"mkdir -p /gone/below '{long}' /grün && touch /gone/below/file '{long}/file' '/grün/ß' /plain '/a b'"
+    files = f"/gone/below/file '{long}/file' '/grün/ß' /plain '/a b'"
+    make = f"mkdir -p /gone/below '{long}' /grün && touch {files}"
     remove = f"rm -rf /gone /plain '/a b' '{long}/file' '/grün/ß' /bin/vi && echo kept >'/.wh-like'"
     images = [image("base", BASE, shell(make)), image("child", "base", shell(remove))]
     seen = []
@@ -373,7 +374,7 @@ def test_with_vfs_removals_do_not_depend_on_the_hour(tmp_path: Path) -> None:
             with build.mounted("localhost/tests/t-child:1") as root:
                 assert not (root / "gone").exists()
                 assert not (root / "bin/vi").is_symlink()
-                assert os.listdir(root / long[1:]) == os.listdir(root / "grün") == []
+                assert not [*(root / long[1:]).iterdir(), *(root / "grün").iterdir()]
                 assert (root / ".wh-like").read_text() == "kept\n"
                 assert (root / "bin").stat().st_mtime == EPOCH
         time.sleep(1.1)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.busybox import OURS
-from tests.plan.sets import BUSYBOX, EPOCH
+from tests.plan.sets import BUSYBOX
 from tests.runtime.builds import put_busybox
 from tests.stores import Store
 

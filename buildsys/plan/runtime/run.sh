@@ -20,6 +20,7 @@ BS_STORE_IS='' BS_BUILDAH_IS=''
 export BS_STORE BS_STORE_IS BS_BUILDAH_IS BS_LISTING BS_TOTAL BS_DATABASE
 
 main() {
+    trap stop INT TERM HUP
     (($#)) || set -- all
     check_goals "$@"
     check_tools
@@ -67,19 +68,80 @@ main() {
     return "$status"
 }
 
-# run_make ARGUMENTS…: make on the images; fails with 1, or with 130 when interrupted. What is sent to this shell
-# alone is passed on; then as always the steps end first, each with its working container.
+# run_make ARGUMENTS…: make on the images; fails with 1, or with 130 when interrupted. A signal to this shell alone is
+# passed on: the steps end first, each with its working container. A command of theirs that still runs after BS_GRACE
+# seconds, or at a second signal, is ended, too.
 run_make() {
-    local make status=0 interrupted=1
-    trap 'interrupted=130' INT
-    trap 'interrupted=130; kill -TERM "$make" 2>/dev/null' TERM HUP
+    local make status=0 interrupted=1 timer=''
+    trap end_make INT TERM HUP
     # A shell lets what it starts beside itself ignore interrupts, unless told otherwise.
     (trap - INT QUIT TERM HUP && exec $MAKE --no-print-directory -k -C "$PLAN" -f images.mk "$@") &
     make=$!
     # A signal ends a wait, not make.
     while wait "$make" || status=$?; kill -0 "$make" 2>/dev/null; do status=0; done
-    trap - INT TERM HUP
+    trap stop INT TERM HUP
+    [[ -z $timer ]] || kill "$timer" 2>/dev/null || :
     ((status == 0)) || return "$interrupted"
+}
+
+# end_make: of run_make.
+end_make() {
+    if ((interrupted == 130)); then
+        end_below "$make"
+        return
+    fi
+    interrupted=130
+    kill -TERM "$make" 2>/dev/null
+    # Locks are those of the run, not of this timer.
+    (
+        trap - TERM HUP
+        exec {TURN}>&- {SHARED}>&-
+        sleep "${BS_GRACE:-5}" &
+        trap 'kill $!; exit' TERM
+        wait
+        end_below "$make"
+    ) &
+    timer=$!
+}
+
+# end_below PROCESS: SIGTERM to all that it started, and what they did.
+end_below() {
+    local place line words parents=" $1 " more=1
+    while ((more)); do
+        more=0
+        for place in /proc/[0-9]*; do
+            # Behind the name of the program, which may hold anything: its state and its parent.
+            { read -r line <"$place/stat"; } 2>/dev/null || continue
+            read -ra words <<<"${line##*)}"
+            if [[ $parents == *" ${words[1]} "* && $parents != *" ${place#/proc/} "* ]]; then
+                parents+="${place#/proc/} "
+                more=1
+            fi
+        done
+    done
+    read -ra words <<<"$parents"
+    kill -TERM "${words[@]:1}" 2>/dev/null || :
+}
+
+# awaited COMMAND…: run what may take long. A signal to this shell ends it, and then the run.
+awaited() {
+    local status=0
+    (trap - INT QUIT TERM HUP && "$@") &
+    AWAITED=$!
+    wait "$AWAITED" || status=$?
+    AWAITED=''
+    return "$status"
+}
+AWAITED=''
+
+# stop: what a signal does before make runs, and after.
+stop() {
+    trap '' INT TERM HUP
+    if [[ -n $AWAITED ]]; then
+        end_below "$$"
+        wait || :
+    fi
+    exit 130
 }
 
 # check_goals GOAL…: images of this plan, or `all`.
@@ -150,7 +212,7 @@ take_turn() {
     exec {TURN}<>"$STATE/lock"
     if ! flock -n "$TURN"; then
         printf '%s: waiting for %s\n' "$SET" "$(<"$STATE/lock")" >&2
-        flock "$TURN"
+        awaited flock "$TURN"
         # It may be another plan by now.
         # shellcheck source=/dev/null
         . "$PLAN/plan.env"
@@ -217,7 +279,7 @@ pull_bases() {
     while IFS= read -r base; do
         # What was made here is nowhere else.
         [[ $base != localhost/* ]] || continue
-        buildah pull --quiet --policy always "$base" >/dev/null && continue
+        awaited buildah pull --quiet --policy always "$base" >/dev/null && continue
         printf 'error: the base image %s cannot be pulled\n' "$base" >&2
         exit 1
     done < <(printf '%s' "$bases" | sort -u)
@@ -226,7 +288,7 @@ pull_bases() {
 # Repositories that the plan does not carry are asked what they hold.
 look_at_repositories() {
     : >>"$STATE/repositories"
-    [[ $NETWORK != 1 ]] || bash "$LIB/look.sh"
+    [[ $NETWORK != 1 ]] || awaited bash "$LIB/look.sh"
 }
 
 # closure GOAL…: the goals and all they are made from, in the order of the graph file.
