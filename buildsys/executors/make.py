@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from buildsys.temporary import TEMPORARY
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -94,6 +96,7 @@ def _become(directory: Path, program: str, words: Sequence[str], how: Run) -> No
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     argv = _argv(directory, program, *words)
+    TEMPORARY.end()
     os.execvpe("bash", argv, how.environment(os.environ))  # noqa: S606 - no shell of ours reads it
 
 

@@ -27,6 +27,10 @@ main() {
     check_plan_place
     folders_of_a_run
     take_turn "$@"
+    # Whatever the tools put aside goes with the run, or with the next one.
+    export TMPDIR=$STATE/scratch.run.$$
+    mkdir -p "$TMPDIR"
+    trap 'rm -rf "$TMPDIR"' EXIT
     store_open
     if [[ $DRIVER == overlay && -n ${_CONTAINERS_ROOTLESS_UID-} ]] && ! command -v setfattr >/dev/null; then
         decline "an ordinary user's images need setfattr, which this machine lacks" 'it is in the package attr' 3
@@ -180,6 +184,7 @@ clear_leftovers() {
     local id left marker name gone=() markers=("$STATE"/working.*)
     for name in "$STATE"/scratch.*; do
         # Who asks why.sh takes no turn; its look at repositories has a place here while it lives.
+        [[ $name != "$TMPDIR" ]] || continue
         [[ ! $name =~ /scratch\.look\.([0-9]+)\.[^/]*$ || ! -d /proc/${BASH_REMATCH[1]} ]] || continue
         rm -rf "$name"
     done
