@@ -74,7 +74,7 @@ def _ours(place: Path) -> Iterable[Path]:
         for entry in entries:
             # A name of ours has the number of a process behind the prefix. A link is none of ours.
             number = entry.name.removeprefix(PREFIX).partition("-")[0]
-            is_ours = entry.name.startswith(PREFIX) and number.isdigit() and entry.is_dir(follow_symlinks=False)
+            is_ours = number.isdigit() and entry.name != number and entry.is_dir(follow_symlinks=False)
             if is_ours and entry.stat(follow_symlinks=False).st_uid == os.geteuid():
                 yield place / entry.name
 
