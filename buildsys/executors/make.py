@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from buildsys.temporary import TEMPORARY
+
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that ask a run to end."""
 INTERRUPTED = 130
@@ -124,11 +126,23 @@ def _become(directory: Path, program: str, words: Sequence[str], how: Run) -> No
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     argv = _argv(directory, program, *words)
+    TEMPORARY.end()
     os.execvpe("bash", argv, how.environment(os.environ))  # noqa: S606 - no shell of ours reads it
 
 
 def _argv(directory: Path, program: str, *words: str) -> list[str]:
     return ["bash", str(directory / "lib" / program), *words]
+
+
+def current(directory: Path) -> dict[str, str]:
+    """The id of each image that is built as the plan says now, parents first; a run would not look at them.
+
+    Asks the plan's own records, by `lib/current.sh`, as a run does; not the store. An image whose records are
+    damaged is left out: a run finds it again, or builds it.
+    """
+    said = subprocess.run(_argv(directory, "current.sh"), check=False, stdout=subprocess.PIPE, text=True)
+    rows = (line.split() for line in said.stdout.splitlines()) if said.returncode == 0 else ()
+    return {row[0]: row[1] for row in rows}
 
 
 def why(directory: Path, names: Sequence[str], how: Run) -> Iterator[Decision]:

@@ -38,12 +38,13 @@ main() {
     trap 'finish $?' EXIT
     # Only once: a second signal must not keep the first from being seen to.
     trap 'trap "" INT TERM HUP; STOPPED=yes; exit 130' INT TERM HUP
+    # It may pull a base image.
+    [[ ${BS_WHY-} == 1 ]] || scratch_begin
     decide
     if [[ ${BS_WHY-} == 1 ]]; then
         printf '%s\t%s\t%s\t%s\n' "$IMAGE" "$DECISION" "$REASON" "$ID"
         return
     fi
-    scratch_begin
     if [[ $DECISION != stale ]]; then
         if [[ $DECISION != fresh ]]; then
             name_alone "$ID"
