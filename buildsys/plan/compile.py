@@ -107,6 +107,7 @@ def compile_plan(image_set: ImageSet) -> Plan:
     texts |= {f"keys/{step.image.name}": step.key for step in steps}
     texts["spots"] = "".join(f"image\t{step.image.name}\n{step.places}" for step in steps)
     acting_texts = [acting_text(item) for item in written]
+    acting_texts += (here.text for item in written for here in item.documents)
     adapted = {f"context/{text_hash(text)}": text for text in acting_texts}
     texts |= {name: text for name, text in adapted.items() if name not in links}
     texts["Makefile"] = makefile.front(image_set)

@@ -58,6 +58,15 @@ def containerfile(
         hint = "write format: docker in set.yaml, or leave the health check out"
         message = "an image in the OCI format has no health check"
         notes.found.append(Diagnostic(read.healthcheck, "oci-healthcheck", message, hint))
+    if form == "oci" and read.onbuild is not None:
+        hint = "write format: docker in set.yaml, or leave it out"
+        message = "an image in the OCI format has no triggers for its children"
+        notes.found.append(Diagnostic(read.onbuild, "oci-onbuild", message, hint))
+    if recipe.network:
+        for spot in read.offline:
+            hint = "leave network: true out of the recipe, or this flag"
+            message = "the recipe gives the whole build a network, also this RUN"
+            notes.found.append(Diagnostic(spot, "containerfile-flag", message, hint))
     try:
         notes.found.extend(_odd(path.parent))
     except Refused as refused:
@@ -92,6 +101,9 @@ def _instruction(
         arguments=tuple((recipe.args or {}).items()),
         dated="SOURCE_DATE_EPOCH" in read.arguments,
         network=bool(recipe.network),
+        plain=read.plain,
+        documents=tuple(image.HereFile(item.path, item.text, item.executable) for item in read.documents),
+        based=read.based,
         spot=notes.spot("containerfile"),
         spots=tuple(item.spot for item in read.instructions),
     )

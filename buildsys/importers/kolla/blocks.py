@@ -13,7 +13,8 @@ from buildsys.importers.kolla.templates import CLOSE, OPEN, Block
 from buildsys.importers.network import wanting
 from buildsys.importers.overlay import Changes, Step
 from buildsys.importers.untaken import untaken
-from buildsys.recipe.containerfile import Instruction, read_instructions
+from buildsys.recipe.containerfile import read_instructions
+from buildsys.recipe.scan import Instruction
 from buildsys.resolve import syntax
 
 _MARK = re.compile(f"{OPEN}([0-9]+){CLOSE}")

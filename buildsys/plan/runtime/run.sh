@@ -179,6 +179,7 @@ clear_leftovers() {
     for name in "$STATE"/scratch.*; do
         # Who asks why.sh takes no turn; its look at repositories has a place here while it lives.
         [[ ! $name =~ /scratch\.look\.([0-9]+)\.[^/]*$ || ! -d /proc/${BASH_REMATCH[1]} ]] || continue
+        [[ ! -d $name ]] || unmount_below "$name"
         rm -rf "$name"
     done
     [[ -e ${markers[0]} ]] || return 0
@@ -194,6 +195,15 @@ clear_leftovers() {
         [[ $'\n'$left$'\n' == *$'\n'"buildsys-$id-${name/+/-READS-}"$'\n'* ]] || gone+=("$marker")
     done
     ((${#gone[@]} == 0)) || rm -f "${gone[@]}"
+}
+
+# unmount_below DIR: nothing of ours mounts there by now, but plans of older versions did; and what is mounted cannot be removed.
+unmount_below() {
+    local point
+    while read -r _ _ _ _ point _; do
+        printf -v point '%b' "$point"
+        [[ $point != "$1"/* ]] || umount "$point" || :
+    done < <(tac /proc/self/mountinfo)
 }
 
 # working_containers ID: those of the plan with this id, a line each.
