@@ -179,6 +179,8 @@ class Containerfile(_Instruction):
     """Whether a stage begins with another one."""
     spots: tuple[Spot, ...] = field(default=(), compare=False)
     """Where `lines` stand."""
+    triggers: tuple[Spot, ...] = field(default=(), compare=False)
+    """Where its last stage says ONBUILD, the first time."""
 
 
 # Files ------------------------------------------------------------------------------------------

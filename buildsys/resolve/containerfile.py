@@ -104,6 +104,7 @@ def _instruction(
         plain=read.plain,
         documents=tuple(image.HereFile(item.path, item.text, item.executable) for item in read.documents),
         based=read.based,
+        triggers=(read.onbuild,) if read.onbuild else (),
         spot=notes.spot("containerfile"),
         spots=tuple(item.spot for item in read.instructions),
     )
@@ -151,6 +152,20 @@ def _odd(folder: Path) -> Iterator[Diagnostic]:
             message = f"{whole} is neither a file, a folder nor a link"
             hint = "take it away, or name it in .containerignore"
             yield Diagnostic(Spot(str(whole)), "odd-file", message, hint)
+
+
+def check_triggers(images: Mapping[str, image.Image], found: list[Diagnostic]) -> None:
+    """Note recipes that begin with or copy from an image that says ONBUILD: only builders run triggers."""
+    said = {name: item.containerfile.triggers for name, item in images.items() if item.containerfile}
+    for item in images.values():
+        if item.containerfile:
+            continue
+        for name, spot in item.dependencies().items():
+            for trigger in said.get(name, ()):
+                message = f"'{name}' says ONBUILD; its triggers are not run for a recipe"
+                hint = f"a Containerfile that begins FROM {name} runs them; or leave them out there"
+                related = ((trigger, "said here"),)
+                found.append(Diagnostic(spot, "containerfile-onbuild", message, hint, related))
 
 
 def check_alone(draft: Draft, name: str, found: list[Diagnostic]) -> None:

@@ -15,7 +15,7 @@ from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import said
 from buildsys.resolve import overlay, syntax
 from buildsys.resolve.absent import absent
-from buildsys.resolve.containerfile import check_alone, containerfile, spoken
+from buildsys.resolve.containerfile import check_alone, check_triggers, containerfile, spoken
 from buildsys.resolve.context import Context
 from buildsys.resolve.draft import Draft, check_draft
 from buildsys.resolve.elsewhere import foreign
@@ -88,6 +88,7 @@ class _Resolver:
             if resolved is not None:
                 images[name] = resolved
         self._refuse_rings(images)
+        check_triggers(images, self._found)
         if self._site and self._site.site.installer == "apt":
             self._found += foreign(images)
         members = self._profiles()

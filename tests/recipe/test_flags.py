@@ -1,4 +1,4 @@
-"""Every flag that the reference of Dockerfiles names, with every instruction: understood or refused, in its place."""
+"""Every flag of the reference of Dockerfiles, with every instruction: understood or refused, in its place."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ REFUSED = {
     "ADD": ["--checksum=sha256:00", "--keep-git-dir=true", "--exclude=a", "--unpack=true", "--from=a"],
     "HEALTHCHECK": ["--start-interval=1s"],
 }  # fmt: skip
-NAMES = {flag.partition("=")[0] for known in (UNDERSTOOD, REFUSED) for many in known.values() for flag in many}
+NAMES = {
+    flag.partition("=")[0] for known in (UNDERSTOOD, REFUSED) for many in known.values() for flag in many
+}
 BEHIND = {
     "ADD": "a /b", "ARG": "A=b", "CMD": '["a"]', "COPY": "a /b", "ENTRYPOINT": '["a"]', "ENV": "A=b", "EXPOSE": "80",
     "FROM": "base", "HEALTHCHECK": "CMD true", "LABEL": "a=b", "MAINTAINER": "me", "ONBUILD": "RUN true",

@@ -258,3 +258,31 @@ def test_every_flag_that_is_understood(ground: Ground) -> None:
     assert {path: (f"{at.st_mode & 0o777:o}", at.st_uid, at.st_gid) for path, at in found.items()} == {
         "1": ("640", 1, 2), "2": ("600", 1, 0), "3": ("644", 0, 0),
     }  # fmt: skip
+
+
+TRIGGER = "ONBUILD RUN cat /proc/net/dev >/net; id -u >/id\n"
+
+
+def test_triggers_run_nowhere_but_in_the_seal(ground: Ground) -> None:
+    """A Containerfile runs those of its parent, without network; a recipe is refused before anything runs."""
+    ground.add("parent", f"FROM a\n{TRIGGER}")
+    ground.add(
+        "child",
+        "FROM parent AS x\nRUN touch /child\nFROM x AS y\nRUN true\nFROM b\nCOPY --from=y /net /net\n",
+    )
+    ground.built()
+    (net,) = ground.texts("child", "net")
+    assert [line.split(":")[0].strip() for line in net.splitlines()[2:]] == ["lo"]
+    ground.build.store.buildah("tag", "localhost/example/parent:1", "localhost/elsewhere:1")
+    ground.write(
+        "images/recipe.yaml", "image: recipe\nfrom: {image: 'localhost/elsewhere:1'}\nsteps: [{mkdir: /x}]\n"
+    )
+    ground.compile()
+    done = ground.build.run("recipe")
+    assert done.returncode != 0
+    assert (
+        "error: the image localhost/elsewhere:1 says ONBUILD; its triggers are not run for a recipe"
+        in done.stderr
+    )
+    assert "recipe failed at demo/images/recipe.yaml:1:8" in done.stderr
+    assert ground.build.left() == NOTHING_LEFT

@@ -185,16 +185,11 @@ lay_layer() {
     cp "$GRAPHROOT/$DRIVER-layers/$1.tar-split.gz" "$BUILDER/below/$DRIVER-layers/"
 }
 
-# hold_below: containers of the images that are read. A stage that others begin with is an image, which buildah removes in
-# the end with all layers that nobody else stands on; and it fails where these are of the store below.
+# hold_below: the store of this build knows the images that are read as its own. A stage that others begin with is an image,
+# which buildah removes in the end with all layers that are no other image's; and it fails where these are of the store below.
 hold_below() {
-    local id held=' '
-    for id in "${READ_IDS[@]}"; do
-        [[ $held != *" $id "* ]] || continue
-        held+="$id "
-        # One that cannot be begun holds nothing; what that means the build will show.
-        builder buildah "${BUILDER_STORE[@]}" from --quiet --pull-never "$id" >/dev/null || :
-    done
+    mkdir -p "$BUILDER/store"
+    cp -R "$BUILDER/below/$DRIVER-images" "$BUILDER/store/"
 }
 
 # records FILE: of a store, a line each. A store that never had any has no such file.
