@@ -19,9 +19,9 @@ _BEGINS = "ARG HOSTNAME=localhost"
 def names(step: Containerfile) -> Iterator[tuple[str, str]]:
     """Each name, and the image of the set or the reference that it means."""
     for named in step.images:
-        yield _called(named.written), named.image
+        yield called(named.written), named.image
     for other in step.others:
-        yield _called(other.written), other.reference
+        yield called(other.written), other.reference
 
 
 def acting_text(step: Containerfile) -> str:
@@ -33,7 +33,7 @@ def acting_text(step: Containerfile) -> str:
     """
     said = [(item.written, item.places) for item in step.images]
     said += [(item.written, item.places) for item in step.others]
-    text = step.plain or renamed(step.text, ((name, places, _called(name)) for name, places in said))
+    text = step.plain or renamed(step.text, ((name, places, called(name)) for name, places in said))
     lines = text.split("\n")
     words = [word for word, _ in step.lines]
     for word, spot in reversed([*zip(words, step.spots[1:], strict=False)]):
@@ -42,5 +42,6 @@ def acting_text(step: Containerfile) -> str:
     return "\n".join(lines)
 
 
-def _called(name: str) -> str:
+def called(name: str) -> str:
+    """What buildah calls something that is read by this name."""
     return f"read/{name}"

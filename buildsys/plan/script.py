@@ -39,7 +39,7 @@ from buildsys.image import (
 )
 from buildsys.packages import MANAGERS, PackageInstruction
 from buildsys.plan.configuration import configure, field_of
-from buildsys.plan.reads import HERE, acting_text, names
+from buildsys.plan.reads import HERE, acting_text, called, names
 from buildsys.plan.verbs import Carried, chmod_mode, fetched, seen, verbs
 
 
@@ -252,6 +252,15 @@ class _Writer:
             yield Command(seen(item)).text()
         for line, spot in zip(step.lines, step.spots, strict=True):
             self._keep(Command(("containerfile", *line)), str(spot))
+        for more in step.contexts:
+            yield Command(("with_context", called(more.written))).text()
+            for item in self.carried.context[Path(more.folder)]:
+                key = Command(("context", item.mode, more.written, item.hash, item.path))
+                self._keep(key, str(more.spot), item.mode, str(Path(more.folder) / item.path))
+                yield Command(seen(item)).text()
+        for secret in step.secrets:
+            words = (secret.name, secret.file) if secret.file else (secret.name,)
+            yield Command(("with_secret", *words)).text()
         if step.documents:
             yield Command(("with_context", HERE)).text()
             for here in step.documents:

@@ -13,7 +13,8 @@ from buildsys.recipe.scan import WORDS
 UNDERSTOOD = {
     "FROM": ["--platform=linux/amd64"],
     "RUN": [
-        "--mount=type=bind,target=/m", "--mount=from=other,source=/a,dst=/m,ro", "--mount=type=cache,target=/c",
+        "--mount=type=bind,target=/m", "--mount=from=other,source=/a,dst=/m,ro",
+        "--mount=type=cache,target=/c",
         "--mount=type=cache,target=/c,id=x,sharing=private,rw,mode=700,uid=1,gid=2",
         "--mount=type=tmpfs,target=/t,size=64m", "--mount=type=secret,id=token,required,target=/t,mode=400",
         "--network=default", "--network=none", "--security=sandbox",
@@ -37,9 +38,11 @@ NAMES = {
     flag.partition("=")[0] for known in (UNDERSTOOD, REFUSED) for many in known.values() for flag in many
 }
 BEHIND = {
-    "ADD": "a /b", "ARG": "A=b", "CMD": '["a"]', "COPY": "a /b", "ENTRYPOINT": '["a"]', "ENV": "A=b", "EXPOSE": "80",
+    "ADD": "a /b", "ARG": "A=b", "CMD": '["a"]', "COPY": "a /b", "ENTRYPOINT": '["a"]', "ENV": "A=b",
+    "EXPOSE": "80",
     "FROM": "base", "HEALTHCHECK": "CMD true", "LABEL": "a=b", "MAINTAINER": "me", "ONBUILD": "RUN true",
-    "RUN": "true", "SHELL": '["/bin/sh", "-c"]', "STOPSIGNAL": "TERM", "USER": "a", "VOLUME": "/v", "WORKDIR": "/w",
+    "RUN": "true", "SHELL": '["/bin/sh", "-c"]', "STOPSIGNAL": "TERM", "USER": "a", "VOLUME": "/v",
+    "WORKDIR": "/w",
 }  # fmt: skip
 TEXTS = {"CMD", "ENTRYPOINT", "ARG"}
 """What follows them may begin with two dashes."""

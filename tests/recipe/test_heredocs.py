@@ -65,7 +65,8 @@ def test_words_over_lines_are_the_same_words(text: str, count: int) -> None:
 @pytest.mark.parametrize(
     ("text", "made"),
     [
-        ("$A-${A}", "1-1"), ("'$A' \"$A\"", "'1' \"1\""), ("\\$A \\n", "\\$A \\n"), ("$(A) $ $/", "$(A) $ $/"),
+        ("$A-${A}", "1-1"), ("'$A' \"$A\"", "'1' \"1\""), ("\\$A \\n", "\\$A \\n"),
+        ("$(A) $ $/", "$(A) $ $/"),
         ("${A:-x} ${N:-x} ${E:-x} ${E-x}", "1 x x "), ("${A:+x} ${E:+x} ${N+x}", "x  "),
     ],
 )  # fmt: skip

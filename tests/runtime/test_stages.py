@@ -286,3 +286,67 @@ def test_triggers_run_nowhere_but_in_the_seal(ground: Ground) -> None:
     )
     assert "recipe failed at demo/images/recipe.yaml:1:8" in done.stderr
     assert ground.build.left() == NOTHING_LEFT
+
+
+CONTEXTS = """\
+FROM elsewhere AS named
+FROM b
+RUN --mount=type=bind,from=more,target=/m cp /m/x /x
+COPY --from=more d/y /y
+COPY --from=named /e /e
+COPY --from=other /b /other
+"""
+
+
+def test_named_contexts(ground: Ground) -> None:
+    """A folder, an image of the set by its name or reference, and one built elsewhere."""
+    more = f"contexts: {{more: ../more, elsewhere: {BUSYBOX}, other: 'localhost/example/b:1'}}\n"
+    ground.write("more/x", "x\n")
+    ground.write("more/d/y", "y\n")
+    ground.write("more/.dockerignore", "z\n")
+    ground.add("app", CONTEXTS.replace("/e /e", "/etc/group /e"), more)
+    ground.built()
+    assert ground.texts("app", "x", "y", "e", "other") == ("x\n", "y\n", "root:x:0:\n", "b\n")
+    # Its files are inputs, and have their places in reasons; what is ignored is none.
+    ground.write("more/z", "z\n")
+    assert ground.built() == {}
+    ground.write("more/x", "X\n")
+    assert ground.built() == {"app": "file changed: demo/more/x"}
+    assert ground.texts("app", "x") == ("X\n",)
+    ground.add("app", "FROM elsewhere\nUSER 1\n", "contexts: {elsewhere: a}\n")
+    assert ground.built().keys() == {"app"}
+    assert ground.texts("app", "e") == ("a\n",)
+
+
+SECRETS = """\
+FROM a
+RUN --mount=type=secret,id=token,required cat /run/secrets/token | wc -c >/length
+RUN --mount=type=secret,id=a.b-c,target=/there,mode=0400 cat /there | wc -c >>/length
+RUN --mount=type=secret,id=may,required=false ls /run/secrets >/may || true
+"""
+
+
+def test_secrets_are_in_nothing_that_is_kept(ground: Ground, tmp_path: Path) -> None:
+    ground.add("app", SECRETS, f"secrets: {{a.b-c: {tmp_path}/other}}\n")
+    (tmp_path / "my token").write_text("sesame-open\n")
+    (tmp_path / "other").write_text("sesame\n")
+    ground.compile()
+    # What is missing is a mistake before anything is built, each with its place.
+    done = ground.build.run("app")
+    assert done.returncode != 0
+    place = "demo/containerfiles/app/Containerfile:2:5"
+    assert f"{place}: error: nobody supplies the secret 'token' of the image app\n" in done.stderr
+    assert "'a.b-c'" not in done.stderr
+    assert "'may'" not in done.stderr
+    assert ground.build.store.names().keys() == {BUSYBOX}
+    done = ground.build.run("app", BS_SECRETS="token=relative")
+    assert "the secret 'token' cannot be read: relative must be a file, named from / on" in done.stderr
+    # Others are built without.
+    assert ground.build.built("b").keys() == {"b"}
+    assert ground.build.built(BS_SECRETS=f"'token={tmp_path}/my token'").keys() == {"a", "app"}
+    assert ground.texts("app", "length", "may") == ("12\n7\n", "")
+    # What is fresh needs none.
+    assert ground.build.built() == {}
+    with pytest.raises(subprocess.CalledProcessError):
+        subprocess.run(["grep", "-r", "sesame", ground.build.plan, ground.build.store.root], check=True)
+    assert ground.build.left() == NOTHING_LEFT

@@ -5,7 +5,7 @@
 # with its own program, the layers that are read, read-only, and BUILDER, the folder of this build. While a RUN may still
 # be there the host reads nothing below BUILDER, and later only by programs that enter again.
 
-WITH_IMAGES=() HELD='' LAID=context
+WITH_IMAGES=() SECRETS=() HELD='' LAID=context
 
 # with_file MODE HASH PATH, with_folder PATH, with_link TARGET PATH: what the build gets to see beside the Containerfile, or
 # in the folder that `with_context` has named.
@@ -29,6 +29,13 @@ with_context() {
     LAID=contexts/${#WITH_IMAGES[@]}
     mkdir -p "$SCRATCH/builder/$LAID"
     WITH_IMAGES+=(--build-context "$1=$SCRATCH/builder/$LAID")
+}
+
+# with_secret NAME [FILE]: what RUN --mount=type=secret means by that name: what BS_SECRETS says, or FILE.
+with_secret() {
+    local file
+    file=$(secret_file "$@")
+    [[ -z $file ]] || SECRETS+=("$1=$file")
 }
 
 # with_image NAME IMAGE: what FROM, COPY --from and RUN --mount mean by that name, which no stage has.
@@ -59,6 +66,7 @@ containerfile() {
         [[ $capability == mknod ]] || options+=(--cap-add "CAP_${capability^^}")
     done
     builder_begin
+    for capability in "${SECRETS[@]%%=*}"; do options+=(--secret "id=$capability,src=/secrets/$capability"); done
     cp "$file" "$BUILDER/Containerfile"
     lay_below
     [[ -z $based ]] || hold_below
@@ -127,6 +135,7 @@ builder_begin() {
     for name in "${STORE_OPTIONS[@]}"; do
         [[ $name != *.imagestore=* ]] || BUILDER_OPTIONS+=(--ro-bind "${name#*=}" "${name#*=}")
     done
+    for name in "${SECRETS[@]}"; do BUILDER_OPTIONS+=(--ro-bind "${name#*=}" "/secrets/${name%%=*}"); done
     BUILDER_OPTIONS+=(--bind "$BUILDER" "$BUILDER")
 }
 

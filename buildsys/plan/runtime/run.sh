@@ -11,7 +11,7 @@ STATE=$PLAN/state
 as_root_of_a_namespace "$@"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
-for room in store buildah database; do
+for room in secrets store buildah database; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -53,6 +53,7 @@ main() {
     head -c "$fresh" /dev/zero | tr '\0' x >"$STATE/progress"
     : >"$PLAN/events.jsonl"
     if ((fresh < BS_TOTAL)); then
+        check_secrets "$goals" "$STATE/fresh"
         # What the host's package tools load may be other files than in the last run.
         rm -f "$STATE/kit"
         without_dead_job_server
