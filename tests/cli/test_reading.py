@@ -231,6 +231,9 @@ def an_instruction(kind: type[Any]) -> Any:
         "tuple[Account, ...]": (image.Account("me", 1, 2, "/home/me", "/bin/sh", ("us",)),), "Spot": spot,
         "tuple[NamedImage, ...]": (image.NamedImage("there", "it", spot),), "tuple[Spot, ...]": (spot,),
         "tuple[OtherImage, ...]": (image.OtherImage("here", "there", spot),),
+        "tuple[HereFile, ...]": (image.HereFile("0/x", "text", executable=True),),
+        "tuple[ContextFolder, ...]": (image.ContextFolder("more", "folder", spot),),
+        "tuple[Secret, ...]": (image.Secret("token", required=True, file="", spot=spot),),
     }  # fmt: skip
     fields = kind.__dataclass_fields__
     return kind(**{name: values[str(field.type)] for name, field in fields.items()})

@@ -13,7 +13,8 @@ from buildsys.importers.kolla.archives import Archives, Beside
 from buildsys.importers.kolla.templates import Block
 from buildsys.importers.overlay import IMAGE, Changes, Step
 from buildsys.importers.untaken import untaken
-from buildsys.recipe.containerfile import Instruction, read_instructions
+from buildsys.recipe.containerfile import read_instructions
+from buildsys.recipe.scan import Instruction
 
 _ARCHIVE = re.compile(r"(?P<kind>additions|plugins)-archive\s+(?P<to>/\S*)")
 _MARK = re.compile(f"{OPEN}([0-9]+){CLOSE}")

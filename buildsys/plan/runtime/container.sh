@@ -13,6 +13,7 @@ container_begin() {
     CONTAINER=buildsys-$PLAN_ID-$IMAGE
     # The marker lets the next run find what a kill -9 left behind.
     : >"$STATE/working.$IMAGE"
+    refuse_triggers "${BASE:-$FROM}" "$PARENT"
     # No proxy of the host enters the environment of a `run`.
     buildah from --quiet --pull-never --http-proxy=false --name "$CONTAINER" "$PARENT" >/dev/null
     ROOT=$(buildah mount "$CONTAINER")
@@ -27,6 +28,22 @@ container_begin() {
         list_names "$SCRATCH/names"
         sleep 0.02
     fi
+}
+
+# has_triggers ID: does this image say ONBUILD?
+has_triggers() {
+    [[ $1 != scratch ]] || return
+    stored "$1" '=c2hhMjU2O*' --config
+    grep -q '"OnBuild":\["' "$KEPT"
+}
+
+# refuse_triggers NAME ID: buildah would run them when a container begins, with the host's network and outside of bwrap.
+refuse_triggers() {
+    ! has_triggers "$2" || {
+        printf 'error: the image %s says ONBUILD; its triggers are not run for a recipe\n' "$1"
+        printf '  hint: a Containerfile that begins FROM %s runs them, without network\n' "$1"
+        return 1
+    }
 }
 
 # without_marks: overlays of an ordinary user keep notes in attributes of files that were there before the step. Older tools
