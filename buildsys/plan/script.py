@@ -40,7 +40,7 @@ from buildsys.image import (
 from buildsys.packages import MANAGERS, PackageInstruction
 from buildsys.plan.configuration import configure, field_of
 from buildsys.plan.reads import acting_text, names
-from buildsys.plan.verbs import Carried, chmod_mode, fetched, seen, verbs
+from buildsys.plan.verbs import FOLDER, Carried, ContextFile, chmod_mode, fetched, seen, verbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,14 +308,28 @@ class _Writer:
     def _context(self, step: CopyContext) -> Iterator[Command]:
         name = step.source.rstrip("/").rsplit("/", 1)[-1]
         for item in self.carried.context[step.path(self.set.directory)]:
-            to = step.to + name if step.to.endswith("/") else step.to
-            to = f"{step.to.rstrip('/')}/{item.path}" if item.path else to
-            argv = ("context", chmod_mode(step.mode, item.mode), step.owner, item.hash, to)
-            command = Command(argv, step.spot)
+            root = step.to + name if step.to.endswith("/") else step.to
+            inner = f"{step.to.rstrip('/')}/{item.path}".rstrip("/")
+            to = inner if item.path or item.mode == FOLDER else root
             source = f"{step.folder or 'files'}/{step.source.rstrip('/')}"
             file = f"{source}/{item.path}" if item.path else source
-            self._keep(command, str(step.spot), item.mode, file)
-            yield command
+            for argv in _placing(step, item, to):
+                command = Command(argv, step.spot)
+                self._keep(command, str(step.spot), *((item.mode, file) if argv[0] == "context" else ()))
+                yield command
+
+
+def _placing(step: CopyContext, item: ContextFile, to: str) -> Iterator[tuple[str, ...]]:
+    """The verbs that put one file or empty folder of the context at `to`."""
+    match item.mode:
+        case "folder":
+            yield ("folders", step.owner, to)
+        case "same":
+            yield ("same", f"{step.to.rstrip('/')}/{item.hash}", to)
+        case mode:
+            yield ("context", chmod_mode(step.mode, mode), step.owner, item.hash, to)
+            if item.attributes:
+                yield ("attributes", to, *(part for pair in item.attributes for part in pair))
 
 
 def text_hash(text: str) -> str:

@@ -43,20 +43,22 @@ from buildsys.image import (
     WriteRepository,
 )
 
-LINK, FOLDER = "link", "folder"
+LINK, FOLDER, SAME = "link", "folder", "same"
 
 
 @dataclass(frozen=True, slots=True)
 class ContextFile:
     """A file of the set's context as the plan carries it: `path` below the source, content hash, mode.
 
-    Beside a Containerfile there may be links and empty folders: their mode is LINK or FOLDER, and the hash
-    of a link is where it leads.
+    There may be empty folders, hard links and, beside a Containerfile, links: their mode is FOLDER, SAME or
+    LINK. The hash of a link is where it leads; of a hard link, the path of the same file before it.
     """
 
     path: str
     hash: str
     mode: str
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Extended attributes that an image can hold: name and value, this in hexadecimal digits behind `0x`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -232,3 +234,37 @@ def test_only_who_installs_packages_needs_their_tools(tmp_path: Path) -> None:
     tools = [set(json.loads(plan.texts["plan.json"])["tools"]) for plan in (plain, packages)]
     assert tools[1] - tools[0] == set(MANAGERS["dnf"].TOOLS)
     assert f"TOOLS='{' '.join(json.loads(plain.texts['plan.json'])['tools'])}'" in plain.texts["plan.env"]
+
+
+def test_links_attributes_and_empty_folders_of_the_context_are_inputs(tmp_path: Path) -> None:
+    """Of these the contents of files say nothing; equal keys mean equal images."""
+    step = CopyContext(source="tree", to="/opt/", mode="", owner="")
+    images = image_set(tmp_path, [image("x", BASE, step)])
+    tree = tmp_path / "files/tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    (tree / "empty/inner").mkdir(parents=True)
+    (tree / "a").write_text("x")
+    (tree / "b").write_text("x")
+    plans = [compile_plan(images)]
+    os.setxattr(tree / "a", "user.xdg.origin.url", b"http://example.org/")
+    assert compile_plan(images).texts == plans[0].texts
+    (tree / "b").unlink()
+    (tree / "b").hardlink_to(tree / "a")
+    plans.append(compile_plan(images))
+    os.setxattr(tree / "a", "user.mime", b"a\n")
+    plans.append(compile_plan(images))
+    (tree / "empty/inner").rmdir()
+    plans.append(compile_plan(images))
+    said = [[line for line in plan.texts["keys/x"].splitlines() if line.startswith("do ")] for plan in plans]
+    hashed = hashlib.sha256(b"x").hexdigest()
+    assert said[3] == [
+        f"do context 644 '' {hashed} /opt/a",
+        "do attributes /opt/a user.mime 0x610a",
+        "do same /opt/a /opt/b",
+        "do folders '' /opt/empty",
+    ]
+    assert said[2] == [*said[3][:3], "do folders '' /opt/empty/inner"]
+    assert said[1] == [said[3][0], said[3][2], said[2][3]]
+    assert said[0] == [said[3][0], said[3][0].replace("/opt/a", "/opt/b"), said[2][3]]
+    needed = [json.loads(plan.texts["plan.json"])["tools"] for plan in plans]
+    assert ["setfattr" in tools for tools in needed] == [False, False, True, True]

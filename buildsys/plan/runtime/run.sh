@@ -54,7 +54,7 @@ main() {
     : >"$PLAN/events.jsonl"
     if ((fresh < BS_TOTAL)); then
         # What the host's package tools load may be other files than in the last run.
-        rm -f "$STATE/kit"
+        rm -f "$STATE/kit" "$STATE/kit.copying"
         without_dead_job_server
         flags=${MAKEFLAGS-}
         # Behind `--` stand variables. -i and -t would pass off as done what failed or was never built.
