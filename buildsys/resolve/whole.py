@@ -26,7 +26,7 @@ from buildsys.resolve.instructions import Surroundings
 from buildsys.resolve.notes import Notes
 from buildsys.resolve.parts import part
 from buildsys.resolve.profiles import profiles
-from buildsys.resolve.rings import diagnostic, rings
+from buildsys.resolve.rings import diagnostic, long_chains, rings
 from buildsys.resolve.scenarios import scenarios
 from buildsys.resolve.settings import settings
 from buildsys.resolve.sites import choose, resolve_site
@@ -88,6 +88,7 @@ class _Resolver:
             if resolved is not None:
                 images[name] = resolved
         self._refuse_rings(images)
+        self._found += long_chains(images)
         if self._site and self._site.site.installer == "apt":
             self._found += foreign(images)
         members = self._profiles()
