@@ -46,7 +46,7 @@ from buildsys.spread import spread
 RUNTIME = Path(__file__).parent / "runtime"
 CONTENT_CHANGING = (
     "accounts.sh", "buildah.sh", "commit.sh", "containerfile.sh", "copies.sh", "edits.sh", "enter.sh",
-    "inside.sh", "packages.sh", "programs.sh", "repositories.sh", "rpm.sh", "sources.sh",
+    "inside.sh", "layer.sh", "packages.sh", "programs.sh", "repositories.sh", "rpm.sh", "sources.sh",
 )  # fmt: skip
 """Runtime files whose change may change an image's bytes; the installer's own files are added."""
 FILTER = ("seccomp.bpf", "seccomp.json")

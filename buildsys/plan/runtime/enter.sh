@@ -120,8 +120,7 @@ enter() {
     for capability in "${CAPABILITIES[@]}"; do
         [[ $mode == run && $capability == mknod ]] || options+=(--cap-add "CAP_${capability^^}")
     done
-    # bwrap itself would stay in the caller's directory where the root has one of that name.
-    options+=(--chdir / --bind "$ROOT" / --dev /dev --perms 1777 --tmpfs /dev/shm --perms 0555 --tmpfs /sys)
+    options+=(--bind "$ROOT" / --dev /dev --perms 1777 --tmpfs /dev/shm --perms 0555 --tmpfs /sys)
     [[ $mode == inside ]] || options+=(--proc /proc --remount-ro /proc)
     environment=(HOME=/root PATH="$SEARCH" SOURCE_DATE_EPOCH="$BS_EPOCH")
     if [[ $mode == run ]]; then
@@ -129,7 +128,7 @@ enter() {
         settings_of_parent
     else
         environment+=(LC_ALL=C TZ=UTC)
-        options+=(--bind "$LENT" /dev/buildsys/scratch)
+        options+=(--chdir / --bind "$LENT" /dev/buildsys/scratch)
         for directory in lib context pool state/keys state/downloads; do
             options+=(--ro-bind-try "$PLAN/$directory" "/dev/buildsys/plan/$directory")
         done
@@ -156,8 +155,9 @@ enter() {
 settings_of_parent() {
     local settings=() setting
     mapfile -d '' -t settings <"$SETTINGS"
-    ((${#settings[@]})) || return 0
+    # Without one bwrap stays in the caller's, where the root has a directory of that name.
     options+=(--chdir "${settings[0]:-/}")
+    ((${#settings[@]})) || return 0
     for setting in "${settings[@]:1}"; do
         # What has no name nobody can ask for.
         [[ $setting != [!=]*=* ]] || options+=(--setenv "${setting%%=*}" "${setting#*=}")
