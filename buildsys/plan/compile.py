@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from buildsys.image import (
 from buildsys.image.acting import FILES
 from buildsys.image.context import context as beside_containerfile
 from buildsys.packages import MANAGERS
+from buildsys.packages.payload import Files, files_of, taken
 from buildsys.plan import makefile
 from buildsys.plan.pool import file_hash, key_place, key_said, pool_files, repositories_file, unsigned_files
 from buildsys.plan.reads import acting_text
@@ -87,7 +88,7 @@ def compile_plan(image_set: ImageSet) -> Plan:
     names = {gem: Path(path).name for gem, path in gems.items()}
     hashes = {Path(path).name: file_hash(path) for path in beside}
     keys = {item.id: key_said(item, site) for item in site.repositories}
-    carried = Carried(context, downloads, names, hashes, keys)
+    carried = Carried(context, downloads, names, hashes, dict(_payloads(image_set, links)), keys)
 
     scripts = {path.name: path for path in RUNTIME.glob("*.sh")} | FILES
     runtime = {name: scripts[name].read_text("utf-8") for name in sorted(scripts)}
@@ -288,6 +289,19 @@ def attributes(path: Path) -> tuple[tuple[str, str], ...]:
     return tuple(
         (name, f"0x{os.getxattr(path, name).hex()}") for name in held if not name.startswith("user.xdg.")
     )
+
+
+def _payloads(image_set: ImageSet, links: Mapping[str, Path]) -> Iterator[tuple[tuple[str, str], str]]:
+    known: dict[str, Files] = {}
+    for image in image_set.images.values():
+        for step in image.instructions:
+            if isinstance(step, CopyPayload) and step.locked is not None:
+                file = step.locked.file
+                if file not in known:
+                    known[file] = files_of(links[f"pool/packages/{file}"])
+                hashed = taken(known[file], step.source, image_set.epoch)
+                if hashed is not None:
+                    yield (file, step.source), hashed
 
 
 def _gems(image_set: ImageSet) -> dict[str, str]:

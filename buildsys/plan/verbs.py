@@ -76,6 +76,8 @@ class Carried:
     """Gem as a recipe names it -> file name in the pool."""
     gem_hashes: Mapping[str, str]
     """File name in the pool -> SHA-256: those gems, and what they may depend on."""
+    payloads: Mapping[tuple[str, str], str]
+    """File of a locked package and a path in it -> hash of what a copy of it takes, where that is known."""
     keys: Mapping[str, str]
     """Repository -> SHA-256 of its key, or where the key is, if not in the pool."""
 

@@ -29,11 +29,12 @@ from buildsys.image import (
     Repository,
     Run,
     Touch,
+    Transaction,
 )
 from buildsys.packages import MANAGERS
 from buildsys.plan.compile import compile_plan
 from tests.plan.conftest import GoldenFolder
-from tests.plan.sets import BASE, EPOCH, every_kind, image, image_set, package, site
+from tests.plan.sets import BASE, EPOCH, every_kind, image, image_set, locked, package, site
 
 HERE = Path(__file__).parent
 
@@ -268,3 +269,28 @@ def test_links_attributes_and_empty_folders_of_the_context_are_inputs(tmp_path: 
     assert said[0] == [said[3][0], said[3][0].replace("/opt/a", "/opt/b"), said[2][3]]
     needed = [json.loads(plan.texts["plan.json"])["tools"] for plan in plans]
     assert ["setfattr" in tools for tools in needed] == [False, False, True, True]
+
+
+def test_what_is_asked_for_and_brings_nothing_is_no_input(tmp_path: Path) -> None:
+    """The parent has it: the image that would be built is the one there is."""
+
+    def key(*steps: Instruction) -> str:
+        at = site(locked=True, repositories=(Repository("os", str(tmp_path), "", "", ""),))
+        return compile_plan(image_set(tmp_path, [image("x", BASE, *steps)], at=at)).texts["keys/x"]
+
+    def transaction(brought: str, asked: str) -> Transaction:
+        names = tuple(package(name) for name in asked.split())
+        return Transaction(packages=tuple(locked(name) for name in brought.split()), requested=names)
+
+    touch = Touch(paths=("/x",), mode="")
+    assert key(touch, transaction("", "bash")) == key(touch)
+    assert key(transaction("a liba", "a bash")) == key(transaction("a liba", "a"))
+    # What brings something under another name counts by what it brings.
+    assert key(transaction("a web", "a webserver")) == key(transaction("a web", "a"))
+    several = [
+        key(transaction("a web", "a webserver"), touch, transaction("b", "b")),
+        key(transaction("a", "a"), touch, transaction("web b", "b webserver")),
+        key(transaction("a", "a"), transaction("web b", "b webserver"), touch),
+        key(transaction("a web b", "a b"), touch),
+    ]
+    assert len(set(several)) == len(several)
