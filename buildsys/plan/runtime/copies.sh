@@ -59,9 +59,26 @@ transfer_tree() {
 }
 
 transfer_file() {
-    name=$(printf '%s\n' "${2##*/}" | sed 's/[&\\]/\\&/g')
-    pack -C "$(dirname "$1")" --transform "s$mark.*$mark$name${mark}SH" -- "${1##*/}" | unpack -C "$(dirname "$2")"
+    escape "${2##*/}"
+    pack -C "$(dirname "$1")" --transform "s$mark.*$mark$escaped${mark}SH" -- "${1##*/}" | unpack -C "$(dirname "$2")"
     packed
+}
+
+# escape NAME: sets escaped: what a substitution puts in as this name. An image may have no sed.
+escape() {
+    escaped='' rest=$1
+    while :; do
+        case $rest in
+            *[\\\&]*)
+                plain=${rest%%[\\\&]*}
+                rest=${rest#"$plain"}
+                escaped=$escaped$plain\\${rest%"${rest#?}"}
+                rest=${rest#?} ;;
+            *)
+                escaped=$escaped$rest
+                return 0 ;;
+        esac
+    done
 }
 
 # tar keeps what a layer can hold: numbers of owners, capabilities and attributes of users. Others are of the host, or
