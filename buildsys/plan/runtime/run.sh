@@ -62,7 +62,7 @@ main() {
         check_secrets "$goals" "$STATE/fresh"
         # What the host's package tools load may be other files than in the last run; and what steps read without looking
         # at it again is made by the run that reads it.
-        rm -rf "$STATE/kit" "$STATE/payload" "$STATE"/settings.*
+        rm -rf "$STATE/kit" "$STATE/kit.copying" "$STATE/payload" "$STATE"/settings.*
         without_dead_job_server
         flags=${MAKEFLAGS-}
         # Behind `--` stand variables. -i and -t would pass off as done what failed or was never built.
