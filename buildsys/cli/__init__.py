@@ -16,6 +16,7 @@ import click
 from buildsys import __version__
 from buildsys.cli.ending import BUG, FAILED, INTERRUPTED, MISSING, REFUSED, Ended, say
 from buildsys.diagnostics import Refused
+from buildsys.temporary import TEMPORARY
 
 HELP = """Build trees of container images from short recipes.
 
@@ -86,6 +87,7 @@ def verbs(debug: bool) -> None:  # noqa: FBT001 - read by `run`
 
 def run(arguments: Sequence[str]) -> int:
     """Run one verb; returns the exit status. Whatever happens, a person sees a sentence, not a traceback."""
+    TEMPORARY.begin()
     try:
         status = verbs.main(list(arguments), "buildsys", standalone_mode=False)
         sys.stdout.flush()
@@ -117,6 +119,8 @@ def run(arguments: Sequence[str]) -> int:
         if "--debug" not in arguments:
             say(f"  hint: `buildsys --debug {' '.join(arguments)}` shows where; please report it with that")
         return BUG
+    finally:
+        TEMPORARY.end()
     return status if isinstance(status, int) else 0
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from buildsys.logins import masked
+
 FAILED, REFUSED, MISSING, CHANGED, BUG, INTERRUPTED = 1, 2, 3, 10, 70, 130
 
 
@@ -18,4 +20,4 @@ class Ended(Exception):  # noqa: N818 - reads as what happened
 
 def say(message: str) -> None:
     """A message for the person at the terminal."""
-    click.echo(message, err=True)
+    click.echo(masked(message), err=True)

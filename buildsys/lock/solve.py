@@ -20,6 +20,7 @@ from buildsys.lock.asked import asked, bases, package_steps, payloads
 from buildsys.lock.bases import DATABASES, Base
 from buildsys.lock.file import LockedImage, LockedStep, Metadata
 from buildsys.lock.refusals import problems
+from buildsys.logins import login_for
 
 SOLVER = Path(__file__).with_name("rpm_solver")
 START = f"import sys; sys.path.append(sys.argv[1]); from {SOLVER.name}.program import main; main()"
@@ -150,7 +151,11 @@ def sources(image_set: ImageSet, cache: Path | None) -> dict[str, Any]:
         "host_repositories": site.host_repositories,
         "plugins": os.environ.get("BS_DNF_PLUGINS", ",".join(PLUGINS)).split(","),
         "repositories": [
-            {"id": item.id, "url": item.url or Path(item.directory).resolve().as_uri()}
+            {
+                "id": item.id,
+                "url": item.url or Path(item.directory).resolve().as_uri(),
+                "login": login_for(item.url) if item.url else None,
+            }
             for item in site.repositories
         ],
     }

@@ -226,7 +226,7 @@ def an_instruction(kind: type[Any]) -> Any:
     values: dict[str, Any] = {
         "str": "text", "bool": True, "int": 7, "tuple[str, ...]": ("one", "two"), "PackageName": package,
         "tuple[PackageName, ...]": (package,), "tuple[LockedPackage, ...]": (locked,),
-        "LockedPackage | None": locked, "tuple[tuple[str, str], ...]": (("a", "b"),),
+        "LockedPackage | None": locked, "Login | None": None, "tuple[tuple[str, str], ...]": (("a", "b"),),
         "tuple[tuple[int, tuple[str, ...]], ...]": ((1, ("a",)),),
         "tuple[Account, ...]": (image.Account("me", 1, 2, "/home/me", "/bin/sh", ("us",)),), "Spot": spot,
         "tuple[NamedImage, ...]": (image.NamedImage("there", "it", spot),), "tuple[Spot, ...]": (spot,),

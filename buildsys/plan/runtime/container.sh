@@ -3,7 +3,9 @@
 # scratch_begin: a place for what nobody needs afterwards.
 scratch_begin() {
     SCRATCH=$STATE/scratch.$IMAGE.$$
-    mkdir -p "$SCRATCH/normal" "$SCRATCH/stamps"
+    # What buildah and skopeo put aside while they pack a layer is as large as that.
+    export TMPDIR=$SCRATCH/tmp
+    mkdir -p "$SCRATCH/normal" "$SCRATCH/stamps" "$TMPDIR"
 }
 
 container_begin() {
@@ -22,6 +24,7 @@ container_begin() {
         # Without, what changes from now on; a file's clock ticks slower than this one.
         clock
         SINCE=$NOW
+        list_names "$SCRATCH/names"
         sleep 0.02
     fi
 }

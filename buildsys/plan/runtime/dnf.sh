@@ -32,7 +32,9 @@ dnf_call() {
         set -- bash "$LIB/host.sh" "$SCRATCH/dnf" "$DNF" "${given[@]}" "$@"
     else
         text=$(<"$PLAN/pool/repositories.conf")
-        printf '%s\n' "${text//@PLAN@/"${PLAN// /%20}"}" >"$config"
+        with_logins login <<<"${text//@PLAN@/"${PLAN// /%20}"}" >"$config"
+        logins DNF_VAR_login
+        ((${#LOGINS[@]} == 0)) || local -x "${LOGINS[@]}"
         set -- "$DNF" --config "$config" "${given[@]}" "$@"
     fi
     HOME=$home apart "$@" 2>&1 | discreetly >"$SCRATCH/dnf.out" || status=$?
