@@ -30,10 +30,20 @@ class Shell:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsaid:
+    """A part without a step for it, which what comes after it does not need."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Steps:
     """A part that is one or more steps; none: what it does, no image needs."""
 
     steps: tuple[Step, ...]
+    lost: tuple[Unsaid, ...] = ()
+    """What of it no step says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +67,6 @@ class Wheels:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Unsaid:
-    """A part without a step for it, which what comes after it does not need."""
-
-    what: str
-    why: str
-
-
 Part = Shell | Steps | Fetched | Wheels | Unsaid
 
 
@@ -83,7 +85,10 @@ def parts(text: str, place: Place) -> tuple[Part, ...]:
     """The parts of a text, in order; a text that no step says is one."""
     found: list[Part] = []
     within, lasts = place.within, False
-    for piece in chain(text):
+    pieces = chain(text)
+    for piece in pieces:
+        if piece == "true" and len(pieces) > 1:
+            continue
         if (verified := _verified(piece, found, within)) is not None:
             found[-1] = verified
             continue
@@ -208,6 +213,8 @@ def _packages(words: list[str], _: Place) -> Part | None:
     program, *rest = words
     if program.rpartition("/")[2] not in MANAGERS:
         return Steps(()) if tuple(words) in _CLEANING else None
+    if (update := _update(program, rest)) is not None:
+        return update
     named = [item for item in rest if not item.startswith("-")]
     if not named or not _HARMLESS.issuperset(item for item in rest if item.startswith("-")):
         return None  # another option might choose repositories, or have a value behind it
@@ -223,6 +230,26 @@ def _packages(words: list[str], _: Place) -> Part | None:
         return None
     # What is not there need not be removed.
     return Steps(({key: packages} if verb == "install" else {key: packages, "optional": True},))
+
+
+def _update(program: str, rest: list[str]) -> Steps | None:
+    """`dnf -y update` of all that is installed."""
+    if program.rpartition("/")[2] not in {"dnf", "microdnf", "yum"} or not {"-y", "--assumeyes"} & set(rest):
+        return None
+    items = iter(rest)
+    without: list[str] = []
+    others: list[str] = []
+    for item in items:
+        if item in {"-x", "--exclude", "--excludepkgs"}:
+            without.append(next(items, ""))
+        elif item.startswith(("--exclude=", "--excludepkgs=")):
+            without.append(item.partition("=")[2])
+        elif item not in _HARMLESS:
+            others.append(item)
+    if others not in (["update"], ["upgrade"]):
+        return None
+    lost = Unsaid(f"'--excludepkgs {' '.join(without)}'", "an update here is of all that is installed")
+    return Steps(({"update": True},), (lost,) if without else ())
 
 
 _HARMLESS_VARIABLES = ("DEBIAN_FRONTEND=", "LANG=", "LC_ALL=")

@@ -6,7 +6,7 @@ import json
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,11 @@ _OPEN = frozenset("$*?[")
 
 OPEN, CLOSE = "\ue000", "\ue001"
 """Stand around what only the builder can fill in."""
+UNKNOWN = (
+    "what it copies lies in the context of kolla-build",
+    "put it into files/ beside the overlay, and write a step: copy:",
+)
+"""Why a file is not copied that nobody knows, and what to do."""
 FindFile = Callable[[str], Path | None]
 """Where a file of the builder's lies, by what a COPY calls it; None: nobody knows."""
 
@@ -46,7 +51,15 @@ FindFile = Callable[[str], Path | None]
 class Reading:
     """Turns instructions into changes of one image, in order; what it cannot turn is kept in `found`."""
 
-    def __init__(self, image: str, changes: Changes, found: list[Diagnostic], find: FindFile) -> None:
+    def __init__(
+        self,
+        image: str,
+        changes: Changes,
+        found: list[Diagnostic],
+        find: FindFile,
+        unknown: tuple[str, str] = UNKNOWN,
+    ) -> None:
+        self._unknown = unknown
         self.image = image
         self.changes = changes
         self._found = found
@@ -54,6 +67,10 @@ class Reading:
         self._within = "/"
         self._made = True
         self._shell = list(_SHELL)
+        self.exports = False
+        """Whether a shell gives commands their variables, and not `env`, which an image may not have."""
+        self.arguments: dict[str, str] = {}
+        """Variables that commands have, and the image has not."""
         self.user: tuple[str, Spot] | None = None
         """Who the last USER names."""
 
@@ -89,7 +106,7 @@ class Reading:
         place = f"{SCRATCH}/{WHEELS}"
         yield {"copy": folder, "to": place}
         offline = ["install", "--no-index", f"--find-links={place}"]
-        yield {"run": [*self._environment(), *asked.program, *offline, *asked.options, *asked.names]}
+        yield self._with_variables([*asked.program, *offline, *asked.options, *asked.names])
         yield {"remove": place, "recursive": True}
 
     def lose(self, item: Instruction) -> None:
@@ -108,8 +125,7 @@ class Reading:
             return
         command = _list(item.value)
         text = words(command) if command else item.value
-        known = {name: value for name, (value, _) in self.changes.maps.get("env", {}).items()}
-        place = Place(self._within, known, self._file)
+        place = Place(self._within, self.arguments | self._variables(), self._file)
         found = (Shell(text, self._within),) if command else parts(text, place)
         shells = [part for part in found if isinstance(part, Shell)]
         lost = next((name for name in _VARIABLE.findall(item.value) if name in self.changes.lost), "")
@@ -130,9 +146,10 @@ class Reading:
                 case Shell():
                     yield from self._make_folder()
                     argv = command if command and part.within == "/" and not user else None
-                    yield {"run": [*self._environment(), *(argv or self._called(part, user))]}
+                    yield self._with_variables(argv or self._called(part, user))
                 case Steps():
                     yield from part.steps
+                    self._found += (untaken(item.spot, lost.what, lost.why) for lost in part.lost)
                 case Fetched():
                     yield from self._download(part, item.spot)
                 case Wheels():
@@ -158,13 +175,23 @@ class Reading:
         yield {"download": part.url, "to": part.to, **checksum}
         if part.then:
             text = f"cat {word(part.to)} | {part.then}"
-            yield {"run": [*self._environment(), *self._shell, text]}
+            yield self._with_variables([*self._shell, text])
             yield {"remove": part.to}
 
-    def _environment(self) -> list[str]:
-        """What gives a command the variables that are set before it: a `run` has those of its parent."""
-        variables = self.changes.maps.get("env", {})
-        return [_ENV, *(f"{name}={value}" for name, (value, _) in variables.items())] if variables else []
+    def _with_variables(self, argv: Sequence[str]) -> Step:
+        """A command with the variables that are set before it: a `run` has those of its parent."""
+        pairs = [f"{name}={value}" for name, value in (self.arguments | self._variables()).items()]
+        if not pairs:
+            return {"run": [*argv]}
+        if not self.exports:
+            return {"run": [_ENV, *pairs, *argv]}
+        export = f"export {words(pairs)}"
+        if [*argv[:-1]] == self._shell:
+            return {"run": [*self._shell, f"{export}; {argv[-1]}"]}
+        return {"run": [*_SHELL, f'{export}; exec "$@"', "sh", *argv]}
+
+    def _variables(self) -> dict[str, str]:
+        return {name: value for name, (value, _) in self.changes.maps.get("env", {}).items()}
 
     # ── files ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -221,8 +248,7 @@ class Reading:
             return {"download": source, "to": posixpath.join(target, name) if folder else target}
         path = self._find(source)
         if path is None:
-            why = "what it copies lies in the context of kolla-build"
-            self._refuse(item, why, "put it into files/ beside the overlay, and write a step: copy:")
+            self._refuse(item, *self._unknown)
             return None
         inside = self._file(source)
         return {"copy": inside, "to": (into if folder and not path.is_dir() else target).rstrip("/") or "/"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 _PROGRAM = re.compile(
-    r"(?:^|[\s;&|(/])(apk|apt-get|apt|curl|dnf|gem|git clone|microdnf|npm|pip[23]?|wget|yum|zypper)(?=\s|$)"
+    r"(?:^|[\s;&|(/])(apk|apt-get|apt|curl|dnf|gem|git clone|microdnf|npm|pip[23]?|wget|yum|zypper)"
+    r"(?=\s|$)(?!\s+(?:-\S+\s+)*clean\b)"
     r"|(?:^|[\s;&|(/])(rpm|[\w.-]+-plugin)(?=\s[^;&|]*\s(?:https?|ftp)://)",
     re.MULTILINE,
 )

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from buildsys.diagnostics import Spot
+from buildsys.importers.lines import beside, listed, printable, said, step_lines
 from buildsys.recipe.flow import flow
-from buildsys.recipe.written import is_template
 
 Step = Mapping[str, Any]
-IMAGE = "\ue002"
-"""Stands for the name of the image that a text is for."""
 
 
 @dataclass(slots=True)
@@ -48,28 +46,26 @@ class Changes:
         if self.append or self.remove:
             yield "packages:"
             for key, packages in (("append", self.append), ("remove", self.remove)):
-                yield from _listed(f"  {key}:", packages)
+                yield from listed(f"  {key}:", packages)
         for key, place, steps in (("before", "prepend", self.before), ("steps", "append", self.steps)):
             if steps:
                 yield f"{key}:"
                 yield f"  {place}:"
                 for step, spot in steps:
-                    said = [f"{name}: {_said(value)}" for name, value in step.items()]
-                    yield _beside(f"    - {said[0]}", spot)
-                    yield from (f"      {line}" for line in said[1:])
+                    yield from (f"    {line}" for line in step_lines(step, spot))
         yield from self.settings()
         for key, items in self.lists.items():
             yield f"{key}:"
-            yield from _listed("  append:", items)
+            yield from listed("  append:", items)
 
     def settings(self) -> Iterator[str]:
         """The keys that may stand in `common:` too."""
         for key, (value, spot) in self.scalars.items():
-            yield _beside(f"{key}: {'~' if value is None else _said(value)}", spot)
+            yield beside(f"{key}: {'~' if value is None else said(value)}", spot)
         for key, items in self.maps.items():
             yield f"{key}:"
             for name, (value, spot) in items.items():
-                yield _beside(f"  {flow(name)}: {_said(value)}", spot)
+                yield beside(f"  {flow(name)}: {said(value)}", spot)
 
     def __len__(self) -> int:
         """How many things change."""
@@ -103,17 +99,17 @@ class Overlay:
 
     def text(self, name: str, origin: str) -> str:
         """The overlay as it is written; behind each thing stands where it comes from."""
-        head = [f"# Taken over from {_printable(origin)}.", f"overlay: {flow(name)}"]
+        head = [f"# Taken over from {printable(origin)}.", f"overlay: {flow(name)}"]
         if len(self.common):
             head += ["common:", *(f"  {line}" for line in self.common.settings())]
             for key, items in self.common.lists.items():
-                head += _listed(f"  {key}:", items)
+                head += listed(f"  {key}:", items)
         if self.sites and (downloads := self.downloads):
             head.append("sites:")
             for site in self.sites:
                 head += [f"  {flow(site)}:", "    downloads:"]
                 head += [
-                    _beside(f"      {flow(url)}: {{unverified: true}}", at) for url, at in downloads.items()
+                    beside(f"      {flow(url)}: {{unverified: true}}", at) for url, at in downloads.items()
                 ]
         changed = {image: changes for image, changes in sorted(self.images.items()) if len(changes)}
         if changed:
@@ -121,38 +117,3 @@ class Overlay:
         for image, changes in changed.items():
             head += [f"  {flow(image)}:", *(f"    {line}" for line in changes.lines())]
         return "".join(f"{line}\n" for line in head)
-
-
-def _listed(key: str, items: Mapping[str, Spot]) -> Iterator[str]:
-    if items:
-        yield key
-        indent = " " * (len(key) - len(key.lstrip()) + 2)
-        yield from (_beside(f"{indent}- {_said(item)}", spot) for item, spot in items.items())
-
-
-def _said(value: Any) -> str:
-    """A value on one line, with nothing in it that would be filled in."""
-    return flow(_plain(value))
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case str():
-            if is_template(value):
-                value = value.replace("{{", "{{ '{{' }}").replace("{%", "{{ '{%' }}")
-            return value.replace(IMAGE, "{{ image }}")
-        case Mapping():
-            return {key: _plain(item) for key, item in value.items()}
-        case list():
-            return [_plain(item) for item in value]
-        case _:
-            return value
-
-
-def _beside(text: str, spot: Spot) -> str:
-    return f"{text}  # {_printable(spot.file)}:{spot.line}"
-
-
-def _printable(text: str) -> str:
-    """A text as a comment holds it: on one line, whatever a file is called."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
-from buildsys.image import NAME
 from buildsys.importers.containerfiles.checking import unfit
 from buildsys.importers.containerfiles.naming import Meant, Naming, meant, naming, own
 from buildsys.importers.containerfiles.source import Source, context_of
 from buildsys.importers.containerfiles.tree import FILES, Folder, folders, left
-from buildsys.importers.containerfiles.writing import set_name, write_set
+from buildsys.importers.containerfiles.writing import write_set
+from buildsys.importers.set_folder import check_places, usual_name
 from buildsys.importers.untaken import untaken
 from buildsys.recipe.containerfile import read_containerfile
 
@@ -38,12 +36,13 @@ def take_over(top: Path, output: Path, asked: Asked) -> tuple[tuple[str, ...], l
     Raises:
         Refused: there is no tree, `output` is taken (`file-exists`), or what was asked for fits no image.
     """
-    _check_places(top, output)
+    check_places(top, output)
     found: list[Diagnostic] = []
     every = folders(top, found)
     images = {item.name: image for item in every if (image := _read(item, top, asked, found))}
     _check_arguments(images, asked, found)
-    around = _understand(images, [item.name for item in every], _usual(output), found)
+    usual = Naming("localhost", usual_name(output), "", "latest")
+    around = _understand(images, [item.name for item in every], usual, found)
     if not images:
         hint = f"an image is a folder with a {' or a '.join(FILES)}"
         none = Diagnostic(NOWHERE, "no-match", f"{top} holds no image that can be taken over", hint)
@@ -55,22 +54,6 @@ def take_over(top: Path, output: Path, asked: Asked) -> tuple[tuple[str, ...], l
     found += left(top, [*unread, *(path for image in images.values() for path in image.context)])
     write_set(images.values(), around, network, asked.arguments, output)
     return tuple(sorted(images)), sorted(set(found))
-
-
-def _check_places(top: Path, output: Path) -> None:
-    if not top.is_dir():
-        raise _refused("no-match", f"there is no folder {top}", "name the folder of the tree")
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise _refused("file-exists", f"{output} is there already", "choose another place with -o")
-    name = set_name(output)
-    if not NAME.fullmatch(name):
-        named = output.name not in {"", ".."}
-        there = output.with_name(_usual(output).namespace) if named else output / _usual(output).namespace
-        raise _refused("bad-name", f"'{name}' cannot name a set", f"say where it goes: -o {there}")
-    if output.is_symlink():
-        raise _refused("file-exists", f"{output} is a link", "choose another place with -o")
-    if Path(os.path.realpath(output)).is_relative_to(os.path.realpath(top)):
-        raise _refused("bad-choice", f"{output} lies within {top}", "write the set beside the tree")
 
 
 def _refused(code: str, message: str, hint: str) -> Refused:
@@ -86,11 +69,6 @@ def _read(folder: Folder, top: Path, asked: Asked, found: list[Diagnostic]) -> S
             hint = item.hint.replace("args: in the recipe", "--arg NAME=VALUE")
             found.append(untaken(item.spot, f"'{folder.name}'", item.message, hint))
         return None
-
-
-def _usual(output: Path) -> Naming:
-    name = re.sub(r"[._-]{2,}", "-", re.sub(r"[^a-z0-9._-]+", "-", set_name(output).lower())).strip("._-")
-    return Naming("localhost", name or "images", "", "latest")
 
 
 def _understand(

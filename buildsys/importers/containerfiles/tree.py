@@ -18,7 +18,7 @@ FILES = ("Containerfile", "Dockerfile")
 IGNORE_FILES = (".containerignore", ".dockerignore")
 """Endings of files that say what of a context counts; alone, or behind the name of a Containerfile."""
 _SUFFIXED = re.compile(
-    r"(?:Container|Docker)file[._-](?P<after>.+)|(?P<before>.+)[._-](?:[Cc]ontainer|[Dd]ocker)file"
+    r"(?:Container|Docker)file[._-](?P<after>.+)|(?P<before>.+)[._-](?:Container|container|Docker|docker)file"
 )
 _OTHER_KINDS = frozenset(
     "adoc bak diff in j2 jinja jinja2 json lock md old orig patch rej rst save sh swp template tmpl tpl txt"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -13,42 +11,29 @@ from buildsys.importers.containerfiles.checking import is_odd
 from buildsys.importers.containerfiles.naming import Naming
 from buildsys.importers.containerfiles.source import Source
 from buildsys.importers.containerfiles.tree import IGNORE_FILES
+from buildsys.importers.set_folder import set_name, written_whole
 from buildsys.recipe.flow import flow
 
 CONTEXTS = "containerfiles"
 """The set's folder for contexts: below images/ their YAML would be read as recipes."""
 
 
-def set_name(output: Path) -> str:
-    """What a set in this folder is called."""
-    return Path(os.path.realpath(output)).name
-
-
 def write_set(
     images: Collection[Source], around: Naming, network: set[str], arguments: Mapping[str, str], output: Path
 ) -> None:
     """Write the set aside, and bring it to its place whole."""
-    name = set_name(output)
-    beside = output if output.is_dir() else output.parent
-    beside.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=beside) as place:
-        made = Path(place) / name
+    with written_whole(output) as made:
         for image in images:
             context = made / CONTEXTS / image.folder.name
             _fill(context, image)
             _adapt(image, context / image.folder.file.name)
             recipe = made / "images" / f"{image.folder.name}.yaml"
             recipe.parent.mkdir(exist_ok=True)
-            recipe.write_text(_recipe(image, arguments, networked=image.folder.name in network), "utf-8")
-        (made / "set.yaml").write_text(_header(images, around, name), "utf-8")
+            text = _recipe(image, arguments, networked=image.folder.name in network)
+            recipe.write_text(text, "utf-8")
+        (made / "set.yaml").write_text(_header(images, around, set_name(output)), "utf-8")
         (made / "sites").mkdir()
         (made / "sites/elsewhere.yaml").write_text(_site(images), "utf-8")
-        if beside != output:
-            made.rename(output)
-            return
-        # Somebody may be in that folder: it stays. What makes a set of it comes last.
-        for entry in sorted(made.iterdir(), key=lambda entry: entry.name == "set.yaml"):
-            entry.rename(output / entry.name)
 
 
 def _fill(context: Path, image: Source) -> None:

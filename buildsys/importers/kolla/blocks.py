@@ -11,7 +11,8 @@ from buildsys.importers.commands import Wheels
 from buildsys.importers.instructions import CLOSE, OPEN, Reading
 from buildsys.importers.kolla.archives import Archives, Beside
 from buildsys.importers.kolla.templates import Block
-from buildsys.importers.overlay import IMAGE, Changes, Step
+from buildsys.importers.lines import IMAGE
+from buildsys.importers.overlay import Changes, Step
 from buildsys.importers.untaken import untaken
 from buildsys.recipe.containerfile import read_instructions
 from buildsys.recipe.scan import Instruction

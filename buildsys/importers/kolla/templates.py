@@ -14,7 +14,7 @@ from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from buildsys.diagnostics import Diagnostic, Refused, Spot
 from buildsys.importers.instructions import CLOSE, OPEN
-from buildsys.importers.overlay import IMAGE
+from buildsys.importers.lines import IMAGE
 from buildsys.importers.untaken import untaken
 from buildsys.recipe.document import read_text
 
