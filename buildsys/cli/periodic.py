@@ -15,7 +15,7 @@ import click
 from buildsys.cli import report
 from buildsys.cli.building import planned, takes_plan
 from buildsys.cli.choosing import EVERY, Choice, takes_set
-from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, Ended, say
+from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, Ended, say, status_of
 from buildsys.cli.locks import Locking
 from buildsys.cli.stores import takes_store
 from buildsys.cli.testing import (
@@ -69,7 +69,9 @@ def periodic(
         if not no_tests:
             require_podman(image_set, build_directory)
     except Refused as refused:
-        found = replace(found, outcome=report.REFUSED, mistakes=refused.diagnostics)
+        outside = status_of(item.code for item in refused.diagnostics) == FAILED
+        word = report.FAILED if outside else report.REFUSED
+        found = replace(found, outcome=word, mistakes=refused.diagnostics)
         _leave(found, start, directory)
         raise
     status = make.wait(directory, make.Run(store, jobs, pull=not image_set.site.locked))
