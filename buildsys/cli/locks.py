@@ -54,9 +54,12 @@ class Locking:
         site = image_set.site
         if self.unlocked and always_locked(image_set):
             raise Ended(REFUSED, f"the site {site.name} installs by {site.installer}, which needs a lock")
+        path = self.file or used_lock(image_set, build_directory, kept)
         lock = None if self.unlocked else self.lock(image_set, build_directory, kept)
+        named = str(path) if lock else "--unlocked" if self.unlocked else "none"
+        image_set = replace(image_set, origin=replace(image_set.origin, lock=named))
         if lock is not None:
-            if (self.file or used_lock(image_set, build_directory, kept)) != kept:
+            if path != kept:
                 places = self.places(build_directory)
                 image_set = fill(image_set, lock, places, store=chosen_store(), say=say)
             return apply_lock(image_set, lock)

@@ -39,6 +39,7 @@ from buildsys.image.instructions import (
     UpdateAll,
     WriteRepository,
 )
+from buildsys.image.origin import Origin, Setting
 from buildsys.image.parts import (
     NAME,
     Account,
@@ -102,6 +103,7 @@ __all__ = [
     "MovePath",
     "NamedImage",
     "OciConfig",
+    "Origin",
     "OtherImage",
     "PackageName",
     "ParentImage",
@@ -111,6 +113,7 @@ __all__ = [
     "Require",
     "Run",
     "Scenario",
+    "Setting",
     "Site",
     "Symlink",
     "Touch",

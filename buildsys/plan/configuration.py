@@ -46,16 +46,16 @@ def configure(config: OciConfig) -> list[tuple[str, str]]:
 _FIELDS = {
     "--user": "user", "--entrypoint": "entrypoint", "--cmd": "cmd", "--workingdir": "workdir",
     "--stop-signal": "stop_signal", "--env": "env", "--label": "labels", "--annotation": "annotations",
-    "--volume": "volumes", "--port": "ports",
+    "--volume": "volumes", "--port": "ports", "--build-arg": "args",
 }  # fmt: skip
 
 
 def field_of(flag: str, value: str) -> str:
-    """What an option of `buildah config` is called in `Image.spots`."""
+    """What an option of `buildah config`, or of a build by a Containerfile, is called in `Image.spots`."""
     if flag.startswith("--healthcheck"):
         return "healthcheck"
     field = _FIELDS[flag]
-    if field in {"env", "labels", "annotations"}:
+    if field in {"env", "labels", "annotations", "args"}:
         return f"{field}.{value.partition('=')[0]}"
     return f"{field}.{value}" if field in {"volumes", "ports"} else field
 
