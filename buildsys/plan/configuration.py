@@ -32,14 +32,15 @@ def configure(config: OciConfig) -> list[tuple[str, str]]:
             ("--healthcheck-start-period", check.start_period),
         ):
             if value:
-                options.append((flag, f"{value:g}s"))
+                options.append((flag, f"{value:.3f}".rstrip("0").rstrip(".") + "s"))
         if check.retries:
             options.append(("--healthcheck-retries", str(check.retries)))
     options += _env(config)
     options += [("--label", f"{name}={value}") for name, value in sorted(config.labels.items())]
     options += [("--annotation", f"{name}={value}") for name, value in sorted(config.annotations.items())]
-    options += [("--volume", _csv(path)) for path in config.volumes]
-    options += [("--port", port) for port in config.ports]
+    # Sets, in the configuration: their order has no meaning.
+    options += [("--volume", _csv(path)) for path in sorted(config.volumes)]
+    options += [("--port", port) for port in sorted(config.ports)]
     return options
 
 

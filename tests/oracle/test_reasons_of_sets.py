@@ -188,22 +188,28 @@ def test_an_argument_of_a_containerfile(tiny: Tiny) -> None:
 
 
 FOLDERS = [("files/tree", "base", "files/tree"), ("plain", "plain", "plain")]
+
+
+def fill(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(f"{name}\n")
+
+
+def exchanged(folder: Path) -> None:
+    fill(folder, "new", "more")
+    (folder / "a").unlink()
+
+
 EDITS: dict[str, tuple[Callable[[Path], object], str]] = {
     "added": (lambda at: (at / "new").write_text("new\n"), "file added: {at}/new"),
-    "added below": (
-        lambda at: ((at / "deep").mkdir(), (at / "deep/new").write_text("new\n")),
-        "file added: {at}/deep/new",
-    ),
+    "added below": (lambda at: fill(at, "deep/new"), "file added: {at}/deep/new"),
     "removed": (lambda at: (at / "a").unlink(), "file removed: {at}/a"),
     "renamed": (lambda at: (at / "a").rename(at / "c"), "file renamed: {at}/a -> {at}/c"),
     "changed": (lambda at: (at / "a").write_text("other\n"), "file changed: {at}/a"),
     "may run": (lambda at: (at / "a").chmod(0o755), "file changed: {at}/a"),
     "all of it": (
-        lambda at: (
-            (at / "new").write_text("new\n"),
-            (at / "a").unlink(),
-            (at / "more").write_text("more\n"),
-        ),
+        exchanged,
         "file added: {at}/more, {at}/new; file removed: {at}/a",
     ),
 }

@@ -76,8 +76,7 @@ REASON_PROGRAM='
         other_site = site["was"] != "" && site["was"] != site["now"]
         if (other_site) add("site changed: ", site["was"] " -> " site["now"] " (" site_at["now"] ")")
         # Without a lock the repositories themselves are inputs.
-        other_lock = !other_site && (("was", "installer") in inputs) && (("now", "installer") in inputs) &&
-            (("was", "repository") in inputs) != (("now", "repository") in inputs)
+        other_lock = !other_site && both("installer") && (("was", "repository") in inputs) != (("now", "repository") in inputs)
         if (other_lock) add("lock changed: ", lock_name("was") " -> " lock_name("now"))
         other_parent = parent_kind["was"] " " parent_name["was"] != parent_kind["now"] " " parent_name["now"] &&
             known["was"]
@@ -355,13 +354,15 @@ REASON_PROGRAM='
 
     function tell_gems(    i) {
         for (i = 1; i <= gem_count; i++)
-            if (gem["was", gems[i]] != gem["now", gems[i]]) add("gem changed: ", gems[i])
+            if (gem["was", gems[i]] != gem["now", gems[i]] && (both("gem") || !change_count))
+                add("gem changed: ", gems[i])
     }
 
     function tell_rest(    whole) {
         if (!other_site && !other_lock) {
-            if (differs("installer")) add("installer changed", "")
-            if (differs("repository") || differs("metadata"))
+            # Where a recipe asks for packages for the first time, it is what changed.
+            if (both("installer") && differs("installer")) add("installer changed", "")
+            if (both("repository") && (differs("repository") || differs("metadata")))
                 add("repository changed (unlocked: any repository change rebuilds)", "")
         }
         if (differs("epoch")) add("epoch changed", "")
@@ -373,9 +374,11 @@ REASON_PROGRAM='
         if (differs("platform")) add("platform changed", "")
         if (differs("driver")) add("driver changed", "")
         if (differs("layers")) add("buildah of this host changed: it packs layers in another way", "")
-        if ((("was", "database") in inputs) && (("now", "database") in inputs) && differs("database"))
+        if (both("database") && differs("database"))
             add("rpm of this host changed: it writes the package database", "")
     }
+
+    function both(kind) { return (("was", kind) in inputs) && (("now", kind) in inputs) }
 
     function differs(kind) { return inputs["was", kind] != inputs["now", kind] }
 
