@@ -120,9 +120,9 @@ def why(
 ) -> None:
     """Say which images a build would make, and why.
 
-    A line an image: name, decision, reason. A reason names every kind of thing that changed, packages first. IMAGE is a name, a glob in quotes ('neutron-*') or a profile
-    (@compute); none: all of the set. Nothing is built. The decision is the build's own: both ask the plan,
-    which is written first.
+    A line an image: name, decision, reason. A reason names every kind of thing that changed, packages first.
+    IMAGE is a name, a glob in quotes ('neutron-*') or a profile (@compute); none: all of the set. Nothing is
+    built. The decision is the build's own: both ask the plan, which is written first.
     """
     from buildsys.executors import make
 

@@ -1,4 +1,4 @@
-"""The words of a reason where a whole set is resolved: variables, overlays, sites, locks, folders, several."""
+"""The words of a reason where a whole set is resolved: variables, overlays, sites, locks, folders."""
 
 from __future__ import annotations
 
@@ -96,13 +96,17 @@ class Tiny:
         library = load_set(self.place, [self.place / name for name in overlays])
         return resolve(library, site=at, variables=variables, stand_ins=None)
 
-    def reasons(self, *overlays: str, at: str | None = None, **variables: str) -> dict[str, str]:
+    def reasons(
+        self, *overlays: str, at: str | None = None, whole: bool = False, **variables: str
+    ) -> dict[str, str]:
         """Why images are stale, by name; remembered as if they had been built. Paths begin at the set."""
         made = self.resolved(*overlays, at=at, **variables)
         self.faked.compile(made)
         found = {}
         for name in made.images:
-            done = self.faked.call([str(self.faked.plan / f"steps/{name}.sh")], BS_WHY="1")
+            done = self.faked.call(
+                [str(self.faked.plan / f"steps/{name}.sh")], BS_WHY="1", BS_ALL="1" if whole else ""
+            )
             assert done.returncode == 0, done.stderr
             _, decision, reason, _ = done.stdout.split("\t")
             assert decision == "stale"
@@ -125,15 +129,19 @@ class Tiny:
 NAMES = ("base", "child", "plain")
 
 
-@pytest.fixture
-def tiny(tmp_path: Path) -> Tiny:
-    made = Tiny(tmp_path)
-    # All names are there, and no image by its key: each step says why it would be built.
+def prepared(made: Tiny) -> None:
+    """All names are there, and no image by its key: each step says why it would be built."""
     there = {reference(name): f"{number}" * 64 for number, name in enumerate(NAMES)}
     made.faked.set_images({**made.faked.images(), **there})
     made.edit("set.yaml", SET["set.yaml"], WITHOUT_COMMON)
     assert made.reasons() == dict.fromkeys(NAMES, "never built here")
     assert made.reasons() == {}
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Tiny:
+    made = Tiny(tmp_path)
+    prepared(made)
     return made
 
 
