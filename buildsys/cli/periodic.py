@@ -14,10 +14,15 @@ import click
 from buildsys.cli import report
 from buildsys.cli.building import planned, takes_plan
 from buildsys.cli.choosing import EVERY, Choice, takes_set
-from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, MISSING, REFUSED, Ended, say
+from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, MISSING, REFUSED, Ended, say, status_of
 from buildsys.cli.locks import Locking
 from buildsys.cli.stores import takes_store
-from buildsys.cli.testing import enter_user_namespace, require_podman, try_and_tell
+from buildsys.cli.testing import (
+    enter_user_namespace,
+    require_podman,
+    takes_timeout_factor,
+    try_and_tell,
+)
 from buildsys.diagnostics import Refused
 
 if TYPE_CHECKING:
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Images at once; else what suits this host."
 )
+@takes_timeout_factor
 @click.option("--no-tests", is_flag=True, help="Build only.")
 def periodic(
     choice: Choice,
@@ -41,6 +47,7 @@ def periodic(
     *,
     store: str,
     jobs: int | None,
+    timeout_factor: float,
     no_tests: bool,
 ) -> None:
     """Bring an image set up to date, as a timer does, and report.
@@ -53,9 +60,18 @@ def periodic(
     began, start = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     run = _Run(directory, report.Report(choice.name, choice.site or "", began))
     try:
-        run.build(choice, locking, build_directory, store=store, jobs=jobs, no_tests=no_tests)
+        run.build(
+            choice,
+            locking,
+            build_directory,
+            store=store,
+            jobs=jobs,
+            timeout_factor=None if no_tests else timeout_factor,
+        )
     except Refused as refused:
-        run.found = replace(run.found, outcome=report.REFUSED, mistakes=refused.diagnostics)
+        outside = status_of(item.code for item in refused.diagnostics) == FAILED
+        word = report.FAILED if outside else report.REFUSED
+        run.found = replace(run.found, outcome=word, mistakes=refused.diagnostics)
         raise
     except Ended as ended:
         run.found = replace(run.found, outcome=report.FAILED, error=ended.sentence)
@@ -104,16 +120,16 @@ class _Run:
         *,
         store: str,
         jobs: int | None,
-        no_tests: bool,
+        timeout_factor: float | None,
     ) -> None:
-        """Move the lock, build, test."""
+        """Move the lock, build, and test unless there is no `timeout_factor`."""
         from buildsys.executors import make
 
         names = _names(self.directory)
         moved = _move_lock(choice, locking, build_directory, store)
         self.found = replace(self.found, lock=moved)
         image_set, _ = planned(choice, EVERY, locking, self.directory, build_directory, runs=True)
-        if not no_tests:
+        if timeout_factor is not None:
             require_podman(image_set, build_directory)
         status = make.wait(self.directory, make.Run(store, jobs, pull=not image_set.site.locked))
         before = self._left or dict.fromkeys(names)
@@ -128,8 +144,8 @@ class _Run:
             raise KeyboardInterrupt
         if status in {MISSING, REFUSED}:
             raise Ended(status)
-        if not (status or no_tests):
-            self._test(image_set, store=store, jobs=jobs)
+        if not status and timeout_factor is not None:
+            self._test(image_set, store=store, jobs=jobs, timeout_factor=timeout_factor)
 
     def _take(self, status: int) -> None:
         """Take up what the run made of the images."""
@@ -183,11 +199,19 @@ class _Run:
         is_new = known is None or known.id != item.id
         return report.Built(item.image, item.reason, item.seconds, item.id, is_new)
 
-    def _test(self, image_set: ImageSet, *, store: str, jobs: int | None) -> None:
+    def _test(self, image_set: ImageSet, *, store: str, jobs: int | None, timeout_factor: float) -> None:
         from buildsys.executors.proof import promoted
 
         images, scenarios = tuple(image_set.images), tuple(image_set.scenarios)
-        tried = try_and_tell(image_set, self.directory, images, scenarios, store=store, jobs=jobs)
+        tried = try_and_tell(
+            image_set,
+            self.directory,
+            images,
+            scenarios,
+            store=store,
+            jobs=jobs,
+            timeout_factor=timeout_factor,
+        )
         unfit = tuple(
             report.Unfit(item.kind, item.name, item.mistakes, item.log) for item in tried if not item.passed
         )

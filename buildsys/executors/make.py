@@ -7,6 +7,7 @@ make's job server reach the run as they reached us.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
+
+from buildsys.temporary import TEMPORARY
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that ask a run to end."""
@@ -31,6 +34,8 @@ class Run:
     """Images at once; None: as make's job server says, else as the plan finds best."""
     force: bool = False
     """Build what is fresh too."""
+    secrets: tuple[str, ...] = ()
+    """NAME=FILE for secrets that Containerfiles mount; they count for more than those of BS_SECRETS."""
     pull: bool = False
     """Ask for base images anew, before anything else."""
     whole: bool = False
@@ -41,6 +46,9 @@ class Run:
         environment = {**outer, "BS_STORE": self.store}
         if self.jobs is not None:
             environment["JOBS"] = str(self.jobs)
+        if self.secrets:
+            before = outer.get("BS_SECRETS", "")
+            environment["BS_SECRETS"] = f"{before} {shlex.join(self.secrets)}".strip()
         if self.force:
             environment["BS_FORCE"] = "1"
         if self.pull:
@@ -128,11 +136,23 @@ def _become(directory: Path, program: str, words: Sequence[str], how: Run) -> No
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     argv = _argv(directory, program, *words)
+    TEMPORARY.end()
     os.execvpe("bash", argv, how.environment(os.environ))  # noqa: S606 - no shell of ours reads it
 
 
 def _argv(directory: Path, program: str, *words: str) -> list[str]:
     return ["bash", str(directory / "lib" / program), *words]
+
+
+def current(directory: Path) -> dict[str, str]:
+    """The id of each image that is built as the plan says now, parents first; a run would not look at them.
+
+    Asks the plan's own records, by `lib/current.sh`, as a run does; not the store. An image whose records are
+    damaged is left out: a run finds it again, or builds it.
+    """
+    said = subprocess.run(_argv(directory, "current.sh"), check=False, stdout=subprocess.PIPE, text=True)
+    rows = (line.split() for line in said.stdout.splitlines()) if said.returncode == 0 else ()
+    return {row[0]: row[1] for row in rows}
 
 
 def why(directory: Path, names: Sequence[str], how: Run) -> Iterator[Decision]:

@@ -7,15 +7,8 @@ from __future__ import annotations
 
 import re
 
-_OCTAL = re.compile(r"0?([0-7]{3})|([1-7][0-7]{3})")
 _PORT = re.compile(r"0*([0-9]+)(?:-0*([0-9]+))?(/[a-z]+)?")
 _SIGNAL = re.compile(r"(?:SIG)?([A-Z].*)")
-
-
-def mode(text: str) -> str:
-    """`0755` is `755`."""
-    match = _OCTAL.fullmatch(text)
-    return match[1] or match[2] if match else text
 
 
 def port(text: str) -> str:

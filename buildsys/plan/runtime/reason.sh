@@ -10,9 +10,13 @@ spots() {
 
 # why_stale: every kind of input that is another, packages first. Two lines: of each kind the first three, and all.
 why_stale() {
-    local last=$STATE/$IMAGE.inputs places=$STATE/$IMAGE.spots
-    if [[ ! -s $last ]]; then
-        printf 'never built here\nnever built here'
+    local last=$STATE/$IMAGE.inputs places=$STATE/$IMAGE.spots key=''
+    [[ ! -s $STATE/$IMAGE.keys ]] || key=$(tail -n 1 "$STATE/$IMAGE.keys")
+    if [[ -n $key && (! -f $last || $(sha256sum <"$last") != "$key "*) ]]; then
+        printf 'what it was built from last is not known any more'
+        return
+    elif [[ ! -s $last ]]; then
+        printf 'never built here'
         return
     fi
     [[ -s $places ]] || places=/dev/null
@@ -48,6 +52,19 @@ REASON_PROGRAM='
             gems[++gem_count] = words[2]
         }
         gem[side, words[2]] = words[3]
+        if (words[1] == "payload") take_payload(text, words)
+    }
+
+    function take_payload(text, words,    key) {
+        key = text
+        sub(/^payload [^ ]+ [^ ]+ /, "", key)
+        key = key " of package " words[2]
+        if (!(("payload", key) in seen)) {
+            seen["payload", key] = 1
+            payloads[++payload_count] = key
+        }
+        payload[side, key] = words[3]
+        has_payload[side, key] = 1
     }
 
     function take_package(words,    key) {
@@ -90,6 +107,7 @@ REASON_PROGRAM='
         tell_parent()
         tell_overlays()
         if (!other_site && !other_lock) tell_packages()
+        tell_payloads()
         tell_gems()
         tell_rest()
         if (!told_any) tell_images()
@@ -106,28 +124,27 @@ REASON_PROGRAM='
 
     # ── the instructions, apart by what they are ──────────────────────────────────────────────────────────────────────
 
-    function arrange(which,    i, j, columns, parts, words, kinds, text, key, to, root, group) {
+    function arrange(which,    i, j, columns, parts, words, kinds, text, key, group) {
         for (i = 1; i <= count[which]; i++) {
             columns = split(place[which, i], parts, "\t")
             kinds = split(line[which, i], words, " ")
             text = line[which, i]
             gsub("\t", " ", text)
-            if (words[2] == "context") {
-                to = line[which, i]
-                sub(/^do context [^ ]+ [^ ]+ [^ ]+ /, "", to)
-                key = parts[3] "\t" to
-                root = parts[4]
-                group = root "\t" (parts[3] == root ? to : substr(to, 1, length(to) - length(parts[3]) + length(root)))
+            if (words[2] ~ /^(context|folders|same|attributes)$/) {
+                # A file, an empty folder, a hard link, or what a file has besides, of what is copied as a whole.
+                group = parts[4] "\t" parts[5]
+                key = parts[3] "\t" group (words[2] == "attributes" ? "\tattributes" : "")
                 file[which, ++files[which]] = key
-                hash[which, key] = words[5]
-                mode[which, key] = words[3]
-                owner[which, key] = words[4]
+                hash[which, key] = words[2] == "context" ? words[5] : text
+                mode[which, key] = words[2] == "context" ? words[3] : ""
+                owner[which, key] = words[2] == "context" ? words[4] : "any"
+                if (words[2] == "folders") { hash[which, key] = "folder"; owner[which, key] = words[3] }
                 natural[which, key] = parts[2]
                 spot[which, key] = parts[1]
                 raw[which, key] = text
                 path[which, key] = parts[3]
                 of_group[which, key] = group
-                if (root != "") groups[which, group] = 1
+                if (columns > 4) groups[which, group] = 1
                 push(which, "context\t" key, parts[1])
             } else if (words[2] == "containerfile" && words[3] ~ /^[A-Z]/) {
                 container[which, ++containers[which]] = text
@@ -172,7 +189,7 @@ REASON_PROGRAM='
             if (("was", key) in hash) {
                 changed = hash["was", key] != hash["now", key] ||
                     (mode["was", key] != mode["now", key] && natural["was", key] != natural["now", key])
-                mine = owner["was", key] == owner["now", key] &&
+                mine = (owner["was", key] == owner["now", key] || owner["was", key] == "any" || owner["now", key] == "any") &&
                     (mode["was", key] == mode["now", key] || natural["was", key] != natural["now", key])
                 if (!mine) recipe_file[key] = 1
                 if (changed) add("file changed: ", path["now", key])
@@ -350,6 +367,15 @@ REASON_PROGRAM='
         }
         # Those that are gone come last.
         for (i = 1; i <= said_count["package removed"]; i++) add("package ", said["package removed", i])
+    }
+
+    # Another path to copy from is the doing of the recipe.
+    function tell_payloads(    i, key) {
+        for (i = 1; i <= payload_count; i++) {
+            key = payloads[i]
+            if (payload["was", key] != payload["now", key] && (!change_count ||
+                ((("was", key) in has_payload) && (("now", key) in has_payload)))) add("file changed: ", key)
+        }
     }
 
     function tell_gems(    i) {
