@@ -114,6 +114,7 @@ def build(
 @takes_selection(parents=False)
 @takes_plan
 @takes_store
+@click.option("--all", "whole", is_flag=True, help="All that changed, not only the first three of a kind.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 def why(
     choice: Choice,
@@ -123,18 +124,19 @@ def why(
     build_directory: Path,
     *,
     store: str,
+    whole: bool,
     as_json: bool,
 ) -> None:
     """Say which images a build would make, and why.
 
-    A line an image: name, decision, reason. IMAGE is a name, a glob in quotes ('neutron-*') or a profile
-    (@compute); none: all of the set. Nothing is built. The decision is the build's own: both ask the plan,
-    which is written first.
+    A line an image: name, decision, reason. A reason names every kind of thing that changed, packages first.
+    IMAGE is a name, a glob in quotes ('neutron-*') or a profile (@compute); none: all of the set. Nothing is
+    built. The decision is the build's own: both ask the plan, which is written first.
     """
     from buildsys.executors import make
 
     _, goals = planned(choice, selection, locking, directory, build_directory)
-    decisions = make.why(directory, goals, make.Run(store))
+    decisions = make.why(directory, goals, make.Run(store, whole=whole))
     try:
         if as_json:
             put(json.dumps([asdict(decision) for decision in decisions], indent=1))

@@ -1,4 +1,4 @@
-"""What this process takes from its caller, put right first: descriptors, signals, encoding, temporary files."""
+"""What this process takes from its caller, put right first: descriptors, signals, encoding, TMPDIR."""
 
 from __future__ import annotations
 

@@ -51,6 +51,9 @@ decide() {
     ID=$(image_id "$KEY_NAME")
     if [[ -z $ID ]]; then
         REASON=$(why_stale)
+        # All of it, and what a line has room for.
+        WHOLE_REASON=${REASON#*$'\n'}
+        [[ ${BS_ALL-} == 1 ]] && REASON=$WHOLE_REASON || REASON=${REASON%%$'\n'*}
         return
     fi
     [[ -z ${UNLOCKED-} ]] || note=' (unlocked: built with the network, whatever it held then)'

@@ -79,36 +79,33 @@ main() {
 # passed on: the steps end first, each with its working container. A command of theirs that still runs after BS_GRACE
 # seconds, or at a second signal, is ended, too.
 run_make() {
-    local make status=0 interrupted=1 timer=''
-    trap end_make INT TERM HUP
+    local make status=0 signals=0 timer=''
+    trap 'signals=$((signals + 1)); kill -TERM "$make" 2>/dev/null' INT TERM HUP
     # A shell lets what it starts beside itself ignore interrupts, unless told otherwise.
     (trap - INT QUIT TERM HUP && exec $MAKE --no-print-directory -k -C "$PLAN" -f images.mk "$@") &
     make=$!
     # A signal ends a wait, not make.
-    while wait "$make" || status=$?; kill -0 "$make" 2>/dev/null; do status=0; done
+    while wait "$make" || status=$?; kill -0 "$make" 2>/dev/null; do
+        status=0
+        ((signals < 2)) || end_below "$make"
+        if [[ -z $timer ]]; then
+            end_later "$make" &
+            timer=$!
+        fi
+    done
     trap stop INT TERM HUP
     [[ -z $timer ]] || kill "$timer" 2>/dev/null || :
-    ((status == 0)) || return "$interrupted"
+    ((status == 0)) || return "$((signals ? 130 : 1))"
 }
 
-# end_make: of run_make.
-end_make() {
-    if ((interrupted == 130)); then
-        end_below "$make"
-        return
-    fi
-    interrupted=130
-    kill -TERM "$make" 2>/dev/null
-    # Locks are those of the run, not of this timer.
-    (
-        trap - TERM HUP
-        exec {TURN}>&- {SHARED}>&-
-        sleep "${BS_GRACE:-5}" &
-        trap 'kill $!; exit' TERM
-        wait
-        end_below "$make"
-    ) &
-    timer=$!
+# end_later PROCESS: end what is below it when BS_GRACE seconds are over. Locks stay the run's own.
+end_later() {
+    trap 'kill $!; exit' TERM
+    trap '' INT HUP
+    exec {TURN}>&- {SHARED}>&-
+    command -p sleep "${BS_GRACE:-5}" &
+    wait
+    end_below "$1"
 }
 
 # end_below PROCESS: SIGTERM to all that it started, and what they did.

@@ -60,7 +60,7 @@ main() {
     fi
     BUILDING=yes
     exec >"$PLAN/logs/$IMAGE.log" 2>&1
-    printf '%s: building: %s\n' "$IMAGE" "$REASON"
+    printf '%s: building: %s\n' "$IMAGE" "${WHOLE_REASON:-$REASON}"
     trap 'failed_at=$SPOT; [[ ${FUNCNAME[0]-} != build ]] || failed_command=$BASH_COMMAND' ERR
     [[ -n ${CONTAINERFILE-} ]] || container_begin
     build
