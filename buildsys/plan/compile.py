@@ -38,7 +38,7 @@ from buildsys.packages.payload import Files, files_of, taken
 from buildsys.plan import makefile
 from buildsys.plan.pool import file_hash, key_place, key_said, pool_files, repositories_file, unsigned_files
 from buildsys.plan.reads import acting_text
-from buildsys.plan.script import Step, compile_step, installer, text_hash
+from buildsys.plan.script import Step, compile_step, installer, taken_from_others, text_hash
 from buildsys.plan.testing import testing_files
 from buildsys.plan.verbs import FOLDER, LINK, SAME, Carried, ContextFile
 from buildsys.resolve.gems import Gems
@@ -88,7 +88,8 @@ def compile_plan(image_set: ImageSet) -> Plan:
     names = {gem: Path(path).name for gem, path in gems.items()}
     hashes = {Path(path).name: file_hash(path) for path in beside}
     keys = {item.id: key_said(item, site) for item in site.repositories}
-    carried = Carried(context, downloads, names, hashes, dict(_payloads(image_set, links)), keys)
+    payloads = dict(_payloads(image_set, links))
+    carried = Carried(context, downloads, names, _given(image_set), hashes, payloads, keys)
 
     scripts = {path.name: path for path in RUNTIME.glob("*.sh")} | FILES
     runtime = {name: scripts[name].read_text("utf-8") for name in sorted(scripts)}
@@ -289,6 +290,15 @@ def attributes(path: Path) -> tuple[tuple[str, str], ...]:
     return tuple(
         (name, f"0x{os.getxattr(path, name).hex()}") for name in held if not name.startswith("user.xdg.")
     )
+
+
+def _given(image_set: ImageSet) -> dict[str, tuple[str, ...]]:
+    """For each image, the paths that others copy from it."""
+    paths: dict[str, set[str]] = {}
+    for image in image_set.images.values():
+        for name, path in taken_from_others(image):
+            paths.setdefault(name, set()).add(path)
+    return {name: tuple(sorted(paths[name])) for name in paths}
 
 
 def _payloads(image_set: ImageSet, links: Mapping[str, Path]) -> Iterator[tuple[tuple[str, str], str]]:

@@ -74,6 +74,8 @@ class Carried:
     """URL -> SHA-256 of the pooled file."""
     gems: Mapping[str, str]
     """Gem as a recipe names it -> file name in the pool."""
+    given: Mapping[str, tuple[str, ...]]
+    """Image -> the paths that other images copy from it."""
     gem_hashes: Mapping[str, str]
     """File name in the pool -> SHA-256: those gems, and what they may depend on."""
     payloads: Mapping[tuple[str, str], str]

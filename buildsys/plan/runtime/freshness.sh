@@ -50,7 +50,13 @@ decide() {
     fi
     ID=$(image_id "$KEY_NAME")
     if [[ -z $ID ]]; then
-        REASON=$(why_stale)
+        content_name
+        [[ -z $CONTENT_NAME ]] || ID=$(image_id "$CONTENT_NAME")
+        if [[ -n $ID ]]; then
+            DECISION=renamed REASON='what it copies from other images is the same as before'
+        else
+            REASON=$(why_stale)
+        fi
         return
     fi
     [[ -z ${UNLOCKED-} ]] || note=' (unlocked: built with the network, whatever it held then)'
@@ -120,6 +126,10 @@ remember() {
         [[ ! -e $PLAN/promoted.json ]] || rm -f "$PLAN/promoted.json"
         printf '%s\n' "$1" >"$new.id"
         files+=("$new.id")
+    fi
+    if [[ -s $SCRATCH/given ]]; then
+        remember_given "$1" "$new.given"
+        files+=("$new.given")
     fi
     {
         printf '%s %s %s %s\n' "$1" "$REFERENCE" "$BS_FORMAT" "$BS_EPOCH"
