@@ -115,9 +115,12 @@ class Choice:
         raise Refused([Diagnostic(written.spot("epoch"), "late-epoch", message, hint)])
 
     def _resolve(self, library: Library, stand_ins: Path | None) -> ImageSet:
+        from buildsys.logins import offer
         from buildsys.resolve import resolve
 
-        return resolve(library, site=self.site, variables=self.variables, stand_ins=stand_ins)
+        image_set = resolve(library, site=self.site, variables=self.variables, stand_ins=stand_ins)
+        offer(image_set.logins())
+        return image_set
 
 
 def _make_stand_ins(data_file: Path, output: Path) -> None:

@@ -72,7 +72,8 @@ def compile_plan(image_set: ImageSet) -> Plan:
     links = dict(pool_files(image_set))
     context = {source: tuple(_context(source)) for source in _sources(image_set)}
     written = _containerfiles(image_set)
-    context |= {Path(item.folder): tuple(_beside(item)) for item in written}
+    folders = {one for item in written for one in (item.folder, *(more.folder for more in item.contexts))}
+    context |= {Path(folder): tuple(_beside(folder)) for folder in sorted(folders)}
     for root, files in context.items():
         links |= {
             f"context/{item.hash}": root / item.path if item.path else root
@@ -109,6 +110,7 @@ def compile_plan(image_set: ImageSet) -> Plan:
     texts |= {f"keys/{step.image.name}": step.key for step in steps}
     texts["spots"] = "".join(f"image\t{step.image.name}\n{step.places}" for step in steps)
     acting_texts = [acting_text(item) for item in written]
+    acting_texts += (here.text for item in written for here in item.documents)
     adapted = {f"context/{text_hash(text)}": text for text in acting_texts}
     texts |= {name: text for name, text in adapted.items() if name not in links}
     texts["Makefile"] = makefile.front(image_set)
@@ -118,6 +120,8 @@ def compile_plan(image_set: ImageSet) -> Plan:
     tools = _tools(image_set, context.values())
     texts["plan.env"] = makefile.environment(_environment(image_set, tools))
     texts["notes"] = "".join(f"{note}\n" for note in (*site.notes, *_unlocked(images)))
+    if secrets := makefile.secrets(images):
+        texts["secrets"] = secrets
     texts["plan.json"] = _summary(image_set, steps, tools)
     texts |= testing_files(image_set)
     if site.locked:
@@ -252,9 +256,9 @@ def _containerfiles(image_set: ImageSet) -> list[Containerfile]:
     return [item for image in image_set.images.values() if (item := image.containerfile)]
 
 
-def _beside(item: Containerfile) -> Iterator[ContextFile]:
-    for path in beside_containerfile(item.folder):
-        whole = Path(item.folder, path)
+def _beside(folder: str) -> Iterator[ContextFile]:
+    for path in beside_containerfile(folder):
+        whole = Path(folder, path)
         if whole.is_symlink():
             yield ContextFile(path.as_posix(), str(whole.readlink()), LINK)
         elif whole.is_dir():

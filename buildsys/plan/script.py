@@ -39,7 +39,7 @@ from buildsys.image import (
 )
 from buildsys.packages import MANAGERS, PackageInstruction
 from buildsys.plan.configuration import configure, field_of
-from buildsys.plan.reads import acting_text, names
+from buildsys.plan.reads import HERE, acting_text, called, names
 from buildsys.plan.verbs import FOLDER, Carried, ContextFile, chmod_mode, fetched, seen, verbs
 
 
@@ -279,14 +279,29 @@ class _Writer:
             key = Command(("context", item.mode, "", item.hash, item.path))
             self._keep(key, str(step.spot), item.mode, str(Path(file).parent / item.path))
             yield Command(seen(item)).text()
-        for said, spot in zip(step.lines, step.spots, strict=True):
-            self._keep(Command(("containerfile", *said)), str(spot))
+        for line, spot in zip(step.lines, step.spots, strict=True):
+            self._keep(Command(("containerfile", *line)), str(spot))
+        for more in step.contexts:
+            yield Command(("with_context", called(more.written))).text()
+            for item in self.carried.context[Path(more.folder)]:
+                key = Command(("context", item.mode, more.written, item.hash, item.path))
+                self._keep(key, str(more.spot), item.mode, str(Path(more.folder) / item.path))
+                yield Command(seen(item)).text()
+        for secret in step.secrets:
+            words = (secret.name, secret.file) if secret.file else (secret.name,)
+            yield Command(("with_secret", *words)).text()
+        if step.documents:
+            yield Command(("with_context", HERE)).text()
+            for here in step.documents:
+                mode = "755" if here.executable else "644"
+                yield Command(("with_file", mode, text_hash(here.text), here.path)).text()
         for name, read in names(step):
             yield Command(("with_image", name, read)).text()
         options = [("--build-arg", f"{name}={value}") for name, value in step.arguments]
         # What it fetches is as unlocked as packages of a site without a lock.
         self.uses_packages |= step.network and not self.set.site.locked
-        flags = (*(["online"] if step.network else []), *(["dated"] if step.dated else []))
+        said = (("online", step.network), ("dated", step.dated), ("based", step.based))
+        flags = tuple(word for word, holds in said if holds)
         self._keep(Command(("containerfile", "flags", *flags)), str(step.spot))
         yield Command(("at", f"{file}:1:1")).text()
         call = Command(("containerfile", text_hash(acting_text(step)), *flags)).text()

@@ -212,7 +212,7 @@ def _change_account(step: written.ChangeAccount, at: Place) -> image.ChangeAccou
 
 
 def _download(step: written.Download, at: Place) -> image.Download:
-    url = at.check("download", syntax.url, step.download)
+    url, login = at.notes.address(at.at("download"), step.download)
     to = at.check("to", syntax.path, step.to)
     mode = at.mode(step.mode)
     checksum = at.check("sha256", syntax.sha256, step.sha256)
@@ -225,7 +225,7 @@ def _download(step: written.Download, at: Place) -> image.Download:
     elif known is not None and step.sha256 is None:
         hint = "write sha256: here, or under downloads: in the site"
         at.note("download", ("missing-checksum", f"the download {url} has no checksum", hint))
-    return image.Download(url, checksum, to, mode, spot=at.spot)
+    return image.Download(url, checksum, to, mode, login, spot=at.spot)
 
 
 def _run(step: written.Run, at: Place) -> image.Run:

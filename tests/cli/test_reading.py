@@ -244,11 +244,14 @@ def an_instruction(kind: type[Any]) -> Any:
     values: dict[str, Any] = {
         "str": "text", "bool": True, "int": 7, "tuple[str, ...]": ("one", "two"), "PackageName": package,
         "tuple[PackageName, ...]": (package,), "tuple[LockedPackage, ...]": (locked,),
-        "LockedPackage | None": locked, "tuple[tuple[str, str], ...]": (("a", "b"),),
+        "LockedPackage | None": locked, "Login | None": None, "tuple[tuple[str, str], ...]": (("a", "b"),),
         "tuple[tuple[int, tuple[str, ...]], ...]": ((1, ("a",)),),
         "tuple[Account, ...]": (image.Account("me", 1, 2, "/home/me", "/bin/sh", ("us",)),), "Spot": spot,
         "tuple[NamedImage, ...]": (image.NamedImage("there", "it", spot),), "tuple[Spot, ...]": (spot,),
         "tuple[OtherImage, ...]": (image.OtherImage("here", "there", spot),),
+        "tuple[HereFile, ...]": (image.HereFile("0/x", "text", executable=True),),
+        "tuple[ContextFolder, ...]": (image.ContextFolder("more", "folder", spot),),
+        "tuple[Secret, ...]": (image.Secret("token", required=True, file="", spot=spot),),
     }  # fmt: skip
     fields = kind.__dataclass_fields__
     return kind(**{name: values[str(field.type)] for name, field in fields.items()})

@@ -141,6 +141,8 @@ enter() {
     done
     if [[ $ONLINE == 1 ]]; then
         online
+        # Through the descriptor, not with the environment of bwrap, which is a command line for a moment.
+        for capability in "${LOGINS[@]}"; do options+=(--setenv "${capability%%=*}" "${capability#*=}"); done
         borrow /etc/resolv.conf || return
         borrow /etc/hosts || return
     fi

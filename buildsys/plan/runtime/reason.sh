@@ -10,8 +10,12 @@ spots() {
 
 # why_stale: the first input that is another, as a sentence.
 why_stale() {
-    local last=$STATE/$IMAGE.inputs changed first
-    if [[ ! -s $last ]]; then
+    local last=$STATE/$IMAGE.inputs changed first key=''
+    [[ ! -s $STATE/$IMAGE.keys ]] || key=$(tail -n 1 "$STATE/$IMAGE.keys")
+    if [[ -n $key && (! -f $last || $(sha256sum <"$last") != "$key "*) ]]; then
+        printf 'what it was built from last is not known any more'
+        return
+    elif [[ ! -s $last ]]; then
         printf 'never built here'
         return
     fi
@@ -135,13 +139,16 @@ why_recipe() {
             kinds+=("${reason%%: *}")
             places+=("${reason#*: }")
         done
-    done < <(diff <(printf '%s\n' "${was[@]%%$'\t'*}") <(printf '%s\n' "${now[@]%%$'\t'*}"))
+    done < <(diff <(said "${was[@]}") <(said "${now[@]}"))
     printf '%s: %s' "${kinds[0]-recipe changed}" "$(
         for ((i = 0; i < ${#places[@]}; i++)); do
             [[ ${kinds[i]} != "${kinds[0]}" ]] || printf '%s\n' "${places[i]}"
         done | awk '!told[$0]++' | few
     )"
 }
+
+# said LINE…: each without its place; of none there is no line.
+said() { (($# == 0)) || printf '%s\n' "${@%%$'\t'*}"; }
 
 # why_place SIDE SPOT: an instruction that is new there, or gone from there, with whom to thank for it.
 why_place() {

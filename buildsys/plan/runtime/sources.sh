@@ -4,13 +4,15 @@ SOURCES=() BORROWED=()
 
 # from_image NAME: mount another image of the set, read-only, for the verb `other`.
 from_image() {
-    local borrowed
+    local borrowed id
+    id=$(read_image_id "$1")
+    refuse_triggers "$1" "$id"
     # Capitals and `+` are in no image's name: nothing of another image is called so.
     plan_id
     borrowed=buildsys-$PLAN_ID-$IMAGE-READS-$1
     : >"$STATE/working.$IMAGE+$1"
     BORROWED+=("$1=$borrowed")
-    buildah from --quiet --pull-never --name "$borrowed" "$(read_image_id "$1")" >/dev/null
+    buildah from --quiet --pull-never --name "$borrowed" "$id" >/dev/null
     SOURCES+=("image/$1=$(buildah mount "$borrowed")")
 }
 

@@ -27,7 +27,8 @@ umask 022
 [[ -n ${TAKES-} ]] || TAKES=()
 [[ $BS_EPOCH == "$EPOCH" ]] || CREATED=$(date -u -d "@$BS_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
-for room in log store buildah database freshness reason container enter sources packages containerfile layer copied commit; do
+for room in log secrets store buildah database freshness reason container enter sources packages containerfile layer copied \
+    removals commit; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -40,12 +41,13 @@ main() {
     trap 'finish $?' EXIT
     # Only once: a second signal must not keep the first from being seen to.
     trap 'trap "" INT TERM HUP; STOPPED=yes; exit 130' INT TERM HUP
+    # It may pull a base image.
+    [[ ${BS_WHY-} == 1 ]] || scratch_begin
     decide
     if [[ ${BS_WHY-} == 1 ]]; then
         printf '%s\t%s\t%s\t%s\n' "$IMAGE" "$DECISION" "$REASON" "$ID"
         return
     fi
-    scratch_begin
     if [[ $DECISION != stale ]]; then
         if [[ $DECISION != fresh ]]; then
             name_alone "$ID"
