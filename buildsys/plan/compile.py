@@ -119,7 +119,9 @@ def compile_plan(image_set: ImageSet) -> Plan:
     texts["graph"] = makefile.graph(steps)
     tools = _tools(image_set, context.values())
     texts["plan.env"] = makefile.environment(_environment(image_set, tools))
-    texts["notes"] = "".join(f"{note}\n" for note in (*site.notes, *_unlocked(images)))
+    texts["notes"] = "".join(
+        f"{note}\n" for note in (*site.notes, *_unlocked(images), *_unannotated(image_set))
+    )
     if secrets := makefile.secrets(images):
         texts["secrets"] = secrets
     texts["plan.json"] = _summary(image_set, steps, tools)
@@ -272,6 +274,13 @@ def _unlocked(images: Iterable[Image]) -> Iterator[str]:
     names = [image.name for image in images if image.containerfile and image.containerfile.network]
     if names:
         yield f"unlocked: built with the network, whatever it held then: {', '.join(names)}"
+
+
+def _unannotated(image_set: ImageSet) -> Iterator[str]:
+    """Annotations stand in manifests, and only those of the OCI format have any."""
+    names = [image.name for image in image_set.images.values() if image.config.annotations]
+    if names and image_set.format == "docker":
+        yield f"annotations are left out, the docker format has none (format: oci has): {', '.join(names)}"
 
 
 def _context_file(path: Path, relative: str, given: tuple[tuple[str, str], ...] = ()) -> ContextFile:
