@@ -84,6 +84,8 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
         f"READS=({' '.join(word(name) for name in ([base] if base else []) + reads)})",
         *([f"OUTSIDE=({' '.join(map(word, others))})"] if others else []),
         *([assignment("CONTAINERFILE", written.spots[0].file)] if written else []),
+        *_array("GIVES", carried.given.get(image.name, ())),
+        *_array("TAKES", sorted({" ".join(taken) for taken in taken_from_others(image)})),
         *(["UNLOCKED=1"] if written and written.network else []),
     ]
     tail = ["", '. "${0%/*}/../plan.env"', '. "${0%/*}/../lib/step.sh"', ""]
@@ -91,6 +93,19 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
     key = writer.key(image, base, others, runtime)
     stamp = hashlib.sha256(f"{key}reads {' '.join(reads)}\n".encode()).hexdigest()[:16]
     return script, key, writer.where(image, base), writer.uses_run, stamp
+
+
+def taken_from_others(image: Image) -> Iterator[tuple[str, str]]:
+    """Image and path of each copy from an image that is not the parent: on that hangs everything anyway."""
+    parent = image.parent.name if isinstance(image.parent, ParentImage) else ""
+    for step in image.instructions:
+        if isinstance(step, CopyImage) and step.image != parent:
+            yield step.image, step.source
+
+
+def _array(name: str, values: Iterable[str]) -> Iterator[str]:
+    if said := " ".join(word(value) for value in values):
+        yield f"{name}=({said})"
 
 
 class _Writer:

@@ -23,10 +23,12 @@ REFERENCE=$PREFIX$IMAGE:$TAG
 export GOGC=800
 export SOURCE_DATE_EPOCH=$BS_EPOCH BUILDAH_FORMAT=$BS_FORMAT
 umask 022
+[[ -n ${GIVES-} ]] || GIVES=()
+[[ -n ${TAKES-} ]] || TAKES=()
 [[ $BS_EPOCH == "$EPOCH" ]] || CREATED=$(date -u -d "@$BS_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
-for room in log secrets store buildah database freshness reason container enter sources packages containerfile layer removals \
-    commit; do
+for room in log secrets store buildah database freshness reason container enter sources packages containerfile layer copied \
+    removals commit; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -49,7 +51,7 @@ main() {
     if [[ $DECISION != stale ]]; then
         if [[ $DECISION != fresh ]]; then
             name_alone "$ID"
-            buildah tag "$ID" "$REFERENCE"
+            buildah tag "$ID" "$REFERENCE" ${CONTENT_NAME:+"$KEY_NAME"}
             exec {NAMING}>&-
         fi
         log_result "$ID" fresh "$REASON" "$BEGAN"
