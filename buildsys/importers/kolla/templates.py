@@ -269,13 +269,11 @@ def _constant(node: nodes.Node, scope: _Scope) -> Any:
 def _compared(op: str, one: Any, other: Any) -> bool:
     if IMAGE in {str(one), str(other)}:
         raise _Unknown
-    match op:
-        case "eq" | "ne":
-            return bool(one == other) == (op == "eq")
-        case "in" | "notin" if isinstance(other, list) or (isinstance(other, str) and isinstance(one, str)):
-            return (one in other) == (op == "in")
-        case _:
-            raise _Unknown
+    if op in {"eq", "ne"}:
+        return bool(one == other) == (op == "eq")
+    if op.endswith("in") and (isinstance(other, list) or (isinstance(other, str) and isinstance(one, str))):
+        return (one in other) == (op == "in")
+    raise _Unknown
 
 
 def _way(node: nodes.If, scope: _Scope) -> list[nodes.Node] | None:
