@@ -33,6 +33,11 @@ class Login:
     password: str = field(repr=False)
     """Both as a URL has them, percent-encoded."""
 
+    @property
+    def plain(self) -> tuple[str, str]:
+        """User and password as they are."""
+        return unquote(self.user), unquote(self.password)
+
 
 def parted(url: str) -> tuple[str, Login | None]:
     """A URL without credentials, and the credentials that it had."""

@@ -14,7 +14,7 @@ import click
 from buildsys.cli import report
 from buildsys.cli.building import planned, takes_plan
 from buildsys.cli.choosing import EVERY, Choice, takes_set
-from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, MISSING, REFUSED, Ended, say
+from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, MISSING, REFUSED, Ended, say, status_of
 from buildsys.cli.locks import Locking
 from buildsys.cli.stores import takes_store
 from buildsys.cli.testing import (
@@ -69,7 +69,9 @@ def periodic(
             timeout_factor=None if no_tests else timeout_factor,
         )
     except Refused as refused:
-        run.found = replace(run.found, outcome=report.REFUSED, mistakes=refused.diagnostics)
+        outside = status_of(item.code for item in refused.diagnostics) == FAILED
+        word = report.FAILED if outside else report.REFUSED
+        run.found = replace(run.found, outcome=word, mistakes=refused.diagnostics)
         raise
     except Ended as ended:
         run.found = replace(run.found, outcome=report.FAILED, error=ended.sentence)

@@ -7,6 +7,7 @@ make's job server reach the run as they reached us.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,8 @@ class Run:
     """Images at once; None: as make's job server says, else as the plan finds best."""
     force: bool = False
     """Build what is fresh too."""
+    secrets: tuple[str, ...] = ()
+    """NAME=FILE for secrets that Containerfiles mount; they count for more than those of BS_SECRETS."""
     pull: bool = False
     """Ask for base images anew, before anything else."""
 
@@ -41,6 +44,9 @@ class Run:
         environment = {**outer, "BS_STORE": self.store}
         if self.jobs is not None:
             environment["JOBS"] = str(self.jobs)
+        if self.secrets:
+            before = outer.get("BS_SECRETS", "")
+            environment["BS_SECRETS"] = f"{before} {shlex.join(self.secrets)}".strip()
         if self.force:
             environment["BS_FORCE"] = "1"
         if self.pull:

@@ -25,7 +25,7 @@ from buildsys.importers.commands import (
 from buildsys.importers.network import wanting
 from buildsys.importers.overlay import Changes, Step
 from buildsys.importers.untaken import untaken
-from buildsys.recipe.containerfile import Instruction
+from buildsys.recipe.scan import Instruction
 from buildsys.resolve import syntax
 
 WHEELS = "wheels"

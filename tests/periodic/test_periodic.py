@@ -106,10 +106,10 @@ def test_runs_that_build_nothing(locked: Scene) -> None:
     """A repository that does not answer; too little space to begin; Ctrl-C."""
     lock = locked.lock.read_bytes()
     locked.repository.rename(locked.place / "away")
-    assert locked.periodic() == REFUSED
+    assert locked.periodic() == FAILED
     assert locked.lock.read_bytes() == lock
     report = locked.report()
-    assert (report["outcome"], report["built"]) == ("refused", [])
+    assert (report["outcome"], report["built"]) == ("failed", [])
     assert [item["code"] for item in report["mistakes"]] == ["repository-unreachable"]
     assert "## Nothing was built\n\n```\n" in locked.page()
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from buildsys.diagnostics import NOWHERE, Diagnostic
 from buildsys.importers.containerfiles.tree import Folder
 from buildsys.importers.network import wanting
-from buildsys.recipe.containerfile import Containerfile, Instruction
+from buildsys.recipe.containerfile import Containerfile
+from buildsys.recipe.scan import Instruction
 
 _URL = re.compile(r"(?:https?|ftp|git)://|git@")
 _OPEN = frozenset("$*?[")
@@ -84,6 +85,8 @@ def _missing(item: Instruction, folder: Folder, top: Path) -> Iterator[Diagnosti
 
 def _sources(item: Instruction) -> list[str]:
     """What an ADD or COPY takes from the context or from an address; nothing, where it is from an image."""
+    if item.documents:
+        return []
     value = item.value
     while value.startswith("--"):
         flag, _, value = value.partition(" ")

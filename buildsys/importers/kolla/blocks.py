@@ -14,7 +14,8 @@ from buildsys.importers.kolla.templates import Block
 from buildsys.importers.lines import IMAGE
 from buildsys.importers.overlay import Changes, Step
 from buildsys.importers.untaken import untaken
-from buildsys.recipe.containerfile import Instruction, read_instructions
+from buildsys.recipe.containerfile import read_instructions
+from buildsys.recipe.scan import Instruction
 
 _ARCHIVE = re.compile(r"(?P<kind>additions|plugins)-archive\s+(?P<to>/\S*)")
 _MARK = re.compile(f"{OPEN}([0-9]+){CLOSE}")

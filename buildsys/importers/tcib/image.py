@@ -15,8 +15,9 @@ from buildsys.importers.tcib.conditions import MACHINE, settle
 from buildsys.importers.tcib.templates import Filling, Unfilled
 from buildsys.importers.tcib.tree import Folder, Tree
 from buildsys.importers.untaken import untaken
-from buildsys.recipe.containerfile import Instruction, read_instructions
+from buildsys.recipe.containerfile import read_instructions
 from buildsys.recipe.document import read_foreign
+from buildsys.recipe.scan import Instruction
 from buildsys.recipe.written import Written, strings
 from buildsys.resolve import syntax
 

@@ -22,6 +22,7 @@ commit() {
         return
     fi
     tidy
+    weigh_layer
     # buildah itself leaves word of what it made: this step may be killed meanwhile. lib/run.sh removes what has no name.
     local made options=() name=() with=(command) word=$STATE/committed.$IMAGE.$BEGAN
     # A newer buildah says these by itself in either way; an older one has taken them with the rest of the configuration.

@@ -38,6 +38,11 @@ dnf_call() {
         set -- "$DNF" --config "$config" "${given[@]}" "$@"
     fi
     HOME=$home apart "$@" 2>&1 | discreetly >"$SCRATCH/dnf.out" || status=$?
+    # When it is quiet it keeps to itself what a server answered.
+    if ((status)) && grep -Eqi 'all mirrors were (already )?tried' "$SCRATCH/dnf.out"; then
+        HOME=$home apart "${@/#--quiet/--assumeyes}" 2>&1 | discreetly | grep -Ei 'status code: |curl error' | sort -u \
+            >>"$SCRATCH/dnf.out" || :
+    fi
     cat "$SCRATCH/dnf.out"
     packages_explain "$SCRATCH/dnf.out" || status=1
     return "$status"

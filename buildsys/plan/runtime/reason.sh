@@ -36,6 +36,7 @@ why_stale() {
         repository | metadata) printf 'repository changed (unlocked: any repository change rebuilds)' ;;
         runtime) printf 'buildsys runtime changed' ;;
         package) why_packages "$last" ;;
+        payload) printf 'file changed: %s' "$(sed -n 's/^payload \([^ ]*\) [^ ]* \(.*\)/\2 of package \1/p' <<<"$changed" | awk '!told[$0]++' | few)" ;;
         gem) printf 'gem changed: %s' "$(cut -d' ' -f2 <<<"${changed%%$'\n'*}")" ;;
         database) printf 'rpm of this host changed: it writes the package database' ;;
         layers) printf 'buildah of this host changed: it packs layers in another way' ;;

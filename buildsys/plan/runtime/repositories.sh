@@ -39,6 +39,7 @@ with_logins() {
 logins() {
     local number=0 where
     LOGINS=()
+    [[ -e $PLAN/repositories ]] || return 0
     while read -r _ where _; do
         if [[ $where == *://* ]] && login "$where"; then
             LOGINS+=("$1$number=$LOGIN_USER" "$1$((number + 1))=$LOGIN_PASSWORD")

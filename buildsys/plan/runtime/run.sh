@@ -11,7 +11,7 @@ STATE=$PLAN/state
 as_root_of_a_namespace "$@"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
-for room in store buildah database judge; do
+for room in secrets store buildah database judge; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -59,9 +59,10 @@ main() {
     head -c "$fresh" /dev/zero | tr '\0' x >"$STATE/progress"
     : >"$PLAN/events.jsonl"
     if ((fresh < BS_TOTAL)); then
+        check_secrets "$goals" "$STATE/fresh"
         # What the host's package tools load may be other files than in the last run; and what steps read without looking
         # at it again is made by the run that reads it.
-        rm -rf "$STATE/kit" "$STATE/payload" "$STATE"/settings.*
+        rm -rf "$STATE/kit" "$STATE/kit.copying" "$STATE/payload" "$STATE"/settings.*
         without_dead_job_server
         flags=${MAKEFLAGS-}
         # Behind `--` stand variables. -i and -t would pass off as done what failed or was never built.
@@ -248,6 +249,7 @@ clear_leftovers() {
         # Who asks why.sh takes no turn; its look at repositories has a place here while it lives.
         [[ $name != "$TMPDIR" ]] || continue
         [[ ! $name =~ /scratch\.look\.([0-9]+)\.[^/]*$ || ! -d /proc/${BASH_REMATCH[1]} ]] || continue
+        [[ ! -d $name ]] || unmount_below "$name"
         rm -rf "$name"
     done
     [[ -e ${markers[0]} ]] || return 0
@@ -263,6 +265,15 @@ clear_leftovers() {
         [[ $'\n'$left$'\n' == *$'\n'"buildsys-$id-${name/+/-READS-}"$'\n'* ]] || gone+=("$marker")
     done
     ((${#gone[@]} == 0)) || rm -f "${gone[@]}"
+}
+
+# unmount_below DIR: nothing of ours mounts there by now, but plans of older versions did; and what is mounted cannot be removed.
+unmount_below() {
+    local point
+    while read -r _ _ _ _ point _; do
+        printf -v point '%b' "$point"
+        [[ $point != "$1"/* ]] || umount "$point" || :
+    done < <(tac /proc/self/mountinfo)
 }
 
 # working_containers ID: those of the plan with this id, a line each.
