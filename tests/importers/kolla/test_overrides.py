@@ -410,6 +410,34 @@ def with_a(tmp_path: Path) -> Path:
     return tmp_path / "demo"
 
 
+def test_an_archive_that_a_person_made_lies_beside_the_overrides(tmp_path: Path) -> None:
+    (tmp_path / "additions-archive.tar").write_text("")
+    overlay, found = turned(tmp_path, block("a_footer", "ADD additions-archive /", "ADD plugins-archive /"))
+    assert [line.strip(" -").partition("  #")[0] for line in overlay.splitlines()[6:]] == [
+        "copy: a/additions-archive.tar",
+        "to: /var/tmp/additions-archive.tar",
+        "run: [tar, -x, -f, /var/tmp/additions-archive.tar, -C, /]",
+        "remove: /var/tmp/additions-archive.tar",
+    ]
+    assert found == ["plugins-archive is not taken over: no section a-plugin-NAME says what it holds"]
+
+
+def test_a_version_is_the_locks(tmp_path: Path) -> None:
+    text = "{% set a_packages_append = ['one=1.2-3', 'two'] %}\n{% set a_packages_remove = ['three=3'] %}\n"
+    overlay, found = turned(tmp_path, text)
+    said = [line.strip(" -").partition("  #")[0] for line in overlay.splitlines() if "  #" in line]
+    assert said == ["one", "two", "three"]
+    what = "the version of 'one=1.2-3' in 'a_packages_append'"
+    assert found == [f"{what} is not taken over: the site's repositories decide that"]
+
+
+def test_overrides_that_are_a_template_of_mako_themselves_are_read(tmp_path: Path) -> None:
+    lines = ('RUN yum -y install a ${"\\\\"}', "    && touch /b", "LABEL v=${version}")
+    overlay, found = turned(tmp_path, block("a_footer", *lines))
+    assert ("packages: [a]" in overlay, runs(overlay)) == (True, ['run: [/bin/sh, -c, "touch /b"]'])
+    assert found == ["LABEL is not taken over: the value of v is made of another"]
+
+
 def test_a_user_is_taken_where_it_is_another(tmp_path: Path) -> None:
     lines = ("RUN one", "USER acme", 'RUN ["two", "a b"]', "USER 42", "RUN three")
     overlay, found = turned(tmp_path, block("cron_footer", *lines), demo())
