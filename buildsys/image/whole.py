@@ -41,6 +41,8 @@ class OciConfig:
     volumes: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     workdir: str | None = None
+    version_of: str | None = None
+    """The package whose version a lock makes the image's; by itself it changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)

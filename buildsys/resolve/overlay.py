@@ -18,7 +18,7 @@ from buildsys.resolve.traits import Uses
 
 T = TypeVar("T")
 Gone = MutableMapping[tuple[str, str], Spot]
-_SCALARS = ("user", "cmd", "entrypoint", "healthcheck", "stop_signal", "workdir")
+_SCALARS = ("user", "cmd", "entrypoint", "healthcheck", "stop_signal", "workdir", "version_of")
 
 
 def apply(patch: schema.Patch, draft: Draft, notes: Notes, around: Surroundings) -> None:

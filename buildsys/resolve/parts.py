@@ -32,7 +32,7 @@ class Part:
     packages: tuple[image.PackageName, ...] = ()
     steps: tuple[image.Instruction, ...] = ()
     scalars: Mapping[str, Spotted[Scalar]] = field(default_factory=dict)
-    """`user`, `cmd`, `entrypoint`, `healthcheck`, `stop_signal`, `workdir`."""
+    """`user`, `cmd`, `entrypoint`, `healthcheck`, `stop_signal`, `workdir`, `version_of`."""
     env: Mapping[str, Spotted[str]] = field(default_factory=dict)
     labels: Mapping[str, Spotted[str]] = field(default_factory=dict)
     annotations: Mapping[str, Spotted[str]] = field(default_factory=dict)
@@ -135,6 +135,9 @@ def scalars(written: schema.Fragment | schema.Patch, notes: Notes) -> dict[str, 
     if written.workdir is not None:
         workdir = notes.check(("workdir",), syntax.path, written.workdir)
         found["workdir"] = spelling.path(workdir), notes.spot("workdir")
+    if written.version_of is not None:
+        package = notes.check(("version-of",), syntax.package, written.version_of)
+        found["version_of"] = package, notes.spot("version-of")
     return found
 
 
