@@ -35,7 +35,8 @@ def containerfile(
     """The instruction, the parent and where that is named; None when it cannot be read: see `notes`."""
     given = recipe.args or {}
     path = plain_path(Path(notes.written.file).parent / str(recipe.containerfile))
-    if (problem := _misplaced(path, around.top)) is not None:
+    problem = syntax.local_path(str(recipe.containerfile)) or _misplaced(path, around.top)
+    if problem is not None:
         notes.problem(("containerfile",), problem)
         return None
     try:

@@ -154,3 +154,13 @@ def test_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
     (mistake,) = refused.value.diagnostics
     code = mistake.code.removeprefix("containerfile-")
     assert f"{mistake.spot.line}:{mistake.spot.column} {code}: {mistake.message}" == said
+
+
+@pytest.mark.parametrize("text", ["FROM a\nRUN b\0c\n", "FROM a\n# \0\n", "FROM a\nRUN <<E\n \0\nE\n"])
+def test_a_nul_has_its_place(tmp_path: Path, text: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read(tmp_path, text)
+    (mistake,) = refused.value.diagnostics
+    line = text[: text.index("\0")].count("\n") + 1
+    column = len(text[: text.index("\0")].rpartition("\n")[2]) + 1
+    assert (mistake.code, mistake.spot.line, mistake.spot.column) == ("nul-character", line, column)
