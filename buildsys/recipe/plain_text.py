@@ -116,7 +116,7 @@ class PlainText:
     def text(self, places: Mapping[str, Iterable[tuple[int, int]]]) -> str:
         """The text in words that every builder knows.
 
-        `places`: each line and column, counted from 1, that names something which is read. It gets a name that
+        `places`: each line and column, counted from 1, that names what is read: it gets a name that
         no stage has.
         """
         lines = [*self._lines]
