@@ -12,7 +12,7 @@ import pytest
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 from tests.plan.sets import BUSYBOX
-from tests.runtime.builds import NOTHING_LEFT, Build, put_busybox
+from tests.runtime.builds import NOTHING_LEFT, Build, VfsStore, put_busybox
 from tests.stores import store
 
 pytestmark = pytest.mark.real
@@ -134,6 +134,20 @@ def test_every_shape_that_buildah_builds(ground: Ground) -> None:
     mounts = Path("/proc/mounts").read_text()
     assert str(ground.build.plan) not in mounts
     subprocess.run(["rm", "-rf", ground.build.plan], check=True)
+
+
+def test_stages_in_a_store_that_knows_no_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with store(tmp_path / "store") as made:
+        plain = VfsStore(made.place)
+        put_busybox(plain)
+        ground = Ground(tmp_path / "demo", Build(tmp_path / "plan", plain))
+        for name in ("alone", "only-from-chain", "base-and-copied", "equal-stages"):
+            ground.add(name, SHAPES[name])
+        ground.built()
+        assert ground.texts("only-from-chain", "e") == ("a\n",)
+        assert ground.texts("base-and-copied", "k", "l") == ("", "")
+        assert ground.build.left() == NOTHING_LEFT
 
 
 def test_capitals_in_the_name_of_a_stage(ground: Ground) -> None:
