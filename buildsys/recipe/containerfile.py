@@ -253,8 +253,11 @@ class _Reader:
                 self._note(spot, "containerfile-argument", f"'{written}' comes to nothing")
             name = SCRATCH
         above = self._stage(name)
-        if (above.name if above else name) != written:
-            name = above.name if above else name
+        if above and above.name:
+            name = above.name
+        elif above is None and name.isdecimal() and int(name) < len(self._stages):
+            above = self._stages[int(name)]
+        if name != written:
             line = self._lines[spot.line - 1]
             before, after = line[: spot.column - 1], line[spot.column - 1 + len(written) :]
             self._lines[spot.line - 1] = f"{before}{name}{after}"
@@ -270,7 +273,7 @@ class _Reader:
         for flag in flags.flags(item.command):
             value = flag["value"] or ""
             if item.word == "COPY" and flag["name"] == "from":
-                self._other(value, item)
+                self._other(flags.unquoted(value), item)
             elif item.word == "RUN" and flag["name"] == "mount":
                 given = dict(flags.options(value))
                 if "type" not in given:
@@ -312,7 +315,8 @@ class _Reader:
 
     def _other(self, name: str, item: Instruction) -> None:
         """What COPY --from and RUN --mount=…,from= name: a stage before this one, or an image."""
-        spot = self._place(item, rf"(?<=[-,=\"\']from=){re.escape(name)}(?=[\s,\\\"\']|$)", name)
+        begin = r"(?:(?<=[-,=\"']from=)|(?<=[-,=\"']from=[\"']))"
+        spot = self._place(item, rf"{begin}{re.escape(name)}(?=[\s,\\\"']|$)", name)
         stage = self._stage(name)
         if not name or "$" in name:
             hint = "write the name of an image or of a stage"

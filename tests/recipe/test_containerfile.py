@@ -50,6 +50,11 @@ def test_an_empty_line_does_not_end_an_instruction(tmp_path: Path) -> None:
         ("FROM base\nCOPY --chmod=755 --from=other /a /b\nRUN --mount=type=bind,from=third,target=/m true\n",
          "base", ["base", "other", "third"]),
         ("FROM scratch AS base\nFROM base\n", SCRATCH, []),
+        (('FROM base AS a\nFROM base\nCOPY --from="a" a b\nCOPY --from="b" a b\n'
+         'RUN --mount="from=c,target=/m" true\n'),
+         "base", ["base", "b", "c"]),
+        ("FROM base\nRUN a\nFROM 0\nFROM 1\n", "base", ["base"]),
+        ("FROM base\nFROM 1\n", "1", ["1", "base"]),
         # A stage's name counts only behind it.
         ("FROM base AS base\nFROM base\n", "base", ["base"]),
         ("FROM base\nRUN echo --from=nobody\n", "base", ["base"]),

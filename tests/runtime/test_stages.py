@@ -45,6 +45,8 @@ SHAPES = {
         "FROM a AS x\nRUN touch /q\nFROM x AS y\nRUN touch /q\nFROM b\n"
         "COPY --from=x /q /1\nCOPY --from=y /q /2\n"
     ),
+    "base-by-number": "FROM a\nCOPY --from=b /b /b\nFROM b\nFROM 0\nCOPY --from=1 /b /c\n",
+    "quoted": 'FROM a AS x\nFROM b\nCOPY --from="x" /e /e\n',
     "copied-from-image": "FROM b\nCOPY --from=a /e /e\n",
     "platform": "FROM --platform=linux/amd64 a AS x\nFROM b\nCOPY --from=x /e /e\n",
 }
@@ -102,7 +104,7 @@ class Ground:
         """The same by buildah alone; the image's name."""
         reference = f"localhost/plain/{name}"
         self.build.store.buildah(
-            "build", "--isolation", "chroot", "--layers=false", "--quiet", "--pull=never",
+            "build", "--isolation", "chroot", "--network", "host", "--layers=false", "--quiet", "--pull=never",
             *(f"--build-context={one}=container-image://localhost/example/{one}:1" for one in "ab"),
             "--tag", reference, str(self.folder / "containerfiles" / name),
         )  # fmt: skip
