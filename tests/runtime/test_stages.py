@@ -104,7 +104,8 @@ class Ground:
         """The same by buildah alone; the image's name."""
         reference = f"localhost/plain/{name}"
         self.build.store.buildah(
-            "build", "--isolation", "chroot", "--network", "host", "--layers=false", "--quiet", "--pull=never",
+            "build", "--isolation", "chroot", "--network", "host", "--layers=false", "--quiet",
+            "--pull=never",
             *(f"--build-context={one}=container-image://localhost/example/{one}:1" for one in "ab"),
             "--tag", reference, str(self.folder / "containerfiles" / name),
         )  # fmt: skip
