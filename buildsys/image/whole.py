@@ -133,6 +133,8 @@ class ImageSet:
     profiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent: Mapping[str, Absent] = field(default_factory=dict)
     """Images that the site cannot build."""
+    remarks: tuple[Diagnostic, ...] = field(default=(), compare=False)
+    """What is no mistake for certain, and worth a look."""
     traits: Mapping[str, str] = field(default_factory=dict, compare=False)
     """File of each trait -> hash of what it says, comments and places left out."""
     origin: Origin = field(default=Origin(), compare=False)

@@ -11,6 +11,7 @@ from buildsys import image
 from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
 from buildsys.recipe import schema
 from buildsys.recipe.collecting import collector_resting
+from buildsys.recipe.containerfile import Containerfile
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import said
 from buildsys.resolve import overlay, syntax
@@ -34,6 +35,7 @@ from buildsys.resolve.sites import choose, resolve_site
 from buildsys.resolve.supplies import Around
 from buildsys.resolve.testing import joined, with_parents
 from buildsys.resolve.traits import Parts, Traits, Uses
+from buildsys.resolve.volumes import written_below
 
 Change = tuple[schema.Patch, Notes]
 Parent = image.ParentImage | image.BaseImage | image.EmptyRoot
@@ -84,6 +86,7 @@ class _Resolver:
         self._nearest: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._overlay_files = {item.written.file for item in library.overlays}
+        self._read: dict[str, Containerfile] = {}
         self._joined: list[tuple[str, str, Spot]] = []
 
     def image_set(self) -> image.ImageSet:
@@ -124,6 +127,7 @@ class _Resolver:
             absent=absent(images, self._site, gems=promised or self._site.gems.known),
             origin=origin(self._library, self._asked_site, self._variables, self._set_at),
             scenarios=tried,
+            remarks=tuple(sorted(written_below(images, self._read))),
             traits={
                 trait.written.file: said(trait.written) for _, trait in sorted(self._library.traits.items())
             },
@@ -238,7 +242,8 @@ class _Resolver:
         built = containerfile(recipe, notes, Around(top, self._names, elsewhere, header.format))
         if built is None:
             return image.EmptyRoot(), notes.spot("containerfile"), ()
-        return built[1], built[2], (built[0],)
+        self._read[recipe.image] = built[2]
+        return built[1], built[2].parent.spot, (built[0],)
 
     def _near(self, name: str) -> str:
         """The closest names, sought once: a parent that was renamed is missed by all its children."""
