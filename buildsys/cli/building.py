@@ -15,7 +15,7 @@ from buildsys.cli.counting import counted
 from buildsys.cli.ending import FAILED, Ended, say
 from buildsys.cli.locks import Locking, takes_locking
 from buildsys.cli.output import put, put_row
-from buildsys.cli.stores import takes_store
+from buildsys.cli.stores import chosen_store, takes_store
 
 if TYPE_CHECKING:
     from buildsys.image import ImageSet
@@ -53,6 +53,7 @@ def plan(
 
     Only files that change are written. `make -C DIR` then builds the images, without buildsys.
     """
+    chosen_store()  # whoever writes a plan learns now that it cannot be built there
     image_set, compiled = _compile(choice, locking, build_directory)
     EVERY.tell_absent(image_set)
     if not only_check:
