@@ -21,7 +21,7 @@ from buildsys import tools
 from buildsys.cli.choosing import RECIPES, Choice, given_directory
 from buildsys.cli.ending import MISSING, Ended
 from buildsys.cli.output import put, put_table
-from buildsys.cli.stores import takes_store, unusable
+from buildsys.cli.stores import takes_store, unbuildable, unusable
 from buildsys.diagnostics import Refused
 
 if TYPE_CHECKING:
@@ -174,10 +174,8 @@ def _place(sets: Iterable[ImageSet]) -> Iterator[Finding]:
     if os.statvfs(here).f_flag & os.ST_NOEXEC:
         yield Finding("missing", "folder", f"a plan cannot run from a file system mounted noexec: {here}")
     given = any(image.containerfile for item in sets for image in item.images.values())
-    if given and any(letter in str(here) for letter in ':,+[]*?\\"\n'):
-        hint = 'its path must hold no : , + [ ] * ? \\ " or newline'
-        what = "an image with a Containerfile cannot be built in"
-        yield Finding("missing", "folder", f"{what} {here}: {hint}")
+    if wrong := unbuildable(str(here), containerfile=given):
+        yield Finding("missing", "folder", wrong)
 
 
 def _store(options: str) -> Iterator[Finding]:
