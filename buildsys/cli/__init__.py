@@ -15,6 +15,7 @@ import click
 
 from buildsys import __version__
 from buildsys.cli.ending import BUG, FAILED, INTERRUPTED, REFUSED, Ended, say, status_of
+from buildsys.cli.surroundings import tell_of_tmpdir
 from buildsys.diagnostics import Refused
 from buildsys.temporary import TEMPORARY
 
@@ -52,6 +53,8 @@ VERBS = {
 }
 """Each verb's module, in the order in which a person needs the verbs. There its name is the verb's."""
 
+READING = {"check", "list", "show", "graph", "overlay", "schema"}
+"""Verbs that make no temporary file."""
 PYTHONS = {"list": "list_images", "import": "import_"}
 """What verbs are called in their modules, where Python has the word already."""
 
@@ -78,8 +81,11 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, help=HELP, context_settings=SETTINGS)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of a bug of buildsys.")
-def verbs(debug: bool) -> None:  # noqa: FBT001 - read by `run`
+@click.pass_context
+def verbs(ctx: click.Context, debug: bool) -> None:  # noqa: ARG001, FBT001 - read by `run`
     """All verbs."""
+    if ctx.invoked_subcommand not in READING:
+        tell_of_tmpdir()
 
 
 def run(arguments: Sequence[str]) -> int:

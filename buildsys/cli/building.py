@@ -12,11 +12,11 @@ import click
 
 from buildsys.cli.choosing import EVERY, Choice, Selection, Verb, takes_selection, takes_set
 from buildsys.cli.counting import counted
-from buildsys.cli.ending import FAILED, Ended, say
+from buildsys.cli.ending import FAILED, REFUSED, Ended, say
 from buildsys.cli.locks import Locking, takes_locking
 from buildsys.cli.output import put, put_row
 from buildsys.cli.secrets import check_secrets, named_files
-from buildsys.cli.stores import takes_store
+from buildsys.cli.stores import chosen_store, takes_store, unbuildable
 
 if TYPE_CHECKING:
     from buildsys.image import ImageSet
@@ -54,8 +54,9 @@ def plan(
 
     Only files that change are written. `make -C DIR` then builds the images, without buildsys.
     """
+    chosen_store()  # whoever writes a plan learns now that it cannot be built there
     choice.check_epoch(choice.load(), choice.look())
-    image_set, compiled = _compile(choice, locking, build_directory)
+    image_set, compiled = _compile(choice, locking, directory, build_directory)
     EVERY.tell_absent(image_set)
     if not only_check:
         changed = _write(compiled, directory)
@@ -163,7 +164,7 @@ def planned(
     notebook = build_directory / "tools.json"
     # What every plan needs is looked for before anything is made; what this one needs, it says itself.
     require(TOOLS, notebook)
-    image_set, compiled = _compile(choice, locking, build_directory)
+    image_set, compiled = _compile(choice, locking, directory, build_directory)
     goals = selection.names(image_set) if selection.patterns else ()
     if runs:
         selection.tell_absent(image_set)
@@ -174,10 +175,15 @@ def planned(
     return image_set, goals
 
 
-def _compile(choice: Choice, locking: Locking, build_directory: Path) -> tuple[ImageSet, Plan]:
+def _compile(
+    choice: Choice, locking: Locking, directory: Path, build_directory: Path
+) -> tuple[ImageSet, Plan]:
     from buildsys.plan.compile import compile_plan
 
     image_set = choice.ready(build_directory, locking)
+    given = any(image.containerfile for image in image_set.images.values())
+    if wrong := unbuildable(str(directory.absolute()), containerfile=given):
+        raise Ended(REFUSED, wrong)
     return image_set, compile_plan(image_set)
 
 
