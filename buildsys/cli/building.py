@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from buildsys import disk
 from buildsys.cli.choosing import EVERY, Choice, Selection, Verb, takes_selection, takes_set
 from buildsys.cli.counting import counted
 from buildsys.cli.ending import FAILED, REFUSED, Ended, say
@@ -38,6 +39,7 @@ def takes_plan(verb: Verb) -> Verb:
     @functools.wraps(verb)
     def taking(choice: Choice, directory: Path | None, build_directory: Path, **others: Any) -> Any:
         directory = directory or build_directory / choice.name
+        disk.writes(build_directory, directory)
         return verb(choice=choice, directory=directory, build_directory=build_directory, **others)
 
     return taking

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from buildsys import disk
 from buildsys.cli.choosing import EVERY, Choice, Selection, takes_selection, takes_set
 from buildsys.cli.counting import counted
 from buildsys.cli.ending import FAILED, REFUSED, Ended, say
@@ -64,6 +65,7 @@ def lock(
     move to the newest. A line for each that moved: image, package, old and new version. IMAGE is a name, a
     glob in quotes ('neutron-*') or a profile (@compute).
     """
+    disk.writes(build_directory, *(item for item in (file, pool) if item))
     from buildsys.lock.file import write
     from buildsys.lock.keep import still_good
     from buildsys.lock.make import Wish, make_lock

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from buildsys import disk
 from buildsys.cli.counting import counted
 from buildsys.cli.ending import REFUSED, Ended, say
 from buildsys.cli.stores import chosen_store
@@ -119,6 +120,8 @@ def takes_locking(verb: Verb) -> Verb:
     @takes_pool
     @functools.wraps(verb)
     def taking(file: Path | None, pool: Path | None, *, unlocked: bool, **others: Any) -> Any:
+        if pool is not None:
+            disk.writes(pool)
         return verb(locking=Locking(file, unlocked, pool), **others)
 
     return taking
