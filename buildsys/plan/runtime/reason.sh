@@ -130,6 +130,8 @@ REASON_PROGRAM='
             kinds = split(line[which, i], words, " ")
             text = line[which, i]
             gsub("\t", " ", text)
+            # Who installs is told by itself.
+            sub(/^do (dnf|yum|rpm|apt)_/, "do ", text)
             if (words[2] ~ /^(context|folders|same|attributes)$/) {
                 # A file, an empty folder, a hard link, or what a file has besides, of what is copied as a whole.
                 group = parts[4] "\t" parts[5]
