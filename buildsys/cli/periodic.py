@@ -266,8 +266,8 @@ def _move_lock(
 
 
 def _names(directory: Path) -> list[str]:
-    """The images that a plan has; none, where there is no plan yet."""
+    """The images that a plan has; none, where there is no plan yet, or one that a crash damaged."""
     try:
-        return list(json.loads((directory / "plan.json").read_text())["images"])
-    except FileNotFoundError:
+        return list(json.loads((directory / "plan.json").read_bytes())["images"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return []
