@@ -233,7 +233,7 @@ class _Run:
         self.found.write(self.directory)
         say(f"{self.found.set}: {self.found.sentence()}; {self.directory}/report.md says more")
         if self.found.outcome == report.CHANGED:
-            # After the report: whoever is killed before that is told of the same changes the next time.
+            # After the report: if this run is killed before that, the next one reports the same changes.
             baseline.write(self.directory, baseline.now(self.directory))
 
 
