@@ -35,7 +35,7 @@ PATIENCE = 5
 """Seconds a repository has to answer."""
 GIB = 2**30
 ENOUGH = 20 * GIB
-"""What a hundred images want free in the store, roughly. Less is told, not refused: the build looks again."""
+"""What a hundred images want free in the store, roughly. Less is a note, no error: the build checks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _program(name: str) -> Finding:
     tool = tools.look_up(name)
     name = tool.name
     if not tool.path:
-        # Nothing that builds calls podman; who tests or runs the images does.
+        # Builds do not use podman; tests do.
         return Finding("note" if name == "podman" else "missing", name, ABSENT)
     version = tool.version or tools.version_of(tool.path)
     found = f"{tools.dotted(version)}, {tool.path}" if version else tool.path

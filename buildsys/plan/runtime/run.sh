@@ -40,7 +40,7 @@ main() {
     ask_buildah
     # Shared by all builds of this store; whoever gets it alone may delete images.
     exec {SHARED}>>"$RUNROOT/buildsys.lock"
-    flock -s "$SHARED"
+    awaited flock -s "$SHARED"
     remove_odd_files
     name_plan
     clear_leftovers
