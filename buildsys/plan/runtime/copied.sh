@@ -10,7 +10,7 @@ note_given() {
     local path hash
     ((${#GIVES[@]})) || return 0
     for path in "${GIVES[@]}"; do
-        # A path that is not there is missed by whoever copies it.
+        # A missing path fails the step that copies it.
         hash=$(hash_given "$path") || continue
         printf '%s %s\n' "$hash" "$path"
     done >"$SCRATCH/given"
