@@ -52,9 +52,12 @@ decide() {
     if [[ -z $ID ]]; then
         if same_content; then
             DECISION=renamed REASON='what it copies from other images is the same as before'
-        else
-            REASON=$(why_stale)
+            return
         fi
+        REASON=$(why_stale)
+        # All of it, and what a line has room for.
+        WHOLE_REASON=${REASON#*$'\n'}
+        [[ ${BS_ALL-} == 1 ]] && REASON=$WHOLE_REASON || REASON=${REASON%%$'\n'*}
         return
     fi
     [[ -z ${UNLOCKED-} ]] || note=' (unlocked: built with the network, whatever it held then)'
