@@ -50,6 +50,8 @@ def check(choice: Choice, *, as_json: bool) -> None:
     if image_set is not None and choice.site:
         EVERY.tell_absent(image_set)
     images = len(image_set.images) if image_set is not None else 0
+    for remark in image_set.remarks if image_set is not None else ():
+        say(f"{remark.text('warning')}\n")
     say(f"{choice.name}: {counted(images, 'image')}, no mistakes")
 
 

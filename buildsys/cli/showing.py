@@ -169,12 +169,14 @@ def _said(s: i.Instruction) -> Said:
             return {"run": s.argv, "open-files": s.open_files}
         case i.Containerfile():
             reads = [*(item.written for item in s.others), *(item.written for item in s.images)]
-            return {
+            shown: Said = {
                 "containerfile": f"{s.folder}/{s.name}",
                 "reads": reads,
                 "args": dict(s.arguments),
                 "network": s.network,
             }
+            shown |= {"contexts": {item.written: item.folder for item in s.contexts}} if s.contexts else {}
+            return shown | ({"secrets": [item.name for item in s.secrets]} if s.secrets else {})
         case _:
             assert_never(s)
 

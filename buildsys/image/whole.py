@@ -8,6 +8,7 @@ from typing import Literal
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Spot
 from buildsys.image.instructions import Containerfile, CopyImage, Download, Instruction
+from buildsys.image.origin import Origin
 from buildsys.image.parts import ImageReference
 from buildsys.image.site import Site
 from buildsys.image.testing import ImageTest, Scenario
@@ -132,8 +133,11 @@ class ImageSet:
     profiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent: Mapping[str, Absent] = field(default_factory=dict)
     """Images that the site cannot build."""
+    remarks: tuple[Diagnostic, ...] = field(default=(), compare=False)
+    """What is no mistake for certain, and worth a look."""
     traits: Mapping[str, str] = field(default_factory=dict, compare=False)
     """File of each trait -> hash of what it says, comments and places left out."""
+    origin: Origin = field(default=Origin(), compare=False)
     scenarios: Mapping[str, Scenario] = field(default_factory=dict)
 
     def logins(self) -> Iterator[Login]:

@@ -14,15 +14,11 @@ from io import StringIO
 from pathlib import Path
 
 from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
-from buildsys.recipe import flags, heredocs
+from buildsys.recipe import flags
 from buildsys.recipe.document import read_text
-from buildsys.recipe.scan import Instruction, escape_sign, scan
+from buildsys.recipe.plain_text import SCRATCH, HereFile, PlainText
+from buildsys.recipe.scan import Instruction, scan
 from buildsys.recipe.stage import Stage, expanded
-
-SCRATCH = "scratch"
-"""What a stage begins with that begins with nothing."""
-OUTSIDE = "read/"
-"""What the name of whatever is read from outside the file begins with, for the builder: no stage's does."""
 
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?([-+])([^}]*))?\})")
 _FROM = re.compile(
@@ -40,15 +36,6 @@ class Read:
     """Each line and column, counted from 1, at which the text of the whole file names it."""
     begins: bool = field(default=False, compare=False)
     """Whether a stage begins with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class HereFile:
-    """A file that a here-document is, in a folder of its own: see `heredocs.FOLDER`."""
-
-    path: str
-    text: str
-    executable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +123,6 @@ class _Reader:
     def __init__(self, file: str, text: str, given: dict[str, str]) -> None:
         self._file = file
         self._lines = StringIO(text).readlines()  # they end in \n, and in nothing else
-        self._escape = escape_sign(self._lines)
         self._given = given
         self._found: list[Diagnostic] = []
         self._stages: list[Stage] = []
@@ -148,9 +134,7 @@ class _Reader:
         self._early: set[str] = set()
         self._healthcheck: Spot | None = None
         self._onbuild: Spot | None = None
-        self._edits: list[tuple[int, int, int, str]] = []
-        self._documents: list[HereFile] = []
-        self._numbered = 0
+        self._plain = PlainText(file, self._lines, self._note)
         self._offline: list[Spot] = []
         self._secrets: dict[str, Secret] = {}
         self._commands: list[Command] = []
@@ -173,14 +157,14 @@ class _Reader:
         return Containerfile(
             file=self._file,
             text="".join(self._lines),
-            plain="".join(self._plain()),
+            plain=self._plain.text(self._places),
             instructions=instructions,
             parent=parent,
             reads=tuple(replace(item, places=tuple(self._places[name])) for name, item in reads.items()),
             arguments=tuple(self._declared),
             healthcheck=self._healthcheck,
             onbuild=self._onbuild,
-            documents=tuple(self._documents),
+            documents=tuple(self._plain.documents),
             offline=tuple(self._offline),
             secrets=tuple(self._secrets.values()),
             commands=tuple(self._commands),
@@ -228,7 +212,7 @@ class _Reader:
             case _:
                 pass
         if item.documents:
-            self._here(item, stage)
+            self._plain.take_here(item, stage)
 
     def _arg(self, item: Instruction) -> None:
         try:
@@ -269,8 +253,11 @@ class _Reader:
                 self._note(spot, "containerfile-argument", f"'{written}' comes to nothing")
             name = SCRATCH
         above = self._stage(name)
-        if (above.name if above else name) != written:
-            name = above.name if above else name
+        if above and above.name:
+            name = above.name
+        elif above is None and name.isdecimal() and int(name) < len(self._stages):
+            above = self._stages[int(name)]
+        if name != written:
             line = self._lines[spot.line - 1]
             before, after = line[: spot.column - 1], line[spot.column - 1 + len(written) :]
             self._lines[spot.line - 1] = f"{before}{name}{after}"
@@ -286,14 +273,14 @@ class _Reader:
         for flag in flags.flags(item.command):
             value = flag["value"] or ""
             if item.word == "COPY" and flag["name"] == "from":
-                self._other(value, item)
+                self._other(flags.unquoted(value), item)
             elif item.word == "RUN" and flag["name"] == "mount":
                 given = dict(flags.options(value))
                 if "type" not in given:
                     # buildah 1.28 would take the type of the mount before.
                     spot = self._spot(item, re.escape(flag[0].strip())) or item.spot
                     start = len("--mount=") + (value[:1] in {"'", '"'})
-                    self._edit(replace(spot, column=spot.column + start), "", "type=bind,")
+                    self._plain.edit(replace(spot, column=spot.column + start), "", "type=bind,")
                 if "from" in given:
                     self._other(given["from"], item)
                 if given.get("type") == "secret":
@@ -309,7 +296,7 @@ class _Reader:
             if verdict.kind == "refused":
                 self._note(spot, "containerfile-flag", verdict.message, verdict.hint)
                 continue
-            self._edit(spot, text, verdict.instead)
+            self._plain.edit(spot, text, verdict.instead)
             if verdict.kind == "offline":
                 self._offline.append(spot)
 
@@ -328,7 +315,8 @@ class _Reader:
 
     def _other(self, name: str, item: Instruction) -> None:
         """What COPY --from and RUN --mount=…,from= name: a stage before this one, or an image."""
-        spot = self._place(item, rf"(?<=[-,=\"\']from=){re.escape(name)}(?=[\s,\\\"\']|$)", name)
+        begin = r"(?:(?<=[-,=\"']from=)|(?<=[-,=\"']from=[\"']))"
+        spot = self._place(item, rf"{begin}{re.escape(name)}(?=[\s,\\\"']|$)", name)
         stage = self._stage(name)
         if not name or "$" in name:
             hint = "write the name of an image or of a stage"
@@ -356,99 +344,6 @@ class _Reader:
         known = self._reads.get(name)
         if known is None or (begins and not known.begins):
             self._reads[name] = Read(name, known.spot if known else spot, begins=begins)
-
-    # ── here-documents ──────────────────────────────────────────────────────────────────────────────────────
-
-    def _here(self, item: Instruction, stage: Stage) -> None:
-        """Take the files that here-documents are, and say the instruction without them."""
-        start = max((flag.end() for flag in flags.flags(item.command)), default=0)
-        rest = item.command[start:]
-        number, self._numbered = self._numbered, self._numbered + 1
-        line, column = self._origin(item, start)
-        room = item.documents[-1].last - line
-        moved = [
-            replace(one, mark=replace(one.mark, start=one.mark.start - start, end=one.mark.end - start))
-            for one in item.documents
-        ]
-        if item.word == "RUN":
-            words, more = heredocs.run_words(rest, moved, stage.shell, number)
-            if more:
-                self._documents.append(
-                    HereFile(f"{number}/{moved[0].mark.name}", moved[0].text, executable=True)
-                )
-            lines = heredocs.written_over(words, room, self._escape)
-            lines[0] = more + lines[0]
-        else:
-            lines = [self._copied(item, rest, moved, stage, number), *(["#"] * (room - 1))]
-        for more_lines, said in enumerate(lines):
-            begin = 0 if more_lines else column
-            old = self._lines[line + more_lines][begin:].rstrip("\r\n")
-            self._edit(Spot(self._file, line + more_lines + 1, begin + 1), old, said)
-        if item.word == "ADD":
-            self._edit(item.spot, item.word, "COPY")
-
-    def _copied(
-        self, item: Instruction, rest: str, documents: list[heredocs.HereDocument], stage: Stage, number: int
-    ) -> str:
-        """COPY and ADD, from the folder of the files that their here-documents are."""
-        text = rest
-        for one in reversed(documents):
-            text = f"{text[: one.mark.start]}{number}/{one.mark.name}{text[one.mark.end :]}"
-        others = [flag for flag in flags.flags(item.command) if flag["name"] == "from"]
-        if others or len(text.split()) != len(documents) + 1:
-            hint = "write an instruction for each"
-            message = "here-documents and other files in one instruction are not understood"
-            self._note(item.spot, "containerfile-syntax", message, hint)
-        for one in documents:
-            try:
-                said = heredocs.filled(one.text, stage.variables) if one.mark.expands else one.text
-            except heredocs.Unfilled as unknown:
-                self._unfilled(one, unknown)
-                continue
-            self._documents.append(HereFile(f"{number}/{one.mark.name}", said, executable=False))
-        return f"--from={heredocs.FOLDER} {text}"
-
-    def _unfilled(self, document: heredocs.HereDocument, unknown: heredocs.Unfilled) -> None:
-        number = document.first + unknown.line
-        line = self._lines[number - 1]
-        column = max(line.find("$" + unknown.name.strip("$")), line.find("${" + unknown.name), 0)
-        message = f"the variable '{unknown.name}' has no value here"
-        hint = f"ENV or ARG gives it one; <<'{document.mark.name}' leaves the text as it is"
-        self._note(Spot(self._file, number, column + 1), "containerfile-argument", message, hint)
-
-    def _origin(self, item: Instruction, offset: int) -> tuple[int, int]:
-        """Line and column, from 0, at which a part of an instruction's command stands."""
-        places: list[tuple[int, int]] = []
-        first, last = item.lines[0] - 1, item.lines[1]
-        for number in range(first, last):
-            line = self._lines[number]
-            if number > first and (not line.strip() or line.lstrip().startswith("#")):
-                continue
-            start = item.spot.column - 1 + len(item.word) if number == first else 0
-            end = len(line.rstrip().removesuffix(self._escape))
-            if not places:
-                start += len(line[start:end]) - len(line[start:end].lstrip())
-            places += [(number, column) for column in range(start, end)]
-        return places[offset]
-
-    def _edit(self, spot: Spot, old: str, new: str) -> None:
-        """What a builder reads in place of a piece of a line."""
-        self._edits.append((spot.line - 1, spot.column - 1, len(old), new))
-
-    def _plain(self) -> list[str]:
-        """The lines in words that every builder knows, and with names that no stage has for what is read."""
-        lines = [*self._lines]
-        names = [
-            (line - 1, column - 1, len(name), f"{OUTSIDE}{name}")
-            for name, places in self._places.items()
-            for line, column in places
-            if name != SCRATCH
-        ]
-        # From the end of each line, so that what stands before stays where it is.
-        for number, column, length, new in sorted([*self._edits, *names], reverse=True):
-            line = lines[number]
-            lines[number] = f"{line[:column]}{new}{line[column + length :]}"
-        return lines
 
     # ── places ──────────────────────────────────────────────────────────────────────────────────────────────
 

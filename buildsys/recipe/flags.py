@@ -103,7 +103,7 @@ def judge(word: str, name: str, value: str | None) -> Verdict:
             return _surroundings(name, value)
         case _, "mount":
             return _mount(value or "")
-        case _, "chmod" if not re.fullmatch(r"[0-7]{1,4}|.*\$.*", _unquoted(value or "")):
+        case _, "chmod" if not re.fullmatch(r"[0-7]{1,4}|.*\$.*", unquoted(value or "")):
             return Verdict(
                 "refused", f"{word} --chmod={value or ''} is not understood", "write the mode in octal: 755"
             )
@@ -114,8 +114,8 @@ def judge(word: str, name: str, value: str | None) -> Verdict:
 
 def options(value: str) -> list[tuple[str, str]]:
     """The options of RUN --mount, in order; what has no `=` has an empty value."""
-    parts = (part.partition("=") for part in _unquoted(value).split(","))
-    return [(key.strip(), _unquoted(text)) for key, _, text in parts]
+    parts = (part.partition("=") for part in unquoted(value).split(","))
+    return [(key.strip(), unquoted(text)) for key, _, text in parts]
 
 
 def _switch(word: str, name: str, value: str | None) -> Verdict:
@@ -168,5 +168,6 @@ def _mount(value: str) -> Verdict:
     return KEPT if len(kept) == len(given) else Verdict("dropped", instead=f"--mount={','.join(kept)}")
 
 
-def _unquoted(text: str) -> str:
+def unquoted(text: str) -> str:
+    """A text without the quotation marks around it."""
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text

@@ -31,11 +31,12 @@ def spoken(references: Mapping[str, image.ImageReference]) -> dict[str, str]:
 
 def containerfile(
     recipe: schema.Recipe, notes: Notes, around: Around
-) -> tuple[image.Containerfile, Parent, Spot] | None:
-    """The instruction, the parent and where that is named; None when it cannot be read: see `notes`."""
+) -> tuple[image.Containerfile, Parent, Containerfile] | None:
+    """The instruction, the parent and the file as it was read; None when it cannot be read: see `notes`."""
     given = recipe.args or {}
     path = plain_path(Path(notes.written.file).parent / str(recipe.containerfile))
-    if (problem := _misplaced(path, around.top)) is not None:
+    problem = syntax.local_path(str(recipe.containerfile)) or _misplaced(path, around.top)
+    if problem is not None:
         notes.problem(("containerfile",), problem)
         return None
     try:
@@ -73,7 +74,7 @@ def containerfile(
         spot=notes.spot("containerfile"),
         spots=tuple(item.spot for item in read.instructions),
     )
-    return instruction, _parent(read, meant), read.parent.spot
+    return instruction, _parent(read, meant), read
 
 
 def _check_format(read: Containerfile, recipe: schema.Recipe, notes: Notes, form: image.Format) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from buildsys.diagnostics import closest
-from buildsys.resolve.syntax import Problem
+from buildsys.resolve.syntax import Problem, local_path
 
 FOLDER = "files"
 
@@ -40,7 +40,9 @@ class Context:
                 "there is no path to copy",
                 "name a file or a folder of files/; '.' is all of it",
             )
-        if ".." in path.split("/") or "\n" in path:
+        if problem := local_path(path):
+            return problem
+        if ".." in path.split("/"):
             return _leaves(f"'{path}' leads", top, "copy what it names into the set's files/")
         whole = top / path
         if not os.path.lexists(whole):

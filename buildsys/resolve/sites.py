@@ -223,7 +223,8 @@ class _Resolver:
             notes.problem(path, ("site-mismatch", message, "write one of them"))
         elif written.directory is not None:
             directory = self._local(written.directory, (*path, "directory"), notes)
-            checksum = self._metadata_checksum(directory, (*path, "directory"), notes)
+            if directory:
+                checksum = self._metadata_checksum(directory, (*path, "directory"), notes)
         url = self._address((*path, "url"), written.url, notes)
         key = ""
         if written.gpgcheck is False:
@@ -296,7 +297,10 @@ class _Resolver:
         return url
 
     def _local(self, text: str, path: tuple[str, ...], notes: Notes) -> str:
-        """A local path: absolute, or within the set's folder."""
+        """A local path: absolute, or within the set's folder; empty when it can be none."""
+        if problem := syntax.local_path(text):
+            notes.problem(path, problem)
+            return ""
         if ".." in text.split("/"):
             problem = (
                 "path-leaves-context",

@@ -70,6 +70,9 @@ def _given(item: Read, value: str, notes: Notes, around: Around) -> Meant | None
     path = ("contexts", item.name)
     if value in around.known:
         return image.NamedImage(item.name, around.known[value], item.spot, item.places)
+    if problem := syntax.local_path(value):
+        notes.problem(path, problem)
+        return None
     folder = plain_path(Path(notes.written.file).parent / value)
     if value[:1] not in {".", "/"} and not folder.is_dir():
         if problem := syntax.reference(value):
@@ -78,8 +81,8 @@ def _given(item: Read, value: str, notes: Notes, around: Around) -> Meant | None
         return image.OtherImage(item.name, value, item.spot, item.places)
     if item.begins:
         hint = "FROM begins with an image; a folder can be copied from"
-        problem = ("containerfile-from", f"'{item.name}' is the folder {folder}", hint)
-        notes.found.append(Diagnostic(item.spot, *problem))
+        message = f"'{item.name}' is the folder {folder}"
+        notes.found.append(Diagnostic(item.spot, "containerfile-from", message, hint))
         return None
     if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(around.top)):
         hint = "put it there"
@@ -118,12 +121,14 @@ def secrets(recipe: schema.Recipe, notes: Notes, read: Containerfile) -> tuple[i
             hint = closest(name, mounted) or f"RUN --mount=type=secret,id={name} mounts it"
             place: tuple[str | int, ...] = ("secrets", name)
             listed = isinstance(notes.written.data.get("secrets"), list)
-            problem = ("containerfile-secret", f"{read.file} mounts no secret '{name}'", hint)
-            notes.problem(("secrets", number) if listed else place, problem, key=not listed)
+            unknown = ("containerfile-secret", f"{read.file} mounts no secret '{name}'", hint)
+            notes.problem(("secrets", number) if listed else place, unknown, key=not listed)
     found = []
     for item in read.secrets:
         file = given.get(item.name, "")
-        if file:
+        if unusable := syntax.local_path(file):
+            notes.problem(("secrets", item.name), unusable)
+        elif file:
             file = file if file.startswith("~/") else str(_absolute(Path(notes.written.file).parent / file))
             _check_outside(file, Path(read.file).parent, ("secrets", item.name), notes)
         found.append(image.Secret(item.name, item.required, file, item.spot))

@@ -12,7 +12,7 @@ import pytest
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 from tests.plan.sets import BUSYBOX
-from tests.runtime.builds import NOTHING_LEFT, Build, put_busybox
+from tests.runtime.builds import NOTHING_LEFT, Build, VfsStore, put_busybox
 from tests.stores import store
 
 pytestmark = pytest.mark.real
@@ -45,6 +45,8 @@ SHAPES = {
         "FROM a AS x\nRUN touch /q\nFROM x AS y\nRUN touch /q\nFROM b\n"
         "COPY --from=x /q /1\nCOPY --from=y /q /2\n"
     ),
+    "base-by-number": "FROM a\nCOPY --from=b /b /b\nFROM b\nFROM 0\nCOPY --from=1 /b /c\n",
+    "quoted": 'FROM a AS x\nFROM b\nCOPY --from="x" /e /e\n',
     "copied-from-image": "FROM b\nCOPY --from=a /e /e\n",
     "platform": "FROM --platform=linux/amd64 a AS x\nFROM b\nCOPY --from=x /e /e\n",
 }
@@ -102,7 +104,8 @@ class Ground:
         """The same by buildah alone; the image's name."""
         reference = f"localhost/plain/{name}"
         self.build.store.buildah(
-            "build", "--isolation", "chroot", "--layers=false", "--quiet", "--pull=never",
+            "build", "--isolation", "chroot", "--network", "host", "--layers=false", "--quiet",
+            "--pull=never",
             *(f"--build-context={one}=container-image://localhost/example/{one}:1" for one in "ab"),
             "--tag", reference, str(self.folder / "containerfiles" / name),
         )  # fmt: skip
@@ -134,6 +137,20 @@ def test_every_shape_that_buildah_builds(ground: Ground) -> None:
     mounts = Path("/proc/mounts").read_text()
     assert str(ground.build.plan) not in mounts
     subprocess.run(["rm", "-rf", ground.build.plan], check=True)
+
+
+def test_stages_in_a_store_that_knows_no_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with store(tmp_path / "store") as made:
+        plain = VfsStore(made.place)
+        put_busybox(plain)
+        ground = Ground(tmp_path / "demo", Build(tmp_path / "plan", plain))
+        for name in ("alone", "only-from-chain", "base-and-copied", "equal-stages"):
+            ground.add(name, SHAPES[name])
+        ground.built()
+        assert ground.texts("only-from-chain", "e") == ("a\n",)
+        assert ground.texts("base-and-copied", "k", "l") == ("", "")
+        assert ground.build.left() == NOTHING_LEFT
 
 
 def test_capitals_in_the_name_of_a_stage(ground: Ground) -> None:
