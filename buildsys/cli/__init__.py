@@ -14,8 +14,9 @@ from importlib import import_module
 import click
 
 from buildsys import __version__
-from buildsys.cli.ending import BUG, FAILED, INTERRUPTED, MISSING, REFUSED, Ended, say
+from buildsys.cli.ending import BUG, FAILED, INTERRUPTED, REFUSED, Ended, say, status_of
 from buildsys.diagnostics import Refused
+from buildsys.temporary import TEMPORARY
 
 HELP = """Build trees of container images from short recipes.
 
@@ -54,9 +55,6 @@ VERBS = {
 PYTHONS = {"list": "list_images", "import": "import_"}
 """What verbs are called in their modules, where Python has the word already."""
 
-LACKING = {"missing-tool", "old-tool"}
-"""Codes of diagnostics that are about the host and no mistake of the person."""
-
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -86,6 +84,7 @@ def verbs(debug: bool) -> None:  # noqa: FBT001 - read by `run`
 
 def run(arguments: Sequence[str]) -> int:
     """Run one verb; returns the exit status. Whatever happens, a person sees a sentence, not a traceback."""
+    TEMPORARY.begin()
     try:
         status = verbs.main(list(arguments), "buildsys", standalone_mode=False)
         sys.stdout.flush()
@@ -96,7 +95,7 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except Refused as refused:
         say(refused.text())
-        return MISSING if any(item.code in LACKING for item in refused.diagnostics) else REFUSED
+        return status_of(item.code for item in refused.diagnostics)
     except Ended as ended:
         if ended.sentence:
             say(f"error: {ended.sentence}")
@@ -105,6 +104,10 @@ def run(arguments: Sequence[str]) -> int:
         # Who read our output has had enough. Nothing more can be written there, at exit neither.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except RecursionError:
+        _trace(arguments)
+        say("error: a file or an answer that was read has too many things in one another")
+        return REFUSED
     except OSError as error:
         _trace(arguments)
         files = " to ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
@@ -117,6 +120,8 @@ def run(arguments: Sequence[str]) -> int:
         if "--debug" not in arguments:
             say(f"  hint: `buildsys --debug {' '.join(arguments)}` shows where; please report it with that")
         return BUG
+    finally:
+        TEMPORARY.end()
     return status if isinstance(status, int) else 0
 
 

@@ -54,6 +54,7 @@ def plan(
 
     Only files that change are written. `make -C DIR` then builds the images, without buildsys.
     """
+    choice.check_epoch(choice.load(), choice.look())
     image_set, compiled = _compile(choice, locking, build_directory)
     EVERY.tell_absent(image_set)
     if not only_check:

@@ -18,6 +18,8 @@ from buildsys.executors import expected, proof
 from buildsys.executors.cases import Case, Kind, Outcome
 from buildsys.executors.expected import ImageTest, Scenario
 from buildsys.executors.junit import junit
+from buildsys.executors.make import current
+from buildsys.executors.pace import Pace
 from buildsys.executors.podman import Interrupted, Podman
 from buildsys.executors.scenarios import Stage, play
 from buildsys.executors.suiting import suit
@@ -39,6 +41,8 @@ class Wish:
     """Images at once."""
     again: bool
     """Try what has passed before, too."""
+    timeout_factor: float = 1.0
+    """How much longer everything may take than was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class _Trial:
         self._directory = directory
         self._wish = wish
         self._teller = teller
-        self._ids = proof.image_ids(directory)
+        self._ids = current(directory)
         tests, scenarios = expected.tests(directory), expected.scenarios(directory)
         self._tests = [tests[name] for name in wish.images if name in tests]
         self._scenarios = [scenarios[name] for name in wish.scenarios]
@@ -115,7 +119,10 @@ class _Trial:
     ) -> dict[tuple[str, str], Outcome]:
         run_root = self._wish.run_root()
         podman = Podman(
-            self._wish.store, f"buildsys-test-{plan_id(self._directory)}", self._directory / "state"
+            self._wish.store,
+            f"buildsys-test-{plan_id(self._directory)}",
+            self._directory / "state",
+            Pace(self._wish.timeout_factor),
         )
         scratch = Path(run_root, podman.prefix)
         with images_stay(run_root), _interruptible(), self._cleared(podman, scratch):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Spot
 from buildsys.image.parts import Account, LockedPackage, PackageName
+from buildsys.logins import Login
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,6 +358,8 @@ class Download(_Instruction):
     sha256: str
     to: str
     mode: str
+    login: Login | None = field(default=None, repr=False, compare=False)
+    """Credentials that stood in the URL: for whoever fetches, in no plan."""
 
 
 # Accounts and the rest --------------------------------------------------------------------------

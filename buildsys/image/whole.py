@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Spot
-from buildsys.image.instructions import Containerfile, CopyImage, Instruction
+from buildsys.image.instructions import Containerfile, CopyImage, Download, Instruction
 from buildsys.image.parts import ImageReference
 from buildsys.image.site import Site
 from buildsys.image.testing import ImageTest, Scenario
+from buildsys.logins import Login
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +135,11 @@ class ImageSet:
     traits: Mapping[str, str] = field(default_factory=dict, compare=False)
     """File of each trait -> hash of what it says, comments and places left out."""
     scenarios: Mapping[str, Scenario] = field(default_factory=dict)
+
+    def logins(self) -> Iterator[Login]:
+        """Credentials that stood in URLs of the recipes and the site."""
+        yield from self.site.logins
+        for item in self.images.values():
+            for step in item.instructions:
+                if isinstance(step, Download) and step.login is not None:
+                    yield step.login

@@ -17,6 +17,7 @@ from buildsys.executors.proof import promoted
 from buildsys.executors.turn import images_stay, turn
 from buildsys.publishing.archives import write_archives
 from buildsys.publishing.destinations import Destination, Transport
+from buildsys.publishing.files import readable_by_all
 from buildsys.publishing.journal import journal
 from buildsys.publishing.layouts import write_layout
 from buildsys.publishing.pushing import push
@@ -85,7 +86,7 @@ def publish(
         if any(work.journal.doubts(name) for work in works for name in chosen.names):
             # Files of the shelf may be those of a destination: what has rotten there has rotten here.
             shelf.clear()
-        with _interrupted(stop, say), ThreadPoolExecutor(len(works)) as pool:
+        with readable_by_all(), _interrupted(stop, say), ThreadPoolExecutor(len(works)) as pool:
             list(pool.map(_one, works))
         outcomes = [work.outcome for work in works]
         if all(outcome.well() for outcome in outcomes):

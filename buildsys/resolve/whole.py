@@ -27,7 +27,7 @@ from buildsys.resolve.instructions import Surroundings
 from buildsys.resolve.notes import Notes
 from buildsys.resolve.parts import part
 from buildsys.resolve.profiles import profiles
-from buildsys.resolve.rings import diagnostic, rings
+from buildsys.resolve.rings import diagnostic, long_chains, rings
 from buildsys.resolve.scenarios import scenarios
 from buildsys.resolve.settings import settings
 from buildsys.resolve.sites import choose, resolve_site
@@ -93,6 +93,7 @@ class _Resolver:
                 images[name] = resolved
         self._refuse_rings(images)
         check_triggers(images, self._found)
+        self._found += long_chains(images)
         if self._site and self._site.site.installer == "apt":
             self._found += foreign(images)
         members = self._profiles()

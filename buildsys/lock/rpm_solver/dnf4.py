@@ -119,7 +119,8 @@ def _open(request: Row, work: str, root: str) -> Any:
         conf.reposdir = []
         conf.plugins = False
     for repository in request["repositories"]:
-        base.repos.add_new_repo(repository["id"], conf, baseurl=[repository["url"]])
+        login = dict(zip(("username", "password"), repository.get("login") or (), strict=False))
+        base.repos.add_new_repo(repository["id"], conf, baseurl=[repository["url"]], **login)
     # By their ids, as dnf5 does: of packages that serve equally well the one that was loaded first is taken.
     for name in sorted(base.repos):
         base.repos[name] = base.repos.pop(name)

@@ -32,7 +32,7 @@ log_result() {
     seconds "$4"
     line="{\"image\": ${said[0]}, \"status\": ${said[1]}, \"image_id\": ${said[2]}, \"reference\": ${said[3]}"
     line+=", \"key\": ${said[4]}, \"reason\": ${said[5]}, \"seconds\": $PASSED, \"at\": ${said[6]}}"
-    printf '%s\n' "$line" >"$BS_RESULT.$$" && mv -f "$BS_RESULT.$$" "$BS_RESULT" || status=1
+    printf '%s\n' "$line" >"$BS_RESULT.$$" && sync -- "$BS_RESULT.$$" && mv -f "$BS_RESULT.$$" "$BS_RESULT" || status=1
     ((status == 0)) || rm -f "$BS_RESULT.$$"
     printf '%s\n' "$line" >>"$PLAN/events.jsonl" || status=1
     return "$status"
@@ -60,5 +60,5 @@ infrastructure() {
         -e 'connection (refused|reset|timed out)' -e 'temporary failure in name resolution' \
         -e 'i/o timeout|TLS handshake timeout' -e 'curl(: | error )\((5|6|7|16|18|28|35|52|55|56|92)\)' \
         -e 'curl#(5|6|7|16|18|28|35|52|55|56) ' -e '\[Errno 12\] Timeout' -e 'returned error: (429|50[0234])' \
-        -e 'toomanyrequests|429 Too Many Requests|50[234] (Bad Gateway|Service Unavailable|Gateway)' >/dev/null
+        -e 'Status code: (408|429|50[0234])' -e 'toomanyrequests|429 Too Many Requests|50[234] (Bad Gateway|Service Unavailable|Gateway)' >/dev/null
 }

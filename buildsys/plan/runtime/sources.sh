@@ -16,10 +16,12 @@ from_image() {
     SOURCES+=("image/$1=$(buildah mount "$borrowed")")
 }
 
-# from_payload PACKAGE [FILE]: the package's files, unpacked once a plan, for the verb `payload`.
+# from_payload PACKAGE [FILE CHECKSUM]: the package's files, unpacked once a plan, for the verb `payload`.
 # FILE is the exact one, under a lock.
 from_payload() {
     local package=$1 file sum unpacked
+    # The key may name what is taken out of the file, and not the file.
+    local PAYLOAD=${2:+package $1 - - $2 $3}
     file=$("${INSTALLER}_fetch" "$@")
     sum=$(sha256sum <"$file")
     unpacked=$STATE/payload/$package.${sum::16}
