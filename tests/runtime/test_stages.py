@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -103,11 +104,19 @@ class Ground:
     def plainly(self, name: str) -> str:
         """The same by buildah alone; the image's name."""
         reference = f"localhost/plain/{name}"
+        # Newer ones raise these as far as some host somewhere allows.
+        limits = [
+            f"--ulimit={kind}={soft}:{hard}"
+            for kind, (soft, hard) in (
+                ("nofile", resource.getrlimit(resource.RLIMIT_NOFILE)),
+                ("nproc", resource.getrlimit(resource.RLIMIT_NPROC)),
+            )
+        ]
         self.build.store.buildah(
             "build", "--isolation", "chroot", "--network", "host", "--layers=false", "--quiet",
             "--pull=never",
             *(f"--build-context={one}=container-image://localhost/example/{one}:1" for one in "ab"),
-            "--tag", reference, str(self.folder / "containerfiles" / name),
+            *limits, "--tag", reference, str(self.folder / "containerfiles" / name),
         )  # fmt: skip
         return reference
 
