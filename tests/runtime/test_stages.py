@@ -46,7 +46,8 @@ SHAPES = {
         "FROM a AS x\nRUN touch /q\nFROM x AS y\nRUN touch /q\nFROM b\n"
         "COPY --from=x /q /1\nCOPY --from=y /q /2\n"
     ),
-    "base-by-number": "FROM a\nCOPY --from=b /b /b\nFROM b\nFROM 0\nCOPY --from=1 /b /c\n",
+    "base-by-number": "FROM a\nCOPY --from=b /b /b\nFROM b\nFROM 0\n",
+    "only-from-base-by-number": "FROM a\nFROM 0\nCOPY --from=b /b /c\n",
     "quoted": 'FROM a AS x\nFROM b\nCOPY --from="x" /e /e\n',
     "copied-from-image": "FROM b\nCOPY --from=a /e /e\n",
     "platform": "FROM --platform=linux/amd64 a AS x\nFROM b\nCOPY --from=x /e /e\n",
