@@ -10,11 +10,13 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 import click
 
-from buildsys import __version__
+from buildsys import __version__, disk
 from buildsys.cli.ending import BUG, FAILED, INTERRUPTED, REFUSED, Ended, say, status_of
+from buildsys.cli.surroundings import tell_of_tmpdir
 from buildsys.diagnostics import Refused
 from buildsys.temporary import TEMPORARY
 
@@ -52,6 +54,8 @@ VERBS = {
 }
 """Each verb's module, in the order in which a person needs the verbs. There its name is the verb's."""
 
+READING = {"check", "list", "show", "graph", "overlay", "schema"}
+"""Verbs that make no temporary file."""
 PYTHONS = {"list": "list_images", "import": "import_"}
 """What verbs are called in their modules, where Python has the word already."""
 
@@ -78,8 +82,11 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, help=HELP, context_settings=SETTINGS)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of a bug of buildsys.")
-def verbs(debug: bool) -> None:  # noqa: FBT001 - read by `run`
+@click.pass_context
+def verbs(ctx: click.Context, debug: bool) -> None:  # noqa: ARG001, FBT001 - read by `run`
     """All verbs."""
+    if ctx.invoked_subcommand not in READING:
+        tell_of_tmpdir()
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -95,10 +102,14 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except Refused as refused:
         say(refused.text())
+        if _blames_a_disk(refused.text()):
+            return FAILED
         return status_of(item.code for item in refused.diagnostics)
     except Ended as ended:
         if ended.sentence:
             say(f"error: {ended.sentence}")
+        if ended.status == FAILED:
+            _blames_a_disk(ended.sentence)
         return ended.status
     except BrokenPipeError:
         # Who read our output has had enough. Nothing more can be written there, at exit neither.
@@ -112,10 +123,14 @@ def run(arguments: Sequence[str]) -> int:
         _trace(arguments)
         files = " to ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
         say(f"error: {files}{': ' if files else ''}{error.strerror or error}")
+        disk.writes(*(Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if name))
+        _blames_a_disk(str(error.strerror))
         return FAILED
     except Exception as error:  # noqa: BLE001 - the last resort
         _trace(arguments)
         what = f"{type(error).__name__}: {error}".rstrip(": ")
+        if _blames_a_disk(what):
+            return FAILED
         say(f"error: this is a bug of buildsys, not of your recipes: {what}")
         if "--debug" not in arguments:
             say(f"  hint: `buildsys --debug {' '.join(arguments)}` shows where; please report it with that")
@@ -123,6 +138,14 @@ def run(arguments: Sequence[str]) -> int:
     finally:
         TEMPORARY.end()
     return status if isinstance(status, int) else 0
+
+
+def _blames_a_disk(said: str) -> bool:
+    """Name the disk that was in the way of what failed, if one was."""
+    sentence = disk.blamed(said)
+    if sentence:
+        say(f"error: {sentence}\n  hint: {disk.HINT}")
+    return bool(sentence)
 
 
 def _trace(arguments: Sequence[str]) -> None:

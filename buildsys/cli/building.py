@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from buildsys import disk
 from buildsys.cli.choosing import EVERY, Choice, Selection, Verb, takes_selection, takes_set
 from buildsys.cli.counting import counted
-from buildsys.cli.ending import FAILED, Ended, say
+from buildsys.cli.ending import FAILED, REFUSED, Ended, say
 from buildsys.cli.locks import Locking, takes_locking
 from buildsys.cli.output import put, put_row
 from buildsys.cli.secrets import check_secrets, named_files
-from buildsys.cli.stores import takes_store
+from buildsys.cli.stores import chosen_store, takes_store, unbuildable
 
 if TYPE_CHECKING:
     from buildsys.image import ImageSet
@@ -38,6 +39,7 @@ def takes_plan(verb: Verb) -> Verb:
     @functools.wraps(verb)
     def taking(choice: Choice, directory: Path | None, build_directory: Path, **others: Any) -> Any:
         directory = directory or build_directory / choice.name
+        disk.writes(build_directory, directory)
         return verb(choice=choice, directory=directory, build_directory=build_directory, **others)
 
     return taking
@@ -54,8 +56,9 @@ def plan(
 
     Only files that change are written. `make -C DIR` then builds the images, without buildsys.
     """
+    chosen_store()  # whoever writes a plan learns now that it cannot be built there
     choice.check_epoch(choice.load(), choice.look())
-    image_set, compiled = _compile(choice, locking, build_directory)
+    image_set, compiled = _compile(choice, locking, directory, build_directory)
     EVERY.tell_absent(image_set)
     if not only_check:
         changed = _write(compiled, directory)
@@ -114,6 +117,7 @@ def build(
 @takes_selection(parents=False)
 @takes_plan
 @takes_store
+@click.option("--all", "whole", is_flag=True, help="All that changed, not only the first three of a kind.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 def why(
     choice: Choice,
@@ -123,18 +127,19 @@ def why(
     build_directory: Path,
     *,
     store: str,
+    whole: bool,
     as_json: bool,
 ) -> None:
     """Say which images a build would make, and why.
 
-    A line an image: name, decision, reason. IMAGE is a name, a glob in quotes ('neutron-*') or a profile
-    (@compute); none: all of the set. Nothing is built. The decision is the build's own: both ask the plan,
-    which is written first.
+    A line an image: name, decision, reason. A reason names every kind of thing that changed, packages first.
+    IMAGE is a name, a glob in quotes ('neutron-*') or a profile (@compute); none: all of the set. Nothing is
+    built. The decision is the build's own: both ask the plan, which is written first.
     """
     from buildsys.executors import make
 
     _, goals = planned(choice, selection, locking, directory, build_directory)
-    decisions = make.why(directory, goals, make.Run(store))
+    decisions = make.why(directory, goals, make.Run(store, whole=whole))
     try:
         if as_json:
             put(json.dumps([asdict(decision) for decision in decisions], indent=1))
@@ -161,7 +166,7 @@ def planned(
     notebook = build_directory / "tools.json"
     # What every plan needs is looked for before anything is made; what this one needs, it says itself.
     require(TOOLS, notebook)
-    image_set, compiled = _compile(choice, locking, build_directory)
+    image_set, compiled = _compile(choice, locking, directory, build_directory)
     goals = selection.names(image_set) if selection.patterns else ()
     if runs:
         selection.tell_absent(image_set)
@@ -172,10 +177,15 @@ def planned(
     return image_set, goals
 
 
-def _compile(choice: Choice, locking: Locking, build_directory: Path) -> tuple[ImageSet, Plan]:
+def _compile(
+    choice: Choice, locking: Locking, directory: Path, build_directory: Path
+) -> tuple[ImageSet, Plan]:
     from buildsys.plan.compile import compile_plan
 
     image_set = choice.ready(build_directory, locking)
+    given = any(image.containerfile for image in image_set.images.values())
+    if wrong := unbuildable(str(directory.absolute()), containerfile=given):
+        raise Ended(REFUSED, wrong)
     return image_set, compile_plan(image_set)
 
 

@@ -79,6 +79,7 @@ class Choice:
         """
         from buildsys.lock.present import buildable
         from buildsys.resolve.sites import choose
+        from buildsys.standins.repository import LOCK
 
         library = self.load()
         data_file = choose(library, self.site).written.data.get("stand-ins")
@@ -89,7 +90,7 @@ class Choice:
         if not output.is_dir():
             self._resolve(library, None)
         _make_stand_ins(self.directory / data_file, output)
-        return buildable(self._resolve(library, output)), output / "lock.yaml"
+        return buildable(self._resolve(library, output)), output / LOCK
 
     def check_epoch(self, library: Library, image_set: ImageSet) -> None:
         """See that the set's epoch is past: what a step writes is known by being newer.

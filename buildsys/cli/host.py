@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import sys
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from buildsys import tools
 from buildsys.cli.choosing import RECIPES, Choice, given_directory
 from buildsys.cli.ending import MISSING, Ended
 from buildsys.cli.output import put, put_table
-from buildsys.cli.stores import takes_store
+from buildsys.cli.stores import takes_store, unbuildable, unusable
 from buildsys.diagnostics import Refused
 
 if TYPE_CHECKING:
@@ -173,10 +174,8 @@ def _place(sets: Iterable[ImageSet]) -> Iterator[Finding]:
     if os.statvfs(here).f_flag & os.ST_NOEXEC:
         yield Finding("missing", "folder", f"a plan cannot run from a file system mounted noexec: {here}")
     given = any(image.containerfile for item in sets for image in item.images.values())
-    if given and any(letter in str(here) for letter in ':,+[]*?\\"\n'):
-        hint = 'its path must hold no : , + [ ] * ? \\ " or newline'
-        what = "an image with a Containerfile cannot be built in"
-        yield Finding("missing", "folder", f"{what} {here}: {hint}")
+    if wrong := unbuildable(str(here), containerfile=given):
+        yield Finding("missing", "folder", wrong)
 
 
 def _store(options: str) -> Iterator[Finding]:
@@ -186,6 +185,10 @@ def _store(options: str) -> Iterator[Finding]:
         yield Finding("missing", "container store", f"`{words} info` cannot open it")
         return
     kept = f"{store.driver}, {store.location}"
+    for place in (store.location, store.run):
+        if wrong := unusable(place):
+            yield Finding("missing", "container store", wrong)
+            return
     if store.driver == "vfs":
         from buildsys.executors.rights import overlays
 
@@ -245,14 +248,21 @@ def _packages(name: str, site: Site) -> Iterator[Finding]:
 def _unreachable(repository: Repository) -> str:
     """Why a repository's index cannot be read; empty when it can."""
     from urllib.error import HTTPError, URLError
-    from urllib.request import urlopen
+    from urllib.request import Request, urlopen
+
+    from buildsys.logins import login_for
 
     index = "repodata/repomd.xml"
     if repository.directory:
         return "" if Path(repository.directory, index).is_file() else f"it has no {index}"
     try:
         # Resolving has made sure that this is http, https, ftp or file.
-        with urlopen(f"{repository.url.rstrip('/')}/{index}", timeout=PATIENCE):  # noqa: S310
+        asked = Request(f"{repository.url.rstrip('/')}/{index}")  # noqa: S310
+        if login := login_for(repository.url):
+            asked.add_unredirected_header(
+                "Authorization", "Basic " + b64encode(":".join(login).encode()).decode()
+            )
+        with urlopen(asked, timeout=PATIENCE):  # noqa: S310
             return ""
     except HTTPError as error:
         return f"status {error.code}, {error.reason}"

@@ -38,8 +38,16 @@ def import_() -> None:
     "--network", metavar="IMAGE", multiple=True,
     help="An image, or several by a glob, whose build needs a network.",
 )  # fmt: skip
+@click.option(
+    "--context", "contexts", metavar="NAME=DIR|IMAGE", multiple=True, callback=named_values,
+    help="What a name means that is no stage and no image of the tree.",
+)  # fmt: skip
 def containerfiles(
-    top: Path, output: Path | None, arguments: dict[str, str], network: tuple[str, ...]
+    top: Path,
+    output: Path | None,
+    arguments: dict[str, str],
+    network: tuple[str, ...],
+    contexts: dict[str, str],
 ) -> None:
     """Take a tree of Containerfiles over as an image set, a folder an image.
 
@@ -50,7 +58,7 @@ def containerfiles(
     from buildsys.importers.containerfiles import Asked, take_over
 
     output = output or RECIPES / Path(os.path.realpath(top)).name
-    images, found = take_over(top, output, Asked(arguments, network))
+    images, found = take_over(top, output, Asked(arguments, network, contexts))
     _tell(found)
     say(f"{output}: {counted(len(images), 'image')}, {counted(len(found), 'warning')}")
     Choice(output, None, (), {}).look()

@@ -18,7 +18,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def hear() -> None:
-    """From now on each of these signals is a KeyboardInterrupt here, and SIGTERM to what this process started.
+    """From now on each of these signals is a KeyboardInterrupt here, and SIGTERM to what this one started.
 
     What the caller ignores, as nohup does with SIGHUP, stays ignored.
     """

@@ -248,11 +248,11 @@ def _move_lock(
     from buildsys.lock.file import read, write
     from buildsys.lock.make import Wish, make_lock
     from buildsys.lock.moved import moves
-    from buildsys.lock.places import lock_path
+    from buildsys.lock.places import used_lock
     from buildsys.lock.unmoved import unmoved
 
     image_set, kept = choice.made(build_directory)
-    path = locking.file or kept or lock_path(image_set, build_directory)
+    path = locking.file or used_lock(image_set, build_directory, kept)
     if locking.unlocked or path == kept or not path.exists():
         return ()
     old = read(path, image_set=image_set.name, site=image_set.site.name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from buildsys import disk
 from buildsys.cli.choosing import Verb, words
 from buildsys.cli.counting import counted
 from buildsys.cli.ending import FAILED, Ended, say
@@ -41,7 +42,9 @@ def takes_published(verb: Verb) -> Verb:
     )  # fmt: skip
     @functools.wraps(verb)
     def taking(image_set: str, directory: Path | None, build_directory: Path, **others: Any) -> Any:
-        return verb(directory=directory or build_directory / Path(image_set).absolute().name, **others)
+        directory = directory or build_directory / Path(image_set).absolute().name
+        disk.writes(build_directory, directory)
+        return verb(directory=directory, **others)
 
     return taking
 
@@ -102,6 +105,7 @@ def publish(
     from buildsys.tools import ToolFailed, require
 
     chosen = destinations(texts)
+    disk.writes(*(Path(place.place) for place in chosen if place.is_directory))
     wish = Wish(
         tags=tags,
         labels=tuple(sorted(_labels(labels).items())),
@@ -147,6 +151,9 @@ def _labels(texts: tuple[str, ...]) -> dict[str, str]:
 def _tell(outcome: Outcome) -> None:
     for mistake in outcome.mistakes:
         say(mistake.text())
+        # That one is about a disk of the registry.
+        if mistake.code != "registry-full":
+            disk.heard(mistake.text())
     for note in outcome.notes:
         say(f"note: {outcome.destination}: {note}")
     counts = {"image": outcome.images, "blob": outcome.blobs, "tag": outcome.tags}

@@ -80,7 +80,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What moved in the lock: of an image, or of what belongs to none."""
+    """What moved in the lock: of an image, or of what belongs to none. Equal versions: it was rebuilt."""
 
     image: str
     name: str
@@ -203,7 +203,7 @@ def _page(report: Report) -> Iterator[str]:
         )
     if report.lock:
         yield from _section("Moved in the lock")
-        rows = ((item.image, item.name, item.old, item.new) for item in report.lock)
+        rows = ((item.image, item.name, item.old, _new(item)) for item in report.lock)
         yield from _table(("image", "what", "before", "now"), rows)
 
 
@@ -211,8 +211,8 @@ def _data(mistakes: Iterable[Diagnostic]) -> list[dict[str, object]]:
     return [mistake.data() for mistake in mistakes]
 
 
-def _new(package: Package) -> str:
-    return f"{package.new}, rebuilt" if package.old == package.new else package.new
+def _new(item: Package | Moved) -> str:
+    return f"{item.new}, rebuilt" if item.old == item.new else item.new
 
 
 def _id(built: Built) -> str:

@@ -232,7 +232,8 @@ def _config(config: i.OciConfig) -> Said:
     check = None if config.healthcheck is None else _health_check(config.healthcheck)
     every = {
         "user": config.user, "cmd": config.cmd, "entrypoint": config.entrypoint, "workdir": config.workdir,
-        "healthcheck": check, "stop-signal": config.stop_signal, "env": dict(config.env),
+        "healthcheck": check, "stop-signal": config.stop_signal, "version-of": config.version_of,
+        "env": dict(config.env),
         "labels": dict(config.labels), "annotations": dict(config.annotations),
         "volumes": config.volumes, "ports": config.ports,
     }  # fmt: skip

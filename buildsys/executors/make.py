@@ -38,6 +38,8 @@ class Run:
     """NAME=FILE for secrets that Containerfiles mount; they count for more than those of BS_SECRETS."""
     pull: bool = False
     """Ask for base images anew, before anything else."""
+    whole: bool = False
+    """Give reasons with everything that changed, not only the first three of a kind."""
 
     def environment(self, outer: Mapping[str, str]) -> dict[str, str]:
         """The environment of the run: ours, and what was asked for."""
@@ -51,6 +53,8 @@ class Run:
             environment["BS_FORCE"] = "1"
         if self.pull:
             environment["BS_PULL"] = "1"
+        if self.whole:
+            environment["BS_ALL"] = "1"
         return environment
 
 

@@ -42,6 +42,7 @@ from buildsys.image.instructions import (
     UpdateAll,
     WriteRepository,
 )
+from buildsys.image.origin import Origin, Setting
 from buildsys.image.parts import (
     NAME,
     Account,
@@ -107,6 +108,7 @@ __all__ = [
     "MovePath",
     "NamedImage",
     "OciConfig",
+    "Origin",
     "OtherImage",
     "PackageName",
     "ParentImage",
@@ -117,6 +119,7 @@ __all__ = [
     "Run",
     "Scenario",
     "Secret",
+    "Setting",
     "Site",
     "Symlink",
     "Touch",

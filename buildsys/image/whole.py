@@ -8,6 +8,7 @@ from typing import Literal
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Spot
 from buildsys.image.instructions import Containerfile, CopyImage, Download, Instruction
+from buildsys.image.origin import Origin
 from buildsys.image.parts import ImageReference
 from buildsys.image.site import Site
 from buildsys.image.testing import ImageTest, Scenario
@@ -40,6 +41,8 @@ class OciConfig:
     volumes: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     workdir: str | None = None
+    version_of: str | None = None
+    """The package whose version a lock makes the image's; by itself it changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ class ImageSet:
     """What is no mistake for certain, and worth a look."""
     traits: Mapping[str, str] = field(default_factory=dict, compare=False)
     """File of each trait -> hash of what it says, comments and places left out."""
+    origin: Origin = field(default=Origin(), compare=False)
     scenarios: Mapping[str, Scenario] = field(default_factory=dict)
 
     def logins(self) -> Iterator[Login]:

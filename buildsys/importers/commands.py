@@ -84,33 +84,68 @@ class Place:
 def parts(text: str, place: Place) -> tuple[Part, ...]:
     """The parts of a text, in order; a text that no step says is one."""
     found: list[Part] = []
-    within, lasts = place.within, False
+    within, kept = place.within, _Kept(dict(place.variables))
     pieces = chain(text)
     for piece in pieces:
-        if piece == "true" and len(pieces) > 1:
-            continue
         if (verified := _verified(piece, found, within)) is not None:
             found[-1] = verified
             continue
-        part = _part(piece, Place(within, place.variables, place.file))
+        part = _part(piece, Place(within, kept.variables, place.file))
+        last = found[-1] if found else None
         if isinstance(part, Shell):
             if where := _CD.fullmatch(piece):
                 within = posixpath.normpath(posixpath.join(within, where[1]))
-            lasts = lasts or (where is None and bool(_LASTING.match(piece)))
-            if found and isinstance(found[-1], Shell):
-                found[-1] = Shell(f"{found[-1].text} && {piece}", found[-1].within)
-                continue
+            if isinstance(last, Shell):
+                found[-1] = Shell(f"{last.text} && {piece}", last.within)
+            elif kept.is_lost:
+                return (Shell(text, place.within),)
+            else:
+                found.append(Shell(" && ".join([*kept.pieces, piece]), part.within))
+            kept.add(piece)
+            continue
+        if kept.changes_programs and isinstance(part, Wheels):
+            return (Shell(text, place.within),)
         found.append(part)
     said = (part.steps if isinstance(part, Steps) else isinstance(part, Fetched | Wheels) for part in found)
-    if not any(said) or (lasts and any(isinstance(part, Shell) for part in found[1:])):
-        # No step says it, or it needs what a shell remembers from one command to the next.
+    if not any(said):
         return (Shell(text, place.within),)
-    return tuple(part for part in found if not (isinstance(part, Shell) and _CD.fullmatch(part.text)))
+    return tuple(part for part in found if not (isinstance(part, Shell) and kept.is_all(part.text)))
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What a shell remembers of earlier commands, which a later one of its own has to be told."""
+
+    variables: dict[str, str]
+    """Values that are known."""
+    pieces: list[str] = field(default_factory=list)
+    is_lost: bool = False
+    """Whether it remembers what cannot be told again."""
+
+    def add(self, piece: str) -> None:
+        """Remember a command, if that is what it is for."""
+        if not _LASTING.match(piece):
+            self.is_lost = self.is_lost or bool(_OPAQUE.match(piece))
+            return
+        self.pieces.append(piece)
+        if match := _ASSIGNED.fullmatch(piece):
+            self.variables[match[1]] = match[2].strip("\"'")
+
+    @property
+    def changes_programs(self) -> bool:
+        """Whether another program might be meant by a name."""
+        return any(re.match(r"source\s|\.\s|(?:export\s+)?PATH=", piece) for piece in self.pieces)
+
+    def is_all(self, text: str) -> bool:
+        """Whether a text does nothing but what is remembered anyway."""
+        return all(_CD.fullmatch(piece) or piece == "true" or piece in self.pieces for piece in chain(text))
 
 
 _CD = re.compile(r"cd\s+([\w./-]+)")
-_LASTING = re.compile(r"(?:\w+=|export\s|umask\s|source\s|\.\s|alias\s|trap\s|pushd\s|cd\s)")
-"""What lasts in a shell; leaving aside `cd` with a plain path."""
+_LASTING = re.compile(r"(?:\w+=\S*$|export\s|set\s+[-+]|umask\s|source\s|\.\s|alias\s)")
+"""What lasts in a shell; leaving aside `cd`."""
+_OPAQUE = re.compile(r"(?:\w+=|trap\s|pushd\s|popd|eval\s|cd\s+[^\w./-]|read\s)")
+_ASSIGNED = re.compile(r"(?:export\s+)?(\w+)=([\w./:@%+-]*|'[^']*'|\"[^\"$`\\]*\")")
 
 
 def _part(piece: str, place: Place) -> Part:
@@ -131,7 +166,11 @@ def _part(piece: str, place: Place) -> Part:
 
 
 def chain(text: str) -> list[str]:
-    """The commands of a text that is nothing but commands joined by `&&`; else the text, as one."""
+    """The commands of a text that is nothing but commands joined by `&&`; else the text, as one.
+
+    Where a shell ends with the first command that fails, `;` and the end of a line do the same.
+    """
+    ends = bool(_ENDS_EARLY.match(text)) and not _CONTROLS.search(text)
     pieces: list[str] = []
     begun, depth, quote = 0, 0, ""
     position = 0
@@ -154,13 +193,22 @@ def chain(text: str) -> list[str]:
                 position += 2
                 begun = position
                 continue
-            if sign in ";\n" or text.startswith("||", position) or _is_background(text, position):
+            if sign in ";\n" and ends:
+                pieces.append(text[begun:position].strip())
+                begun = position + 1
+            elif sign in ";\n" or text.startswith("||", position) or _is_background(text, position):
                 return [text]
         position += 1
     pieces.append(text[begun:].strip())
+    if ends and not pieces[-1]:
+        pieces.pop()
     return [text] if quote or depth or not all(pieces) or _CONTROL.match(text) else pieces
 
 
+_ENDS_EARLY = re.compile(r"\s*set\s+-[a-z]*e[a-z]*(?:\s+-o\s+pipefail)?\s*(?:;|&&|\n)")
+_CONTROLS = re.compile(
+    r"(?<![\w./-])(?:if|for|while|until|case|function|do|done|then|fi|esac)(?![\w./-])|\{\s|<<"
+)
 _CONTROL = re.compile(r"\s*(?:if|for|while|until|case|function)\s")
 
 

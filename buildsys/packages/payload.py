@@ -7,6 +7,7 @@ point at. https://rpm-software-management.github.io/rpm/manual/format.html
 from __future__ import annotations
 
 import hashlib
+import re
 import stat
 import struct
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,8 @@ class File:
     link: str
     same: tuple[int, int]
     """What hard links have in common."""
+    capability: str
+    """Its attribute security.capability, in hexadecimal digits; empty: none."""
 
 
 Files = Mapping[str, File]
@@ -58,7 +61,8 @@ def taken(files: Files, source: str, epoch: int) -> str | None:
         # A file that is copied alone is as new as the copy.
         time = 0 if alone and stat.S_ISREG(file.mode) else min(file.time, epoch)
         same = first.setdefault(file.same, name) if stat.S_ISREG(file.mode) else name
-        said.append((name[len(place) :], f"{file.mode:o}", time, file.digest, file.link, same[len(place) :]))
+        kept = (time, file.digest, file.link, same[len(place) :], file.capability)
+        said.append((name[len(place) :], f"{file.mode:o}", *kept))
     return f"sha256:{hashlib.sha256(repr(said).encode()).hexdigest()}"
 
 
@@ -69,7 +73,7 @@ def _is_link(files: Files, path: PurePosixPath) -> bool:
 def files_of(package: Path) -> Files:
     """What is in a package; nothing when its header does not say it all.
 
-    So it is with a package that is no RPM or an old one, and with capabilities.
+    So it is with a package that is no RPM or an old one.
     """
     try:
         with package.open("rb") as opened:
@@ -80,15 +84,64 @@ def files_of(package: Path) -> Files:
 
 
 def _listed(tags: dict[int, tuple[int, ...] | tuple[str, ...]]) -> Iterator[tuple[str, File]]:
-    if tags[ALGORITHM] != (SHA256,) or any(tags.get(CAPABILITIES, ())):
+    if tags[ALGORITHM] != (SHA256,):
         raise ValueError("not a package whose header says all")
-    # Where there are no links there may be no list of them.
-    tags = {LINKS: ("",) * len(tags[NAMES]), **tags}
-    columns = (tags[tag] for tag in (NAMES, INDEXES, MODES, TIMES, DIGESTS, LINKS, FLAGS, DEVICES, NUMBERS))
-    for name, folder, mode, time, digest, link, flags, device, number in zip(*columns, strict=True):
+    # Where there are no links there may be no list of them; so it is with capabilities.
+    none = ("",) * len(tags[NAMES])
+    tags = {LINKS: none, CAPABILITIES: none, **tags}
+    columns = (NAMES, INDEXES, MODES, TIMES, DIGESTS, LINKS, FLAGS, DEVICES, NUMBERS, CAPABILITIES)
+    for row in zip(*(tags[tag] for tag in columns), strict=True):
+        name, folder, mode, time, digest, link, flags, device, number, text = row
         if not int(flags) & GHOST:
             where = f"{tags[FOLDERS][int(folder)]}{name}"
-            yield where, File(int(mode), int(time), str(digest), str(link), (int(device), int(number)))
+            same, capability = (int(device), int(number)), _capability(str(text))
+            yield where, File(int(mode), int(time), str(digest), str(link), same, capability)
+
+
+def capabilities(files: Files, source: str) -> Iterator[tuple[str, str]]:
+    """Each file with capabilities that a copy of `source` takes: its path behind that, and the attribute."""
+    place = str(PurePosixPath("/", source.lstrip("/")))
+    for name, file in sorted(files.items()):
+        if file.capability and (name == place or name.startswith(f"{place}/")):
+            yield name[len(place) :], file.capability
+
+
+_CAPABILITIES = """
+chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable
+net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot
+sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease
+audit_write audit_control setfcap mac_override mac_admin syslog wake_alarm block_suspend audit_read
+perfmon bpf checkpoint_restore
+""".split()
+_CLAUSE = re.compile(r"([a-z_,]*)((?:[=+-][eip]*)+)")
+
+
+def _capability(text: str) -> str:
+    """What the kernel keeps for a text like `cap_net_raw=ep`: cap_from_text(3), and capability.h of Linux.
+
+    Raises:
+        ValueError: it has another form.
+    """
+    sets: dict[str, set[int]] = {"e": set(), "i": set(), "p": set()}
+    for clause in text.split():
+        matched = _CLAUSE.fullmatch(clause)
+        if matched is None:
+            raise ValueError(f"not capabilities: {text}")
+        names = [name for name in matched[1].split(",") if name and name != "all"]
+        numbers = {_CAPABILITIES.index(name.removeprefix("cap_")) for name in names}
+        numbers = numbers or set(range(len(_CAPABILITIES)))
+        for operator, flags in re.findall(r"([=+-])([eip]*)", matched[2]):
+            for flag, held in sets.items():
+                if operator == "=" or flag in flags:
+                    held.difference_update(numbers)
+                if operator != "-" and flag in flags:
+                    held.update(numbers)
+    if not any(sets.values()):
+        return ""
+    words = [0x02000000 | bool(sets["e"])]
+    for low in (0, 32):
+        words += [sum(1 << n - low for n in sets[flag] if low <= n < low + 32) for flag in "pi"]
+    return f"0x{struct.pack('<5I', *words).hex()}"
 
 
 def _tags(content: bytes) -> dict[int, tuple[int, ...] | tuple[str, ...]]:

@@ -34,11 +34,11 @@ from buildsys.image import (
 from buildsys.image.acting import FILES
 from buildsys.image.context import context as beside_containerfile
 from buildsys.packages import MANAGERS
-from buildsys.packages.payload import Files, files_of, taken
+from buildsys.packages.payload import Files, capabilities, files_of, taken
 from buildsys.plan import makefile
 from buildsys.plan.pool import file_hash, key_place, key_said, pool_files, repositories_file, unsigned_files
 from buildsys.plan.reads import acting_text
-from buildsys.plan.script import Step, compile_step, installer, text_hash
+from buildsys.plan.script import Step, compile_step, installer, taken_from_others, text_hash
 from buildsys.plan.testing import testing_files
 from buildsys.plan.verbs import FOLDER, LINK, SAME, Carried, ContextFile
 from buildsys.resolve.gems import Gems
@@ -89,7 +89,8 @@ def compile_plan(image_set: ImageSet) -> Plan:
     names = {gem: Path(path).name for gem, path in gems.items()}
     hashes = {Path(path).name: file_hash(path) for path in beside}
     keys = {item.id: key_said(item, site) for item in site.repositories}
-    carried = Carried(context, downloads, names, hashes, dict(_payloads(image_set, links)), keys)
+    payloads, capable = _payloads(image_set, links)
+    carried = Carried(context, downloads, names, _given(image_set), hashes, payloads, capable, keys)
 
     scripts = {path.name: path for path in RUNTIME.glob("*.sh")} | FILES
     runtime = {name: scripts[name].read_text("utf-8") for name in sorted(scripts)}
@@ -116,9 +117,12 @@ def compile_plan(image_set: ImageSet) -> Plan:
     remaining = graph.remaining(_weights(image_set))
     texts["images.mk"] = makefile.rules(steps, sorted(remaining, key=lambda name: (-remaining[name], name)))
     texts["graph"] = makefile.graph(steps)
-    tools = _tools(image_set, context.values())
+    attributed = bool(capable) or any(item.attributes for files in context.values() for item in files)
+    tools = _tools(image_set, attributed=attributed)
     texts["plan.env"] = makefile.environment(_environment(image_set, tools))
-    texts["notes"] = "".join(f"{note}\n" for note in (*site.notes, *_unlocked(images)))
+    texts["notes"] = "".join(
+        f"{note}\n" for note in (*site.notes, *_unlocked(images), *_unannotated(image_set))
+    )
     if secrets := makefile.secrets(images):
         texts["secrets"] = secrets
     texts["plan.json"] = _summary(image_set, steps, tools)
@@ -157,7 +161,7 @@ def _needs_network(image_set: ImageSet) -> bool:
     return not site.locked and (site.host_repositories or any(item.url for item in site.repositories))
 
 
-def _tools(image_set: ImageSet, context: Iterable[Iterable[ContextFile]]) -> tuple[str, ...]:
+def _tools(image_set: ImageSet, *, attributed: bool) -> tuple[str, ...]:
     site = image_set.site
     fetches = (not site.locked and any(item.url for item in site.repositories)) or any(
         isinstance(step, Download) and step.url not in site.downloads
@@ -167,7 +171,6 @@ def _tools(image_set: ImageSet, context: Iterable[Iterable[ContextFile]]) -> tup
     installing = any(
         isinstance(step, _PACKAGES) for item in image_set.images.values() for step in item.instructions
     )
-    attributed = any(item.attributes for files in context for item in files)
     # A set of Containerfiles alone needs no package manager.
     return (
         TOOLS
@@ -273,6 +276,13 @@ def _unlocked(images: Iterable[Image]) -> Iterator[str]:
         yield f"unlocked: built with the network, whatever it held then: {', '.join(names)}"
 
 
+def _unannotated(image_set: ImageSet) -> Iterator[str]:
+    """Annotations stand in manifests, and only those of the OCI format have any."""
+    names = [image.name for image in image_set.images.values() if image.config.annotations]
+    if names and image_set.format == "docker":
+        yield f"annotations are left out, the docker format has none (format: oci has): {', '.join(names)}"
+
+
 def _context_file(path: Path, relative: str, given: tuple[tuple[str, str], ...] = ()) -> ContextFile:
     # Only the executable bit survives a checkout on any host, so only that bit counts.
     mode = "755" if os.access(path, os.X_OK) else "644"
@@ -295,17 +305,32 @@ def attributes(path: Path) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _payloads(image_set: ImageSet, links: Mapping[str, Path]) -> Iterator[tuple[tuple[str, str], str]]:
+def _given(image_set: ImageSet) -> dict[str, tuple[str, ...]]:
+    """For each image, the paths that others copy from it."""
+    paths: dict[str, set[str]] = {}
+    for image in image_set.images.values():
+        for name, path in taken_from_others(image):
+            paths.setdefault(name, set()).add(path)
+    return {name: tuple(sorted(paths[name])) for name in paths}
+
+
+def _payloads(
+    image_set: ImageSet, links: Mapping[str, Path]
+) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], tuple[tuple[str, str], ...]]]:
+    """`Carried.payloads` and `Carried.capabilities`."""
     known: dict[str, Files] = {}
+    hashes, capable = {}, {}
     for image in image_set.images.values():
         for step in image.instructions:
             if isinstance(step, CopyPayload) and step.locked is not None:
                 file = step.locked.file
                 if file not in known:
                     known[file] = files_of(links[f"pool/packages/{file}"])
-                hashed = taken(known[file], step.source, image_set.epoch)
-                if hashed is not None:
-                    yield (file, step.source), hashed
+                if hashed := taken(known[file], step.source, image_set.epoch):
+                    hashes[file, step.source] = hashed
+                if found := tuple(capabilities(known[file], step.source)):
+                    capable[file, step.source] = found
+    return hashes, capable
 
 
 def _gems(image_set: ImageSet) -> dict[str, str]:

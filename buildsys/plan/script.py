@@ -84,6 +84,8 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
         f"READS=({' '.join(word(name) for name in ([base] if base else []) + reads)})",
         *([f"OUTSIDE=({' '.join(map(word, others))})"] if others else []),
         *([assignment("CONTAINERFILE", written.spots[0].file)] if written else []),
+        *_array("GIVES", carried.given.get(image.name, ())),
+        *_array("TAKES", sorted({" ".join(taken) for taken in taken_from_others(image)})),
         *(["UNLOCKED=1"] if written and written.network else []),
     ]
     tail = ["", '. "${0%/*}/../plan.env"', '. "${0%/*}/../lib/step.sh"', ""]
@@ -91,6 +93,19 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
     key = writer.key(image, base, others, runtime)
     stamp = hashlib.sha256(f"{key}reads {' '.join(reads)}\n".encode()).hexdigest()[:16]
     return script, key, writer.where(image, base), writer.uses_run, stamp
+
+
+def taken_from_others(image: Image) -> Iterator[tuple[str, str]]:
+    """Image and path of each copy from an image that is not the parent: on that hangs everything anyway."""
+    parent = image.parent.name if isinstance(image.parent, ParentImage) else ""
+    for step in image.instructions:
+        if isinstance(step, CopyImage) and step.image != parent:
+            yield step.image, step.source
+
+
+def _array(name: str, values: Iterable[str]) -> Iterator[str]:
+    if said := " ".join(word(value) for value in values):
+        yield f"{name}=({said})"
 
 
 class _Writer:
@@ -171,9 +186,10 @@ class _Writer:
             yield "repository host"
 
     def where(self, image: Image, base: str) -> str:
-        """Where each command of the key was written, a line each; then the parent, and the traits used.
+        """Where each command of the key was written, a line each; then what else explains a change.
 
-        Tabs part a line: each package has a place of its own; a file of the set, its mode and its path.
+        That is the parent, traits, variables and overlays used, the site and the lock. Tabs part a line: each
+        package has a place of its own; a file of the set, its mode, its path, the path copied and where to.
         """
         kind, parent = (
             ("image", image.parent.name) if isinstance(image.parent, ParentImage) else ("base", base)
@@ -183,8 +199,25 @@ class _Writer:
             *self.places,
             ("from", str(image.parent_spot), kind, parent),
             *(("trait", digest, file) for file, digest in self.set.traits.items() if file in files),
+            *self._origins(image),
         ]
         return "".join("\t".join(" ".join(part.split()) for part in line) + "\n" for line in lines)
+
+    def _origins(self, image: Image) -> Iterator[tuple[str, ...]]:
+        origin = self.set.origin
+        places = dict.fromkeys(spot for place in self.places for spot in place if spot in origin.uses)
+        parent = str(image.parent_spot)
+        if parent in origin.uses:
+            places[parent] = None
+        yield from (("uses", spot, *origin.uses[spot]) for spot in places)
+        for name in dict.fromkeys(name for spot in places for name in origin.uses[spot]):
+            setting = origin.variables[name]
+            yield "variable", name, setting.value, setting.where
+        for file, images in origin.overlays.items():
+            if images is None or image.name in images:
+                yield "overlay", file
+        yield "site", self.set.site.name, origin.site
+        yield "lock", origin.lock
 
     def _keep(self, command: Command, *places: str) -> None:
         """Keep a command for the key; `places` when they are not just its own."""
@@ -262,7 +295,8 @@ class _Writer:
         file = step.spots[0].file
         for item in self.carried.context[Path(step.folder)]:
             key = Command(("context", item.mode, "", item.hash, item.path))
-            self._keep(key, str(step.spot), item.mode, str(Path(file).parent / item.path))
+            folder = Path(file).parent
+            self._keep(key, str(step.spot), item.mode, str(folder / item.path), str(folder), ".")
             yield Command(seen(item)).text()
         for line, spot in zip(step.lines, step.spots, strict=True):
             self._keep(Command(("containerfile", *line)), str(spot))
@@ -270,7 +304,8 @@ class _Writer:
             yield Command(("with_context", called(more.written))).text()
             for item in self.carried.context[Path(more.folder)]:
                 key = Command(("context", item.mode, more.written, item.hash, item.path))
-                self._keep(key, str(more.spot), item.mode, str(Path(more.folder) / item.path))
+                path = str(Path(more.folder) / item.path)
+                self._keep(key, str(more.spot), item.mode, path, more.folder, more.written)
                 yield Command(seen(item)).text()
         for secret in step.secrets:
             words = (secret.name, secret.file) if secret.file else (secret.name,)
@@ -296,9 +331,7 @@ class _Writer:
         self, image: Image, options: list[tuple[str, str]], call: str = "configure"
     ) -> Iterator[str]:
         for option in options:
-            spot = (
-                image.spot if option[0] == "--build-arg" else image.spots.get(field_of(*option), image.spot)
-            )
+            spot = image.spots.get(field_of(*option), image.spot)
             self._keep(Command(("configure", *option)), str(spot))
         yield call + (" \\" if options else "")
         for index, (flag, value) in enumerate(options):
@@ -348,7 +381,7 @@ class _Writer:
             file = f"{source}/{item.path}" if item.path else source
             for argv in _placing(step, item, to):
                 command = Command(argv, step.spot)
-                self._keep(command, str(step.spot), *((item.mode, file) if argv[0] == "context" else ()))
+                self._keep(command, str(step.spot), item.mode, file, source, step.to)
                 yield command
 
 

@@ -143,7 +143,7 @@ def check_alone(draft: Draft, name: str, found: list[Diagnostic]) -> None:
         ("before", [step.spot for step in draft.before]),
         ("packages", [item.spot for item in draft.packages.values()]),
         ("steps", [step.spot for step in draft.steps]),
-        *((key.replace("_", "-"), [spot]) for key, (_, spot) in draft.scalars.items()),
+        *((key.replace("_", "-"), [spot]) for key, (_, spot) in draft.scalars.items() if key != "version_of"),
         ("env", [spot for _, spot in draft.env.values()]),
         ("volumes", [*draft.volumes.values()]),
         ("ports", [*draft.ports.values()]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from buildsys import image
 from buildsys.diagnostics import Spot, closest
 from buildsys.recipe.schema import steps as written
-from buildsys.resolve import syntax
+from buildsys.resolve import spelling, syntax
 from buildsys.resolve.context import Context
 from buildsys.resolve.gems import Gems
 from buildsys.resolve.notes import Notes
@@ -138,7 +138,7 @@ def _copy(step: written.Copy, at: Place) -> image.Instruction:
 
 
 def _mkdir(step: written.Mkdir, at: Place) -> image.MakeDirectory:
-    paths = at.check_each("mkdir", syntax.path, step.mkdir)
+    paths = tuple(map(spelling.path, at.check_each("mkdir", syntax.path, step.mkdir)))
     return image.MakeDirectory(paths, *_mode_and_owner(step.mode, step.owner, at), spot=at.spot)
 
 
@@ -230,7 +230,7 @@ def _download(step: written.Download, at: Place) -> image.Download:
 
 def _run(step: written.Run, at: Place) -> image.Run:
     if isinstance(step.run, str):
-        argv: tuple[str, ...] = ("/bin/sh", "-ec", step.run)
+        argv: tuple[str, ...] = ("/bin/sh", "-ec", spelling.script(step.run))
     else:
         argv = tuple(step.run)
     if not argv or not argv[-1].strip():

@@ -25,6 +25,7 @@ from buildsys.resolve.gems import Gems
 from buildsys.resolve.header import Header
 from buildsys.resolve.instructions import Surroundings
 from buildsys.resolve.notes import Notes
+from buildsys.resolve.origin import origin
 from buildsys.resolve.parts import part
 from buildsys.resolve.profiles import profiles
 from buildsys.resolve.rings import diagnostic, long_chains, rings
@@ -54,18 +55,24 @@ def resolve(
         Refused: the set cannot be resolved; every mistake of it.
     """
     with collector_resting():
-        return _Resolver(library, choose(library, site), variables, stand_ins).image_set()
+        return _Resolver(library, site, variables, stand_ins).image_set()
 
 
 class _Resolver:
     """Resolves one set; mistakes are kept for the end."""
 
     def __init__(
-        self, library: Library, site: Source[schema.Site], given: Mapping[str, str], stand_ins: Path | None
+        self,
+        library: Library,
+        asked_site: str | None,
+        given: Mapping[str, str],
+        stand_ins: Path | None,
     ) -> None:
         self._library = library
+        self._asked_site = asked_site
         self._found: list[Diagnostic] = []
-        self._variables = settings(library, site, given, self._found)
+        site = choose(library, asked_site)
+        self._variables, self._set_at = settings(library, site, given, self._found)
         self._site = resolve_site(site, library, self._variables, stand_ins, self._found)
         self._around = Surroundings(
             images=library.recipes,
@@ -118,6 +125,7 @@ class _Resolver:
             images=images,
             profiles=members,
             absent=absent(images, self._site, gems=promised or self._site.gems.known),
+            origin=origin(self._library, self._asked_site, self._variables, self._set_at),
             scenarios=tried,
             remarks=tuple(sorted(written_below(images, self._read))),
             traits={
@@ -157,7 +165,7 @@ class _Resolver:
             config=draft.config(),
             spot=notes.spot("image"),
             parent_spot=parent_spot,
-            spots=draft.spots(),
+            spots=draft.spots() | {f"args.{key}": notes.spot("args", key) for key in recipe.args or {}},
             test=joined(draft.tests),
         )
 

@@ -172,7 +172,7 @@ def test_base_images_are_asked_for_anew_but_not_those_made_here(scene: Scene) ->
 
 
 def test_a_version_that_goes_back(locked: Scene) -> None:
-    """The images of before are in the store under their keys: nothing is built, and yet the set is another."""
+    """The images of before are in the store under their keys: nothing is built, and the set is another."""
     before = {name: item.removeprefix("sha256:") for name, item in locked.store.names().items()}
     locked.publish("tool-1.1")
     assert locked.periodic() == CHANGED

@@ -19,6 +19,7 @@ from buildsys.image import (
     CopyPayload,
     Download,
     EmptyRoot,
+    Format,
     Image,
     ImageSet,
     Install,
@@ -294,3 +295,11 @@ def test_what_is_asked_for_and_brings_nothing_is_no_input(tmp_path: Path) -> Non
         key(transaction("a web b", "a b"), touch),
     ]
     assert len(set(several)) == len(several)
+
+
+@pytest.mark.parametrize("form", ["docker", "oci"])
+def test_annotations_that_a_format_has_no_place_for_are_named(tmp_path: Path, form: Format) -> None:
+    images = [image("x", BASE, config=OciConfig(annotations={"a": "b"})), image("y", "x")]
+    notes = compile_plan(image_set(tmp_path, images, form=form)).texts["notes"]
+    left_out = "annotations are left out, the docker format has none (format: oci has): x\n"
+    assert notes == (left_out if form == "docker" else "")

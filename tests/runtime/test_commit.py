@@ -273,8 +273,12 @@ def test_logs_of_zeros_are_emptied(faked: Faked, tmp_path: Path) -> None:
 
 
 def test_other_files_with_holes_are_named_with_their_size(faked: Faked, tmp_path: Path) -> None:
-    done, layer = upper(faked, tmp_path, "truncate -s 20M 'a b'; truncate -s 15M small")
-    assert layer.splitlines() == [f"a b 20971520 {EPOCH}", f"small 15728640 {EPOCH}"]
+    done, layer = upper(
+        faked, tmp_path, "truncate -s 20M 'a b'; truncate -s 20M $'c\\e'; truncate -s 15M small"
+    )
+    rows = ["a b 20971520", "c\x1b 20971520", "small 15728640"]
+    assert layer.splitlines() == [f"{row} {EPOCH}" for row in rows]
+    assert "note: /c? takes 20 MiB" in done.stderr
     note = "big: note: /a b takes 20 MiB in the layer, 0 MiB of it are data\n"
     assert note in done.stderr
     assert "/small" not in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from buildsys.image import (
+    AppendLines,
     CopyContext,
     CopyImage,
     CopyInside,
@@ -141,3 +143,49 @@ class mounted:  # noqa: N801 - reads as a verb
         subprocess.run(
             ["buildah", *self._store.options.split(), "rm", self._container], check=True, capture_output=True
         )
+
+
+def test_equal_files_of_another_image_rebuild_nothing(tmp_path: Path) -> None:
+    """`taker` copies two paths; what else becomes of the image that gives them is nothing to it."""
+
+    def world(one: str, two: str, more: str) -> list[Image]:
+        def writes(path: str, text: str) -> AppendLines:
+            return AppendLines(file=path, lines=(text,))
+
+        def copies(path: str) -> CopyImage:
+            return CopyImage(image="giver", source=path, to="/copied/", mode="", owner="")
+
+        giver = image("giver", BASE, writes("/one", one), writes("/two/deep", two), writes("/more", more))
+        return [giver, image("taker", BASE, copies("/one"), copies("/two")), image("child", "taker")]
+
+    def built(*texts: str) -> dict[str, str]:
+        ground.build(world(*texts))
+        events = map(json.loads, (ground.plan / "events.jsonl").read_text().splitlines())
+        return {event["image"]: event["reason"] for event in events if event["status"] == "built"}
+
+    def contents() -> set[str]:
+        return {name for name in made.names() if name.startswith("localhost/buildsys-content/tiny/taker:")}
+
+    with store(tmp_path / "store") as made:
+        put_base(made, tmp_path / "base")
+        ground = Ground(made, tmp_path / "plan")
+        assert set(built("1", "2", "3")) == {"giver", "taker", "child"}
+        was = made.names()[reference("taker")]
+        assert set(built("1", "2", "other")) == {"giver"}
+        assert made.names()[reference("taker")] == was
+        assert built("1", "2", "other") == {}
+        assert built("1", "new", "other") == {
+            "giver": "recipe changed: recipes/tiny/images/giver.yaml:5:5",
+            "taker": "copied-from image changed: giver",
+            "child": "parent changed: taker",
+        }
+        assert len(contents()) == 2
+        # Of a plan that was never run nothing is known, and the names are there.
+        shutil.rmtree(ground.plan)
+        assert built("1", "new", "other") == {}
+        assert set(built("1", "new", "once more")) == {"giver"}
+        # The name goes with the image.
+        assert set(built("2", "2", "2")) == {"giver", "taker", "child"}
+        assert ground.call("prune.sh", "--yes").returncode == 0
+        assert len(contents()) == 1
+        assert ground.call("prune.sh").stdout == ""

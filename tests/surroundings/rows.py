@@ -80,6 +80,24 @@ def _read_only_tmpdir(scene: Scene) -> Scene:
     return _apart(script)(scene).adding(TMPDIR=str(scene.place / "ro"))
 
 
+def _tmpdir_that_is_a_file(scene: Scene) -> Scene:
+    (scene.place / "file").write_text("")
+    return scene.adding(TMPDIR=str(scene.place / "file"))
+
+
+def _relative_tmpdir(scene: Scene) -> Scene:
+    (scene.place / "here").mkdir()
+    return scene.adding(TMPDIR="here")
+
+
+def _odd_tmpdir(name: str) -> Callable[[Scene], Scene]:
+    def make(scene: Scene) -> Scene:
+        (scene.place / name).mkdir()
+        return scene.adding(TMPDIR=str(scene.place / name))
+
+    return make
+
+
 def _no_environment(scene: Scene) -> Scene:
     return scene.but(environment={"PATH": scene.environment["PATH"]})
 
@@ -178,6 +196,11 @@ ROWS = (
     Row("locale", "`tr_TR.UTF-8`", _locale("tr_TR.UTF-8", "tr_TR", "UTF-8")),
     Row("temporary files", "`TMPDIR` that does not exist", lambda scene: scene.adding(TMPDIR="/nonexistent")),
     Row("temporary files", "`TMPDIR` that is read-only", _read_only_tmpdir),
+    Row("temporary files", "`TMPDIR` that is a file", _tmpdir_that_is_a_file),
+    Row("temporary files", "`TMPDIR` that is empty", lambda scene: scene.adding(TMPDIR="")),
+    Row("temporary files", "`TMPDIR` as a relative path", _relative_tmpdir),
+    Row("temporary files", "`TMPDIR` in a path with a space, `ü` or `&%'$#;@`", _odd_tmpdir(ODD)),
+    Row("temporary files", '`TMPDIR` in a path with `:,+[]*?"\\`', _odd_tmpdir(HARD)),
     Row("temporary files", "`/tmp` and `/var/tmp` read-only", _temporary("ro")),
     Row("temporary files", "`/tmp` and `/var/tmp` mounted `noexec`", _temporary("noexec")),
     Row("paths", "recipes and plan in a path with a space, `ü` or `&%'$#;@`", _place(ODD)),

@@ -16,6 +16,7 @@ from buildsys.recipe.containerfile import Containerfile
 from buildsys.recipe.scan import Instruction
 
 _URL = re.compile(r"(?:https?|ftp|git)://|git@")
+_MOUNT = re.compile(r"--mount=(\S+)")
 _OPEN = frozenset("$*?[")
 """Signs of names that only a build can tell."""
 
@@ -44,7 +45,9 @@ def reads_of(read: Containerfile) -> list[str] | None:
     """
     paths: dict[str, None] = {}
     for item in read.instructions:
-        if item.word == "ONBUILD" or (item.word == "RUN" and "--mount" in item.value.partition(" ")[0]):
+        if item.word == "ONBUILD" or (
+            item.word == "RUN" and any(map(_is_context, _MOUNT.findall(item.value)))
+        ):
             return None
         if item.word not in {"ADD", "COPY"}:
             continue
@@ -56,6 +59,11 @@ def reads_of(read: Containerfile) -> list[str] | None:
                 return None
             paths[path] = None
     return list(paths)
+
+
+def _is_context(mount: str) -> bool:
+    """Whether a mount shows the context: what is bound, and comes from nothing else."""
+    return "from=" not in mount and ("type=bind" in mount or "type=" not in mount)
 
 
 def is_odd(path: Path) -> bool:

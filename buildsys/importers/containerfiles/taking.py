@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,6 +16,7 @@ from buildsys.importers.containerfiles.writing import write_set
 from buildsys.importers.set_folder import check_places, usual_name
 from buildsys.importers.untaken import untaken
 from buildsys.recipe.containerfile import read_containerfile
+from buildsys.resolve import syntax
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Asked:
     """Values for what ARG declares."""
     network: Sequence[str] = ()
     """Names and globs of images that are built with a network."""
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    """What names mean that are neither stages nor images of the tree: folders, or images."""
 
 
 def take_over(top: Path, output: Path, asked: Asked) -> tuple[tuple[str, ...], list[Diagnostic]]:
@@ -41,7 +44,10 @@ def take_over(top: Path, output: Path, asked: Asked) -> tuple[tuple[str, ...], l
     every = folders(top, found)
     images = {item.name: image for item in every if (image := _read(item, top, asked, found))}
     _check_arguments(images, asked, found)
+    given = {name: _context(value) for name, value in asked.contexts.items()}
     usual = Naming("localhost", usual_name(output), "", "latest")
+    for image in images.values():
+        image.contexts |= {name: value for name, value in given.items() if name in image.reads}
     around = _understand(images, [item.name for item in every], usual, found)
     if not images:
         hint = f"an image is a folder with a {' or a '.join(FILES)}"
@@ -51,7 +57,9 @@ def take_over(top: Path, output: Path, asked: Asked) -> tuple[tuple[str, ...], l
     for image in images.values():
         found += unfit(image.read, image.folder, top, network=image.folder.name in network)
     unread = [item.path for item in every if item.name not in images and item.path != top]
-    found += left(top, [*unread, *(path for image in images.values() for path in image.context)])
+    found += _name_contexts(images.values(), top)
+    named = [path for image in images.values() for path in image.contexts.values() if isinstance(path, Path)]
+    found += left(top, [*unread, *named, *(path for image in images.values() for path in image.context)])
     write_set(images.values(), around, network, asked.arguments, output)
     return tuple(sorted(images)), sorted(set(found))
 
@@ -82,6 +90,9 @@ def _understand(
     for name, image in images.items():
         named = set(image.named)
         for item in image.read.reads:
+            if item.name in image.contexts:
+                image.meant[item.name] = Meant("")
+                continue
             means = meant(item.name, every, around)
             if (name, item.name) in beginnings:
                 # Nothing is made from itself. A name without a tag would be the recipe's.
@@ -89,13 +100,7 @@ def _understand(
             elif (means.image, item.name) in beginnings and item.name != means.image:
                 means = Meant("", like=means.image)
             image.meant[item.name] = means
-            if not means.image and item.name in named:
-                hint = "if it is a folder that the builder was given, copy it into the image's folder"
-                message = (
-                    f"'{item.name}' is no stage and no image of the tree: it is taken as one built elsewhere"
-                )
-                found.append(Diagnostic(item.spot, "not-taken-over", message, hint))
-            elif means.like:
+            if means.like and item.name not in named:
                 hint = f"if the tree's '{means.like}' is meant, write FROM {means.like}"
                 message = f"{item.name} is taken as an image built elsewhere"
                 found.append(Diagnostic(item.spot, "not-taken-over", message, hint))
@@ -109,6 +114,30 @@ def _understand(
             found.append(untaken(spot, f"'{name}'", f"it is made from '{need}', which is not taken over"))
             del images[name]
     return around
+
+
+def _name_contexts(images: Iterable[Source], top: Path) -> Iterator[Diagnostic]:
+    """Find what plain names mean that are neither stages nor images of the tree."""
+    for image in images:
+        for item in image.read.reads:
+            if item.name not in image.named or item.name in image.contexts or image.meant[item.name].image:
+                continue
+            folder = image.folder_called(item.name, top)
+            image.contexts[item.name] = folder or f"{item.name}:latest"
+            if folder is None:
+                why = "is no stage and no image of the tree: it is taken as one built elsewhere"
+                hint = f"say --context {item.name}=FOLDER, or IMAGE"
+                yield Diagnostic(item.spot, "not-taken-over", f"'{item.name}' {why}", hint)
+
+
+def _context(value: str) -> Path | str:
+    """What a person says that a name means: a folder, or an image."""
+    if Path(value).is_dir():
+        return Path(value)
+    if problem := syntax.reference(value):
+        hint = "name a folder that is there, or an image"
+        raise _refused("no-match", f"--context: there is no folder {value}, and {problem[1]}", hint)
+    return value
 
 
 def _networked(images: Mapping[str, Source], asked: Asked) -> set[str]:
@@ -135,5 +164,11 @@ def _check_arguments(images: Mapping[str, Source], asked: Asked, found: Sequence
         for name in asked.arguments
         if name not in declared
     ]
+    named = {name for image in images.values() for name in image.reads}
+    unknown += (
+        Diagnostic(NOWHERE, "no-match", f"--context: no Containerfile reads '{name}'", closest(name, named))
+        for name in asked.contexts
+        if name not in named
+    )
     if unknown:
         raise Refused([*unknown, *found])

@@ -45,17 +45,17 @@ def folders(top: Path, found: list[Diagnostic]) -> list[Folder]:
     several, each that has a suffix (`Dockerfile.ubuntu`, `debug.Containerfile`) adds it to the name.
     """
     files = {here: them for here, names in _walk(top) if (them := list(_containerfiles(here, names, found)))}
-    plain = Counter(_name(_own(here, top)) for here in files)
+    plain = Counter(called(_own(here, top)) for here in files)
     images: dict[str, Folder] = {}
     # A folder's own image has its name before another folder's suffix makes the same.
     every = (file for them in files.values() for file in them)
     for file in sorted(every, key=lambda file: bool(_suffix(file))):
         here = file.parent
-        name = _name(_own(here, top))
+        name = called(_own(here, top))
         if (plain[name] > 1 and here != top) or syntax.image_name(name):
-            name = _name("-".join(here.relative_to(top).parts))
+            name = called("-".join(here.relative_to(top).parts))
         if len(files[here]) > 1 and (suffix := _suffix(file)):
-            name = _name(f"{name}-{suffix}")
+            name = called(f"{name}-{suffix}")
         if problem := syntax.image_name(name):
             found.append(untaken(Spot(str(file)), "this image", problem[1], "give its folder another name"))
         elif name in images:
@@ -89,7 +89,7 @@ def _unreadable(error: OSError) -> None:
     raise error
 
 
-def _name(text: str) -> str:
+def called(text: str) -> str:
     """An image's name like a folder's: in small letters, and joined by one sign at a time."""
     clean = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")
     return re.sub(r"[._-]{2,}", "-", clean)

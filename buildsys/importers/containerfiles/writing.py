@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from buildsys.image.renaming import renamed
@@ -16,12 +16,15 @@ from buildsys.recipe.flow import flow
 
 CONTEXTS = "containerfiles"
 """The set's folder for contexts: below images/ their YAML would be read as recipes."""
+GIVEN = "contexts"
+"""The set's folder for what else Containerfiles read by a name."""
 
 
 def write_set(
     images: Collection[Source], around: Naming, network: set[str], arguments: Mapping[str, str], output: Path
 ) -> None:
     """Write the set aside, and bring it to its place whole."""
+    folders: dict[str, Path] = {}
     with written_whole(output) as made:
         for image in images:
             context = made / CONTEXTS / image.folder.name
@@ -29,11 +32,25 @@ def write_set(
             _adapt(image, context / image.folder.file.name)
             recipe = made / "images" / f"{image.folder.name}.yaml"
             recipe.parent.mkdir(exist_ok=True)
-            text = _recipe(image, arguments, networked=image.folder.name in network)
+            contexts = dict(_contexts(image, made, folders))
+            text = _recipe(image, arguments, contexts, networked=image.folder.name in network)
             recipe.write_text(text, "utf-8")
         (made / "set.yaml").write_text(_header(images, around, set_name(output)), "utf-8")
         (made / "sites").mkdir()
         (made / "sites/elsewhere.yaml").write_text(_site(images), "utf-8")
+
+
+def _contexts(image: Source, made: Path, folders: dict[str, Path]) -> Iterator[tuple[str, str]]:
+    """What names mean besides, as the recipe says it; `folders` are those that the set has already."""
+    for name, value in image.contexts.items():
+        if isinstance(value, str):
+            yield name, value
+            continue
+        there = name if folders.get(name, value) == value else f"{image.folder.name}-{name}"
+        if there not in folders:
+            folders[there] = value
+            _copy(value, made / GIVEN / there)
+        yield name, f"../{GIVEN}/{there}"
 
 
 def _fill(context: Path, image: Source) -> None:
@@ -82,12 +99,15 @@ def _adapt(image: Source, file: Path) -> None:
         file.write_text(renamed(image.read.text, changes), "utf-8")
 
 
-def _recipe(image: Source, arguments: Mapping[str, str], *, networked: bool) -> str:
+def _recipe(
+    image: Source, arguments: Mapping[str, str], contexts: Mapping[str, str], *, networked: bool
+) -> str:
     declared = {name: value for name, value in arguments.items() if name in image.read.arguments}
     file = f"../{CONTEXTS}/{image.folder.name}/{image.folder.file.name}"
     lines = [f"image: {flow(image.folder.name)}", f"containerfile: {file}"]
     lines += ["network: true"] if networked else []
     lines += [f"args: {flow(declared)}"] if declared else []
+    lines += [f"contexts: {flow(contexts)}"] if contexts else []
     return "".join(f"{line}\n" for line in lines)
 
 

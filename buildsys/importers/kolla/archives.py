@@ -64,7 +64,11 @@ class Archives:
         """The steps of `ADD additions-archive TO`."""
         image = reading.image
         sources = [item for item in self.sources if (item.image, item.kind) == (image, kind)]
-        if not sources:
+        if not sources and (archive := _made(image, kind, spot)):
+            there = f"{image}/{archive.name}"
+            reading.changes.files[there] = archive
+            yield from _extracted(there, f"{SCRATCH}/{archive.name}", posixpath.normpath(to))
+        elif not sources:
             why = f"no section {image}-{'plugin' if kind == 'plugins' else kind}-NAME says what it holds"
             hint = "name kolla-build.conf as well, where it has one; or put the files into files/"
             found.append(untaken(spot, f"{kind}-archive", why, hint))
@@ -110,12 +114,24 @@ def _unpacked(source: Source, folder: str, changes: Changes, found: list[Diagnos
         yield {"copy": there, "to": posixpath.join(folder, posixpath.basename(source.location)).rstrip("/")}
         return
     there += "".join(path.suffixes[-2:])
-    archive = f"{SCRATCH}/{posixpath.basename(there)}"
     changes.files[there] = path
-    yield {"mkdir": folder}
+    yield from _extracted(there, f"{SCRATCH}/{posixpath.basename(there)}", folder)
+
+
+def _extracted(there: str, archive: str, folder: str) -> Iterator[Step]:
+    """Steps that put the content of an archive in files/ into a folder."""
+    if folder != "/":
+        yield {"mkdir": folder}
     yield {"copy": there, "to": archive}
     yield {"run": ["tar", "-x", "-f", archive, "-C", folder]}
     yield {"remove": archive}
+
+
+def _made(image: str, kind: str, spot: Spot) -> Path | None:
+    """An archive that a person made, beside the overrides."""
+    files = Beside(Path(spot.file).parent, image)
+    names = (f"{kind}-archive{ending}" for ending in ("", ".tar", ".tar.gz"))
+    return next((path for name in names if (path := files.find(name)) and path.is_file()), None)
 
 
 def _local(source: Source) -> Path | None:

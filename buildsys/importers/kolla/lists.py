@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from buildsys.diagnostics import Diagnostic, closest
 from buildsys.image import NAME, Image, ImageSet, Install, ParentImage
@@ -20,6 +20,7 @@ _LIST = re.compile(
     rf"(?P<image>[a-z0-9_]+?)_(?P<list>(?:(?P<distribution>{_RPM}|{_DEB})_)?(?:binary_|source_|yum_repo_)?packages"
     r"|pip_packages|yum_url_packages|yum_repo_files|yum_repo_keys)_(?P<operation>append|remove|override)"
 )
+_VERSIONED = re.compile(r"([a-z0-9][a-z0-9+.-]*)=\S+")
 _OTHERS = {
     "yum_url_packages": "they are URLs, and packages come from the site's repositories",
     "yum_repo_files": "repositories belong to the site, or to the image: repositories:",
@@ -105,10 +106,10 @@ def turn_lists(
             found.append(untaken(item.spot, f"'{item.name}'", why))
         elif match["list"] == "pip_packages":
             _install_wheels(item, match, target, overlay, found)
-        elif problem := _problem(item, match, target):
+        elif problem := _problem(plain := _without_versions(item, found), match, target):
             found.append(untaken(item.spot, f"'{item.name}'", *problem))
         else:
-            _change(item, match, target, overlay, found)
+            _change(plain, match, target, overlay, found)
 
 
 def _problem(item: Setting, match: re.Match[str], target: Target) -> tuple[str, str] | None:
@@ -155,6 +156,22 @@ def _install_wheels(
         reading = Reading(image, changes, found, lambda _: None)
         asked = Wheels(("pip",), (), tuple(names))
         changes.steps += [(step, item.spot) for step in reading.pip(asked, item.spot)]
+
+
+def _without_versions(item: Setting, found: list[Diagnostic]) -> Setting:
+    """The list without versions as apt takes them: a lock says which there are."""
+    if not isinstance(item.value, list) or not all(isinstance(name, str) for name in item.value):
+        return item
+    pairs = [(name, _VERSIONED.fullmatch(name)) for name in item.value]
+    if not item.name.endswith("_remove"):
+        hint = "a lock holds the versions: buildsys lock"
+        why = "the site's repositories decide that"
+        found += (
+            untaken(item.spot, f"the version of '{name}' in '{item.name}'", why, hint)
+            for name, match in pairs
+            if match
+        )
+    return replace(item, value=[match[1] if match else name for name, match in pairs])
 
 
 def _change(

@@ -20,6 +20,8 @@ from buildsys.recipe.document import read_text
 
 LONGEST = 1 << 16
 """Characters or items that a value may have which is made of others."""
+_CONTINUED = re.compile(r'\$\{"\\+"\}')
+"""A line's end that goes on, where the overrides are themselves a template of Mako's."""
 _ENDS = re.compile("\r\n|\r|\n")
 """Where jinja2 sees a line end."""
 
@@ -72,7 +74,7 @@ def read_template(file: str, known: Mapping[str, Any] | None = None) -> Template
     Raises:
         Refused: it cannot be read, or is no template (`kolla-syntax`).
     """
-    text = read_text(file)
+    text = _CONTINUED.sub(r"\\", read_text(file))
     try:
         tree = Environment(autoescape=False).parse(text)  # noqa: S701 - only parsed
         return _Reader(file, text, {"image_name": IMAGE, **(known or {})}).template(tree)
@@ -269,13 +271,11 @@ def _constant(node: nodes.Node, scope: _Scope) -> Any:
 def _compared(op: str, one: Any, other: Any) -> bool:
     if IMAGE in {str(one), str(other)}:
         raise _Unknown
-    match op:
-        case "eq" | "ne":
-            return bool(one == other) == (op == "eq")
-        case "in" | "notin" if isinstance(other, list) or (isinstance(other, str) and isinstance(one, str)):
-            return (one in other) == (op == "in")
-        case _:
-            raise _Unknown
+    if op in {"eq", "ne"}:
+        return bool(one == other) == (op == "eq")
+    if op.endswith("in") and (isinstance(other, list) or (isinstance(other, str) and isinstance(one, str))):
+        return (one in other) == (op == "in")
+    raise _Unknown
 
 
 def _way(node: nodes.If, scope: _Scope) -> list[nodes.Node] | None:

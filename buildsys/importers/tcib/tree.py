@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.importers.containerfiles.tree import called
 from buildsys.importers.untaken import untaken
 from buildsys.resolve import syntax
 
@@ -85,12 +86,15 @@ def folders(tree: Tree, found: list[Diagnostic]) -> list[Folder]:
     """The images, parents before children. What is none goes to `found`."""
     images: dict[str, Folder] = {}
     places = [(here, files) for here, files in _walk(tree.top) if here != tree.top or _is_image(here)]
-    plain = Counter(here.name for here, _ in places)
-    called: dict[Path, str] = {}
+    plain = Counter(called(here.name) for here, _ in places)
+    names: dict[Path, str] = {}
     for here, files in places:
         parts = here.relative_to(tree.top).parts
-        name = here.name if plain[here.name] == 1 else "-".join(parts)
-        name = Path(os.path.realpath(here)).name if here == tree.top else name
+        name = called(here.name)
+        if here == tree.top:
+            name = called(Path(os.path.realpath(here)).name)
+        elif plain[name] > 1:
+            name = called("-".join(parts))
         spot = Spot(str(files[0]))
         if problem := syntax.image_name(name):
             found.append(untaken(spot, f"the image '{name}'", problem[1], "give its folder another name"))
@@ -98,8 +102,8 @@ def folders(tree: Tree, found: list[Diagnostic]) -> list[Folder]:
             why = f"{images[name].path} would be called '{name}' as well"
             found.append(untaken(spot, f"the image '{name}'", why, "give its folder another name"))
         else:
-            called[here] = name
-            parent = next((called[above] for above in here.parents if above in called), "")
+            names[here] = name
+            parent = next((names[above] for above in here.parents if above in names), "")
             images[name] = Folder(name, here, files, parent)
     return list(images.values())
 

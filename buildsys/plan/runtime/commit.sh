@@ -23,6 +23,7 @@ commit() {
     fi
     tidy
     weigh_layer
+    note_given
     # buildah itself leaves word of what it made: this step may be killed meanwhile. lib/run.sh removes what has no name.
     local made options=() name=() with=(command) word=$STATE/committed.$IMAGE.$BEGAN
     # A newer buildah says these by itself in either way; an older one has taken them with the rest of the configuration.
@@ -43,7 +44,10 @@ commit() {
     made=${made#sha256:}
     if something_removed; then date_removals "$made" "$SCRATCH/normal"; fi
     normalise "$made"
-    if [[ $ID == "$made" && -n ${name-} ]]; then rm -f "$word"; else buildah tag "$KEY_NAME" "$REFERENCE"; fi
+    content_name
+    name=(${CONTENT_NAME:+"$CONTENT_NAME"})
+    if [[ $ID == "$made" && $COMMITS == once ]]; then rm -f "$word"; else name+=("$REFERENCE"); fi
+    ((${#name[@]} == 0)) || buildah tag "$KEY_NAME" "${name[@]}"
     exec {NAMING}>&-
 }
 

@@ -158,7 +158,8 @@ lay_below() {
     local id wanted=none images=$DRIVER-images layers=$DRIVER-layers
     mkdir -p "$BUILDER/below/$images" "$BUILDER/below/$layers"
     for id in "${READ_IDS[@]}"; do
-        [[ $wanted != *"$id"* ]] || continue
+        # One of a store that the user's own only reads from is found there.
+        [[ $wanted != *"$id"* && -d $GRAPHROOT/$images/$id ]] || continue
         wanted+="|$id"
         cp -R "$GRAPHROOT/$images/$id" "$BUILDER/below/$images/"
     done

@@ -14,10 +14,13 @@ ONLINE=''
 # inside <<END: run the verbs of lib/inside.sh, one instruction a line, within the root.
 # All data instructions of a stretch share this one entry, a few ms.
 inside() {
+    local text KIT=()
+    text=$'. /dev/buildsys/plan/lib/inside.sh\n'$(</dev/stdin)
     lend_scratch || return
-    kit_open kit.copying "${COPYING[@]}" || return
+    # Most stretches copy nothing.
+    [[ ! $text =~ $'\n'(optional )?(attributes|duplicate|move|other|payload)' ' ]] || kit_open kit.copying "${COPYING[@]}" || return
     # Written in full or not run: on a full disk half of it would do half of the work, and succeed.
-    { printf '. /dev/buildsys/plan/lib/inside.sh\n' && cat; } >"$LENT/inside" || return
+    printf '%s\n' "$text" >"$LENT/inside" || return
     # The shell inside tells where it stands through a file; an ERR trap cannot see into it.
     enter inside "${SOURCES[@]}" -- /bin/sh -eu /dev/buildsys/scratch/inside </dev/null || {
         local status=$?

@@ -50,7 +50,16 @@ decide() {
     fi
     ID=$(image_id "$KEY_NAME")
     if [[ -z $ID ]]; then
+        content_name
+        [[ -z $CONTENT_NAME ]] || ID=$(image_id "$CONTENT_NAME")
+        if [[ -n $ID ]]; then
+            DECISION=renamed REASON='what it copies from other images is the same as before'
+            return
+        fi
         REASON=$(why_stale)
+        # All of it, and what a line has room for.
+        WHOLE_REASON=${REASON#*$'\n'}
+        [[ ${BS_ALL-} == 1 ]] && REASON=$WHOLE_REASON || REASON=${REASON%%$'\n'*}
         return
     fi
     [[ -z ${UNLOCKED-} ]] || note=' (unlocked: built with the network, whatever it held then)'
@@ -121,6 +130,10 @@ remember() {
         [[ ! -e $PLAN/promoted.json ]] || rm -f "$PLAN/promoted.json"
         printf '%s\n' "$1" >"$new.id"
         files+=("$new.id")
+    fi
+    if [[ -s $SCRATCH/given ]]; then
+        remember_given "$1" "$new.given"
+        files+=("$new.given")
     fi
     sum=$(sha256sum <"$new.spots")
     {

@@ -18,7 +18,7 @@ weigh_layer() {
             total=$((total - size))
         elif ((size >= 16 * MIB && blocks * 512 < size / 2)); then
             printf -v name '%s: note: /%s takes %d MiB in the layer, %d MiB of it are data' \
-                "$IMAGE" "$name" "$((size / MIB))" "$((blocks * 512 / MIB))"
+                "$IMAGE" "${name//[[:cntrl:]]/?}" "$((size / MIB))" "$((blocks * 512 / MIB))"
             printf '%s\n' "$name"
             printf '%s\n' "$name" >&4
         fi

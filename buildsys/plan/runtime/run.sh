@@ -11,7 +11,7 @@ STATE=$PLAN/state
 as_root_of_a_namespace "$@"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
-for room in secrets store buildah database judge; do
+for room in disk secrets store buildah database judge; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -26,12 +26,12 @@ main() {
     check_tools
     check_clock
     check_plan_place
+    trap 'end_run $?' EXIT
     folders_of_a_run
     take_turn "$@"
     # Whatever the tools put aside goes with the run, or with the next one.
     export TMPDIR=$STATE/scratch.run.$$
     mkdir -p "$TMPDIR"
-    trap 'rm -rf "$TMPDIR"' EXIT
     store_open
     if [[ $DRIVER == overlay && -n ${_CONTAINERS_ROOTLESS_UID-} ]] && ! command -v setfattr >/dev/null; then
         decline "an ordinary user's images need setfattr, which this machine lacks" 'it is in the package attr' 3
@@ -71,44 +71,52 @@ main() {
         run_make "${rest[@]}" "$@" || status=$?
     fi
     drop_intermediates
+    SUMMED=yes
     summary "$goals"
     return "$status"
 }
+
+# end_run STATUS: a run that ended before its summary names the disk that kept it from it.
+end_run() {
+    local disk=''
+    if [[ $1 == 1 && -z $SUMMED ]] && disk=$(full_disk '' "$STATE" "$PLAN" "${GRAPHROOT:-$PLAN}" "${RUNROOT:-$PLAN}"); then
+        printf 'error: %s\n  hint: free some space; the next run goes on from here\n' "$disk" >&2
+    fi
+    [[ ${TMPDIR-} != "$STATE/scratch.run.$$" ]] || rm -rf "$TMPDIR"
+}
+SUMMED=''
 
 # run_make ARGUMENTS…: make on the images; fails with 1, or with 130 when interrupted. A signal to this shell alone is
 # passed on: the steps end first, each with its working container. A command of theirs that still runs after BS_GRACE
 # seconds, or at a second signal, is ended, too.
 run_make() {
-    local make status=0 interrupted=1 timer=''
-    trap end_make INT TERM HUP
+    local make status=0 signals=0 timer=''
+    trap 'signals=$((signals + 1)); kill -TERM "$make" 2>/dev/null' INT TERM HUP
     # A shell lets what it starts beside itself ignore interrupts, unless told otherwise.
     (trap - INT QUIT TERM HUP && exec $MAKE --no-print-directory -k -C "$PLAN" -f images.mk "$@") &
     make=$!
     # A signal ends a wait, not make.
-    while wait "$make" || status=$?; kill -0 "$make" 2>/dev/null; do status=0; done
+    while wait "$make" || status=$?; kill -0 "$make" 2>/dev/null; do
+        status=0
+        ((signals < 2)) || end_below "$make"
+        if [[ -z $timer ]]; then
+            end_later "$make" &
+            timer=$!
+        fi
+    done
     trap stop INT TERM HUP
     [[ -z $timer ]] || kill "$timer" 2>/dev/null || :
-    ((status == 0)) || return "$interrupted"
+    ((status == 0)) || return "$((signals ? 130 : 1))"
 }
 
-# end_make: of run_make.
-end_make() {
-    if ((interrupted == 130)); then
-        end_below "$make"
-        return
-    fi
-    interrupted=130
-    kill -TERM "$make" 2>/dev/null
-    # Locks are those of the run, not of this timer.
-    (
-        trap - TERM HUP
-        exec {TURN}>&- {SHARED}>&-
-        sleep "${BS_GRACE:-5}" &
-        trap 'kill $!; exit' TERM
-        wait
-        end_below "$make"
-    ) &
-    timer=$!
+# end_later PROCESS: end what is below it when BS_GRACE seconds are over. Locks stay the run's own.
+end_later() {
+    trap 'kill $!; exit' TERM
+    trap '' INT HUP
+    exec {TURN}>&- {SHARED}>&-
+    command -p sleep "${BS_GRACE:-5}" &
+    wait
+    end_below "$1"
 }
 
 # end_below PROCESS: SIGTERM to all that it started, and what they did.
@@ -230,16 +238,20 @@ take_turn() {
 }
 
 check_space() {
-    local need=${BS_SPACE_MIB:-1024} free place
-    for place in "$GRAPHROOT" "$PLAN"; do
-        [[ -d $place ]] || place=${place%/*}
-        free=$(df --output=avail -m "$place" | tail -n 1)
-        if ((free < need)); then
-            printf 'error: %d MiB free at %s, %d MiB are needed to begin\n' "$free" "$place" "$need" >&2
-            printf '  hint: free some space, or set BS_SPACE_MIB to what you know is enough\n' >&2
-            exit 1
+    local need=${BS_SPACE_MIB:-1024} usable inodes rest place
+    while read -r _ usable inodes rest; do
+        place=${rest#*$'\t'} usable=$((usable / 1048576))
+        if ((usable < need)); then
+            printf 'error: %d MiB free at %s, %d MiB are needed to begin\n' "$usable" "$place" "$need" >&2
+        elif [[ $inodes != - && $inodes -lt $need ]]; then
+            printf 'error: %d inodes free at %s, %d are needed to begin\n' "$inodes" "$place" "$need" >&2
+        else
+            continue
         fi
-    done
+        printf '  hint: free some space, or set BS_SPACE_MIB to what you know is enough\n' >&2
+        SUMMED=yes
+        exit 1
+    done < <(disks "$GRAPHROOT" "$PLAN")
 }
 
 # What a kill -9 left: working containers that have a marker, scratch directories.

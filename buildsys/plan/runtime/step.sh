@@ -23,10 +23,12 @@ REFERENCE=$PREFIX$IMAGE:$TAG
 export GOGC=800
 export SOURCE_DATE_EPOCH=$BS_EPOCH BUILDAH_FORMAT=$BS_FORMAT
 umask 022
+[[ -n ${GIVES-} ]] || GIVES=()
+[[ -n ${TAKES-} ]] || TAKES=()
 [[ $BS_EPOCH == "$EPOCH" ]] || CREATED=$(date -u -d "@$BS_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
-for room in log secrets store buildah database freshness reason container enter sources packages containerfile layer removals \
-    commit; do
+for room in disk log secrets store buildah database freshness reason container enter sources packages containerfile layer \
+    copied removals commit; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -49,7 +51,7 @@ main() {
     if [[ $DECISION != stale ]]; then
         if [[ $DECISION != fresh ]]; then
             name_alone "$ID"
-            buildah tag "$ID" "$REFERENCE"
+            buildah tag "$ID" "$REFERENCE" ${CONTENT_NAME:+"$KEY_NAME"}
             exec {NAMING}>&-
         fi
         log_result "$ID" fresh "$REASON" "$BEGAN"
@@ -60,7 +62,7 @@ main() {
     fi
     BUILDING=yes
     exec >"$PLAN/logs/$IMAGE.log" 2>&1
-    printf '%s: building: %s\n' "$IMAGE" "$REASON"
+    printf '%s: building: %s\n' "$IMAGE" "${WHOLE_REASON:-$REASON}"
     trap 'failed_at=$SPOT; [[ ${FUNCNAME[0]-} != build ]] || failed_command=$BASH_COMMAND' ERR
     [[ -n ${CONTAINERFILE-} ]] || container_begin
     build
@@ -84,21 +86,38 @@ finish() {
     trap - EXIT ERR
     ((status)) || return 0
     [[ ${BS_WHY-} != 1 ]] || exit "$status"
+    local disk='' log='' is_full=''
+    if [[ -z $STOPPED ]]; then
+        # What a recipe's `run` says of space may be about its own; what is left is not. Looked at before anything is removed.
+        [[ -z $BUILDING || -n $RUNNING ]] || log=$PLAN/logs/$IMAGE.log
+        [[ -z $log ]] || want_for "$log" "${UPPER:-$SCRATCH}"
+        disk=$(full_disk "$log" "$STATE" "$PLAN" "${GRAPHROOT:-$PLAN}" "${RUNROOT:-$PLAN}") || disk=''
+    fi
     if [[ -n ${failed_at-} ]]; then
         printf '\n%s: failed at %s\n' "$IMAGE" "$failed_at"
         [[ ${failed_command:-return} == return* ]] || printf '    %s\n' "${failed_command-}"
     fi
     container_end
+    if [[ -n $disk ]]; then
+        is_full=yes
+        disk="error: $disk"$'\n'"  hint: free some space; the next run goes on from here"
+        printf '%s\n' "$disk"
+        # A full disk takes no log.
+        [[ -n $BUILDING && $(tail -n 2 "$PLAN/logs/$IMAGE.log") != "$disk" ]] || disk=''
+    fi
     exec 1>&3 2>&4
     if [[ -z $STOPPED ]]; then
         # A recipe's `run` fails for reasons of its own, whatever it says and whatever its status.
-        if [[ -n $RUNNING ]]; then
+        if [[ -n $is_full ]]; then
+            status=75
+        elif [[ -n $RUNNING ]]; then
             status=1
         elif [[ -n $BUILDING ]]; then
             if infrastructure "$PLAN/logs/$IMAGE.log"; then status=75; else status=1; fi
         fi
         log_result '' failed "$REASON" "$BEGAN" "${failed_at:-$RECIPE}"
         log_status FAILED "$BEGAN"
+        [[ -z $disk ]] || printf '%s: %s\n' "$IMAGE" "$disk" >&2
     fi
     exit "$status"
 }

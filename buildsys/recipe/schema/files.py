@@ -56,6 +56,7 @@ class Fragment(Model):
     volumes: Maybe[list[str]] = None
     ports: Maybe[list[str]] = None
     workdir: Maybe[str] = None
+    version_of: Maybe[str] = None
     test: Maybe[ImageTest] = None
 
 
@@ -247,6 +248,7 @@ class Patch(Model):
     volumes: Maybe[AddRemove] = None
     ports: Maybe[AddRemove] = None
     workdir: str | None = None
+    version_of: str | None = None
     test: ImageTest | None = None
 
 

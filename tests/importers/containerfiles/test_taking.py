@@ -12,7 +12,7 @@ import pytest
 from buildsys.diagnostics import Refused, _lines
 from buildsys.exporters import FORMATS
 from buildsys.exporters.directory import write_export
-from buildsys.image import BaseImage, ImageSet, ParentImage
+from buildsys.image import BaseImage, Containerfile, ImageSet, ParentImage
 from buildsys.importers.containerfiles import Asked, take_over
 from buildsys.importers.containerfiles.naming import Meant, Naming, meant, naming
 from buildsys.recipe.library import load_set
@@ -155,16 +155,75 @@ warning: docker.io/library/redis:7 is taken as an image built elsewhere [not-tak
     )
 
 
-def test_a_name_that_only_a_builder_was_given_is_told_and_is_no_base(tmp_path: Path) -> None:
-    given = "RUN --mount=type=bind,from=upper-constraints,source=/,target=/u true\nCOPY --from=tool /x /x\n"
-    for name in ("a", "b", "c"):
-        write(f"{tmp_path}/tree/{name}/Containerfile", f"FROM quay.io/acme/os:1 AS one\n{given}")
-    write(f"{tmp_path}/tree/tool/Containerfile", "FROM busybox\nCOPY --from=busybox /x /x\n")
-    _, found = take_over(tmp_path / "tree", tmp_path / "shop", Asked())
+GIVEN = "RUN --mount=type=bind,from=upper-constraints,source=/,target=/u true\nCOPY --from=tool /x /x\n"
+
+
+@pytest.fixture
+def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tree whose images read what a builder was given by a name."""
+    monkeypatch.chdir(tmp_path)
+    _lines.cache_clear()
+    for name in ("a", "b"):
+        write(f"tree/{name}/Containerfile", f"FROM quay.io/acme/os:1 AS one\n{GIVEN}")
+    write("tree/tool/Containerfile", "FROM busybox\nCOPY --from=busybox /x /x\n")
+    return Path("tree")
+
+
+def test_a_name_that_only_a_builder_was_given_is_told_and_is_no_base(given: Path) -> None:
+    _, found = take_over(given, OUT, Asked())
     why = "is no stage and no image of the tree: it is taken as one built elsewhere"
-    assert [item.message for item in found] == [f"'upper-constraints' {why}"] * 3
-    assert [item.spot.line for item in found] == [2, 2, 2]
-    assert "base: {image: quay.io/acme/os:1}\n" in (tmp_path / "shop/sites/elsewhere.yaml").read_text()
+    assert [item.message for item in found] == [f"'upper-constraints' {why}"] * 2
+    assert [item.spot.line for item in found] == [2, 2]
+    assert "base: {image: quay.io/acme/os:1}\n" in (OUT / "sites/elsewhere.yaml").read_text()
+    assert "contexts: {upper-constraints: upper-constraints:latest}\n" in (OUT / "images/a.yaml").read_text()
+    assert list(resolved().images["a"].dependencies()) == ["tool"]
+
+
+def test_a_folder_of_the_tree_that_is_called_so_is_the_context(given: Path) -> None:
+    write("tree/upper-constraints/upper-constraints.txt", "a==1\n")
+    write("tree/x/c/Containerfile", f"FROM scratch\n{GIVEN}")
+    write("tree/x/upper-constraints/upper-constraints.txt", "a==2\n")
+    _, found = take_over(given, OUT, Asked())
+    assert found == []
+    said = 'contexts: {upper-constraints: "../contexts/upper-constraints"}\n'
+    assert said in (OUT / "images/a.yaml").read_text()
+    texts = {path.parent.name: path.read_text() for path in (OUT / "contexts").rglob("*.txt")}
+    assert texts == {"upper-constraints": "a==1\n", "c-upper-constraints": "a==2\n"}
+    assert resolved().images.keys() == {"a", "b", "c", "tool"}
+
+
+def test_a_person_says_what_a_name_means(given: Path) -> None:
+    write("elsewhere/u.txt", "")
+    _, found = take_over(
+        given, OUT, Asked(contexts={"upper-constraints": "elsewhere", "tool": "acme/tool:2"})
+    )
+    assert found == []
+    assert (OUT / "contexts/upper-constraints/u.txt").exists()
+    image = resolved().images["a"]
+    assert list(image.dependencies()) == []
+    (step,) = image.instructions
+    assert isinstance(step, Containerfile)
+    assert [item.reference for item in step.others] == ["quay.io/acme/os:1", "acme/tool:2"]
+    assert refusal("tree", "x", Asked(contexts={"upper-constraint": "elsewhere"})) == (
+        "error: --context: no Containerfile reads 'upper-constraint' [no-match]\n"
+        "  hint: did you mean 'upper-constraints'?"
+    )
+    assert refusal("tree", "x", Asked(contexts={"tool": "No Where"})) == (
+        "error: --context: there is no folder No Where, and 'No Where' is not a reference [no-match]\n"
+        "  hint: name a folder that is there, or an image"
+    )
+
+
+def test_a_here_document_keeps_its_image_and_those_below_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "FROM scratch\nCOPY <<EOF /etc/conf\ncolour = blue\nFROM nowhere\nEOF\n"
+    write("tree/base/Containerfile", text + "COPY <<'A' <<'B' /srv/\na\nA\nb\nB\n")
+    write("tree/app/Containerfile", "FROM base\nRUN <<EOF\necho a\nEOF\n")
+    names, found = take_over(Path("tree"), OUT, Asked())
+    assert (names, found) == (("app", "base"), [])
+    assert resolved().images["app"].parent == ParentImage("base")
 
 
 def test_lines_end_where_builders_see_them_end(tree: Path) -> None:

@@ -375,7 +375,16 @@ def test_a_number_is_made_of_the_digits_of_numbers(tmp_path: Path) -> None:
         ("curl -o x https://a.example/x && ./x", ["download: https://a.example/x", "to: /x",
                                                    'run: [/bin/sh, -c, "./x"]']),
         ("yum -y install a && mkdir /b || true", None),
-        ("A=1 && yum -y install a && echo $A", None),
+        ("A=1 && yum -y install a && echo $A", ["packages: [a]", 'run: [/bin/sh, -c, "A=1 && echo $A"]']),
+        ("V=1.2 && curl -o /x https://a.example/x-${V}", ["download: https://a.example/x-1.2", "to: /x"]),
+        ("set -eux; \\\n  yum -y install a; \\\n  cd /srv; \\\n  curl -O https://a.example/x; chmod 700 x;",
+         ["packages: [a]", "download: https://a.example/x", "to: /srv/x",
+          'run: [/bin/sh, -c, "cd /srv && set -eux && chmod 700 x"]']),
+        ("umask 077 && yum -y install a && mkdir /b",
+         ["packages: [a]", 'run: [/bin/sh, -c, "umask 077 && mkdir /b"]']),
+        ("A=$(id -u) && yum -y install a && echo $A", None),
+        (". /venv/activate && pip install a", None),
+        ("set -e; if true; then yum -y install a; fi", None),
         ("curl -d x -o y https://a.example/x", None),
         ("curl -o y https://a.example/$X", None),
         ("curl https://a.example/x", None),
@@ -399,6 +408,34 @@ def with_a(tmp_path: Path) -> Path:
     shutil.copytree("demo", tmp_path / "demo")
     (tmp_path / "demo/images/a.yaml").write_text("image: a\nfrom: base\n")
     return tmp_path / "demo"
+
+
+def test_an_archive_that_a_person_made_lies_beside_the_overrides(tmp_path: Path) -> None:
+    (tmp_path / "additions-archive.tar").write_text("")
+    overlay, found = turned(tmp_path, block("a_footer", "ADD additions-archive /", "ADD plugins-archive /"))
+    assert [line.strip(" -").partition("  #")[0] for line in overlay.splitlines()[6:]] == [
+        "copy: a/additions-archive.tar",
+        "to: /var/tmp/additions-archive.tar",
+        "run: [tar, -x, -f, /var/tmp/additions-archive.tar, -C, /]",
+        "remove: /var/tmp/additions-archive.tar",
+    ]
+    assert found == ["plugins-archive is not taken over: no section a-plugin-NAME says what it holds"]
+
+
+def test_a_version_is_the_locks(tmp_path: Path) -> None:
+    text = "{% set a_packages_append = ['one=1.2-3', 'two'] %}\n{% set a_packages_remove = ['three=3'] %}\n"
+    overlay, found = turned(tmp_path, text)
+    said = [line.strip(" -").partition("  #")[0] for line in overlay.splitlines() if "  #" in line]
+    assert said == ["one", "two", "three"]
+    what = "the version of 'one=1.2-3' in 'a_packages_append'"
+    assert found == [f"{what} is not taken over: the site's repositories decide that"]
+
+
+def test_overrides_that_are_a_template_of_mako_themselves_are_read(tmp_path: Path) -> None:
+    lines = ('RUN yum -y install a ${"\\\\"}', "    && touch /b", "LABEL v=${version}")
+    overlay, found = turned(tmp_path, block("a_footer", *lines))
+    assert ("packages: [a]" in overlay, runs(overlay)) == (True, ['run: [/bin/sh, -c, "touch /b"]'])
+    assert found == ["LABEL is not taken over: the value of v is made of another"]
 
 
 def test_a_user_is_taken_where_it_is_another(tmp_path: Path) -> None:
