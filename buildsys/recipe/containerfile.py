@@ -17,7 +17,7 @@ from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
 from buildsys.recipe import flags
 from buildsys.recipe.document import read_text
 from buildsys.recipe.plain_text import SCRATCH, HereFile, PlainText
-from buildsys.recipe.scan import Instruction, scan
+from buildsys.recipe.scan import WORDS, Instruction, scan
 from buildsys.recipe.stage import Stage, expanded
 
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?([-+])([^}]*))?\})")
@@ -287,8 +287,16 @@ class _Reader:
                     self._secret(given, flag[0].strip(), item)
 
     def _judge(self, item: Instruction) -> None:
-        for flag in flags.flags(item.command):
-            verdict = flags.judge(item.word, flag["name"], flag["value"])
+        word, command = item.word, item.command
+        if word == "ONBUILD" and not any(flags.flags(command)):
+            word, command = (*command.split(None, 1), "")[:2]
+            word = word.upper()
+            if word not in WORDS or word in {"FROM", "MAINTAINER", "ONBUILD"}:
+                hint = closest(word, WORDS) or "ONBUILD RUN …, or another instruction but FROM and ONBUILD"
+                self._note(item.spot, "containerfile-syntax", f"'{word}' is no trigger", hint)
+                return
+        for flag in flags.flags(command):
+            verdict = flags.judge(word, flag["name"], flag["value"])
             if verdict.kind == "kept":
                 continue
             text = flag[0].strip()

@@ -52,6 +52,7 @@ _FLAGS: Mapping[str, Mapping[str, str]] = {
     },
 }  # fmt: skip
 """Instruction -> its flags; with a text, it is refused with that hint."""
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|ms|s|m|h))+")
 _TEXTS = frozenset({"CMD", "ENTRYPOINT"})
 """Their values may begin with two dashes: builders here take no flags there."""
 
@@ -107,6 +108,10 @@ def judge(word: str, name: str, value: str | None) -> Verdict:
             return Verdict(
                 "refused", f"{word} --chmod={value or ''} is not understood", "write the mode in octal: 755"
             )
+        case "HEALTHCHECK", "retries" if not (value or "").isdecimal():
+            return Verdict("refused", f"HEALTHCHECK --{name} is a number", "for example --retries=3")
+        case "HEALTHCHECK", _ if name != "retries" and not _DURATION.fullmatch(value or ""):
+            return Verdict("refused", f"HEALTHCHECK --{name} is a duration", f"for example --{name}=30s")
         case _:
             pass
     return KEPT if value else Verdict("refused", f"{word} --{name} has no value", f"--{name}=VALUE")

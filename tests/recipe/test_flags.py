@@ -32,7 +32,7 @@ REFUSED = {
     ],
     "COPY": ["--parents", "--exclude=*.md", "--chmod=u+x", "--chown", "--link=2"],
     "ADD": ["--checksum=sha256:00", "--keep-git-dir=true", "--exclude=a", "--unpack=true", "--from=a"],
-    "HEALTHCHECK": ["--start-interval=1s"],
+    "HEALTHCHECK": ["--start-interval=1s", "--interval=$I", "--timeout=3", "--retries=many"],
 }  # fmt: skip
 NAMES = {
     flag.partition("=")[0] for known in (UNDERSTOOD, REFUSED) for many in known.values() for flag in many
@@ -40,7 +40,8 @@ NAMES = {
 BEHIND = {
     "ADD": "a /b", "ARG": "A=b", "CMD": '["a"]', "COPY": "a /b", "ENTRYPOINT": '["a"]', "ENV": "A=b",
     "EXPOSE": "80",
-    "FROM": "base", "HEALTHCHECK": "CMD true", "LABEL": "a=b", "MAINTAINER": "me", "ONBUILD": "RUN true",
+    "FROM": "base", "HEALTHCHECK": "CMD true",
+    "LABEL": "a=b", "MAINTAINER": "me", "ONBUILD": "RUN true",
     "RUN": "true", "SHELL": '["/bin/sh", "-c"]', "STOPSIGNAL": "TERM", "USER": "a", "VOLUME": "/v",
     "WORKDIR": "/w",
 }  # fmt: skip
@@ -82,6 +83,23 @@ def test_no_flag_of_another_instruction_is_passed_over(tmp_path: Path, word: str
 
 
 @pytest.mark.parametrize(
+    ("trigger", "said"),
+    [
+        ("COPY --parents a b", "2:14 containerfile-flag"),
+        ("run --network=host a", "2:13 containerfile-flag"),
+        ("FROM a", "2:1 containerfile-syntax"), ("ONBUILD RUN a", "2:1 containerfile-syntax"),
+        ("RUNN a", "2:1 containerfile-syntax"), ("RUN <<A", "2:1 containerfile-syntax"),
+    ],
+)  # fmt: skip
+def test_triggers_are_instructions_as_well(tmp_path: Path, trigger: str, said: str) -> None:
+    (tmp_path / "Containerfile").write_text(f"FROM base\nONBUILD {trigger}\n")
+    with pytest.raises(Refused) as refused:
+        read_containerfile(tmp_path / "Containerfile")
+    (mistake,) = refused.value.diagnostics
+    assert f"{mistake.spot.line}:{mistake.spot.column} {mistake.code}" == said
+
+
+@pytest.mark.parametrize(
     ("text", "plain"),
     [
         ("COPY --link --chown=1 a /b", "COPY  --chown=1 a /b"),
@@ -90,6 +108,7 @@ def test_no_flag_of_another_instruction_is_passed_over(tmp_path: Path, word: str
         ("RUN --mount=type=tmpfs,size=1m,target=/a true", "RUN --mount=type=tmpfs,target=/a true"),
         ("COPY \\\n  --link \\\n  a /b", "COPY \\\n   \\\n  a /b"),
         ("RUN echo --link", "RUN echo --link"),
+        ("ONBUILD COPY --link a b", "ONBUILD COPY  a b"),
     ],
 )  # fmt: skip
 def test_what_the_builder_is_given(tmp_path: Path, text: str, plain: str) -> None:

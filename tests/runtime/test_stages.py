@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -45,7 +46,8 @@ SHAPES = {
         "FROM a AS x\nRUN touch /q\nFROM x AS y\nRUN touch /q\nFROM b\n"
         "COPY --from=x /q /1\nCOPY --from=y /q /2\n"
     ),
-    "base-by-number": "FROM a\nCOPY --from=b /b /b\nFROM b\nFROM 0\nCOPY --from=1 /b /c\n",
+    "base-by-number": "FROM a\nCOPY --from=b /b /b\nFROM b\nFROM 0\n",
+    "only-from-base-by-number": "FROM a\nFROM 0\nCOPY --from=b /b /c\n",
     "quoted": 'FROM a AS x\nFROM b\nCOPY --from="x" /e /e\n',
     "copied-from-image": "FROM b\nCOPY --from=a /e /e\n",
     "platform": "FROM --platform=linux/amd64 a AS x\nFROM b\nCOPY --from=x /e /e\n",
@@ -103,11 +105,19 @@ class Ground:
     def plainly(self, name: str) -> str:
         """The same by buildah alone; the image's name."""
         reference = f"localhost/plain/{name}"
+        # Newer ones raise these as far as some host somewhere allows.
+        limits = [
+            f"--ulimit={kind}={soft}:{hard}"
+            for kind, (soft, hard) in (
+                ("nofile", resource.getrlimit(resource.RLIMIT_NOFILE)),
+                ("nproc", resource.getrlimit(resource.RLIMIT_NPROC)),
+            )
+        ]
         self.build.store.buildah(
             "build", "--isolation", "chroot", "--network", "host", "--layers=false", "--quiet",
             "--pull=never",
             *(f"--build-context={one}=container-image://localhost/example/{one}:1" for one in "ab"),
-            "--tag", reference, str(self.folder / "containerfiles" / name),
+            *limits, "--tag", reference, str(self.folder / "containerfiles" / name),
         )  # fmt: skip
         return reference
 
