@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -182,6 +183,7 @@ MOVE = "build elsewhere: `--build-dir`"
 FIFO = "--jobserver-style=fifo"
 SET_CLOCK = "set the clock; what a step writes is known by being newer than the set's epoch"
 HOSTILE = "`BASH_ENV`, `CDPATH`, `OLDPWD`, `GREP_OPTIONS`, `TAR_OPTIONS`, `MAKEFILES`, `SHELLOPTS`, functions"
+BYTES = os.fsdecode(b"a\xffb")
 HARD = 'a:b,c+d]e"f\\g[h*i?'
 _plan_noexec = _apart('mount --bind "$place" "$place"; mount -o remount,bind,noexec "$place"')
 _version_1 = "mkdir /sys/fs/cgroup/pids; mount -t cgroup -o pids none /sys/fs/cgroup/pids"
@@ -207,6 +209,8 @@ ROWS = (
     Row("paths", "the container store in such a path", _place(ODD, store=True)),
     Row("paths", 'recipes and plan in a path with `:,+[]*?"\\`', _place(HARD, containerfile=False)),
     Row("paths", "the same, for an image with a Containerfile", _place(HARD), CONTAINERFILE, MOVE),
+    Row("paths", "recipes and plan in a path that is not UTF-8", _place(BYTES)),
+    Row("paths", "the container store in such a path", _place(BYTES, store=True)),
     Row("paths", "a plan on a file system mounted `noexec`", _plan_noexec, NOEXEC, MOVE),
     *(
         Row("paths", f"container store in a path with `{it}`", _place(f"a{it}b", store=True), STORE, NAMES)
