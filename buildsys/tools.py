@@ -235,7 +235,7 @@ def image_manifest(reference: str) -> str:
     Raises:
         ToolFailed: the image cannot be read.
     """
-    return _output("skopeo", "inspect", "--raw", reference)
+    return _skopeo("inspect", "--raw", reference)
 
 
 def image_config(reference: str) -> str:
@@ -244,7 +244,7 @@ def image_config(reference: str) -> str:
     Raises:
         ToolFailed: the image cannot be read.
     """
-    return _output("skopeo", "inspect", "--raw", "--config", reference)
+    return _skopeo("inspect", "--raw", "--config", reference)
 
 
 def copy_image(reference: str, layout: Path) -> None:
@@ -254,7 +254,7 @@ def copy_image(reference: str, layout: Path) -> None:
         ToolFailed: the image cannot be read, or the layout not be written.
     """
     options = ("--insecure-policy", "copy", "--quiet", "--dest-oci-accept-uncompressed-layers")
-    _output("skopeo", *options, reference, f"oci:{layout}")
+    _skopeo(*options, reference, f"oci:{layout}")
 
 
 def export_image(reference: str, layout: Path, compression: str) -> None:
@@ -264,7 +264,7 @@ def export_image(reference: str, layout: Path, compression: str) -> None:
         ToolFailed: the image cannot be read, or the layout not be written.
     """
     options = ("--insecure-policy", "copy", "--quiet", "--dest-compress-format", compression)
-    _output("skopeo", *options, reference, f"oci:{layout}")
+    _skopeo(*options, reference, f"oci:{layout}")
 
 
 def copy_image_to(reference: str, name: str) -> None:
@@ -273,7 +273,7 @@ def copy_image_to(reference: str, name: str) -> None:
     Raises:
         ToolFailed: it cannot be read, or not be written.
     """
-    _output("skopeo", "--insecure-policy", "copy", "--quiet", reference, name)
+    _skopeo("--insecure-policy", "copy", "--quiet", reference, name)
 
 
 def name_image(options: str, identity: str, names: Iterable[str]) -> None:
@@ -350,6 +350,12 @@ def commit_folder(folder: Path, message: str, author: str, seconds: int) -> bool
     parent = ("-p", before[0]) if before else ()
     git("update-ref", branch, git("commit-tree", tree, "-m", message, *parent))
     return True
+
+
+def _skopeo(*words: str) -> str:
+    # Of itself it puts temporary files into /var/tmp, whatever TMPDIR says.
+    place = os.environ.get("TMPDIR")
+    return _output("skopeo", *(("--tmpdir", place) if place else ()), *words)
 
 
 def _output(program: str, *words: str) -> str:

@@ -17,6 +17,7 @@ from buildsys import __version__
 from buildsys.cli.ending import BUG, FAILED, INTERRUPTED, REFUSED, Ended, say, status_of
 from buildsys.cli.surroundings import tell_of_tmpdir
 from buildsys.diagnostics import Refused
+from buildsys.temporary import TEMPORARY
 
 HELP = """Build trees of container images from short recipes.
 
@@ -89,6 +90,7 @@ def verbs(ctx: click.Context, debug: bool) -> None:  # noqa: ARG001, FBT001 - re
 
 def run(arguments: Sequence[str]) -> int:
     """Run one verb; returns the exit status. Whatever happens, a person sees a sentence, not a traceback."""
+    TEMPORARY.begin()
     try:
         status = verbs.main(list(arguments), "buildsys", standalone_mode=False)
         sys.stdout.flush()
@@ -124,6 +126,8 @@ def run(arguments: Sequence[str]) -> int:
         if "--debug" not in arguments:
             say(f"  hint: `buildsys --debug {' '.join(arguments)}` shows where; please report it with that")
         return BUG
+    finally:
+        TEMPORARY.end()
     return status if isinstance(status, int) else 0
 
 

@@ -15,6 +15,7 @@ from buildsys.cli.counting import counted
 from buildsys.cli.ending import FAILED, REFUSED, Ended, say
 from buildsys.cli.locks import Locking, takes_locking
 from buildsys.cli.output import put, put_row
+from buildsys.cli.secrets import check_secrets, named_files
 from buildsys.cli.stores import chosen_store, takes_store, unbuildable
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def plan(
     Only files that change are written. `make -C DIR` then builds the images, without buildsys.
     """
     chosen_store()  # whoever writes a plan learns now that it cannot be built there
+    choice.check_epoch(choice.load(), choice.look())
     image_set, compiled = _compile(choice, locking, directory, build_directory)
     EVERY.tell_absent(image_set)
     if not only_check:
@@ -79,6 +81,11 @@ def plan(
     "-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Images at once; else what suits this host."
 )
 @click.option("--force", is_flag=True, help="Build what is fresh too.")
+@click.option(
+    "--secret", "secrets", metavar="NAME=FILE", multiple=True,
+    callback=lambda _context, _parameter, value: named_files(value),
+    help="A file for what a Containerfile mounts as a secret; several times.",
+)  # fmt: skip
 def build(
     choice: Choice,
     selection: Selection,
@@ -89,6 +96,7 @@ def build(
     store: str,
     jobs: int | None,
     force: bool,
+    secrets: tuple[str, ...],
 ) -> None:
     """Build images that are stale, and what they are made from.
 
@@ -97,8 +105,9 @@ def build(
     """
     from buildsys.executors import make
 
-    _, goals = planned(choice, selection, locking, directory, build_directory, runs=True)
-    make.run(directory, goals, make.Run(store, jobs, force))
+    image_set, goals = planned(choice, selection, locking, directory, build_directory, runs=True)
+    check_secrets(secrets, image_set)
+    make.run(directory, goals, make.Run(store, jobs, force, secrets))
 
 
 @click.command()

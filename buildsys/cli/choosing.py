@@ -91,6 +91,29 @@ class Choice:
         _make_stand_ins(self.directory / data_file, output)
         return buildable(self._resolve(library, output)), output / "lock.yaml"
 
+    def check_epoch(self, library: Library, image_set: ImageSet) -> None:
+        """See that the set's epoch is past: what a step writes is known by being newer.
+
+        The clock has no part in a resolved set or a plan; so the verbs ask it, not who resolves.
+
+        Raises:
+            Refused: it is later than the clock of this machine (`late-epoch`).
+        """
+        import time
+        from datetime import UTC, datetime
+
+        from buildsys.diagnostics import Diagnostic, Refused
+
+        now = int(time.time())
+        if image_set.epoch <= now:
+            return
+        site = library.sites[image_set.site.name].written
+        written = site if "epoch" in site.data else library.written
+        late, clock = (datetime.fromtimestamp(seconds, UTC) for seconds in (image_set.epoch, now))
+        message = f"the epoch is {late:%Y-%m-%d %H:%M}, the clock of this machine says {clock:%Y-%m-%d %H:%M}"
+        hint = "write a time that is past, or set the clock"
+        raise Refused([Diagnostic(written.spot("epoch"), "late-epoch", message, hint)])
+
     def _resolve(self, library: Library, stand_ins: Path | None) -> ImageSet:
         from buildsys.logins import offer
         from buildsys.resolve import resolve

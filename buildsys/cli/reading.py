@@ -36,6 +36,7 @@ def check(choice: Choice, *, as_json: bool) -> None:
         for site in sites or [None]:
             try:
                 image_set = replace(choice, site=site).look(library)
+                choice.check_epoch(library, image_set)
             except Refused as refused:
                 found.update(refused.diagnostics)
     except Refused as refused:

@@ -1,4 +1,4 @@
-"""What this process takes from its caller, put right first: descriptors, encoding, temporary files."""
+"""What this process takes from its caller, put right first: descriptors, signals, encoding, temporary files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+
+from buildsys.cli.interrupts import hear
 
 MODES = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
 """How stdin, stdout and stderr are opened where the caller closed them."""
@@ -22,6 +24,7 @@ def settle() -> None:
     and recipes name files in UTF-8. Programs that it starts print English in UTF-8, for it to read.
     """
     _open_descriptors()
+    hear()
     if sys.getfilesystemencoding() != "utf-8":
         # What a person reads stays in the encoding of the terminal.
         os.environ["PYTHONIOENCODING"] = f"{sys.stderr.encoding if sys.stderr else 'ascii'}{REPLACING}"

@@ -17,6 +17,7 @@ from buildsys.cli.locks import Locking
 from buildsys.cli.output import put
 from buildsys.cli.stores import takes_store
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
+from buildsys.temporary import TEMPORARY
 
 if TYPE_CHECKING:
     from buildsys.executors.cases import Case, Outcome
@@ -208,4 +209,5 @@ def enter_user_namespace() -> None:
 
 
 def _become(*argv: str) -> NoReturn:
+    TEMPORARY.end()
     os.execvpe(argv[0], argv, {**os.environ, "BS_USERNS": "1"})  # noqa: S606 - no shell reads it

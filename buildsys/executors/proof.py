@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from buildsys.executors import expected
 from buildsys.executors.cases import Case, Kind, Outcome
+from buildsys.executors.make import current
 
 MARK = "promoted.json"
 """Beside `results/`, where an image may have this name."""
-
-
-def image_ids(directory: Path) -> dict[str, str]:
-    """The id of every image of the plan as it was built last; what was not built is left out."""
-    names = json.loads((directory / "plan.json").read_text("utf-8"))["images"]
-    ids = {name: _text(directory / "state" / f"{name}.id").strip() for name in names}
-    return {name: identity for name, identity in ids.items() if identity}
 
 
 def passed_before(directory: Path, kind: Kind, name: str, what: str, ids: Mapping[str, str]) -> bool:
@@ -91,14 +86,16 @@ def promote(directory: Path) -> bool:
 def promoted(directory: Path) -> dict[str, str] | None:
     """The id of every image, if the set bears the mark and is still what it was given to; else None."""
     mark = _data(directory / MARK)
-    now = {"images": image_ids(directory), "tried": expected.hashes(directory)}
-    if not mark or {key: mark.get(key) for key in now} != now or not _whole(directory, now["images"]):
+    if not mark:
+        return None
+    now = {"images": current(directory), "tried": expected.hashes(directory)}
+    if {key: mark.get(key) for key in now} != now or not _whole(directory, now["images"]):
         return None
     return now["images"]
 
 
 def _deserved(directory: Path) -> dict[str, Any] | None:
-    ids = image_ids(directory)
+    ids = current(directory)
     hashes = expected.hashes(directory)
     # Where nothing is demanded, nothing has passed.
     if not hashes or not _whole(directory, ids):
@@ -114,12 +111,9 @@ def _deserved(directory: Path) -> dict[str, Any] | None:
 
 
 def _whole(directory: Path, ids: Mapping[str, str]) -> bool:
-    """Whether every image of the plan was built, and from what the plan says now."""
-    rows = (line.split() for line in (directory / "graph").read_text("utf-8").splitlines())
-    # The stamp of a build carries a hash of what the image depended on.
-    return all(
-        name in ids and (directory / "state" / f"{name}.{stamp}.checked").exists() for stamp, name, *_ in rows
-    )
+    """Whether every image of the plan is among these."""
+    names: Mapping[str, Any] = json.loads((directory / "plan.json").read_text("utf-8"))["images"]
+    return ids.keys() == names.keys()
 
 
 # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -133,13 +127,26 @@ def write(path: Path, data: Any, indent: int | None = 1) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a file whole, by rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        shutil.rmtree(path)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, "utf-8")
+    with aside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        # A crash of the machine keeps names before what the files hold.
+        os.fsync(file.fileno())
     aside.replace(path)
 
 
 def _known(directory: Path, kind: str, name: str) -> dict[str, Any]:
-    return _data(_memory(directory, kind, name))
+    """What is kept of something that was tried; nothing, where that is damaged."""
+    known = _data(_memory(directory, kind, name))
+    try:
+        whole = all(isinstance(case["name"], str) and case["seconds"] >= 0 for case in known["cases"])
+        whole = whole and isinstance(known["ids"], dict) and known["seconds"] >= 0
+    except (KeyError, TypeError):
+        whole = False
+    return known if whole else {}
 
 
 def _memory(directory: Path, kind: str, name: str) -> Path:

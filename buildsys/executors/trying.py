@@ -18,6 +18,7 @@ from buildsys.executors import expected, proof
 from buildsys.executors.cases import Case, Kind, Outcome
 from buildsys.executors.expected import ImageTest, Scenario
 from buildsys.executors.junit import junit
+from buildsys.executors.make import current
 from buildsys.executors.pace import Pace
 from buildsys.executors.podman import Interrupted, Podman
 from buildsys.executors.scenarios import Stage, play
@@ -77,7 +78,7 @@ class _Trial:
         self._directory = directory
         self._wish = wish
         self._teller = teller
-        self._ids = proof.image_ids(directory)
+        self._ids = current(directory)
         tests, scenarios = expected.tests(directory), expected.scenarios(directory)
         self._tests = [tests[name] for name in wish.images if name in tests]
         self._scenarios = [scenarios[name] for name in wish.scenarios]

@@ -112,9 +112,14 @@ def look_at(reference: str, digest: str, spot: Spot, store: str, cache: Path) ->
 
 
 def _skopeo() -> list[str]:
-    """Skopeo, with the registries that buildah would use: of itself it does not look at that variable."""
+    """Skopeo, with the registries and the temporary folder of buildah: of itself it looks at neither."""
     registries = os.environ.get("CONTAINERS_REGISTRIES_CONF")
-    return ["skopeo", *(["--registries-conf", registries] if registries else [])]
+    place = os.environ.get("TMPDIR")
+    return [
+        "skopeo",
+        *(["--tmpdir", place] if place else []),
+        *(["--registries-conf", registries] if registries else []),
+    ]
 
 
 def _source(reference: str, digest: str, spot: Spot, store: str) -> str:

@@ -39,8 +39,8 @@ from buildsys.image import (
 )
 from buildsys.packages import MANAGERS, PackageInstruction
 from buildsys.plan.configuration import configure, field_of
-from buildsys.plan.reads import acting_text, names
-from buildsys.plan.verbs import Carried, chmod_mode, fetched, seen, verbs
+from buildsys.plan.reads import HERE, acting_text, called, names
+from buildsys.plan.verbs import FOLDER, Carried, ContextFile, chmod_mode, fetched, seen, verbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,8 @@ class _Writer:
         self.carried = carried
         self.manager = MANAGERS[installer(image_set.site)]
         self.packages: dict[str, LockedPackage] = {}
+        self.transactions: list[dict[str, LockedPackage]] = []
+        self.payloads: dict[tuple[str, str], str] = {}
         self.gems: set[str] = set()
         self.commands: list[Command] = []
         self.places: list[tuple[str, ...]] = []
@@ -135,10 +137,17 @@ class _Writer:
         # A line each, whatever a word holds: newlines are written as sed and printf would.
         texts = (command.text().replace("\\", "\\\\").replace("\n", "\\n") for command in self.commands)
         lines = [f"do {text}" for text in texts]
-        lines += [
-            f"package {item.name} {item.evr} {item.arch} {item.file} {item.checksum}"
-            for item in self.packages.values()
-        ]
+        installed = {file for packages in self.transactions for file in packages}
+        copied = {file: item for file, item in self.packages.items() if file not in installed}
+        for number, packages in enumerate([*self.transactions, copied]):
+            # Where one transaction ends and another begins no line of a package says.
+            lines += [f"transaction {number + 1}"] if 0 < number < len(self.transactions) else []
+            lines += [
+                f"package {item.name} {item.evr} {item.arch} {item.file} {item.checksum}"
+                for item in packages.values()
+            ]
+        # The package may be another, as long as these files are the same.
+        lines += [f"payload {name} {hashed} {path}" for (name, path), hashed in sorted(self.payloads.items())]
         lines += [f"gem {file} {self.carried.gem_hashes[file]}" for file in sorted(self.gems)]
         lines += list(self._origin()) if self.uses_packages else []
         lines += [f"base {base}"] if base else []
@@ -217,6 +226,9 @@ class _Writer:
         yield command.text()
 
     def _packages(self, step: PackageInstruction) -> Iterator[str]:
+        if isinstance(step, Transaction) and not step.packages:
+            # What it asks for its parent has.
+            return
         self.uses_packages = True
         command = self.manager.command(step)
         if isinstance(step, Bootstrap | Install):
@@ -224,16 +236,18 @@ class _Writer:
             yield Command(("at", str(step.spot))).text()
             yield from call(command.argv[0], ((item.name, str(item.spot)) for item in step.packages))
         elif isinstance(step, Transaction):
-            # Which builds of them is said by the lines of the packages themselves.
-            said = Command((command.argv[0], *(item.name for item in step.requested)))
-            self._keep(said, *_places(step.spot, step.requested))
-            self.packages |= {item.file: item for item in step.packages}
-            if step.packages:
-                spots = {item.name: str(item.spot) for item in step.requested}
-                remarks = {item.file: spots.get(item.name, "along") for item in step.packages}
-                yield Command(("at", str(step.spot))).text()
-                rows = ((text, remarks.get(text, "before the others")) for text in command.argv[1:])
-                yield from call(command.argv[0], rows)
+            # Which builds of them is said by the lines of the packages themselves. What the parent has, or
+            # bears another name than the package that brings it, makes no difference.
+            brought = {item.name for item in step.packages}
+            requested = [item for item in step.requested if item.name in brought]
+            said = Command((command.argv[0], *(item.name for item in requested)))
+            self._keep(said, *_places(step.spot, requested))
+            self.transactions.append({item.file: item for item in step.packages})
+            spots = {item.name: str(item.spot) for item in step.requested}
+            remarks = {item.file: spots.get(item.name, "along") for item in step.packages}
+            yield Command(("at", str(step.spot))).text()
+            rows = ((text, remarks.get(text, "before the others")) for text in command.argv[1:])
+            yield from call(command.argv[0], rows)
         else:
             yield from self._outside(Command(command.argv, step.spot))
 
@@ -250,14 +264,29 @@ class _Writer:
             key = Command(("context", item.mode, "", item.hash, item.path))
             self._keep(key, str(step.spot), item.mode, str(Path(file).parent / item.path))
             yield Command(seen(item)).text()
-        for said, spot in zip(step.lines, step.spots, strict=True):
-            self._keep(Command(("containerfile", *said)), str(spot))
+        for line, spot in zip(step.lines, step.spots, strict=True):
+            self._keep(Command(("containerfile", *line)), str(spot))
+        for more in step.contexts:
+            yield Command(("with_context", called(more.written))).text()
+            for item in self.carried.context[Path(more.folder)]:
+                key = Command(("context", item.mode, more.written, item.hash, item.path))
+                self._keep(key, str(more.spot), item.mode, str(Path(more.folder) / item.path))
+                yield Command(seen(item)).text()
+        for secret in step.secrets:
+            words = (secret.name, secret.file) if secret.file else (secret.name,)
+            yield Command(("with_secret", *words)).text()
+        if step.documents:
+            yield Command(("with_context", HERE)).text()
+            for here in step.documents:
+                mode = "755" if here.executable else "644"
+                yield Command(("with_file", mode, text_hash(here.text), here.path)).text()
         for name, read in names(step):
             yield Command(("with_image", name, read)).text()
         options = [("--build-arg", f"{name}={value}") for name, value in step.arguments]
         # What it fetches is as unlocked as packages of a site without a lock.
         self.uses_packages |= step.network and not self.set.site.locked
-        flags = (*(["online"] if step.network else []), *(["dated"] if step.dated else []))
+        said = (("online", step.network), ("dated", step.dated), ("based", step.based))
+        flags = tuple(word for word, holds in said if holds)
         self._keep(Command(("containerfile", "flags", *flags)), str(step.spot))
         yield Command(("at", f"{file}:1:1")).text()
         call = Command(("containerfile", text_hash(acting_text(step)), *flags)).text()
@@ -296,9 +325,13 @@ class _Writer:
             case CopyPayload(package=package, locked=None):
                 self.uses_packages = True
                 return ("from_payload", package.name)
-            case CopyPayload(package=package, locked=LockedPackage() as locked):
-                self.packages[locked.file] = locked
-                return ("from_payload", package.name, locked.file)
+            case CopyPayload(package=package, source=path, locked=LockedPackage() as locked):
+                known = self.carried.payloads.get((locked.file, path))
+                if known is None:
+                    self.packages[locked.file] = locked
+                else:
+                    self.payloads[package.name, path] = known
+                return ("from_payload", package.name, locked.file, locked.checksum)
             case Download(url=url, sha256=sha256) if url not in self.set.site.downloads:
                 address = self.set.site.addresses.get(url, url)
                 return ("fetched", address, fetched(step), *((sha256,) if sha256 else ()))
@@ -308,14 +341,28 @@ class _Writer:
     def _context(self, step: CopyContext) -> Iterator[Command]:
         name = step.source.rstrip("/").rsplit("/", 1)[-1]
         for item in self.carried.context[step.path(self.set.directory)]:
-            to = step.to + name if step.to.endswith("/") else step.to
-            to = f"{step.to.rstrip('/')}/{item.path}" if item.path else to
-            argv = ("context", chmod_mode(step.mode, item.mode), step.owner, item.hash, to)
-            command = Command(argv, step.spot)
+            root = step.to + name if step.to.endswith("/") else step.to
+            inner = f"{step.to.rstrip('/')}/{item.path}".rstrip("/")
+            to = inner if item.path or item.mode == FOLDER else root
             source = f"{step.folder or 'files'}/{step.source.rstrip('/')}"
             file = f"{source}/{item.path}" if item.path else source
-            self._keep(command, str(step.spot), item.mode, file)
-            yield command
+            for argv in _placing(step, item, to):
+                command = Command(argv, step.spot)
+                self._keep(command, str(step.spot), *((item.mode, file) if argv[0] == "context" else ()))
+                yield command
+
+
+def _placing(step: CopyContext, item: ContextFile, to: str) -> Iterator[tuple[str, ...]]:
+    """The verbs that put one file or empty folder of the context at `to`."""
+    match item.mode:
+        case "folder":
+            yield ("folders", step.owner, to)
+        case "same":
+            yield ("same", f"{step.to.rstrip('/')}/{item.hash}", to)
+        case mode:
+            yield ("context", chmod_mode(step.mode, mode), step.owner, item.hash, to)
+            if item.attributes:
+                yield ("attributes", to, *(part for pair in item.attributes for part in pair))
 
 
 def text_hash(text: str) -> str:

@@ -43,20 +43,22 @@ from buildsys.image import (
     WriteRepository,
 )
 
-LINK, FOLDER = "link", "folder"
+LINK, FOLDER, SAME = "link", "folder", "same"
 
 
 @dataclass(frozen=True, slots=True)
 class ContextFile:
     """A file of the set's context as the plan carries it: `path` below the source, content hash, mode.
 
-    Beside a Containerfile there may be links and empty folders: their mode is LINK or FOLDER, and the hash
-    of a link is where it leads.
+    There may be empty folders, hard links and, beside a Containerfile, links: their mode is FOLDER, SAME or
+    LINK. The hash of a link is where it leads; of a hard link, the path of the same file before it.
     """
 
     path: str
     hash: str
     mode: str
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Extended attributes that an image can hold: name and value, this in hexadecimal digits behind `0x`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class Carried:
     """Gem as a recipe names it -> file name in the pool."""
     gem_hashes: Mapping[str, str]
     """File name in the pool -> SHA-256: those gems, and what they may depend on."""
+    payloads: Mapping[tuple[str, str], str]
+    """File of a locked package and a path in it -> hash of what a copy of it takes, where that is known."""
     keys: Mapping[str, str]
     """Repository -> SHA-256 of its key, or where the key is, if not in the pool."""
 

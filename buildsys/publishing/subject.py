@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot, closest
+from buildsys.executors.make import current
 from buildsys.publishing.manifests import Format
 from buildsys.publishing.refusals import listed
 
@@ -68,9 +69,9 @@ def subject(directory: Path, stored: Collection[str], patterns: Sequence[str] = 
     asked = set(_meant(patterns, names)) if patterns else set(names)
     needed = _with_parents(asked, names)
     rows = [row for row in rows if row[1] in needed]
-    ids = {name: _text(directory / "state" / f"{name}.id").strip() for _, name, *_ in rows}
-    stale = [name for stamp, name, *parents in rows if not _is_current(directory, stamp, name, parents, ids)]
-    gone = [name for name in ids if name in asked and name not in stale and ids[name] not in stored]
+    ids = current(directory)
+    stale = [name for _, name, *_ in rows if name not in ids]
+    gone = [name for _, name, *_ in rows if name in asked and name in ids and ids[name] not in stored]
     mistakes = []
     if stale:
         message = f"not built from the plan as it is now: {listed(stale)}"
@@ -132,18 +133,6 @@ def _with_parents(asked: Iterable[str], needs: dict[str, list[str]]) -> set[str]
     return found
 
 
-def _is_current(directory: Path, stamp: str, name: str, parents: Sequence[str], ids: dict[str, str]) -> bool:
-    """Whether an image is what the plan says, made from the images that there are now.
-
-    A stamp's name carries a hash of what the image depended on; in it stand its id, and those of its parents.
-    """
-    lines = [line.split() for line in _text(directory / "state" / f"{name}.{stamp}.checked").splitlines()]
-    if not lines or lines[0][0] != ids[name]:
-        return False
-    made_from = {words[1]: words[2] for words in lines[1:] if words[0] == "image" and len(words) > 2}
-    return all(made_from.get(parent) == ids[parent] for parent in parents)
-
-
 def lock_hash(directory: Path) -> str:
     """Twelve digits that stand for all locked packages of a plan; empty where nothing is locked."""
     names = sorted(path.name for path in (directory / "keys").iterdir())
@@ -151,7 +140,7 @@ def lock_hash(directory: Path) -> str:
         f"{name} {line}"
         for name in names
         for line in _text(directory / "keys" / name).splitlines()
-        if line.startswith("package ")
+        if line.startswith(("package ", "payload "))
     ]
     return hashlib.sha256("\n".join(packages).encode()).hexdigest()[:12] if packages else ""
 

@@ -95,6 +95,11 @@ def mode(text: str) -> Problem | None:
     return "bad-mode", f"'{text}' is not a mode", 'modes look like "755", "2775" or "a+rx"'
 
 
+def plain_mode(text: str) -> str:
+    """A mode in its shortest form: to chmod "0755" is "755"."""
+    return text.removeprefix("0") if len(text) == len("0755") and text.isdigit() else text
+
+
 @cache
 def owner(text: str) -> Problem | None:
     """What chown takes."""

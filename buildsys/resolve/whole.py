@@ -15,7 +15,7 @@ from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import said
 from buildsys.resolve import overlay, syntax
 from buildsys.resolve.absent import absent
-from buildsys.resolve.containerfile import check_alone, containerfile, spoken
+from buildsys.resolve.containerfile import check_alone, check_triggers, containerfile, spoken
 from buildsys.resolve.context import Context
 from buildsys.resolve.draft import Draft, check_draft
 from buildsys.resolve.elsewhere import foreign
@@ -26,10 +26,11 @@ from buildsys.resolve.instructions import Surroundings
 from buildsys.resolve.notes import Notes
 from buildsys.resolve.parts import part
 from buildsys.resolve.profiles import profiles
-from buildsys.resolve.rings import diagnostic, rings
+from buildsys.resolve.rings import diagnostic, long_chains, rings
 from buildsys.resolve.scenarios import scenarios
 from buildsys.resolve.settings import settings
 from buildsys.resolve.sites import choose, resolve_site
+from buildsys.resolve.supplies import Around
 from buildsys.resolve.testing import joined, with_parents
 from buildsys.resolve.traits import Parts, Traits, Uses
 
@@ -88,6 +89,8 @@ class _Resolver:
             if resolved is not None:
                 images[name] = resolved
         self._refuse_rings(images)
+        check_triggers(images, self._found)
+        self._found += long_chains(images)
         if self._site and self._site.site.installer == "apt":
             self._found += foreign(images)
         members = self._profiles()
@@ -183,7 +186,8 @@ class _Resolver:
     def _parent(
         self, recipe: schema.Recipe, notes: Notes, changes: list[Change]
     ) -> tuple[Parent, Spot, First]:
-        for key, value in (("network", recipe.network), ("args", recipe.args)):
+        for key in ("network", "args", "contexts", "secrets"):
+            value = getattr(recipe, key)
             if value is not None:
                 problem = (
                     "misplaced-key",
@@ -221,7 +225,9 @@ class _Resolver:
         top = beside if notes.written.file in self._overlay_files else self._library.directory
         if not self._names:
             self._names = spoken({name: header.reference(name) for name in self._library.recipes})
-        built = containerfile(recipe, notes, top, self._names, header.format)
+        usual = self._site.base if self._site else None
+        elsewhere = usual.reference if isinstance(usual, image.BaseImage) else ""
+        built = containerfile(recipe, notes, Around(top, self._names, elsewhere, header.format))
         if built is None:
             return image.EmptyRoot(), notes.spot("containerfile"), ()
         return built[1], built[2], (built[0],)

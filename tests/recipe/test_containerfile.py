@@ -124,7 +124,13 @@ def test_the_health_check_of_the_last_stage(tmp_path: Path) -> None:
         ("FROM a\n RUN\n", "2:2 syntax: 'RUN' has nothing behind it"),
         ("FROM a\nRUN b \\\n", "2:1 syntax: the file ends in the middle of 'RUN'"),
         ("FROM a\nRUN", "2:1 syntax: the file ends in the middle of 'RUN'"),
-        ("FROM a\nRUN <<END\nb\nEND\n", "2:1 syntax: here-documents are not understood"),
+        ("FROM a\nRUN cat <<END\nb\nEN\n", "2:9 syntax: this here-document has no end: no line is 'END'"),
+        (
+            "FROM a\nCOPY <<E b /c/\nE\n",
+            "2:1 syntax: here-documents and other files in one instruction are not understood",
+        ),
+        ("FROM a\nCOPY <<E /c\n\n$X\nE\n", "4:1 argument: the variable 'X' has no value here"),
+        ("FROM a\nENV X=$Y/b\nCOPY <<E /c\n${X}\nE\n", "4:1 argument: the variable 'X' has no value here"),
         ("FROM a as\n", "1:1 syntax: 'a as' is not understood"),
         (
             "ARG A=1\nFROM quay.io/\\\nacme/app:${A}\n",

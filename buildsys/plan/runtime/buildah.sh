@@ -11,13 +11,18 @@ once_options() {
 # a small tree as this buildah packs it. Versions that pack a layer in another way give other ids: the key names it.
 # The answer holds as long as the program is the same file, in this directory of a running store.
 ask_buildah() {
-    local program was known=$RUNROOT/buildsys.asked
+    local program was asking known=$RUNROOT/buildsys.asked
     if [[ -z ${BS_BUILDAH_IS-} ]]; then
         program=$(stat -L -c '%n %i %s %.Y' "$(type -P buildah)")
         COMMITS='' LAYERS=''
         [[ ! -s $known ]] || { read -r COMMITS LAYERS was && [[ $was == "$program" ]]; } <"$known" || COMMITS=''
         if [[ -z $COMMITS ]]; then
+            # One at a time: what a killed one left is seen to be nobody's.
+            exec {asking}>>"$RUNROOT/buildsys.asking"
+            flock "$asking"
+            rm -rf "$RUNROOT"/buildsys.asking.*
             read -r COMMITS LAYERS <<<"$(pack_a_tree)" || :
+            exec {asking}>&-
             # One that cannot answer now is asked again in the next run.
             if [[ -n $LAYERS ]]; then
                 printf '%s %s %s\n' "$COMMITS" "$LAYERS" "$program" >"$known.$$"

@@ -5,31 +5,46 @@
 # with its own program, the layers that are read, read-only, and BUILDER, the folder of this build. While a RUN may still
 # be there the host reads nothing below BUILDER, and later only by programs that enter again.
 
-WITH_IMAGES=() HELD=''
+WITH_IMAGES=() SECRETS=() HELD='' LAID=context
 
-# with_file MODE HASH PATH, with_folder PATH, with_link TARGET PATH: what the build gets to see beside the Containerfile.
+# with_file MODE HASH PATH, with_folder PATH, with_link TARGET PATH: what the build gets to see beside the Containerfile, or
+# in the folder that `with_context` has named.
 with_file() {
-    local to=$SCRATCH/builder/context/$3
+    local to=$SCRATCH/builder/$LAID/$3
     mkdir -p "${to%/*}"
     cp --reflink=auto "$PLAN/context/$2" "$to"
     chmod "$1" "$to"
 }
 
-with_folder() { mkdir -p "$SCRATCH/builder/context/$1"; }
+with_folder() { mkdir -p "$SCRATCH/builder/$LAID/$1"; }
 
 with_link() {
-    local to=$SCRATCH/builder/context/$2
+    local to=$SCRATCH/builder/$LAID/$2
     mkdir -p "${to%/*}"
     ln -s "$1" "$to"
+}
+
+# with_context NAME: what follows lies in a folder of that name.
+with_context() {
+    LAID=contexts/${#WITH_IMAGES[@]}
+    mkdir -p "$SCRATCH/builder/$LAID"
+    WITH_IMAGES+=(--build-context "$1=$SCRATCH/builder/$LAID")
+}
+
+# with_secret NAME [FILE]: what RUN --mount=type=secret means by that name: what BS_SECRETS says, or FILE.
+with_secret() {
+    local file
+    file=$(secret_file "$@")
+    [[ -z $file ]] || SECRETS+=("$1=$file")
 }
 
 # with_image NAME IMAGE: what FROM, COPY --from and RUN --mount mean by that name, which no stage has.
 with_image() { WITH_IMAGES+=(--build-context "$1=container-image://${READ_IDS[$2]}"); }
 
-# containerfile HASH [online] [dated] OPTIONS…: build by that Containerfile, without network unless `online`; OPTIONS are
-# of `buildah build`. Sets HELD, the store that has the image, and BUILT, its id.
+# containerfile HASH [online] [dated] [based] OPTIONS…: build by that Containerfile, without network unless `online`; OPTIONS
+# are of `buildah build`. Sets HELD, the store that has the image, and BUILT, its id.
 containerfile() {
-    local file=$PLAN/context/$1 options=(--http-proxy=false --no-hosts --dns none) capability
+    local file=$PLAN/context/$1 options=(--http-proxy=false --no-hosts --dns none) capability based=''
     shift
     RUNNING=yes
     if [[ ${1-} == online ]]; then
@@ -41,16 +56,22 @@ containerfile() {
         shift
         options+=(--build-arg SOURCE_DATE_EPOCH="$BS_EPOCH")
     fi
+    if [[ ${1-} == based ]]; then
+        shift
+        based=yes
+    fi
     # Newer builders raise these as far as some host somewhere allows.
     options+=(--ulimit "nofile=$(limit -Sn):$(limit -Hn)" --ulimit "nproc=$(limit -Su):$(limit -Hu)")
     for capability in "${CAPABILITIES[@]}"; do
         [[ $capability == mknod ]] || options+=(--cap-add "CAP_${capability^^}")
     done
     builder_begin
+    for capability in "${SECRETS[@]%%=*}"; do options+=(--secret "id=$capability,src=/secrets/$capability"); done
     cp "$file" "$BUILDER/Containerfile"
     lay_below
+    [[ -z $based ]] || hold_below
     builder buildah "${BUILDER_STORE[@]}" \
-        build --isolation chroot --network host --cap-drop all --security-opt seccomp=/seccomp.json "${options[@]}" \
+        build --isolation chroot --network host --uts host --cap-drop all --security-opt seccomp=/seccomp.json "${options[@]}" \
         --pull=never --layers=false --format "$BS_FORMAT" --timestamp "$BS_EPOCH" --omit-history --identity-label=false \
         --iidfile "$BUILDER/id" "${WITH_IMAGES[@]}" --file "$BUILDER/Containerfile" "$@" "$BUILDER/context" || {
         local status=$?
@@ -114,6 +135,7 @@ builder_begin() {
     for name in "${STORE_OPTIONS[@]}"; do
         [[ $name != *.imagestore=* ]] || BUILDER_OPTIONS+=(--ro-bind "${name#*=}" "${name#*=}")
     done
+    for name in "${SECRETS[@]}"; do BUILDER_OPTIONS+=(--ro-bind "${name#*=}" "/secrets/${name%%=*}"); done
     BUILDER_OPTIONS+=(--bind "$BUILDER" "$BUILDER")
 }
 
@@ -173,6 +195,13 @@ lay_layer() {
     cp "$GRAPHROOT/$DRIVER-layers/$1.tar-split.gz" "$BUILDER/below/$DRIVER-layers/"
 }
 
+# hold_below: the store of this build knows the images that are read as its own. A stage that others begin with is an image,
+# which buildah removes in the end with all layers that are no other image's; and it fails where these are of the store below.
+hold_below() {
+    mkdir -p "$BUILDER/store"
+    cp -R "$BUILDER/below/$DRIVER-images" "$BUILDER/store/"
+}
+
 # records FILE: of a store, a line each. A store that never had any has no such file.
 records() { [[ ! -e $1 ]] || sed -E 's/^\[//; s/\]$//; s/\},\{"id":"/}\n{"id":"/g' "$1"; }
 
@@ -188,8 +217,9 @@ failed_line() {
         $1 !~ /^do containerfile [A-Z]/ { next }
         { split($1, said, " ") }
         said[3] == "FROM" { stage++; number = 0 }
-        { number++ }
-        stage == step[1] && number == step[2] && said[3] == step[3] { found = $2 }
+        # Behind each FROM stands one that is ours.
+        { number += number == 1 ? 2 : 1 }
+        stage == step[1] && number == step[2] && (said[3] == step[3] || said[3] == "ADD") { found = $2 }
         END { print found == "" ? ENVIRON["FIRST"] : found }'
 }
 

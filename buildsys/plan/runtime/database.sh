@@ -15,7 +15,7 @@ database_format() {
         # Names stand behind the numbers, and may hold anything but a newline.
         mapfile -t files < <(printf '%s\n' "${said[@]:1}" | cut -d ' ' -f 4-)
         now=$(stat --dereference --format '%s %Y %i %n' -- "${files[@]}" 2>/dev/null) || now=''
-        if [[ $now == "$(printf '%s\n' "${said[@]:1}")" ]]; then
+        if [[ ${said[0]} == rpm-* && -n $now && $now == "$(printf '%s\n' "${said[@]:1}")" ]]; then
             BS_DATABASE=${said[0]}
             return
         fi

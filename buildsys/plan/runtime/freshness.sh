@@ -77,7 +77,8 @@ read_image_id() {
     elif [[ -n ${BS_IDS-} ]]; then
         id=$(awk -v name="$name" '$1 == name { print $2 }' "$BS_IDS")
     elif [[ -s $STATE/$name.id ]]; then
-        read -r id <"$STATE/$name.id"
+        read -r id <"$STATE/$name.id" || :
+        [[ $id =~ ^[0-9a-f]{64}$ ]] || id=''
     fi
     [[ -n $id ]] || id=$(image_id "$PREFIX$name:$TAG")
     if [[ -z $id ]]; then
@@ -108,23 +109,28 @@ base_image_id() {
 # remember ID: the stamps make sees. NAME.id moves only when the id moves, so children of an
 # image rebuilt to equal content are left alone.
 remember() {
-    local new=$SCRATCH/stamps/$IMAGE known='' files
+    local new=$SCRATCH/stamps/$IMAGE known='' files sum
     files=("$new.spots" "$new.inputs")
     printf '%s\n' "$INPUTS" >"$new.inputs"
     spots >"$new.spots"
     # In which order keys were current: for lib/prune.sh, which leaves the newest.
     printf '%s\n' "$KEY" >>"$STATE/$IMAGE.keys"
-    [[ ! -s $STATE/$IMAGE.id ]] || read -r known <"$STATE/$IMAGE.id"
+    [[ ! -s $STATE/$IMAGE.id ]] || read -r known <"$STATE/$IMAGE.id" || :
     if [[ $known != "$1" ]]; then
         # A set that was tried whole was tried with other images.
         [[ ! -e $PLAN/promoted.json ]] || rm -f "$PLAN/promoted.json"
         printf '%s\n' "$1" >"$new.id"
         files+=("$new.id")
     fi
+    sum=$(sha256sum <"$new.spots")
     {
-        printf '%s %s %s %s\n' "$1" "$REFERENCE" "$BS_FORMAT" "$BS_EPOCH"
+        printf '%s %s %s %s %s %s\n' "$1" "$REFERENCE" "$BS_FORMAT" "$BS_EPOCH" "$KEY" "${sum%% *}"
         sed -n '/^image /p; /^layers /p; /^metadata /p; /^database /p' <<<"$INPUTS"
+        # lib/judge.sh believes none without it.
+        printf 'whole\n'
     } >"$new.$STAMP.checked"
+    # Names reach the disk before what the files hold, unless that is asked for.
+    sync -- "${files[@]}" "$new.$STAMP.checked"
     # The last one last: who finds it finds the others.
     mv -f -t "$STATE" -- "${files[@]}" "$new.$STAMP.checked"
 }

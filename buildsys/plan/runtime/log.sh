@@ -32,7 +32,7 @@ log_result() {
     seconds "$4"
     line="{\"image\": ${said[0]}, \"status\": ${said[1]}, \"image_id\": ${said[2]}, \"reference\": ${said[3]}"
     line+=", \"key\": ${said[4]}, \"reason\": ${said[5]}, \"seconds\": $PASSED, \"at\": ${said[6]}}"
-    printf '%s\n' "$line" >"$BS_RESULT.$$" && mv -f "$BS_RESULT.$$" "$BS_RESULT" || status=1
+    printf '%s\n' "$line" >"$BS_RESULT.$$" && sync -- "$BS_RESULT.$$" && mv -f "$BS_RESULT.$$" "$BS_RESULT" || status=1
     ((status == 0)) || rm -f "$BS_RESULT.$$"
     printf '%s\n' "$line" >>"$PLAN/events.jsonl" || status=1
     return "$status"

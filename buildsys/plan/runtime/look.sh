@@ -45,7 +45,7 @@ report() {
         printf 'metadata %s %s\n' "$1" "$(sha256sum <"$SCRATCH/metadata.$1" | cut -d' ' -f1)"
     else
         printf 'note: the repository %s cannot be reached; it is taken as unchanged\n' "$1" >&2
-        [[ ! -e $STATE/repositories ]] || grep "^metadata $1 " "$STATE/repositories" || :
+        [[ ! -e $STATE/repositories ]] || grep -E "^metadata ${1//./\\.} [0-9a-f]{64}\$" "$STATE/repositories" || :
     fi
 }
 

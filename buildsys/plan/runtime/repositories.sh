@@ -19,7 +19,7 @@ fi
 # fetch URL FILE: by curl; a file is there whole or not at all.
 fetch() {
     curl --config <(login_for_curl "$1") --fail --location --silent --show-error --connect-timeout 20 --speed-limit 1 \
-        --speed-time 60 --output "$2.part" "$1" && mv -f "$2.part" "$2"
+        --speed-time 60 --output "$2.part" "$1" && sync -- "$2.part" && mv -f "$2.part" "$2"
 }
 
 # with_logins PREFIX: a configuration of repositories, with the names of variables for the credentials of each. The installer
@@ -94,7 +94,7 @@ repository_keys() {
         mkdir -p "$STATE/keys"
         exec {lock}>>"$STATE/keys.lock"
         flock "$lock"
-        [[ -e $STATE/keys/$id ]] || retry fetch "$key" "$STATE/keys/$id" || {
+        [[ -s $STATE/keys/$id ]] || retry fetch "$key" "$STATE/keys/$id" || {
             printf 'error: %s: the key of the repository %s cannot be fetched: %s\n' "$SPOT" "$id" "$key"
             return 1
         }
@@ -108,7 +108,7 @@ fetched() {
     mkdir -p "$STATE/downloads"
     exec {lock}>>"$STATE/downloads.lock"
     flock "$lock"
-    if [[ ! -e $file ]]; then
+    if [[ ! -s $file || -n ${3-} && $(sha256sum <"$file") != "$3 "* ]]; then
         retry fetch "$1" "$file.new" || {
             printf 'error: %s: %s cannot be fetched\n' "$SPOT" "$1"
             return 1

@@ -22,6 +22,7 @@ rpm_keyring() {
         # One that lacks a key would be there for ever.
         mkdir -p "$keyring.part/verified" &&
             { ((${#keys[@]} == 0)) || rpmkeys --dbpath "$keyring.part" --import "${keys[@]}"; } &&
+            find "$keyring.part" -type f -exec sync -- {} + &&
             mv "$keyring.part" "$keyring" || return
     fi
     exec 7>&-
@@ -42,6 +43,8 @@ rpm_signed() {
     local file
     rpm_keyring || return
     if ! rpmkeys --dbpath "$KEYRING" --define '_pkgverify_level all' --checksig "$@" >"$SCRATCH/signatures" 2>&1; then
+        # It may be the keyring that is damaged: the next run makes another.
+        rm -rf "${KEYRING:?}"
         while IFS= read -r file; do packages_unsigned "$(basename "$file" .rpm)"; done < <(
             sed -nE 's/: .*(NOT OK|NOKEY|MISSING).*$//p' "$SCRATCH/signatures"
         )

@@ -11,7 +11,7 @@ STATE=$PLAN/state
 as_root_of_a_namespace "$@"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
-for room in store buildah database; do
+for room in secrets store buildah database judge; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -20,13 +20,18 @@ BS_STORE_IS='' BS_BUILDAH_IS=''
 export BS_STORE BS_STORE_IS BS_BUILDAH_IS BS_LISTING BS_TOTAL BS_DATABASE
 
 main() {
+    trap stop INT TERM HUP
     (($#)) || set -- all
     check_goals "$@"
     check_tools
     check_clock
     check_plan_place
-    mkdir -p "$STATE" "$PLAN/results" "$PLAN/logs"
+    folders_of_a_run
     take_turn "$@"
+    # Whatever the tools put aside goes with the run, or with the next one.
+    export TMPDIR=$STATE/scratch.run.$$
+    mkdir -p "$TMPDIR"
+    trap 'rm -rf "$TMPDIR"' EXIT
     store_open
     if [[ $DRIVER == overlay && -n ${_CONTAINERS_ROOTLESS_UID-} ]] && ! command -v setfattr >/dev/null; then
         decline "an ordinary user's images need setfattr, which this machine lacks" 'it is in the package attr' 3
@@ -36,6 +41,7 @@ main() {
     # Shared by all builds of this store; whoever gets it alone may delete images.
     exec {SHARED}>>"$RUNROOT/buildsys.lock"
     flock -s "$SHARED"
+    remove_odd_files
     name_plan
     clear_leftovers
     local goals=$STATE/goals fresh status=0 rest=() flags
@@ -45,16 +51,18 @@ main() {
     database_format
     BS_LISTING=$STATE/listing
     list_store >"$BS_LISTING"
-    judge_stamps "$goals" >"$STATE/judged"
-    sed -n 's/^fresh //p' "$STATE/judged" >"$STATE/fresh"
-    sed -n 's/^drop //p' "$STATE/judged" | xargs -r -d '\n' rm -f
+    judge_images "$goals" "$BS_LISTING" >"$STATE/judged"
+    sed -nE 's/^fresh ([^ ]+) .*/\1/p' "$STATE/judged" >"$STATE/fresh"
+    sed -n 's/^drop //p' "$STATE/judged" | xargs -r -d '\n' rm -rf
     fresh=$(wc -l <"$STATE/fresh")
     BS_TOTAL=$(wc -l <"$goals")
     head -c "$fresh" /dev/zero | tr '\0' x >"$STATE/progress"
     : >"$PLAN/events.jsonl"
     if ((fresh < BS_TOTAL)); then
-        # What the host's package tools load may be other files than in the last run.
-        rm -f "$STATE/kit"
+        check_secrets "$goals" "$STATE/fresh"
+        # What the host's package tools load may be other files than in the last run; and what steps read without looking
+        # at it again is made by the run that reads it.
+        rm -rf "$STATE/kit" "$STATE/kit.copying" "$STATE/payload" "$STATE"/settings.*
         without_dead_job_server
         flags=${MAKEFLAGS-}
         # Behind `--` stand variables. -i and -t would pass off as done what failed or was never built.
@@ -67,19 +75,80 @@ main() {
     return "$status"
 }
 
-# run_make ARGUMENTS…: make on the images; fails with 1, or with 130 when interrupted. What is sent to this shell
-# alone is passed on; then as always the steps end first, each with its working container.
+# run_make ARGUMENTS…: make on the images; fails with 1, or with 130 when interrupted. A signal to this shell alone is
+# passed on: the steps end first, each with its working container. A command of theirs that still runs after BS_GRACE
+# seconds, or at a second signal, is ended, too.
 run_make() {
-    local make status=0 interrupted=1
-    trap 'interrupted=130' INT
-    trap 'interrupted=130; kill -TERM "$make" 2>/dev/null' TERM HUP
+    local make status=0 interrupted=1 timer=''
+    trap end_make INT TERM HUP
     # A shell lets what it starts beside itself ignore interrupts, unless told otherwise.
     (trap - INT QUIT TERM HUP && exec $MAKE --no-print-directory -k -C "$PLAN" -f images.mk "$@") &
     make=$!
     # A signal ends a wait, not make.
     while wait "$make" || status=$?; kill -0 "$make" 2>/dev/null; do status=0; done
-    trap - INT TERM HUP
+    trap stop INT TERM HUP
+    [[ -z $timer ]] || kill "$timer" 2>/dev/null || :
     ((status == 0)) || return "$interrupted"
+}
+
+# end_make: of run_make.
+end_make() {
+    if ((interrupted == 130)); then
+        end_below "$make"
+        return
+    fi
+    interrupted=130
+    kill -TERM "$make" 2>/dev/null
+    # Locks are those of the run, not of this timer.
+    (
+        trap - TERM HUP
+        exec {TURN}>&- {SHARED}>&-
+        sleep "${BS_GRACE:-5}" &
+        trap 'kill $!; exit' TERM
+        wait
+        end_below "$make"
+    ) &
+    timer=$!
+}
+
+# end_below PROCESS: SIGTERM to all that it started, and what they did.
+end_below() {
+    local place line words parents=" $1 " more=1
+    while ((more)); do
+        more=0
+        for place in /proc/[0-9]*; do
+            # Behind the name of the program, which may hold anything: its state and its parent.
+            { read -r line <"$place/stat"; } 2>/dev/null || continue
+            read -ra words <<<"${line##*)}"
+            if [[ $parents == *" ${words[1]} "* && $parents != *" ${place#/proc/} "* ]]; then
+                parents+="${place#/proc/} "
+                more=1
+            fi
+        done
+    done
+    read -ra words <<<"$parents"
+    kill -TERM "${words[@]:1}" 2>/dev/null || :
+}
+
+# awaited COMMAND…: run what may take long. A signal to this shell ends it, and then the run.
+awaited() {
+    local status=0
+    (trap - INT QUIT TERM HUP && "$@") &
+    AWAITED=$!
+    wait "$AWAITED" || status=$?
+    AWAITED=''
+    return "$status"
+}
+AWAITED=''
+
+# stop: what a signal does before make runs, and after.
+stop() {
+    trap '' INT TERM HUP
+    if [[ -n $AWAITED ]]; then
+        end_below "$$"
+        wait || :
+    fi
+    exit 130
 }
 
 # check_goals GOAL…: images of this plan, or `all`.
@@ -150,7 +219,7 @@ take_turn() {
     exec {TURN}<>"$STATE/lock"
     if ! flock -n "$TURN"; then
         printf '%s: waiting for %s\n' "$SET" "$(<"$STATE/lock")" >&2
-        flock "$TURN"
+        awaited flock "$TURN"
         # It may be another plan by now.
         # shellcheck source=/dev/null
         . "$PLAN/plan.env"
@@ -178,7 +247,9 @@ clear_leftovers() {
     local id left marker name gone=() markers=("$STATE"/working.*)
     for name in "$STATE"/scratch.*; do
         # Who asks why.sh takes no turn; its look at repositories has a place here while it lives.
+        [[ $name != "$TMPDIR" ]] || continue
         [[ ! $name =~ /scratch\.look\.([0-9]+)\.[^/]*$ || ! -d /proc/${BASH_REMATCH[1]} ]] || continue
+        [[ ! -d $name ]] || unmount_below "$name"
         rm -rf "$name"
     done
     [[ -e ${markers[0]} ]] || return 0
@@ -196,15 +267,27 @@ clear_leftovers() {
     ((${#gone[@]} == 0)) || rm -f "${gone[@]}"
 }
 
+# unmount_below DIR: nothing of ours mounts there by now, but plans of older versions did; and what is mounted cannot be removed.
+unmount_below() {
+    local point
+    while read -r _ _ _ _ point _; do
+        printf -v point '%b' "$point"
+        [[ $point != "$1"/* ]] || umount "$point" || :
+    done < <(tac /proc/self/mountinfo)
+}
+
 # working_containers ID: those of the plan with this id, a line each.
 working_containers() { buildah containers --noheading --format '{{.ContainerName}}' | sed -n "s/ *\$//; /^buildsys-$1-/p"; }
 
 # The plan's own part of the names of its working containers, and where the plan lies: a copy is a plan of its own,
 # and what the original has under way is not the copy's to take away. Made here, before steps could at the same time.
 name_plan() {
-    [[ ! -s $STATE/id || $(sed 1d "$STATE/id") != "$PLAN" ]] || return 0
+    local known=''
+    [[ ! -s $STATE/id ]] || known=$(tr -d '\0' <"$STATE/id")
+    [[ ! $known =~ ^[0-9a-f]{8}$'\n' || ${known#*$'\n'} != "$PLAN" ]] || return 0
     rm -f "$STATE"/working.*
     { od -An -N4 -tx4 /dev/urandom | tr -d ' ' && printf '%s\n' "$PLAN"; } >"$STATE/id.new"
+    sync -- "$STATE/id.new"
     mv "$STATE/id.new" "$STATE/id"
 }
 
@@ -217,7 +300,7 @@ pull_bases() {
     while IFS= read -r base; do
         # What was made here is nowhere else.
         [[ $base != localhost/* ]] || continue
-        buildah pull --quiet --policy always "$base" >/dev/null && continue
+        awaited buildah pull --quiet --policy always "$base" >/dev/null && continue
         printf 'error: the base image %s cannot be pulled\n' "$base" >&2
         exit 1
     done < <(printf '%s' "$bases" | sort -u)
@@ -225,8 +308,8 @@ pull_bases() {
 
 # Repositories that the plan does not carry are asked what they hold.
 look_at_repositories() {
-    : >>"$STATE/repositories"
-    [[ $NETWORK != 1 ]] || bash "$LIB/look.sh"
+    # What an earlier plan of this folder asked says nothing of this one.
+    if [[ $NETWORK == 1 ]]; then : >>"$STATE/repositories" && awaited bash "$LIB/look.sh"; else : >"$STATE/repositories"; fi
 }
 
 # closure GOAL…: the goals and all they are made from, in the order of the graph file.
@@ -243,54 +326,6 @@ closure() {
             }
             for (i = 1; i <= NR; i++) if (keep[i]) print line[i]
         }' "$PLAN/graph"
-}
-
-# judge_stamps GOALS: a stamp counts only while the store still gives the image's name that id, and while the images it
-# was made from still have the ids it was made from; and buildah packs layers as then. Prints `fresh NAME` and `drop FILE`.
-judge_stamps() {
-    NOW=$STATE awk -v layers="$LAYERS" -v prefix="$PREFIX" -v tag="$TAG" -v force="${BS_FORCE-}" \
-        -v format="${BS_FORMAT:-$FORMAT}" -v epoch="${BS_EPOCH:-$EPOCH}" -v database="$BS_DATABASE" '
-        # Does the name of a base image mean that one still? The store lists names in full; one that is gone is not needed.
-        function unmoved(name, was,    full, place, gone, listed) {
-            if (name ~ /@/) return 1
-            full = name ~ /:[^\/]*$/ ? name : name ":latest"
-            if (full in id) return id[full] == was
-            place = full
-            sub(/\/.*/, "", place)
-            if (place != full && place ~ /[.:]|^localhost$/) return 1
-            gone = 1
-            for (listed in id) if (substr(listed, length(listed) - length(full)) == "/" full) {
-                if (id[listed] == was) return 1
-                gone = 0
-            }
-            return gone
-        }
-        FILENAME == ARGV[1] { id[$2] = $1; next }
-        FILENAME == ARGV[2] { holds[$2] = $3; next }
-        {
-            name = $2
-            reference = prefix name ":" tag
-            stamp = ENVIRON["NOW"] "/" name "." $1 ".checked"
-            line = ""
-            good = found = (getline line < stamp) >= 0
-            if (found) {
-                split(line, word, " ")
-                good = (word[1] != "" && id[reference] == word[1] && word[3] == format && word[4] == epoch)
-                while (good && (getline line < stamp) > 0) {
-                    split(line, word, " ")
-                    if (word[1] == "metadata") good = (holds[word[2]] == word[3])
-                    else if (word[1] == "database") good = (word[2] == database)
-                    else if (word[1] == "layers") good = (word[2] == layers)
-                    else if (word[2] in now) good = (now[word[2]] == word[3])
-                    else if (word[2] in seen) good = 0
-                    else good = unmoved(word[2], word[3])
-                }
-                close(stamp)
-            }
-            seen[name] = 1
-            if (good && !force) { now[name] = id[reference]; print "fresh " name }
-            else if (found) print "drop " stamp
-        }' "$BS_LISTING" "$STATE/repositories" "$1"
 }
 
 default_jobs() {

@@ -25,7 +25,8 @@ export SOURCE_DATE_EPOCH=$BS_EPOCH BUILDAH_FORMAT=$BS_FORMAT
 umask 022
 [[ $BS_EPOCH == "$EPOCH" ]] || CREATED=$(date -u -d "@$BS_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
-for room in log store buildah database freshness reason container enter sources packages containerfile commit; do
+for room in log secrets store buildah database freshness reason container enter sources packages containerfile layer removals \
+    commit; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -38,12 +39,13 @@ main() {
     trap 'finish $?' EXIT
     # Only once: a second signal must not keep the first from being seen to.
     trap 'trap "" INT TERM HUP; STOPPED=yes; exit 130' INT TERM HUP
+    # It may pull a base image.
+    [[ ${BS_WHY-} == 1 ]] || scratch_begin
     decide
     if [[ ${BS_WHY-} == 1 ]]; then
         printf '%s\t%s\t%s\t%s\n' "$IMAGE" "$DECISION" "$REASON" "$ID"
         return
     fi
-    scratch_begin
     if [[ $DECISION != stale ]]; then
         if [[ $DECISION != fresh ]]; then
             name_alone "$ID"
