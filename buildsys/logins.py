@@ -52,7 +52,7 @@ def parted(url: str) -> tuple[str, Login | None]:
 
 
 def masked(text: str, *, sign: str = "") -> str:
-    """A text without the credentials of its URLs and registries; `sign` stands for each of their characters."""
+    """A text without the credentials of its URLs and registries; `sign` stands for each character of them."""
     if "@" not in text:
         return text
 
