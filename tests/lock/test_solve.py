@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from buildsys.lock.rpm_solver.library import Unreachable
 from tests.lock.world import FIRST, SITE, Told, World, refusal, rows
 
 LATER = 1700009999
@@ -202,3 +203,21 @@ def test_what_a_site_leaves_out_is_left_out_of_the_lock(world: World) -> None:
         "thief": "it needs top",
     }
     assert lock.images.keys() == {"base", "middle", "side"}
+
+
+def test_the_cause_that_dnf_only_logs() -> None:
+    """Of the host's own repositories nobody else can ask; their addresses stay out of it."""
+    logged = [
+        "Errors during downloading metadata for repository 'stones':\n"
+        "  - Curl error (7): Couldn't connect to server for http://a/ [Failed to connect]\n"
+        "  - Status code: 404 for http://mia:secret@b/repodata/repomd.xml (IP: 127.0.0.1)"
+    ]
+    words = (
+        "Failed to download metadata for repo 'stones': Cannot download repomd.xml: All mirrors were tried"
+    )
+    assert (Unreachable(words, logged).repository, Unreachable(words, logged).reason) == (
+        "stones",
+        "Status code: 404",
+    )
+    assert Unreachable(words, [logged[0][:130]]).reason == "Curl error (7): Couldn't connect to server"
+    assert Unreachable("repo 'stones': it is no repository", logged).reason == "it is no repository"
