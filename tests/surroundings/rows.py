@@ -123,7 +123,7 @@ def _hostile(scene: Scene) -> Scene:
     )  # fmt: skip
 
 
-def _place(name: str, *, store: bool = False, containerfile: bool = True) -> Callable[[Scene], Scene]:
+def _place(name: str, *, store: bool = False) -> Callable[[Scene], Scene]:
     """Recipes and plan, or the container store, in a folder of this name."""
 
     def make(scene: Scene) -> Scene:
@@ -132,7 +132,7 @@ def _place(name: str, *, store: bool = False, containerfile: bool = True) -> Cal
             there = Store(folder / "store")
             options = f"--root {shlex.quote(str(there.root))} --runroot {shlex.quote(str(there.runroot))}"
             return scene.but(store=there, options=options)
-        return scene.but(build=folder / "build", containerfile=containerfile)
+        return scene.but(build=folder / "build")
 
     return make
 
@@ -175,7 +175,6 @@ def _make_jobs(style: str) -> Callable[[Scene], Scene]:
 
 
 STORE = "a container store cannot lie in"
-CONTAINERFILE = "an image with a Containerfile cannot be built in"
 NOEXEC = "a plan cannot run from a file system mounted noexec"
 CLOCK = "the clock of this machine says 2001-02-03"
 NAMES = "choose another directory for the store, `BS_STORE='--root DIR --runroot DIR'`"
@@ -207,8 +206,7 @@ ROWS = (
     Row("temporary files", "`/tmp` and `/var/tmp` mounted `noexec`", _temporary("noexec")),
     Row("paths", "recipes and plan in a path with a space, `ü` or `&%'$#;@`", _place(ODD)),
     Row("paths", "the container store in such a path", _place(ODD, store=True)),
-    Row("paths", 'recipes and plan in a path with `:,+[]*?"\\`', _place(HARD, containerfile=False)),
-    Row("paths", "the same, for an image with a Containerfile", _place(HARD), CONTAINERFILE, MOVE),
+    Row("paths", 'recipes and plan in a path with `:,+[]*?"\\`', _place(HARD)),
     Row("paths", "recipes and plan in a path that is not UTF-8", _place(BYTES)),
     Row("paths", "the container store in such a path", _place(BYTES, store=True)),
     Row("paths", "a plan on a file system mounted `noexec`", _plan_noexec, NOEXEC, MOVE),
