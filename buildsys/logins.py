@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 VARIABLE = "BS_LOGINS"
 """A line a host: `HOST[:PORT] USER =PASSWORD`, user and password encoded as in a URL."""
 
-_USERINFO = re.compile(r"(?P<before>\b[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<userinfo>[^\s/?#'\"<>]*)@")
+_USERINFO = re.compile(r"(?P<before>\b[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<userinfo>[^\s/?#'\"<>\[\]]*)@")
 _BARE = re.compile(r"(?<![\w/.@:-])[\w.%+-]+:[^\s/@:'\"]+@(?=[\w-]+(?:\.[\w-]+)*(?::\d+)?/)")
 """The same before the name of a registry, which has no scheme."""
 _TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^\s]+)')

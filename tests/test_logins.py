@@ -57,6 +57,7 @@ def test_a_login_does_not_show_its_password() -> None:
         ("docker.io/library/centos:7@sha256:12/x", "docker.io/library/centos:7@sha256:12/x"),
         ("a/b:1@sha256:12 x:y z@w/v", "a/b:1@sha256:12 x:y z@w/v"),
         ("https://host/@scope/x", "https://host/@scope/x"),
+        ("http://[USER:PASSWORD@]HOST:PORT", "http://[USER:PASSWORD@]HOST:PORT"),
         ("nothing", "nothing"),
     ],
 )
