@@ -278,7 +278,9 @@ def output(program: str, *words: str) -> str:
     import sh
 
     try:
-        return str(sh.Command(program)(*words, _tty_out=False, _decode_errors="replace"))
+        plain = [os.fsencode(word).decode("latin-1") for word in words]
+        said = sh.Command(program)(*plain, _tty_out=False, _encoding="latin-1")
+        return os.fsdecode(str(said).encode("latin-1"))
     except sh.CommandNotFound as error:
         raise Refused([mistake for mistake in [Tool(program, "").mistake()] if mistake]) from error
     except sh.ErrorReturnCode as error:
@@ -295,7 +297,10 @@ def answer(program: str, *words: str) -> str | None:
     import sh
 
     with contextlib.suppress(sh.CommandNotFound, sh.ErrorReturnCode, OSError):
-        return str(sh.Command(program)(*words, _tty_out=False))
+        # Names of files are bytes, which sh takes for text without a way out.
+        plain = [os.fsencode(word).decode("latin-1") for word in words]
+        said = sh.Command(program)(*plain, _tty_out=False, _encoding="latin-1")
+        return os.fsdecode(str(said).encode("latin-1"))
     return None
 
 
