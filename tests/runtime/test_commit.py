@@ -291,7 +291,7 @@ def test_a_layer_that_does_not_fit_is_not_packed(faked: Faked, tmp_path: Path) -
     assert done.returncode == 1
     assert layer == ""
     log = (faked.plan / "logs/big.log").read_text()
-    assert "no space left on device for the layer of big: it takes 409600 MiB at " in log
-    assert "in big the step has written 409600 MiB" in log
+    assert "the layer of big does not fit on the disk: it takes 409600 MiB at " in log
+    assert "it has written 409600 MiB" in log
     # It may be another disk the next time.
     assert "Error 75" in done.stderr

@@ -294,4 +294,4 @@ def test_a_file_that_is_taken_from_a_package_is_named(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert done.stdout == "file changed: /b c of package kolla, /d of package kolla"
+    assert done.stdout.splitlines()[0] == "file changed: /b c of package kolla, /d of package kolla"

@@ -48,9 +48,10 @@ check_room() {
         place=${places[0]}
         places=("${places[@]:1}")
         ((free < need)) || continue
-        printf 'error: %s: no space left on device for the layer of %s: it takes %d MiB at %s, where %d MiB are free\n' \
+        # lib/log.sh knows these words: another disk may have room for it.
+        printf 'error: %s: the layer of %s does not fit on the disk: it takes %d MiB at %s, where %d MiB are free\n' \
             "$RECIPE" "$IMAGE" "$need" "$place" "$free"
-        printf '  hint: free some space; in %s the step has written %d MiB\n' "$IMAGE" "$(($1 / MIB))"
+        printf '  hint: free some space, or let the step write less; it has written %d MiB\n' "$(($1 / MIB))"
         return 1
     done < <(df --output=avail,source -B "$MIB" -- "${places[@]}" | sed 1d)
 }

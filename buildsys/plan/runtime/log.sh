@@ -56,7 +56,7 @@ LOG_MARK=0
 infrastructure() {
     # Not grep -q: it would leave before tail is done, and pipefail would take that for no match.
     tail -c "+$((LOG_MARK + 1))" "$1" 2>/dev/null | tail -n 40 | grep -Ei \
-        -e "$SPACE_WORDS" \
+        -e "$SPACE_WORDS" -e 'does not fit on the disk: it takes' \
         -e 'connection (refused|reset|timed out)' -e 'temporary failure in name resolution' \
         -e 'i/o timeout|TLS handshake timeout' -e 'curl(: | error )\((5|6|7|16|18|28|35|52|55|56|92)\)' \
         -e 'curl#(5|6|7|16|18|28|35|52|55|56) ' -e '\[Errno 12\] Timeout' -e 'returned error: (429|50[0234])' \
