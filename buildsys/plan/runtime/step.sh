@@ -25,7 +25,7 @@ export SOURCE_DATE_EPOCH=$BS_EPOCH BUILDAH_FORMAT=$BS_FORMAT
 umask 022
 [[ $BS_EPOCH == "$EPOCH" ]] || CREATED=$(date -u -d "@$BS_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
-for room in disk log store buildah database freshness reason container enter sources packages containerfile commit; do
+for room in disk log store damage buildah database freshness reason container enter sources packages containerfile commit; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
