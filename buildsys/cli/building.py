@@ -79,7 +79,12 @@ def plan(
 @click.option(
     "-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Images at once; else what suits this host."
 )
-@click.option("--force", is_flag=True, help="Build what is fresh too.")
+@click.option("--force", is_flag=True, help="Build what is fresh too. Verifies the store first.")
+@click.option(
+    "--verify-store",
+    is_flag=True,
+    help="Read every layer first, and build again what is damaged in the store.",
+)
 def build(
     choice: Choice,
     selection: Selection,
@@ -90,6 +95,7 @@ def build(
     store: str,
     jobs: int | None,
     force: bool,
+    verify_store: bool,
 ) -> None:
     """Build images that are stale, and what they are made from.
 
@@ -98,8 +104,15 @@ def build(
     """
     from buildsys.executors import make
 
+    if force or verify_store:
+        from buildsys.cli.testing import enter_user_namespace
+
+        # Who does not own the store's files cannot read them.
+        enter_user_namespace()
     _, goals = planned(choice, selection, locking, directory, build_directory, runs=True)
-    make.run(directory, goals, make.Run(store, jobs, force))
+    # What is built again to equal layers would find the damaged ones there.
+    damaged = _damaged(directory, store) if force or verify_store else None
+    make.run(directory, goals, make.Run(store, jobs, force, damaged))
 
 
 @click.command()
@@ -163,6 +176,23 @@ def planned(
         require_host_repositories(image_set.site.installer)
     _write(compiled, directory)
     return image_set, goals
+
+
+def _damaged(directory: Path, options: str) -> Path | None:
+    """The layers of buildsys's images that are damaged in the store, as a file for the run; None: none is."""
+    from buildsys import tools
+    from buildsys.built.soundness import damaged
+
+    store = tools.store(options)
+    if store is None:
+        return None
+    found = list(damaged(Path(store.location), store.driver, read=True, named="localhost/buildsys-key/"))
+    if not found:
+        return None
+    path = directory / "state/unsound"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{item.layer} {item.why}\n" for item in found), "utf-8")
+    return path
 
 
 def _compile(choice: Choice, locking: Locking, build_directory: Path) -> tuple[ImageSet, Plan]:

@@ -27,6 +27,8 @@ class Run:
     """Images at once; None: as make's job server says, else as the plan finds best."""
     force: bool = False
     """Build what is fresh too."""
+    damaged: Path | None = None
+    """A file that names layers of the store which were found damaged; a line `LAYER WORDS` each."""
     pull: bool = False
     """Ask for base images anew, before anything else."""
 
@@ -37,6 +39,8 @@ class Run:
             environment["JOBS"] = str(self.jobs)
         if self.force:
             environment["BS_FORCE"] = "1"
+        if self.damaged is not None:
+            environment["BS_DAMAGED"] = str(self.damaged.absolute())
         if self.pull:
             environment["BS_PULL"] = "1"
         return environment

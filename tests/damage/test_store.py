@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from buildsys.built.soundness import damaged
+from buildsys.cli import building
 from tests.busybox import Ground
-from tests.plan.sets import BASE, image
+from tests.plan.sets import BASE, BUSYBOX, image
 from tests.runtime.faked import does
+from tests.stores import store
 
 pytestmark = pytest.mark.real
 
@@ -150,3 +156,124 @@ def test_damage_is_seen_and_mended(built: Ground, way: str) -> None:
     assert _ids(built) == before
     _read_all(built)
     assert built.call("run.sh").stdout == ""
+
+
+def _other_content(at: Part) -> None:
+    path = at.folder / "diff/e/f"
+    status = path.stat()
+    path.write_text("9\n")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _damaged_packing(at: Part) -> None:
+    data = bytearray(at.split.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    at.split.write_bytes(bytes(data))
+
+
+INSIDE: dict[str, tuple[Callable[[Part], None], str]] = {
+    "content": (_other_content, "the content of a file is another"),
+    "cut": (lambda at: _empty(at.folder / "diff/e/f"), "/e/f has another size"),
+    "gone": (lambda at: _remove(at.folder / "diff/e/f"), "/e/f is gone"),
+    "empty folder": (lambda at: _remove(at.folder / "diff/e"), "/e/f is gone"),
+    "mode": (lambda at: (at.folder / "diff/two").chmod(0o4755), "/two has another mode"),
+    "owner": (lambda at: os.chown(at.folder / "diff/two", 7, 7), "/two has another owner"),
+    "added": (lambda at: _empty(at.folder / "diff/e/new"), "/e/new does not belong to it"),
+    "kind": (lambda at: _swap(at.folder / "diff/e/f"), "/e/f is gone"),
+    "packing": (_damaged_packing, "how its bytes were packed cannot be read"),
+}
+
+
+def _swap(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+
+
+def _buildsys(ground: Ground, *words: str) -> subprocess.CompletedProcess[str]:
+    """The command, on the recipes of no set: what is built is a plan that is there."""
+    command = [sys.executable, "-m", "buildsys", *words]
+    return subprocess.run(
+        command, cwd=ground.plan.parent, env=ground.environment(), capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("way", INSIDE)
+def test_damage_within_a_layer_is_found_by_reading(built: Ground, way: str) -> None:
+    before, root = _ids(built), built.store.root
+    assert list(damaged(root, "overlay", read=True)) == []
+    at = part(built, "two")
+    harm, words = INSIDE[way]
+    harm(at)
+    (found,) = damaged(root, "overlay", read=True)
+    assert (found.layer, found.why) == (at.layer, words)
+    assert {"localhost/tests/t-two:1", "localhost/tests/t-three:1"} <= set(found.images)
+    said = _buildsys(built, "doctor", "--verify-store")
+    assert f"{at.layer[:12]} of " in said.stdout
+    assert said.returncode in {1, 3}
+    unsound = building._damaged(built.plan, built.store.options)
+    done = built.call("run.sh", BS_DAMAGED=str(unsound))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("damaged in the store, removed: layer ") == 2
+    assert done.stderr.endswith("tiny: 4 images: 2 built, 2 fresh\n")
+    assert _ids(built) == before
+    assert list(damaged(root, "overlay", read=True)) == []
+    assert building._damaged(built.plan, built.store.options) is None
+
+
+def test_other_names_go_with_what_is_damaged(built: Ground) -> None:
+    built.store.buildah("tag", "localhost/tests/t-two:1", "localhost/mine:1")
+    _remove(part(built, "two").folder)
+    done = built.call("run.sh")
+    assert done.returncode == 0, done.stderr
+    assert "localhost/mine:1: damaged in the store, removed: layer " in done.stderr
+    assert "localhost/mine:1" not in built.store.names()
+
+
+def test_a_container_keeps_what_is_damaged(built: Ground) -> None:
+    built.store.buildah("from", "--name", "mine", "localhost/tests/t-two:1")
+    _remove(part(built, "two").split)
+    done = built.call("run.sh")
+    assert done.returncode == 1
+    assert "error: images that are damaged in the store cannot be removed:\n" in done.stderr
+    built.store.buildah("rm", "mine")
+    assert built.call("run.sh").returncode == 0
+
+
+def test_a_base_that_nobody_can_make_again(built: Ground) -> None:
+    records = json.loads((built.store.root / "overlay-images/images.json").read_text())
+    (layer,) = [item["layer"] for item in records if item["names"] == [BUSYBOX]]
+    _remove(built.store.root / f"overlay-layers/{layer}.tar-split.gz")
+    done = built.call("run.sh")
+    assert done.returncode == 1
+    assert f"error: the base image {BUSYBOX} is damaged in the store: layer {layer[:12]}: " in done.stderr
+    assert BUSYBOX in built.store.names()
+
+
+def test_a_store_of_vfs(built: Ground, tmp_path: Path) -> None:
+    """Each layer is a whole copy there."""
+    with store(tmp_path / "other") as made:
+        other = Store(f"--storage-driver vfs {made.options}")
+        archive = f"docker-archive:{tmp_path}/base.tar"
+        built.store.buildah("push", "--quiet", BUSYBOX, f"{archive}:{BUSYBOX}")
+        other.buildah("pull", "--quiet", archive)
+        assert built.call("run.sh", BS_STORE=other.options).returncode == 0
+        ids = _ids(built)
+        assert list(damaged(made.root, "vfs", read=True)) == []
+        (folder,) = {path.parent for path in (made.root / "vfs/dir").glob("*/three")}
+        (folder / "three").write_text("9\n")
+        (found,) = damaged(made.root, "vfs", read=True)
+        assert (found.layer, found.why) == (folder.name, "the content of a file is another")
+        _remove(folder)
+        done = built.call("run.sh", BS_STORE=other.options)
+        assert done.stderr.endswith("tiny: 4 images: 1 built, 3 fresh\n")
+        assert _ids(built) == ids
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store chosen by any options."""
+
+    options: str
+
+    def buildah(self, *arguments: str) -> None:
+        subprocess.run(["buildah", *self.options.split(), *arguments], check=True, capture_output=True)
