@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 WHITEOUT = ".wh."
+KEYS = "localhost/buildsys-key/"
 DRIVERS = ("overlay", "vfs")
 """Drivers whose layers can be read here."""
 
@@ -56,7 +57,9 @@ def damaged(location: Path, driver: str, *, read: bool, named: str = "") -> Iter
             _differs(location, driver, layers[layer]) if read else ""
         )
         if why:
-            yield Damaged(layer, why, tuple(dict.fromkeys(holders[layer])))
+            # Those that people give come before keys.
+            names = sorted(dict.fromkeys(holders[layer]), key=lambda name: name.startswith(KEYS))
+            yield Damaged(layer, why, tuple(names))
 
 
 def _records(path: Path) -> list[dict[str, Any]]:

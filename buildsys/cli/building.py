@@ -181,12 +181,12 @@ def planned(
 def _damaged(directory: Path, options: str) -> Path | None:
     """The layers of buildsys's images that are damaged in the store, as a file for the run; None: none is."""
     from buildsys import tools
-    from buildsys.built.soundness import damaged
+    from buildsys.built.soundness import KEYS, damaged
 
     store = tools.store(options)
     if store is None:
         return None
-    found = list(damaged(Path(store.location), store.driver, read=True, named="localhost/buildsys-key/"))
+    found = list(damaged(Path(store.location), store.driver, read=True, named=KEYS))
     if not found:
         return None
     path = directory / "state/unsound"
