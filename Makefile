@@ -100,7 +100,7 @@ check-layers:
 CARRIED := $(patsubst recipes/%/standins/,%,$(wildcard recipes/*/standins/))
 
 check-shell: $(CARRIED:%=check-steps-of-%)
-	shellcheck .ci/run tools/*.sh tools/clean-root
+	shellcheck .ci/run tools/*.sh tools/clean-root tools/compare-commits
 	shellcheck --shell=bash --external-sources --source-path=SCRIPTDIR buildsys/plan/runtime/*.sh
 	shellcheck --external-sources --source-path=SCRIPTDIR buildsys/image/shell/*.sh buildsys/exporters/containerfiles/*.sh
 

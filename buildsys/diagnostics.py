@@ -1,6 +1,6 @@
 """Where a value was written (`Spot`) and what is wrong with it (`Diagnostic`).
 
-The bottom of the house: every other room may import this one, it imports nothing of ours.
+The bottom of the house: every other room may import this one, and it shows nobody a password.
 A user's mistake is always one or more Diagnostics, collected by phase and raised together
 as `Refused`; a traceback always means a bug of buildsys.
 """
@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+
+from buildsys.logins import masked
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,18 +62,18 @@ class Diagnostic:
             parts += [f"  {spot}: {words}", *_excerpt(spot)]
         if self.hint:
             parts += [f"  hint: {self.hint}"]
-        return "\n".join(parts)
+        return masked("\n".join(parts))
 
     def data(self) -> dict[str, object]:
         """The diagnostic as JSON-able data, for editors and CI."""
         return {
             "code": self.code,
-            "message": self.message,
-            "hint": self.hint,
+            "message": masked(self.message),
+            "hint": masked(self.hint),
             "file": self.spot.file,
             "line": self.spot.line,
             "column": self.spot.column,
-            "related": [{"at": str(spot), "message": words} for spot, words in self.related],
+            "related": [{"at": str(spot), "message": masked(words)} for spot, words in self.related],
         }
 
 
@@ -108,7 +110,8 @@ def _excerpt(spot: Spot) -> list[str]:
     lines = _lines(spot.file)
     if not 1 <= spot.line <= len(lines):
         return []
-    line, column = _cut(lines[spot.line - 1], spot.column)
+    # The caret stays under its column.
+    line, column = _cut(masked(lines[spot.line - 1], sign="*"), spot.column)
     # Tabs are kept in the margin so that the caret stands under its column in any terminal.
     margin = "".join("\t" if char == "\t" else " " for char in line[: column - 1])
     number = str(spot.line)

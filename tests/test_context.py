@@ -62,6 +62,11 @@ def test_files_links_and_empty_folders_in_order(tmp_path: Path) -> None:
         ("src/\\main.c\nsrc/\\d\nsrc/\\1\n", {"src/main.c"}),
         ("src/[\\w]ain.c\ndee[\\p]/a.log\n", {"deep/a.log"}),
         (".\n", set()),
+        ("src/[[:lower:]]ain.c\nsrc/[^[:alpha:]]*\n", {"src/main.c"}),
+        ("src/x[[]1[]].o\n", {"src/x[1].o"}),
+        ("src/[a-n]ain.c\n[^b-z].log\n", {"src/main.c", "a.log"}),
+        ("src/[x&&m]ain.c\ndeep/[a||b].log\n[a~~b].log\n", {"src/main.c", "deep/a.log", "a.log"}),
+        ("[!b].log\n", set()),
     ],
 )
 def test_ignore_files(tmp_path: Path, ignored: str, gone: set[str]) -> None:

@@ -198,6 +198,11 @@ STEPS: list[tuple[str, im.Instruction]] = [
      im.CopyPayload(im.PackageName("p"), "/a", "/b", "755", "")),
     ("copy: /a*\n    to: /b\n    preserve: true", im.CopyInside("/a*", "/b", preserve=True, optional=False)),
     ("mkdir: [/a, /b]\n    mode: '2775'\n    owner: ':g'", im.MakeDirectory(("/a", "/b"), "2775", ":g")),
+    # To chmod "0755" is "755", and so it is to a build key.
+    ("mkdir: /a\n    mode: '0755'", im.MakeDirectory(("/a",), "755", "")),
+    ("chmod: /a\n    mode: '0600'", im.ChangeMode(("/a",), "600", recursive=False, optional=False)),
+    ("touch: /a\n    mode: '0000'", im.Touch(("/a",), "000")),
+    ("copy: a.conf\n    to: /a\n    mode: '0644'", im.CopyContext("a.conf", "/a", "644", "")),
     ("chmod: /a\n    mode: a+rx\n    recursive: true",
      im.ChangeMode(("/a",), "a+rx", recursive=True, optional=False)),
     ("chown: /a\n    owner: '1:2'\n    optional: true",

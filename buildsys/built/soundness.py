@@ -33,11 +33,13 @@ class Damaged:
     """Names of the images that hold it; the id of one that has none."""
 
 
-def damaged(location: Path, driver: str, *, read: bool, named: str = "") -> Iterator[Damaged]:
+def damaged(
+    location: Path, driver: str, *, read: bool, named: str = "", alone: bool = True
+) -> Iterator[Damaged]:
     """The damaged layers of the store at `location`, each with all images that hold it.
 
     `read`: every file is read; without it only whether its parts are there. `named`: only layers of
-    images that have a name which begins so.
+    images that have a name which begins so. `alone`: the store reads from no others, which may hold layers.
     """
     if driver not in DRIVERS:
         return
@@ -52,7 +54,7 @@ def damaged(location: Path, driver: str, *, read: bool, named: str = "") -> Iter
             holders.setdefault(layer, []).extend(names)
             if meant:
                 wanted[layer] = None
-    for layer in wanted:
+    for layer in wanted if alone else [layer for layer in wanted if layer in layers]:
         why = _lacks(location, driver, layer, layers) or (
             _differs(location, driver, layers[layer]) if read else ""
         )

@@ -15,7 +15,8 @@ from pathlib import Path
 import click
 
 from buildsys import __version__, disk
-from buildsys.cli.ending import BUG, FAILED, INTERRUPTED, MISSING, REFUSED, Ended, say
+from buildsys.cli.ending import BUG, FAILED, INTERRUPTED, REFUSED, Ended, say, status_of
+from buildsys.cli.surroundings import tell_of_tmpdir
 from buildsys.diagnostics import Refused
 from buildsys.temporary import TEMPORARY
 
@@ -53,11 +54,10 @@ VERBS = {
 }
 """Each verb's module, in the order in which a person needs the verbs. There its name is the verb's."""
 
+READING = {"check", "list", "show", "graph", "overlay", "schema"}
+"""Verbs that make no temporary file."""
 PYTHONS = {"list": "list_images", "import": "import_"}
 """What verbs are called in their modules, where Python has the word already."""
-
-LACKING = {"missing-tool", "old-tool"}
-"""Codes of diagnostics that are about the host and no mistake of the person."""
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -82,8 +82,11 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, help=HELP, context_settings=SETTINGS)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of a bug of buildsys.")
-def verbs(debug: bool) -> None:  # noqa: FBT001 - read by `run`
+@click.pass_context
+def verbs(ctx: click.Context, debug: bool) -> None:  # noqa: ARG001, FBT001 - read by `run`
     """All verbs."""
+    if ctx.invoked_subcommand not in READING:
+        tell_of_tmpdir()
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -101,7 +104,7 @@ def run(arguments: Sequence[str]) -> int:
         say(refused.text())
         if _blames_a_disk(refused.text()):
             return FAILED
-        return MISSING if any(item.code in LACKING for item in refused.diagnostics) else REFUSED
+        return status_of(item.code for item in refused.diagnostics)
     except Ended as ended:
         if ended.sentence:
             say(f"error: {ended.sentence}")
@@ -112,6 +115,10 @@ def run(arguments: Sequence[str]) -> int:
         # Who read our output has had enough. Nothing more can be written there, at exit neither.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except RecursionError:
+        _trace(arguments)
+        say("error: a file or an answer that was read has too many things in one another")
+        return REFUSED
     except OSError as error:
         _trace(arguments)
         files = " to ".join(str(name) for name in (error.filename, error.filename2) if name is not None)

@@ -13,10 +13,11 @@ import click
 from buildsys import disk
 from buildsys.cli.choosing import EVERY, Choice, Selection, Verb, takes_selection, takes_set
 from buildsys.cli.counting import counted
-from buildsys.cli.ending import FAILED, Ended, say
+from buildsys.cli.ending import FAILED, REFUSED, Ended, say
 from buildsys.cli.locks import Locking, takes_locking
 from buildsys.cli.output import put, put_row
-from buildsys.cli.stores import takes_store
+from buildsys.cli.secrets import check_secrets, named_files
+from buildsys.cli.stores import chosen_store, takes_store, unbuildable
 
 if TYPE_CHECKING:
     from buildsys.image import ImageSet
@@ -55,7 +56,9 @@ def plan(
 
     Only files that change are written. `make -C DIR` then builds the images, without buildsys.
     """
-    image_set, compiled = _compile(choice, locking, build_directory)
+    chosen_store()  # whoever writes a plan learns now that it cannot be built there
+    choice.check_epoch(choice.load(), choice.look())
+    image_set, compiled = _compile(choice, locking, directory, build_directory)
     EVERY.tell_absent(image_set)
     if not only_check:
         changed = _write(compiled, directory)
@@ -85,6 +88,11 @@ def plan(
     is_flag=True,
     help="Read every layer first, and build again what is damaged in the store.",
 )
+@click.option(
+    "--secret", "secrets", metavar="NAME=FILE", multiple=True,
+    callback=lambda _context, _parameter, value: named_files(value),
+    help="A file for what a Containerfile mounts as a secret; several times.",
+)  # fmt: skip
 def build(
     choice: Choice,
     selection: Selection,
@@ -96,6 +104,7 @@ def build(
     jobs: int | None,
     force: bool,
     verify_store: bool,
+    secrets: tuple[str, ...],
 ) -> None:
     """Build images that are stale, and what they are made from.
 
@@ -109,10 +118,11 @@ def build(
 
         # Who does not own the store's files cannot read them.
         enter_user_namespace()
-    _, goals = planned(choice, selection, locking, directory, build_directory, runs=True)
+    image_set, goals = planned(choice, selection, locking, directory, build_directory, runs=True)
+    check_secrets(secrets, image_set)
     # What is built again to equal layers would find the damaged ones there.
     damaged = _damaged(directory, store) if force or verify_store else None
-    make.run(directory, goals, make.Run(store, jobs, force, damaged))
+    make.run(directory, goals, make.Run(store, jobs, force, secrets, damaged=damaged))
 
 
 @click.command()
@@ -120,6 +130,7 @@ def build(
 @takes_selection(parents=False)
 @takes_plan
 @takes_store
+@click.option("--all", "whole", is_flag=True, help="All that changed, not only the first three of a kind.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 def why(
     choice: Choice,
@@ -129,18 +140,19 @@ def why(
     build_directory: Path,
     *,
     store: str,
+    whole: bool,
     as_json: bool,
 ) -> None:
     """Say which images a build would make, and why.
 
-    A line an image: name, decision, reason. IMAGE is a name, a glob in quotes ('neutron-*') or a profile
-    (@compute); none: all of the set. Nothing is built. The decision is the build's own: both ask the plan,
-    which is written first.
+    A line an image: name, decision, reason. A reason names every kind of thing that changed, packages first.
+    IMAGE is a name, a glob in quotes ('neutron-*') or a profile (@compute); none: all of the set. Nothing is
+    built. The decision is the build's own: both ask the plan, which is written first.
     """
     from buildsys.executors import make
 
     _, goals = planned(choice, selection, locking, directory, build_directory)
-    decisions = make.why(directory, goals, make.Run(store))
+    decisions = make.why(directory, goals, make.Run(store, whole=whole))
     try:
         if as_json:
             put(json.dumps([asdict(decision) for decision in decisions], indent=1))
@@ -167,7 +179,7 @@ def planned(
     notebook = build_directory / "tools.json"
     # What every plan needs is looked for before anything is made; what this one needs, it says itself.
     require(TOOLS, notebook)
-    image_set, compiled = _compile(choice, locking, build_directory)
+    image_set, compiled = _compile(choice, locking, directory, build_directory)
     goals = selection.names(image_set) if selection.patterns else ()
     if runs:
         selection.tell_absent(image_set)
@@ -186,7 +198,8 @@ def _damaged(directory: Path, options: str) -> Path | None:
     store = tools.store(options)
     if store is None:
         return None
-    found = list(damaged(Path(store.location), store.driver, read=True, named=KEYS))
+    alone = not any(".imagestore=" in option for option in store.options)
+    found = list(damaged(Path(store.location), store.driver, read=True, named=KEYS, alone=alone))
     if not found:
         return None
     path = directory / "state/unsound"
@@ -195,10 +208,14 @@ def _damaged(directory: Path, options: str) -> Path | None:
     return path
 
 
-def _compile(choice: Choice, locking: Locking, build_directory: Path) -> tuple[ImageSet, Plan]:
+def _compile(
+    choice: Choice, locking: Locking, directory: Path, build_directory: Path
+) -> tuple[ImageSet, Plan]:
     from buildsys.plan.compile import compile_plan
 
     image_set = choice.ready(build_directory, locking)
+    if wrong := unbuildable(str(directory.absolute())):
+        raise Ended(REFUSED, wrong)
     return image_set, compile_plan(image_set)
 
 

@@ -79,6 +79,7 @@ class Choice:
         """
         from buildsys.lock.present import buildable
         from buildsys.resolve.sites import choose
+        from buildsys.standins.repository import LOCK
 
         library = self.load()
         data_file = choose(library, self.site).written.data.get("stand-ins")
@@ -89,12 +90,38 @@ class Choice:
         if not output.is_dir():
             self._resolve(library, None)
         _make_stand_ins(self.directory / data_file, output)
-        return buildable(self._resolve(library, output)), output / "lock.yaml"
+        return buildable(self._resolve(library, output)), output / LOCK
+
+    def check_epoch(self, library: Library, image_set: ImageSet) -> None:
+        """See that the set's epoch is past: what a step writes is known by being newer.
+
+        The clock has no part in a resolved set or a plan; so the verbs ask it, not who resolves.
+
+        Raises:
+            Refused: it is later than the clock of this machine (`late-epoch`).
+        """
+        import time
+        from datetime import UTC, datetime
+
+        from buildsys.diagnostics import Diagnostic, Refused
+
+        now = int(time.time())
+        if image_set.epoch <= now:
+            return
+        site = library.sites[image_set.site.name].written
+        written = site if "epoch" in site.data else library.written
+        late, clock = (datetime.fromtimestamp(seconds, UTC) for seconds in (image_set.epoch, now))
+        message = f"the epoch is {late:%Y-%m-%d %H:%M}, the clock of this machine says {clock:%Y-%m-%d %H:%M}"
+        hint = "write a time that is past, or set the clock"
+        raise Refused([Diagnostic(written.spot("epoch"), "late-epoch", message, hint)])
 
     def _resolve(self, library: Library, stand_ins: Path | None) -> ImageSet:
+        from buildsys.logins import offer
         from buildsys.resolve import resolve
 
-        return resolve(library, site=self.site, variables=self.variables, stand_ins=stand_ins)
+        image_set = resolve(library, site=self.site, variables=self.variables, stand_ins=stand_ins)
+        offer(image_set.logins())
+        return image_set
 
 
 def _make_stand_ins(data_file: Path, output: Path) -> None:

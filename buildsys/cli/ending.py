@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 
+from buildsys.logins import masked
+
+LACKING = frozenset({"missing-tool", "old-tool"})
+"""Codes of diagnostics that are about the host and no mistake of the person."""
+OUTSIDE = frozenset({"base-unreachable", "not-fetched", "package-truncated", "repository-unreachable"})
+"""Codes of what is no mistake of a recipe or of what was asked for: a server did not give what it should."""
 FAILED, REFUSED, MISSING, CHANGED, BUG, INTERRUPTED = 1, 2, 3, 10, 70, 130
+
+
+def status_of(codes: Iterable[str]) -> int:
+    """The exit status of a run that was refused for these reasons."""
+    found = set(codes)
+    if found & LACKING:
+        return MISSING
+    return FAILED if found and found <= OUTSIDE else REFUSED
 
 
 class Ended(Exception):  # noqa: N818 - reads as what happened
@@ -18,4 +34,4 @@ class Ended(Exception):  # noqa: N818 - reads as what happened
 
 def say(message: str) -> None:
     """A message for the person at the terminal."""
-    click.echo(message, err=True)
+    click.echo(masked(message), err=True)

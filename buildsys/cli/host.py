@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import sys
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from buildsys import tools
 from buildsys.cli.choosing import RECIPES, Choice, given_directory
 from buildsys.cli.ending import FAILED, MISSING, Ended
 from buildsys.cli.output import put, put_table
-from buildsys.cli.stores import takes_store
+from buildsys.cli.stores import takes_store, unbuildable, unusable
 from buildsys.diagnostics import Refused
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ PATIENCE = 5
 """Seconds a repository has to answer."""
 GIB = 2**30
 ENOUGH = 20 * GIB
-"""What a hundred images want free in the store, roughly. Less is told, not refused: the build looks again."""
+"""What a hundred images want free in the store, roughly. Less is a note, no error: the build checks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def doctor(
     sets = {folder.name: Choice(folder, site, (), {}).look() for folder in folders}
     sites = {name: item.site for name, item in sets.items()}
     programs = [*_programs(sites.values()), *_solver(sites.values())]
-    findings = [*programs, *_to_install(programs), *_rights(), *_clock(sets.values()), *_place(sets.values())]
+    findings = [*programs, *_to_install(programs), *_rights(), *_clock(sets.values()), *_place()]
     findings += [*_store(store), *_damage(store, read=verify_store), *_containers(store)]
     for name, chosen in sites.items():
         findings += _packages(name, chosen)
@@ -108,7 +109,7 @@ def _program(name: str) -> Finding:
     tool = tools.look_up(name)
     name = tool.name
     if not tool.path:
-        # Nothing that builds calls podman; who tests or runs the images does.
+        # Builds do not use podman; tests do.
         return Finding("note" if name == "podman" else "missing", name, ABSENT)
     version = tool.version or tools.version_of(tool.path)
     found = f"{tools.dotted(version)}, {tool.path}" if version else tool.path
@@ -177,16 +178,13 @@ def _clock(sets: Iterable[ImageSet]) -> Iterator[Finding]:
         yield Finding("missing", "clock", f"the clock of this machine says {now:%Y-%m-%d}, {files}")
 
 
-def _place(sets: Iterable[ImageSet]) -> Iterator[Finding]:
+def _place() -> Iterator[Finding]:
     """Whether plans can run below this folder, where the command writes them unless it is asked otherwise."""
     here = Path.cwd()
     if os.statvfs(here).f_flag & os.ST_NOEXEC:
         yield Finding("missing", "folder", f"a plan cannot run from a file system mounted noexec: {here}")
-    given = any(image.containerfile for item in sets for image in item.images.values())
-    if given and any(letter in str(here) for letter in ':,+[]*?\\"\n'):
-        hint = 'its path must hold no : , + [ ] * ? \\ " or newline'
-        what = "an image with a Containerfile cannot be built in"
-        yield Finding("missing", "folder", f"{what} {here}: {hint}")
+    if wrong := unbuildable(str(here)):
+        yield Finding("missing", "folder", wrong)
 
 
 def _store(options: str) -> Iterator[Finding]:
@@ -196,6 +194,10 @@ def _store(options: str) -> Iterator[Finding]:
         yield Finding("missing", "container store", f"`{words} info` cannot open it")
         return
     kept = f"{store.driver}, {store.location}"
+    for place in (store.location, store.run):
+        if wrong := unusable(place):
+            yield Finding("missing", "container store", wrong)
+            return
     if store.driver == "vfs":
         from buildsys.executors.rights import overlays
 
@@ -217,7 +219,8 @@ def _damage(options: str, *, read: bool) -> Iterator[Finding]:
     if store is None:
         return
     about = "layers of the store"
-    found = list(damaged(Path(store.location), store.driver, read=read))
+    alone = not any(".imagestore=" in option for option in store.options)
+    found = list(damaged(Path(store.location), store.driver, read=read, alone=alone))
     for item in found:
         more = f" and {len(item.images) - 1} more" if len(item.images) > 1 else ""
         yield Finding("damaged", about, f"{item.layer[:12]} of {item.images[0]}{more}: {item.why}")
@@ -275,14 +278,21 @@ def _packages(name: str, site: Site) -> Iterator[Finding]:
 def _unreachable(repository: Repository) -> str:
     """Why a repository's index cannot be read; empty when it can."""
     from urllib.error import HTTPError, URLError
-    from urllib.request import urlopen
+    from urllib.request import Request, urlopen
+
+    from buildsys.logins import login_for
 
     index = "repodata/repomd.xml"
     if repository.directory:
         return "" if Path(repository.directory, index).is_file() else f"it has no {index}"
     try:
         # Resolving has made sure that this is http, https, ftp or file.
-        with urlopen(f"{repository.url.rstrip('/')}/{index}", timeout=PATIENCE):  # noqa: S310
+        asked = Request(f"{repository.url.rstrip('/')}/{index}")  # noqa: S310
+        if login := login_for(repository.url):
+            asked.add_unredirected_header(
+                "Authorization", "Basic " + b64encode(":".join(login).encode()).decode()
+            )
+        with urlopen(asked, timeout=PATIENCE):  # noqa: S310
             return ""
     except HTTPError as error:
         return f"status {error.code}, {error.reason}"

@@ -1,4 +1,4 @@
-"""The verbs that take over what other systems have: import containerfiles, import kolla-overrides."""
+"""The verbs that take over what other systems have: import containerfiles, tcib, kolla-overrides."""
 
 from __future__ import annotations
 
@@ -38,18 +38,56 @@ def import_() -> None:
     "--network", metavar="IMAGE", multiple=True,
     help="An image, or several by a glob, whose build needs a network.",
 )  # fmt: skip
+@click.option(
+    "--context", "contexts", metavar="NAME=DIR|IMAGE", multiple=True, callback=named_values,
+    help="What a name means that is no stage and no image of the tree.",
+)  # fmt: skip
 def containerfiles(
-    top: Path, output: Path | None, arguments: dict[str, str], network: tuple[str, ...]
+    top: Path,
+    output: Path | None,
+    arguments: dict[str, str],
+    network: tuple[str, ...],
+    contexts: dict[str, str],
 ) -> None:
     """Take a tree of Containerfiles over as an image set, a folder an image.
 
-    An image is a folder below DIR with a Containerfile or a Dockerfile, and bears the folder's name. Folders
-    are copied whole. FROM and COPY --from that name images of the tree become the order of building.
+    An image is a folder with a Containerfile or a Dockerfile, and bears the folder's name; of several in a
+    folder, Dockerfile.SUFFIX is the image FOLDER-SUFFIX. Folders are copied whole. FROM and COPY --from that
+    name images of the tree become the order of building.
     """
     from buildsys.importers.containerfiles import Asked, take_over
 
     output = output or RECIPES / Path(os.path.realpath(top)).name
-    images, found = take_over(top, output, Asked(arguments, network))
+    images, found = take_over(top, output, Asked(arguments, network, contexts))
+    _tell(found)
+    say(f"{output}: {counted(len(images), 'image')}, {counted(len(found), 'warning')}")
+    Choice(output, None, (), {}).look()
+
+
+@import_.command()
+@click.argument("top", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", "output", metavar="OUT", type=click.Path(path_type=Path),
+    help="The set's folder, new or empty; else recipes/ and the name of DIR.",
+)  # fmt: skip
+@click.option(
+    "--base", metavar="IMAGE", default="",
+    help="What the first image begins with; else as tcib_from says, or CentOS Stream 9.",
+)  # fmt: skip
+@click.option(
+    "--arg", "arguments", metavar="NAME=VALUE", multiple=True, callback=named_values,
+    help="A value of a variable: tcib_distro, tcib_release, and others that files name.",
+)  # fmt: skip
+def tcib(top: Path, output: Path | None, base: str, arguments: dict[str, str]) -> None:
+    """Take a tree of tcib, TripleO's YAML files of images, over as an image set.
+
+    An image is a folder with YAML files, and begins with the image of the folder above. DIR is the tree, or a
+    folder that holds it as tcib/ or container-images/tcib/.
+    """
+    from buildsys.importers.tcib import Asked, take_over
+
+    output = output or RECIPES / Path(os.path.realpath(top)).name
+    images, found = take_over(top, output, Asked(arguments, base))
     _tell(found)
     say(f"{output}: {counted(len(images), 'image')}, {counted(len(found), 'warning')}")
     Choice(output, None, (), {}).look()
@@ -65,16 +103,22 @@ def containerfiles(
 def kolla_overrides(files: Sequence[str], output: Path | None, name: str | None) -> None:
     """Turn Kolla's template overrides (.j2) and kolla-build.conf into an overlay.
 
-    Lists of packages that are appended to, removed from or replaced, and the headers and footers of images.
-    With --set names are checked, and what refers to the set can be turned: lists that are replaced, accounts.
+    Lists of packages and for pip, the headers and footers of images, and files that lie beside FILE: these
+    are copied into files/ beside the overlay. With --set names are checked, and what refers to the set can
+    be turned: lists that are replaced, accounts, what every image does, downloads.
     """
+    from buildsys.importers.files import check_files, write_files
     from buildsys.importers.kolla.overrides import turn
 
     choice = Choice(given_directory(name), None, (), {}) if name is not None else None
-    overlay, found = turn(files, choice.look() if choice else None)
+    library = choice.load() if choice else None
+    image_set = choice.look(library) if choice else None
+    overlay, found = turn(files, image_set, library.sites if library else ())
     output = output or Path(f"{Path(files[0]).stem}.yaml")
     word = re.sub(r"[^a-z0-9]+", "-", output.stem.lower()).strip("-") or "overlay"
+    check_files(overlay.files, output.parent / "files")
     write_new(output, overlay.text(word, ", ".join(files)))
+    write_files(overlay.files, output.parent / "files")
     _tell(found)
     changes = len(overlay.common) + sum(map(len, overlay.images.values()))
     changed = sum(1 for item in overlay.images.values() if len(item))

@@ -67,18 +67,24 @@ def lock(
     """
     disk.writes(build_directory, *(item for item in (file, pool) if item))
     from buildsys.lock.file import write
+    from buildsys.lock.keep import still_good
+    from buildsys.lock.make import Wish, make_lock
     from buildsys.lock.moved import moves, splits
-    from buildsys.lock.places import lock_path
+    from buildsys.lock.places import used_lock
 
     image_set, kept = choice.made(build_directory)
     EVERY.tell_absent(image_set)
     names = _names(image_set, selection, update=update or only_check)
-    path = file or kept or lock_path(image_set, build_directory)
-    old = _old(image_set, path, kept)
+    path = file or used_lock(image_set, build_directory, kept)
+    keeps_itself = path == kept
+    old = _old(image_set, path, keeps_itself=keeps_itself)
     if old is None and (only_check or names is not None):
         raise Refused([no_lock(image_set, path)])
     places = Locking(pool=pool).places(build_directory)
-    new = _answer(image_set, old, places, names, update=update, only_check=only_check, store=store)
+    if keeps_itself:
+        new = still_good(image_set, path) or make_lock(image_set, places, Wish(), store=store)
+    else:
+        new = _answer(image_set, old, places, names, update=update, only_check=only_check, store=store)
     moved = moves(old, new)
     _show(moved, () if only_check else splits(new), as_json=as_json)
     for name, reason in sorted(new.absent.items()):
@@ -94,7 +100,11 @@ def lock(
         write(new, path)
         packages = counted(len(new.packages()), "package")
         say(f"{path}: {counted(len(new.images), 'image')}, {packages}, {len(moved)} moved")
-    if also_fetch and path != kept:
+    used = used_lock(image_set, build_directory, kept)
+    if path.absolute() != used.absolute():
+        instead = str(used) if used.exists() or used == kept else "no lock"
+        say(f"note: builds take {instead} unless they are called with --lock {path}")
+    if also_fetch and not keeps_itself:
         from buildsys.lock.pool import fill
 
         fill(image_set, new, places, store=store, say=say)
@@ -115,13 +125,13 @@ def _names(image_set: ImageSet, selection: Selection, *, update: bool) -> frozen
     return frozenset(selection.names(image_set))
 
 
-def _old(image_set: ImageSet, path: Path, kept: Path | None) -> Lock | None:
-    """The lock so far. The one of a repository made here is of no worth once it does not hold any more."""
+def _old(image_set: ImageSet, path: Path, *, keeps_itself: bool) -> Lock | None:
+    """The lock so far; of one that keeps itself what can be read, also when it no longer holds."""
     from buildsys.lock.file import read
-    from buildsys.lock.keep import still_good
+    from buildsys.lock.keep import last
 
-    if path == kept:
-        return still_good(image_set, path)
+    if keeps_itself:
+        return last(image_set, path)
     return read(path, image_set=image_set.name, site=image_set.site.name) if path.exists() else None
 
 
@@ -147,12 +157,16 @@ def _answer(
     return make_lock(image_set, places, Wish(old, moving), store=store)
 
 
+def _new(move: Move) -> str:
+    return f"{move.new}, rebuilt" if move.old == move.new else move.new or "-"
+
+
 def _show(moved: Sequence[Move], split: Sequence[Split], *, as_json: bool) -> None:
     if as_json:
         data = {"moved": [asdict(move) for move in moved], "split": [asdict(item) for item in split]}
         put(json.dumps(data, indent=1))
     elif moved:
-        rows = [(move.image, move.name, move.old or "-", "->", move.new or "-") for move in moved]
+        rows = [(move.image, move.name, move.old or "-", "->", _new(move)) for move in moved]
         put_table(("IMAGE", "PACKAGE", "OLD", "", "NEW"), rows)
     for item in split:
         ends = "; ".join(f"{version} in {', '.join(images)}" for version, images in item.versions)

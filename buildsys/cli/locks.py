@@ -42,22 +42,25 @@ class Locking:
     def applied(self, image_set: ImageSet, build_directory: Path, kept: Path | None) -> ImageSet:
         """A resolved set, locked if it has a lock; what that names is fetched where it is not in the pool.
 
-        `kept` is where the lock of a repository made here lies: that one is known whole, so its lock is kept
-        by itself, beside it, and never committed.
+        `kept` is where the lock of a repository made here lies: that one is known whole, so its lock keeps
+        itself, and is never committed. One that somebody wrote into the set's `locks` is taken instead.
 
         Raises:
             Refused: the lock cannot be used, or what it names cannot be had.
         """
         from buildsys.lock.apply import apply_lock
-        from buildsys.lock.places import always_locked
+        from buildsys.lock.places import always_locked, used_lock
         from buildsys.lock.pool import fill
 
         site = image_set.site
         if self.unlocked and always_locked(image_set):
             raise Ended(REFUSED, f"the site {site.name} installs by {site.installer}, which needs a lock")
+        path = self.file or used_lock(image_set, build_directory, kept)
         lock = None if self.unlocked else self.lock(image_set, build_directory, kept)
+        named = str(path) if lock else "--unlocked" if self.unlocked else "none"
+        image_set = replace(image_set, origin=replace(image_set.origin, lock=named))
         if lock is not None:
-            if self.file or not kept:
+            if path != kept:
                 places = self.places(build_directory)
                 image_set = fill(image_set, lock, places, store=chosen_store(), say=say)
             return apply_lock(image_set, lock)
@@ -74,10 +77,10 @@ class Locking:
         from buildsys.lock.answers import require_answer
         from buildsys.lock.file import read
         from buildsys.lock.keep import kept_lock
-        from buildsys.lock.places import always_locked, lock_path
+        from buildsys.lock.places import always_locked, used_lock
 
-        own = lock_path(image_set, build_directory)
-        path = self.file or kept or own
+        own = used_lock(image_set, build_directory, kept)
+        path = self.file or own
         if path == kept:
             return kept_lock(image_set, path, self.places(build_directory), store=chosen_store())
         if path == own and always_locked(image_set) and own.is_relative_to(build_directory):

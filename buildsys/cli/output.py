@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from buildsys.logins import masked
+
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.tree import Tree
@@ -26,7 +28,7 @@ def dim(text: str) -> str:
 
 def put(text: str) -> None:
     """One piece of data; no line is folded, whatever the terminal's width."""
-    click.echo(text, color=in_colour())
+    click.echo(masked(text), color=in_colour())
 
 
 def put_row(cells: Sequence[str], *, widths: Sequence[int]) -> None:
@@ -49,7 +51,7 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(masked, row))
     _rich(table)
 
 

@@ -164,8 +164,8 @@ def _variables(choice: Choice, without: Library, library: Library) -> Iterator[C
     from buildsys.resolve.sites import choose
 
     found: list[Diagnostic] = []
-    before = settings(without, choose(without, choice.site), choice.variables, found)
-    after = settings(library, choose(library, choice.site), choice.variables, found)
+    before = settings(without, choose(without, choice.site), choice.variables, found)[0]
+    after = settings(library, choose(library, choice.site), choice.variables, found)[0]
     if found:
         raise Refused(found)
     for name, value in sorted(after.items()):

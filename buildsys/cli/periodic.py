@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,14 +14,19 @@ import click
 from buildsys.cli import report
 from buildsys.cli.building import planned, takes_plan
 from buildsys.cli.choosing import EVERY, Choice, takes_set
-from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, Ended, say
+from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, MISSING, REFUSED, Ended, say, status_of
 from buildsys.cli.locks import Locking
 from buildsys.cli.stores import takes_store
-from buildsys.cli.testing import enter_user_namespace, require_podman, try_and_tell
+from buildsys.cli.testing import (
+    enter_user_namespace,
+    require_podman,
+    takes_timeout_factor,
+    try_and_tell,
+)
 from buildsys.diagnostics import Refused
 
 if TYPE_CHECKING:
-    from buildsys.executors.outcome import Ground, Result
+    from buildsys.executors.outcome import Result
     from buildsys.image import ImageSet
 
 
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Images at once; else what suits this host."
 )
+@takes_timeout_factor
 @click.option("--no-tests", is_flag=True, help="Build only.")
 def periodic(
     choice: Choice,
@@ -42,46 +47,194 @@ def periodic(
     *,
     store: str,
     jobs: int | None,
+    timeout_factor: float,
     no_tests: bool,
 ) -> None:
     """Bring an image set up to date, as a timer does, and report.
 
     Asks the repositories what they hold, moves the lock to that, builds what it makes stale, tests what has
-    not passed yet, and leaves report.md and report.json in the plan's directory. Exit status 0: nothing had
-    changed and nothing was built; 10: something had, and all of it was built and has passed.
+    not passed yet, and leaves report.md and report.json in the plan's directory. Exit status 0: all images
+    are those of the last run that ended well; 10: some are others, all of them are built and have passed.
     """
-    from buildsys.executors import make, outcome
-
     enter_user_namespace()
     began, start = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    names, before = _names(directory), outcome.look(directory)
-    found = report.Report(choice.name, choice.site or "", began)
+    run = _Run(directory, report.Report(choice.name, choice.site or "", began))
     try:
-        found = replace(found, lock=_move_lock(choice, locking, build_directory, store))
-        image_set, _ = planned(choice, EVERY, locking, directory, build_directory, runs=True)
-        if not no_tests:
-            require_podman(image_set, build_directory)
+        run.build(
+            choice,
+            locking,
+            build_directory,
+            store=store,
+            jobs=jobs,
+            timeout_factor=None if no_tests else timeout_factor,
+        )
     except Refused as refused:
-        found = replace(found, outcome=report.REFUSED, mistakes=refused.diagnostics)
-        _leave(found, start, directory)
+        outside = status_of(item.code for item in refused.diagnostics) == FAILED
+        word = report.FAILED if outside else report.REFUSED
+        run.found = replace(run.found, outcome=word, mistakes=refused.diagnostics)
         raise
-    status = make.wait(directory, make.Run(store, jobs, pull=not image_set.site.locked))
-    found = replace(
-        found,
-        site=image_set.site.name,
-        added=tuple(name for name in image_set.images if names and name not in names),
-        removed=tuple(name for name in names if name not in image_set.images),
-    )
-    found = _with_images(found, directory, before, status)
-    try:
-        if not (status or no_tests):
-            found = _with_tests(found, directory, image_set, store=store, jobs=jobs)
-            status = FAILED if found.unfit else 0
+    except Ended as ended:
+        run.found = replace(run.found, outcome=report.FAILED, error=ended.sentence)
+        raise
+    except OSError as error:
+        run.found = replace(run.found, outcome=report.FAILED, error=str(error))
+        raise
     except KeyboardInterrupt:
-        found, status = replace(found, outcome=report.INTERRUPTED), INTERRUPTED
-    _leave(found, start, directory)
-    if status or found.built:
-        raise Ended(status or CHANGED)
+        run.found = replace(run.found, outcome=report.INTERRUPTED)
+        raise
+    finally:
+        run.leave(round(time.monotonic() - start, 1))
+    if status := STATUS[run.found.outcome]:
+        raise Ended(status)
+
+
+STATUS = {
+    report.UNCHANGED: 0,
+    report.CHANGED: CHANGED,
+    report.FAILED: FAILED,
+    report.INTERRUPTED: INTERRUPTED,
+}
+"""Exit status of a run that came to its end."""
+
+
+class _Run:
+    """One periodic build, and what is found out about it so far."""
+
+    def __init__(self, directory: Path, found: report.Report) -> None:
+        from buildsys.executors import baseline, outcome
+
+        self.directory = directory
+        self.found = found
+        self._before = outcome.look(directory)
+        left = baseline.read(directory)
+        self._left = baseline.now(directory) if left is None else left
+        if left is None and (directory / "plan.json").is_file():
+            # What a run builds that fails later has to be found by the one that ends well.
+            baseline.write(directory, self._left)
+
+    def build(
+        self,
+        choice: Choice,
+        locking: Locking,
+        build_directory: Path,
+        *,
+        store: str,
+        jobs: int | None,
+        timeout_factor: float | None,
+    ) -> None:
+        """Move the lock, build, and test unless there is no `timeout_factor`."""
+        from buildsys.executors import make
+
+        names = _names(self.directory)
+        moved = _move_lock(choice, locking, build_directory, store)
+        self.found = replace(self.found, lock=moved)
+        image_set, _ = planned(choice, EVERY, locking, self.directory, build_directory, runs=True)
+        if timeout_factor is not None:
+            require_podman(image_set, build_directory)
+        status = make.wait(self.directory, make.Run(store, jobs, pull=not image_set.site.locked))
+        before = self._left or dict.fromkeys(names)
+        self.found = replace(
+            self.found,
+            site=image_set.site.name,
+            added=tuple(name for name in image_set.images if before and name not in before),
+            removed=tuple(name for name in before if name not in image_set.images),
+        )
+        self._take(status)
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
+        if status in {MISSING, REFUSED}:
+            raise Ended(status)
+        if not status and timeout_factor is not None:
+            self._test(image_set, store=store, jobs=jobs, timeout_factor=timeout_factor)
+
+    def _take(self, status: int) -> None:
+        """Take up what the run made of the images."""
+        from buildsys.executors import baseline, outcome
+
+        directory = self.directory
+        events = outcome.results(directory, self._before)
+        # A run that ends before it begins, for want of a tool or of space, has looked at nothing.
+        fresh = [] if events is None else outcome.known_fresh(directory)
+        by = {
+            kind: [item for item in events or () if item.status == kind]
+            for kind in ("built", "fresh", "failed")
+        }
+        reached = {*fresh, *(item.image for item in events or ())}
+        built, now = {item.image for item in by["built"]}, baseline.now(directory)
+        found = replace(
+            self.found,
+            built=tuple(self._built(item) for item in by["built"]),
+            changed=tuple(
+                report.Changed(
+                    change.image,
+                    change.new.reference,
+                    change.old.id if change.old else "",
+                    change.new.id,
+                    outcome.reason(directory, change.image),
+                    change.image in built,
+                )
+                for change in baseline.changes(self._left, now)
+            ),
+            failed=tuple(
+                report.Failed(
+                    item.image,
+                    item.at,
+                    f"{directory}/logs/{item.image}.log",
+                    tuple(outcome.log_end(directory, item.image)),
+                )
+                for item in by["failed"]
+            ),
+            blocked=tuple(name for name in _names(directory) if name not in reached),
+            fresh=len(fresh) + len(by["fresh"]),
+            packages=tuple(
+                report.Package(image, change.name, change.arch, change.old, change.new)
+                for image, change in baseline.changed_packages(self._left, now)
+            ),
+        )
+        well = report.CHANGED if found.is_changed else report.UNCHANGED
+        self.found = replace(found, outcome=report.FAILED if status else well)
+
+    def _built(self, item: Result) -> report.Built:
+        known = self._before.images.get(item.image)
+        is_new = known is None or known.id != item.id
+        return report.Built(item.image, item.reason, item.seconds, item.id, is_new)
+
+    def _test(self, image_set: ImageSet, *, store: str, jobs: int | None, timeout_factor: float) -> None:
+        from buildsys.executors.proof import promoted
+
+        images, scenarios = tuple(image_set.images), tuple(image_set.scenarios)
+        tried = try_and_tell(
+            image_set,
+            self.directory,
+            images,
+            scenarios,
+            store=store,
+            jobs=jobs,
+            timeout_factor=timeout_factor,
+        )
+        unfit = tuple(
+            report.Unfit(item.kind, item.name, item.mistakes, item.log) for item in tried if not item.passed
+        )
+        self.found = replace(
+            self.found,
+            outcome=report.FAILED if unfit else self.found.outcome,
+            tried=sum(not item.known for item in tried),
+            unfit=unfit,
+            promoted=promoted(self.directory) is not None,
+        )
+
+    def leave(self, seconds: float) -> None:
+        """Write the report into the plan's directory, where there is one; remember a set that is well."""
+        from buildsys.executors import baseline
+
+        self.found = replace(self.found, seconds=seconds)
+        if not (self.directory / "plan.json").is_file():
+            return
+        self.found.write(self.directory)
+        say(f"{self.found.set}: {self.found.sentence()}; {self.directory}/report.md says more")
+        if self.found.outcome == report.CHANGED:
+            # After the report: if this run is killed before that, the next one reports the same changes.
+            baseline.write(self.directory, baseline.now(self.directory))
 
 
 def _move_lock(
@@ -95,11 +248,11 @@ def _move_lock(
     from buildsys.lock.file import read, write
     from buildsys.lock.make import Wish, make_lock
     from buildsys.lock.moved import moves
-    from buildsys.lock.places import lock_path
+    from buildsys.lock.places import used_lock
     from buildsys.lock.unmoved import unmoved
 
     image_set, kept = choice.made(build_directory)
-    path = locking.file or kept or lock_path(image_set, build_directory)
+    path = locking.file or used_lock(image_set, build_directory, kept)
     if locking.unlocked or path == kept or not path.exists():
         return ()
     old = read(path, image_set=image_set.name, site=image_set.site.name)
@@ -113,84 +266,8 @@ def _move_lock(
 
 
 def _names(directory: Path) -> list[str]:
-    """The images that a plan has; none, where there is no plan yet."""
+    """The images that a plan has; none, where there is no plan yet, or one that a crash damaged."""
     try:
-        return list(json.loads((directory / "plan.json").read_text())["images"])
-    except FileNotFoundError:
+        return list(json.loads((directory / "plan.json").read_bytes())["images"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return []
-
-
-def _with_images(found: report.Report, directory: Path, before: Ground, status: int) -> report.Report:
-    """The report, with what the run made of the images."""
-    from buildsys.executors import outcome
-
-    events = outcome.results(directory, before)
-    # A run that ends before it begins, for want of a tool or of space, has looked at nothing.
-    fresh = [] if events is None else outcome.known_fresh(directory)
-    by = {
-        kind: [item for item in events or () if item.status == kind] for kind in ("built", "fresh", "failed")
-    }
-    reached = {*fresh, *(item.image for item in events or ())}
-    words = {0: report.CHANGED if by["built"] else report.UNCHANGED, INTERRUPTED: report.INTERRUPTED}
-    return replace(
-        found,
-        outcome=words.get(status, report.FAILED),
-        built=tuple(_built(item, before) for item in by["built"]),
-        failed=tuple(
-            report.Failed(
-                item.image,
-                item.at,
-                f"{directory}/logs/{item.image}.log",
-                tuple(outcome.log_end(directory, item.image)),
-            )
-            for item in by["failed"]
-        ),
-        blocked=tuple(name for name in _names(directory) if name not in reached),
-        fresh=len(fresh) + len(by["fresh"]),
-        packages=tuple(_packages(by["built"], before, outcome.look(directory))),
-    )
-
-
-def _with_tests(
-    found: report.Report, directory: Path, image_set: ImageSet, *, store: str, jobs: int | None
-) -> report.Report:
-    """The report, with what came of trying the images."""
-    from buildsys.executors.proof import promoted
-
-    images, scenarios = tuple(image_set.images), tuple(image_set.scenarios)
-    tried = try_and_tell(image_set, directory, images, scenarios, store=store, jobs=jobs)
-    unfit = tuple(
-        report.Unfit(item.kind, item.name, item.mistakes, item.log) for item in tried if not item.passed
-    )
-    return replace(
-        found,
-        outcome=report.FAILED if unfit else found.outcome,
-        tried=sum(not item.known for item in tried),
-        unfit=unfit,
-        promoted=promoted(directory) is not None,
-    )
-
-
-def _built(item: Result, before: Ground) -> report.Built:
-    known = before.images.get(item.image)
-    return report.Built(item.image, item.reason, item.seconds, item.id, known is None or known.id != item.id)
-
-
-def _packages(built: Iterable[Result], before: Ground, after: Ground) -> Iterator[report.Package]:
-    """Packages that images install in another version than when they were built the last time."""
-    from buildsys.packages.change import package_changes
-    from buildsys.plan.difference import packages
-
-    for item in built:
-        if item.image in before.images and item.image in after.images:
-            sides = (packages(ground.images[item.image].inputs) for ground in (before, after))
-            for change in package_changes(*sides):
-                yield report.Package(item.image, change.name, change.arch, change.old, change.new)
-
-
-def _leave(found: report.Report, start: float, directory: Path) -> None:
-    """Write the report beside the plan, where there is one."""
-    found = replace(found, seconds=round(time.monotonic() - start, 1))
-    if (directory / "plan.json").is_file():
-        found.write(directory)
-        say(f"{found.set}: {found.sentence()}; {directory}/report.md says more")

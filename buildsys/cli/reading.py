@@ -36,6 +36,7 @@ def check(choice: Choice, *, as_json: bool) -> None:
         for site in sites or [None]:
             try:
                 image_set = replace(choice, site=site).look(library)
+                choice.check_epoch(library, image_set)
             except Refused as refused:
                 found.update(refused.diagnostics)
     except Refused as refused:
@@ -49,6 +50,8 @@ def check(choice: Choice, *, as_json: bool) -> None:
     if image_set is not None and choice.site:
         EVERY.tell_absent(image_set)
     images = len(image_set.images) if image_set is not None else 0
+    for remark in image_set.remarks if image_set is not None else ():
+        say(f"{remark.text('warning')}\n")
     say(f"{choice.name}: {counted(images, 'image')}, no mistakes")
 
 

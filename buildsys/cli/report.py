@@ -29,6 +29,21 @@ class Built:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """An image that has another id, or another reference, than after the last run that ended well."""
+
+    image: str
+    reference: str
+    old: str
+    """Its id then; empty: there was no such image."""
+    new: str
+    """Its id now."""
+    reason: str
+    is_built: bool
+    """False: this run did not build it. It was in the store already, or an earlier run built it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """An image that could not be built."""
 
@@ -65,7 +80,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What moved in the lock: of an image, or of what belongs to none."""
+    """What moved in the lock: of an image, or of what belongs to none. Equal versions: it was rebuilt."""
 
     image: str
     name: str
@@ -84,6 +99,8 @@ class Report:
     seconds: float = 0
     outcome: str = UNCHANGED
     built: tuple[Built, ...] = ()
+    changed: tuple[Changed, ...] = ()
+    """Images that are to be published again: in the order of the plan."""
     failed: tuple[Failed, ...] = ()
     blocked: tuple[str, ...] = ()
     """Images that were not reached: something they are made from failed, or the run was interrupted."""
@@ -95,11 +112,18 @@ class Report:
     lock: tuple[Moved, ...] = ()
     mistakes: tuple[Diagnostic, ...] = ()
     """Why nothing was built at all."""
+    error: str = ""
+    """What ended the run, when that is no mistake in a recipe."""
     tried: int = 0
     """Images and scenarios that were tested; what had passed before is not."""
     unfit: tuple[Unfit, ...] = ()
     promoted: bool = False
     """Whether every test and scenario has passed with the images there are."""
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything is new since the last run that ended well: the one place where that is decided."""
+        return bool(self.built or self.changed or self.added or self.removed)
 
     def json(self) -> str:
         """For programs."""
@@ -114,6 +138,8 @@ class Report:
     def sentence(self) -> str:
         """All of it in one line."""
         counts = [f"{len(self.built)} built", f"{self.fresh} fresh"]
+        others = sum(not item.is_built for item in self.changed)
+        counts += [f"{others} changed without a build"] if others else []
         counts += [f"{len(self.failed)} failed"] if self.failed else []
         counts += [f"{len(self.blocked)} not reached"] if self.blocked else []
         counts += [f"{self.tried} tried"] if self.tried else []
@@ -136,6 +162,9 @@ def _page(report: Report) -> Iterator[str]:
     if report.mistakes:
         yield from _section("Nothing was built")
         yield from _block(line for mistake in report.mistakes for line in mistake.text().splitlines())
+    if report.error:
+        yield from _section("Ended early")
+        yield from _block(report.error.splitlines())
     if report.failed:
         yield from _section("Failed")
         for item in report.failed:
@@ -166,9 +195,15 @@ def _page(report: Report) -> Iterator[str]:
             ("image", "why", "seconds", "id"),
             ((item.image, item.reason, f"{item.seconds:.1f}", _id(item)) for item in report.built),
         )
+    if others := [item for item in report.changed if not item.is_built]:
+        yield from _section("Changed without a build")
+        yield from _table(
+            ("image", "why", "id before", "id now"),
+            ((item.image, item.reason, item.old[:12], item.new[:12]) for item in others),
+        )
     if report.lock:
         yield from _section("Moved in the lock")
-        rows = ((item.image, item.name, item.old, item.new) for item in report.lock)
+        rows = ((item.image, item.name, item.old, _new(item)) for item in report.lock)
         yield from _table(("image", "what", "before", "now"), rows)
 
 
@@ -176,8 +211,8 @@ def _data(mistakes: Iterable[Diagnostic]) -> list[dict[str, object]]:
     return [mistake.data() for mistake in mistakes]
 
 
-def _new(package: Package) -> str:
-    return f"{package.new}, made anew" if package.old == package.new else package.new
+def _new(item: Package | Moved) -> str:
+    return f"{item.new}, rebuilt" if item.old == item.new else item.new
 
 
 def _id(built: Built) -> str:

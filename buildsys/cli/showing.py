@@ -169,12 +169,14 @@ def _said(s: i.Instruction) -> Said:
             return {"run": s.argv, "open-files": s.open_files}
         case i.Containerfile():
             reads = [*(item.written for item in s.others), *(item.written for item in s.images)]
-            return {
+            shown: Said = {
                 "containerfile": f"{s.folder}/{s.name}",
                 "reads": reads,
                 "args": dict(s.arguments),
                 "network": s.network,
             }
+            shown |= {"contexts": {item.written: item.folder for item in s.contexts}} if s.contexts else {}
+            return shown | ({"secrets": [item.name for item in s.secrets]} if s.secrets else {})
         case _:
             assert_never(s)
 
@@ -230,7 +232,8 @@ def _config(config: i.OciConfig) -> Said:
     check = None if config.healthcheck is None else _health_check(config.healthcheck)
     every = {
         "user": config.user, "cmd": config.cmd, "entrypoint": config.entrypoint, "workdir": config.workdir,
-        "healthcheck": check, "stop-signal": config.stop_signal, "env": dict(config.env),
+        "healthcheck": check, "stop-signal": config.stop_signal, "version-of": config.version_of,
+        "env": dict(config.env),
         "labels": dict(config.labels), "annotations": dict(config.annotations),
         "volumes": config.volumes, "ports": config.ports,
     }  # fmt: skip

@@ -27,12 +27,21 @@ def checked(options: str) -> str:
             place = place if equals and option in {"--root", "--runroot"} else ""
         else:
             place = word
-        if any(letter in place for letter in NOT_IN_PLACES):
-            names = ": , + ] \\ or newline"
-            raise click.BadParameter(
-                f"a container store cannot lie in {place}: its path must hold no {names}"
-            )
+        if wrong := unusable(place):
+            raise click.BadParameter(wrong)
     return options
+
+
+def unusable(place: str) -> str:
+    """Why a store cannot lie in a directory; empty when it can."""
+    if not any(letter in place for letter in NOT_IN_PLACES):
+        return ""
+    return f"a container store cannot lie in {place}: its path must hold no : , + ] \\ or newline"
+
+
+def unbuildable(place: str) -> str:
+    """Why a plan cannot run in a directory; empty when it can."""
+    return "a plan cannot lie in a directory with a newline in its name" if "\n" in place else ""
 
 
 def chosen_store() -> str:

@@ -1,7 +1,8 @@
-"""What this process takes from its caller, put right first: descriptors, encoding, temporary files."""
+"""What this process takes from its caller, put right first: descriptors, encoding, TMPDIR."""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from contextlib import suppress
@@ -9,6 +10,8 @@ from pathlib import Path
 
 MODES = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
 """How stdin, stdout and stderr are opened where the caller closed them."""
+UNUSABLE = "BS_TMPDIR_UNUSABLE"
+"""What TMPDIR was, where it cannot be used and that is not told yet."""
 REPLACING = ":backslashreplace"
 
 
@@ -29,9 +32,23 @@ def settle() -> None:
     os.environ["LC_ALL"] = "C.UTF-8"
     os.environ.pop("LANGUAGE", None)
     place = os.environ.get("TMPDIR")
-    if place is not None and not (Path(place).is_dir() and os.access(place, os.W_OK | os.X_OK)):
+    if not place:
+        os.environ.pop("TMPDIR", None)
+    elif not (Path(place).is_dir() and os.access(place, os.W_OK | os.X_OK)):
         # Python looks elsewhere by itself; what it starts would not.
         del os.environ["TMPDIR"]
+        os.environ[UNUSABLE] = place
+    else:
+        # What is started may work in another directory.
+        os.environ["TMPDIR"] = os.path.abspath(place)  # noqa: PTH100 - links stay as they are
+
+
+def tell_of_tmpdir() -> None:
+    """Say that temporary files go elsewhere than the caller wanted, before anything is made; once a run."""
+    if place := os.environ.pop(UNUSABLE, ""):
+        sys.stderr.write(
+            f"note: TMPDIR is {place}, where no file can be made; temporary files go elsewhere\n"
+        )
 
 
 def _open_descriptors() -> None:
@@ -46,3 +63,6 @@ def _open_descriptors() -> None:
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # Names of files are bytes, and come out as they went in.
+        sys.stdout.reconfigure(errors="surrogateescape")

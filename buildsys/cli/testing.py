@@ -27,6 +27,18 @@ LINES = 20
 """Lines of what was said that are shown of a failure."""
 
 
+takes_timeout_factor = click.option(
+    "--timeout-factor",
+    envvar="BS_TIMEOUT_FACTOR",
+    show_envvar=True,
+    metavar="N",
+    type=click.FloatRange(min=0.01, max=1000),
+    default=1.0,
+    show_default=True,
+    help="How much longer tests and scenarios may take than they say.",
+)
+
+
 @click.command()
 @takes_set
 @takes_selection(parents=False)
@@ -37,6 +49,7 @@ LINES = 20
 @click.option("--again", is_flag=True, help="Try what has passed before, too.")
 @takes_plan
 @takes_store
+@takes_timeout_factor
 @click.option(
     "-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Images at once; else what suits this host."
 )
@@ -50,6 +63,7 @@ def test(
     scenarios: tuple[str, ...],
     again: bool,
     store: str,
+    timeout_factor: float,
     jobs: int | None,
 ) -> None:
     """Build what is stale, then try it: the tests of the images, and the set's scenarios.
@@ -70,7 +84,16 @@ def test(
     status = make.wait(directory, make.Run(store, jobs), needed)
     if status:
         raise Ended(status, "nothing is tried while images are not built")
-    outcomes = try_and_tell(image_set, directory, goals, chosen, store=store, jobs=jobs, again=again)
+    outcomes = try_and_tell(
+        image_set,
+        directory,
+        goals,
+        chosen,
+        store=store,
+        jobs=jobs,
+        again=again,
+        timeout_factor=timeout_factor,
+    )
     if not all(outcome.passed for outcome in outcomes):
         raise Ended(FAILED)
 
@@ -115,6 +138,7 @@ def try_and_tell(
     store: str,
     jobs: int | None,
     again: bool = False,
+    timeout_factor: float = 1.0,
 ) -> list[Outcome]:
     """Try built images and scenarios, and say what comes of it.
 
@@ -131,7 +155,9 @@ def try_and_tell(
             raise Ended(MISSING, f"`buildah {store} info` cannot open the container store")
         return there.run
 
-    wish = trying.Wish(images, scenarios, store, run_root, jobs or trying.default_jobs(), again)
+    wish = trying.Wish(
+        images, scenarios, store, run_root, jobs or trying.default_jobs(), again, timeout_factor
+    )
     try:
         outcomes = trying.try_images(directory, image_set.name, wish, trying.Teller(say, _tell))
     except NothingSuits as problem:

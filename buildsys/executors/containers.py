@@ -99,7 +99,7 @@ def run_once(podman: Podman, name: str, words: Sequence[str], command: Run, imag
     """A command to its end, in a container of its own that is gone afterwards."""
     user = ("--user", command.user) if command.user else ()
     # podman's own limit is for runs that are killed: nobody would end the container then.
-    limit = ("--timeout", str(int(command.timeout) + 60))
+    limit = ("--timeout", str(int(podman.pace.longest(command.timeout)) + 60))
     own = ("--rm", "--name", name, "--no-healthcheck", "--log-driver", "none", *limit)
     env = environment_words(command.env.items())
     entry = ("--entrypoint", json.dumps(command.argv))

@@ -7,14 +7,21 @@ make's job server reach the run as they reached us.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from buildsys.temporary import TEMPORARY
+
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that ask a run to end."""
+INTERRUPTED = 130
+"""Exit status of a run that was asked to end, by whichever of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +34,31 @@ class Run:
     """Images at once; None: as make's job server says, else as the plan finds best."""
     force: bool = False
     """Build what is fresh too."""
+    secrets: tuple[str, ...] = ()
+    """NAME=FILE for secrets that Containerfiles mount; they count for more than those of BS_SECRETS."""
     damaged: Path | None = None
     """A file that names layers of the store which were found damaged; a line `LAYER WORDS` each."""
     pull: bool = False
     """Ask for base images anew, before anything else."""
+    whole: bool = False
+    """Give reasons with everything that changed, not only the first three of a kind."""
 
     def environment(self, outer: Mapping[str, str]) -> dict[str, str]:
         """The environment of the run: ours, and what was asked for."""
         environment = {**outer, "BS_STORE": self.store}
         if self.jobs is not None:
             environment["JOBS"] = str(self.jobs)
+        if self.secrets:
+            before = outer.get("BS_SECRETS", "")
+            environment["BS_SECRETS"] = f"{before} {shlex.join(self.secrets)}".strip()
         if self.force:
             environment["BS_FORCE"] = "1"
         if self.damaged is not None:
             environment["BS_DAMAGED"] = str(self.damaged.absolute())
         if self.pull:
             environment["BS_PULL"] = "1"
+        if self.whole:
+            environment["BS_ALL"] = "1"
         return environment
 
 
@@ -75,15 +91,39 @@ def run(directory: Path, goals: Sequence[str], how: Run) -> NoReturn:
 def wait(directory: Path, how: Run, goals: Sequence[str] = ()) -> int:
     """Run a plan, all of it unless there are goals, and wait for the end; the exit status is as with `run`.
 
-    Who interrupts us from a terminal interrupts the run, too: it ends by itself, and we after it.
+    A signal that asks this process to end is passed on: the run ends what is under way, and we end after it.
     """
-    with subprocess.Popen(_argv(directory, "run.sh", *goals), env=how.environment(os.environ)) as running:
-        before = signal.signal(signal.SIGINT, lambda *_: None)
-        try:
-            status = running.wait()
-        finally:
-            signal.signal(signal.SIGINT, before)
+    argv = _argv(directory, "run.sh", *goals)
+    running: list[subprocess.Popen[bytes]] = []
+    heard: list[int] = []
+
+    def pass_on(number: int, _: object) -> None:
+        heard.append(number)
+        for process in running:
+            process.terminate()
+
+    with _answered(pass_on):
+        running.append(subprocess.Popen(argv, env=how.environment(os.environ)))
+        if heard:
+            running[0].terminate()
+        status = running[0].wait()
+    if heard:
+        return INTERRUPTED
     return status if status >= 0 else 128 - status
+
+
+@contextmanager
+def _answered(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Let the handler answer signals that end a run; what the caller ignores stays ignored."""
+    before = {number: signal.getsignal(number) for number in ENDINGS}
+    heard = [number for number in ENDINGS if before[number] is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, before[number])
 
 
 def prune(directory: Path, how: Run, *, keep: int, remove: bool) -> NoReturn:
@@ -96,7 +136,7 @@ def prune(directory: Path, how: Run, *, keep: int, remove: bool) -> NoReturn:
 
 
 def _become(directory: Path, program: str, words: Sequence[str], how: Run) -> NoReturn:
-    # Python ignores these two, and what is ignored stays so across exec.
+    # Python ignores these two, and what is ignored stays so across exec. Handlers of ours do not.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     argv = _argv(directory, program, *words)
@@ -127,7 +167,11 @@ def why(directory: Path, names: Sequence[str], how: Run) -> Iterator[Decision]:
     """
     argv = _argv(directory, "why.sh", *names)
     with subprocess.Popen(argv, env=how.environment(os.environ), stdout=subprocess.PIPE, text=True) as asked:
-        for line in asked.stdout or ():
-            yield Decision(*line.rstrip("\n").split("\t", 2))
+        try:
+            for line in asked.stdout or ():
+                yield Decision(*line.rstrip("\n").split("\t", 2))
+        except KeyboardInterrupt:
+            asked.terminate()
+            raise
     if asked.returncode:
         raise PlanFailed(asked.returncode)

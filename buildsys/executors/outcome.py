@@ -81,6 +81,14 @@ def known_fresh(directory: Path) -> list[str]:
     return _text(directory / "state" / "fresh").split()
 
 
+def reason(directory: Path, image: str) -> str:
+    """Why an image is as it is: the reason of the run that looked at it last; empty: there is no result."""
+    try:
+        return str(json.loads((directory / "results" / f"{image}.json").read_bytes())["reason"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def log_end(directory: Path, image: str, lines: int = 20) -> list[str]:
     """The last lines of an image's log."""
     return _text(directory / "logs" / f"{image}.log").splitlines()[-lines:]

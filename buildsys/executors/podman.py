@@ -15,8 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from buildsys.executors.pace import Pace
+
 PATIENCE = 120.0
 """Seconds a call may take that only asks, or puts something in place."""
+LOOK = 0.5
+"""Seconds between two looks at how busy the machine is."""
 LONGEST = 1 << 20
 """Bytes that are kept of what a command says: those at its end."""
 
@@ -59,6 +63,8 @@ class Podman:
     """What the names of all containers and pods of this run begin with."""
     state: Path
     """The plan's directory for what only runs need."""
+    pace: Pace = field(default_factory=Pace)
+    """The clock that limits are counted by."""
     configuration: Path | None = None
     """A containers.conf that suits this host; None: its own."""
     _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
@@ -70,13 +76,13 @@ class Podman:
         return "-".join((self.prefix, *words))
 
     def call(self, *words: str, timeout: float = PATIENCE) -> Said:
-        """Run podman; what is still going on after `timeout` seconds is killed, the client only.
+        """Run podman; what is still going on after `timeout` seconds of `pace` is killed, the client only.
 
         Raises:
             Interrupted: the run is to end.
         """
         argv = ["podman", *shlex.split(self.store), "--log-level", "fatal", *words]
-        began = time.monotonic()
+        began, end = time.monotonic(), self.pace.now() + timeout
         with self._lock:
             if self._ended.is_set():
                 raise Interrupted
@@ -87,13 +93,11 @@ class Podman:
             )  # fmt: skip
             self._running.add(running)
         readers = [_Reader(pipe) for pipe in (running.stdout, running.stderr) if pipe is not None]
-        timed_out = False
         try:
-            running.wait(timeout)
-        except subprocess.TimeoutExpired:
-            timed_out = True
-            running.kill()
-            running.wait()
+            timed_out = not self._ends(running, end)
+            if timed_out:
+                running.kill()
+                running.wait()
         finally:
             with self._lock:
                 self._running.discard(running)
@@ -102,6 +106,14 @@ class Podman:
             raise Interrupted
         seconds = time.monotonic() - began
         return Said(running.returncode, out, err, seconds, timed_out)
+
+    def _ends(self, running: subprocess.Popen[bytes], end: float) -> bool:
+        """Whether a call ends before the pace's clock says `end`."""
+        while (left := end - self.pace.now()) > 0:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.wait(min(left, LOOK))
+                return True
+        return running.poll() is not None
 
     def pause(self, seconds: float) -> None:
         """Wait a while.

@@ -68,7 +68,7 @@ class _Play:
         self._stage = stage
         self._values = Values(scenario.secrets)
         self._pod = Pod(scenario, stage.podman, self._values, stage.scratch)
-        self._deadline = time.monotonic() + scenario.timeout
+        self._deadline = stage.podman.pace.now() + scenario.timeout
         self._items = {item.name: item for item in scenario.containers}
         self._ready = {item.name: threading.Event() for item in scenario.containers}
         self._over = threading.Event()
@@ -144,7 +144,6 @@ class _Play:
             self._notes[item.name] = self._notes.get(item.name, "") + f"$ {command.words}\n{said.all}\n"
             self._add(f"{item.name}: {command.words}", said.seconds, mistakes_of(filled, said), said.all)
         self._stop_if_over()
-        began = time.monotonic()
         name = self._podman.name("scenario", self._scenario.name, item.name)
         words = [*common, *health_words(item)]
         if item.entrypoint is not None:
@@ -156,14 +155,15 @@ class _Play:
             message = f"the container {item.name} cannot be started: {problem}"
             self._fail(item.name, Diagnostic(item.places.spot("container"), "no-container", message))
         self._running[item.name] = running
-        self._wait_until_healthy(item, running, began)
+        self._wait_until_healthy(item, running)
         for command in item.then:
             self._stop_if_over()
             filled = self._filled(command)
             said = running.run(filled)
             self._add(f"{item.name}: {command.words}", said.seconds, mistakes_of(filled, said), said.all)
 
-    def _wait_until_healthy(self, item: Container, running: Running, began: float) -> None:
+    def _wait_until_healthy(self, item: Container, running: Running) -> None:
+        began, begun = time.monotonic(), self._podman.pace.now()
         at = item.places.spot("within", otherwise="container")
         while True:
             health = running.health()
@@ -172,7 +172,7 @@ class _Play:
             if health.state != "unhealthy":
                 self._add(f"{item.name} is ready", took, ())
                 return
-            if took > item.within:
+            if self._podman.pace.now() - begun > item.within:
                 mistakes = list(of_health(health, f"the container {item.name}", item.within, at))
                 self._add(f"{item.name} is ready", took, mistakes, running.log())
             self._stop_if_over()
@@ -205,7 +205,7 @@ class _Play:
         self._refuse_dead(self._running)
 
     def _take(self, step: Step) -> None:
-        began = time.monotonic()
+        began, begun = time.monotonic(), self._podman.pace.now()
         while True:
             output, mistakes = self._try(step)
             if not mistakes:
@@ -213,7 +213,7 @@ class _Play:
             self._refuse_dead(self._running)
             if late := self._late():
                 mistakes = [*mistakes, late]
-            if late or time.monotonic() - began >= step.retry:
+            if late or self._podman.pace.now() - begun >= step.retry:
                 break
             self._podman.pause(POLL)
         for name, pattern in () if mistakes else step.capture.items():
@@ -236,7 +236,7 @@ class _Play:
     # ── what was found ──────────────────────────────────────────────────────────────────────────────────────
 
     def _filled(self, command: Run) -> Run:
-        return self._values.run(command, max(1.0, self._deadline - time.monotonic()))
+        return self._values.run(command, max(1.0, self._deadline - self._podman.pace.now()))
 
     def _watch_clock(self) -> None:
         """End the scenario when its time is over; that is told once."""
@@ -247,7 +247,7 @@ class _Play:
             self._fail("time", late)
 
     def _late(self) -> Diagnostic | None:
-        if time.monotonic() < self._deadline:
+        if self._podman.pace.now() < self._deadline:
             return None
         message = f"the scenario {self._scenario.name} took longer than {seconds(self._scenario.timeout)}"
         return Diagnostic(self._scenario.at, "time-limit", message)

@@ -87,6 +87,8 @@ class _Asked:
     identity: str
     podman: Podman
     began: float = field(default_factory=time.monotonic)
+    begun: float = 0.0
+    """The same by the clock that limits are counted by."""
 
     def cases(self) -> Iterator[Case]:
         """What was asked, and what the service said meanwhile."""
@@ -102,10 +104,11 @@ class _Asked:
             self.podman.remove([name])
 
     def _asked(self, running: Running) -> Iterator[Case]:
+        self.begun = self.podman.pace.now()
         waiting = self._questions(running)
         pause = 0.05
         while waiting:
-            late = time.monotonic() - self.began > self.service.within
+            late = self._passed() > self.service.within
             for item in list(waiting):
                 name, question = item
                 mistakes = question()
@@ -145,9 +148,12 @@ class _Asked:
         return list(verdicts.of_health(running.health(), self.image, self.service.within, self.service.at))
 
     def _too_early(self) -> Sequence[Diagnostic]:
-        if time.monotonic() - self.began > min(SETTLED, self.service.within):
+        if self._passed() > min(SETTLED, self.service.within):
             return ()
         return [Diagnostic(self.service.at, "service-ended", f"{self.image} has only begun")]
+
+    def _passed(self) -> float:
+        return self.podman.pace.now() - self.begun
 
     def _case(self, name: str, mistakes: Iterable[Diagnostic], output: str = "") -> Case:
         return _case(name, self.began, mistakes, output)

@@ -19,6 +19,7 @@ from buildsys.executors.cases import Case, Kind, Outcome
 from buildsys.executors.expected import ImageTest, Scenario
 from buildsys.executors.junit import junit
 from buildsys.executors.make import current
+from buildsys.executors.pace import Pace
 from buildsys.executors.podman import Interrupted, Podman
 from buildsys.executors.scenarios import Stage, play
 from buildsys.executors.suiting import suit
@@ -40,6 +41,8 @@ class Wish:
     """Images at once."""
     again: bool
     """Try what has passed before, too."""
+    timeout_factor: float = 1.0
+    """How much longer everything may take than was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,10 @@ class _Trial:
     ) -> dict[tuple[str, str], Outcome]:
         run_root = self._wish.run_root()
         podman = Podman(
-            self._wish.store, f"buildsys-test-{plan_id(self._directory)}", self._directory / "state"
+            self._wish.store,
+            f"buildsys-test-{plan_id(self._directory)}",
+            self._directory / "state",
+            Pace(self._wish.timeout_factor),
         )
         scratch = Path(run_root, podman.prefix)
         with images_stay(run_root), _interruptible(), self._cleared(podman, scratch):

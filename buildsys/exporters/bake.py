@@ -7,7 +7,7 @@ from typing import Any
 
 from buildsys.diagnostics import Refused
 from buildsys.exporters import containerfiles
-from buildsys.exporters.containerfiles.given import CONTEXT, values
+from buildsys.exporters.containerfiles.given import CONTEXT, folders, values
 from buildsys.exporters.names import same_names
 from buildsys.exporters.subject import Export, Subject
 from buildsys.exporters.text import as_json
@@ -46,6 +46,10 @@ def _target(subject: Subject, image: Image) -> dict[str, Any]:
         for name in image.dependencies()
         if name in subject.names
     }
+    if image.containerfile:
+        links |= {name: f"images/{image.name}/{place}" for name, place in folders(image.containerfile)}
+        secrets = [f"id={item.name}" for item in image.containerfile.secrets]
+        target |= {"secret": secrets} if secrets else {}
     if links:
         target["contexts"] = links
     if image.containerfile and (arguments := dict(values(subject, image.containerfile))):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from buildsys.diagnostics import Refused
 from buildsys.exporters.consumers import entries, require_known, texts
 from buildsys.exporters.names import same_names
+from buildsys.exporters.starting import without_starter
 from buildsys.exporters.subject import Export, Subject
 from buildsys.exporters.text import yaml
 
@@ -37,7 +38,9 @@ def export(subject: Subject) -> Export:
         "openstack_release": first.tag,
     }
     comment = f"{subject.set.name}, exported by `buildsys export kolla-ansible`.\nPut it into globals.d/."
-    return Export({f"{subject.set.name}.yml": yaml({**head, **dict(sorted(values.items()))}, comment)})
+    text = yaml({**head, **dict(sorted(values.items()))}, comment)
+    notes = without_starter(subject, (name for _, name, _ in called), "Kolla-Ansible")
+    return Export({f"{subject.set.name}.yml": text}, notes=tuple(notes))
 
 
 def _variables(subject: Subject) -> Mapping[str, tuple[str, ...]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
 from buildsys.exporters.consumers import entries, mapping, require_known, texts
+from buildsys.exporters.starting import without_starter
 from buildsys.exporters.subject import Export, Subject
 from buildsys.exporters.text import yaml
 
@@ -40,7 +41,8 @@ def export(subject: Subject) -> Export:
     if services:
         uses = [use for use in uses if services & set(use.services)]
     comment = f"{subject.set.name}, exported by `buildsys export tripleo`."
-    return Export({ENVIRONMENT: _environment(subject, uses, comment), LIST: _list(subject, uses, comment)})
+    texts = {ENVIRONMENT: _environment(subject, uses, comment), LIST: _list(subject, uses, comment)}
+    return Export(texts, notes=tuple(without_starter(subject, (use.image for use in uses), "TripleO")))
 
 
 def _environment(subject: Subject, uses: list[Use], comment: str) -> str:

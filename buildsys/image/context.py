@@ -83,21 +83,62 @@ class _Ignored:
 
 def _compiled(pattern: str, spot: Spot) -> re.Pattern[str]:
     try:
-        return re.compile(_expression(pattern))
-    except re.error as error:
-        message = f"'{pattern}' is not a pattern of an ignore file: {error.msg}"
-        raise Refused([Diagnostic(spot, "bad-pattern", message)]) from error
+        return re.compile(_expression(pattern), re.DOTALL)
+    except ValueError as error:
+        message = f"'{pattern}' is not a pattern of an ignore file: {error}"
+        hint = "a \\ before a sign takes it as it is"
+        raise Refused([Diagnostic(spot, "bad-pattern", message, hint)]) from error
+
+
+_TOKEN = re.compile(r"\*\*/?|\*|\?|\[|\\.|.", re.DOTALL)
+_MEANT = {"**": ".*", "**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
 
 
 def _expression(pattern: str) -> str:
-    """A pattern of an ignore file as a regular expression: `*` and `?` stay within a name, `**` does not."""
-    parts = re.split(r"(\*\*/?|\*|\?|\[[^]]+\]|\\.)", pattern)
-    meant = {"**": ".*", "**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
-    return "".join(meant.get(part) or _plain(part) for part in parts if part)
+    """A pattern of an ignore file as a regular expression: `*` and `?` stay within a name, `**` does not.
+
+    Raises:
+        ValueError: it has brackets that mean nothing.
+    """
+    made, place = "", 0
+    while match := _TOKEN.match(pattern, place):
+        place = match.end()
+        if match[0] == "[":
+            part, place = _brackets(pattern, place)
+        else:
+            # A sign behind a backslash is that sign.
+            part = _MEANT.get(match[0]) or re.escape(match[0][-1])
+        made += part
+    return made
 
 
-def _plain(part: str) -> str:
-    """A sign behind a backslash is that sign, in brackets too."""
-    if part.startswith("["):
-        return re.sub(r"\\(.)", lambda match: re.escape(match[1]), part)
-    return re.escape(part[1:] if len(part) > 1 and part.startswith("\\") else part)
+_CLASSES = {
+    "alnum": "0-9A-Za-z", "alpha": "A-Za-z", "ascii": r"\x00-\x7f", "blank": r"\t\ ",
+    "cntrl": r"\x00-\x1f\x7f",
+    "digit": "0-9", "graph": r"\x21-\x7e", "lower": "a-z", "print": r"\x20-\x7e",
+    "punct": r"\x21-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e", "space": r"\t\n\v\f\r\ ", "upper": "A-Z",
+    "word": "0-9A-Za-z_", "xdigit": "0-9A-Fa-f",
+}  # fmt: skip
+_ITEM = re.compile(r"\[:(?P<name>\^?\w*):\]|(?P<first>\\.|[^\\])(?:-(?P<last>\\.|[^]\\]))?", re.DOTALL)
+
+
+def _brackets(pattern: str, place: int) -> tuple[str, int]:
+    """Brackets, from behind the first one, as builders read them; and where they end."""
+    inside = "^" if pattern.startswith("^", place) else ""
+    place += len(inside)
+    first = place
+    while not (pattern.startswith("]", place) and place > first):
+        item = _ITEM.match(pattern, place)
+        if item is None:
+            raise ValueError("a [ has no ] behind it")
+        place = item.end()
+        if item["first"] is None:
+            if item["name"] not in _CLASSES:
+                raise ValueError(f"there is no class [:{item['name']}:]")
+            inside += _CLASSES[item["name"]]
+            continue
+        low, high = item["first"][-1], (item["last"] or item["first"])[-1]
+        if low > high:
+            raise ValueError(f"the range {low}-{high} is empty")
+        inside += re.escape(low) + (f"-{re.escape(high)}" if item["last"] else "")
+    return f"[{inside}]", place + 1

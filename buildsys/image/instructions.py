@@ -10,6 +10,7 @@ from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Spot
 from buildsys.image.parts import Account, LockedPackage, PackageName
+from buildsys.logins import Login
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,38 @@ class OtherImage:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextFolder:
+    """A folder that a Containerfile reads by a name, besides the one that it lies in."""
+
+    written: str
+    folder: str
+    spot: Spot = field(default=NOWHERE, compare=False)
+    """Of its name in the recipe."""
+    places: tuple[tuple[int, int], ...] = ()
+    """As of a `NamedImage`."""
+
+
+@dataclass(frozen=True, slots=True)
+class HereFile:
+    """A file that is a here-document of a Containerfile."""
+
+    path: str
+    text: str
+    executable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret that a Containerfile mounts: its content is no input of anything."""
+
+    name: str
+    required: bool
+    file: str
+    """Where the recipe says that it is; empty: whoever builds says so."""
+    spot: Spot = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Containerfile(_Instruction):
     """Build the whole image by a Containerfile: the image's only instruction."""
 
@@ -138,8 +171,17 @@ class Containerfile(_Instruction):
     dated: bool
     """Whether it declares SOURCE_DATE_EPOCH."""
     network: bool
+    plain: str = ""
+    """What the builder is given: the text in words that it knows; empty: `text`, but for names."""
+    documents: tuple[HereFile, ...] = ()
+    contexts: tuple[ContextFolder, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+    based: bool = False
+    """Whether a stage begins with another one."""
     spots: tuple[Spot, ...] = field(default=(), compare=False)
     """Where `lines` stand."""
+    triggers: tuple[Spot, ...] = field(default=(), compare=False)
+    """Where its last stage says ONBUILD, the first time."""
 
 
 # Files ------------------------------------------------------------------------------------------
@@ -316,6 +358,8 @@ class Download(_Instruction):
     sha256: str
     to: str
     mode: str
+    login: Login | None = field(default=None, repr=False, compare=False)
+    """Credentials that stood in the URL: for whoever fetches, in no plan."""
 
 
 # Accounts and the rest --------------------------------------------------------------------------

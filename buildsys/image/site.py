@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from buildsys.logins import Login
+
 
 @dataclass(frozen=True, slots=True)
 class Repository:
@@ -50,5 +52,7 @@ class Site:
     """Repositories that the site does without: some images may be impossible there."""
     addresses: Mapping[str, str] = field(default_factory=dict)
     """URL of a download -> where the plan fetches it from, when that is elsewhere."""
+    logins: tuple[Login, ...] = field(default=(), repr=False, compare=False)
+    """Credentials that stood in URLs of the site: for whoever fetches, in no plan."""
     notes: tuple[str, ...] = ()
     """Sentences the summary repeats: stand-ins, repositories left out, unverified downloads."""

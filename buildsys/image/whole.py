@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Spot
-from buildsys.image.instructions import Containerfile, CopyImage, Instruction
+from buildsys.image.instructions import Containerfile, CopyImage, Download, Instruction
+from buildsys.image.origin import Origin
 from buildsys.image.parts import ImageReference
 from buildsys.image.site import Site
 from buildsys.image.testing import ImageTest, Scenario
+from buildsys.logins import Login
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class OciConfig:
     volumes: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     workdir: str | None = None
+    version_of: str | None = None
+    """The package whose version a lock makes the image's; by itself it changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,17 @@ class ImageSet:
     profiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent: Mapping[str, Absent] = field(default_factory=dict)
     """Images that the site cannot build."""
+    remarks: tuple[Diagnostic, ...] = field(default=(), compare=False)
+    """What is no mistake for certain, and worth a look."""
     traits: Mapping[str, str] = field(default_factory=dict, compare=False)
     """File of each trait -> hash of what it says, comments and places left out."""
+    origin: Origin = field(default=Origin(), compare=False)
     scenarios: Mapping[str, Scenario] = field(default_factory=dict)
+
+    def logins(self) -> Iterator[Login]:
+        """Credentials that stood in URLs of the recipes and the site."""
+        yield from self.site.logins
+        for item in self.images.values():
+            for step in item.instructions:
+                if isinstance(step, Download) and step.login is not None:
+                    yield step.login

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 _PROGRAM = re.compile(
-    r"(?:^|[\s;&|(])(apk|apt-get|apt|curl|dnf|gem|git clone|microdnf|npm|pip[23]?|wget|yum|zypper)(?=\s|$)",
+    r"(?:^|[\s;&|(/])(apk|apt-get|apt|curl|dnf|gem|git clone|microdnf|npm|pip[23]?|wget|yum|zypper)"
+    r"(?=\s|$)(?!\s+(?:-\S+\s+)*clean\b)"
+    r"|(?:^|[\s;&|(/])(rpm|[\w.-]+-plugin)(?=\s[^;&|]*\s(?:https?|ftp)://)",
     re.MULTILINE,
 )
 
@@ -13,4 +15,4 @@ _PROGRAM = re.compile(
 def wanting(command: str) -> str:
     """The program in a shell's command that would ask the network; empty: none that is known to."""
     match = _PROGRAM.search(command)
-    return match[1] if match else ""
+    return (match[1] or match[2]) if match else ""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from buildsys.diagnostics import Spot
+from buildsys.importers.lines import beside, listed, printable, said, step_lines
 from buildsys.recipe.flow import flow
-from buildsys.recipe.written import is_template
 
 Step = Mapping[str, Any]
 
@@ -31,6 +32,10 @@ class Changes:
     scalars: dict[str, tuple[Any, Spot]] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     """Variables whose values are not taken over."""
+    downloads: dict[str, Spot] = field(default_factory=dict)
+    """Addresses whose content nobody has a checksum of."""
+    files: dict[str, Path | str] = field(default_factory=dict)
+    """What steps take from files/, by its path there: what it is a copy of, or its text."""
 
     def merge(self, key: str, name: str, value: Any, spot: Spot) -> None:
         """Give a name in a map a value; the last one counts."""
@@ -41,28 +46,26 @@ class Changes:
         if self.append or self.remove:
             yield "packages:"
             for key, packages in (("append", self.append), ("remove", self.remove)):
-                yield from _listed(f"  {key}:", packages)
+                yield from listed(f"  {key}:", packages)
         for key, place, steps in (("before", "prepend", self.before), ("steps", "append", self.steps)):
             if steps:
                 yield f"{key}:"
                 yield f"  {place}:"
                 for step, spot in steps:
-                    said = [f"{name}: {_said(value)}" for name, value in step.items()]
-                    yield _beside(f"    - {said[0]}", spot)
-                    yield from (f"      {line}" for line in said[1:])
+                    yield from (f"    {line}" for line in step_lines(step, spot))
         yield from self.settings()
         for key, items in self.lists.items():
             yield f"{key}:"
-            yield from _listed("  append:", items)
+            yield from listed("  append:", items)
 
     def settings(self) -> Iterator[str]:
         """The keys that may stand in `common:` too."""
         for key, (value, spot) in self.scalars.items():
-            yield _beside(f"{key}: {'~' if value is None else _said(value)}", spot)
+            yield beside(f"{key}: {'~' if value is None else said(value)}", spot)
         for key, items in self.maps.items():
             yield f"{key}:"
             for name, (value, spot) in items.items():
-                yield _beside(f"  {flow(name)}: {_said(value)}", spot)
+                yield beside(f"  {flow(name)}: {said(value)}", spot)
 
     def __len__(self) -> int:
         """How many things change."""
@@ -77,56 +80,40 @@ class Overlay:
     images: dict[str, Changes] = field(default_factory=dict)
     common: Changes = field(default_factory=Changes)
     """What every image gets: settings alone, since steps of `common` come before an image's own."""
+    sites: tuple[str, ...] = ()
+    """Sites of the set: each gets the downloads."""
 
     def image(self, name: str) -> Changes:
         """The changes of one image."""
         return self.images.setdefault(name, Changes())
 
+    @property
+    def downloads(self) -> dict[str, Spot]:
+        """See `Changes.downloads`."""
+        return {url: at for changes in self.images.values() for url, at in changes.downloads.items()}
+
+    @property
+    def files(self) -> dict[str, Path | str]:
+        """See `Changes.files`."""
+        return {path: file for changes in self.images.values() for path, file in changes.files.items()}
+
     def text(self, name: str, origin: str) -> str:
         """The overlay as it is written; behind each thing stands where it comes from."""
-        head = [f"# Taken over from {_printable(origin)}.", f"overlay: {flow(name)}"]
+        head = [f"# Taken over from {printable(origin)}.", f"overlay: {flow(name)}"]
         if len(self.common):
             head += ["common:", *(f"  {line}" for line in self.common.settings())]
             for key, items in self.common.lists.items():
-                head += _listed(f"  {key}:", items)
+                head += listed(f"  {key}:", items)
+        if self.sites and (downloads := self.downloads):
+            head.append("sites:")
+            for site in self.sites:
+                head += [f"  {flow(site)}:", "    downloads:"]
+                head += [
+                    beside(f"      {flow(url)}: {{unverified: true}}", at) for url, at in downloads.items()
+                ]
         changed = {image: changes for image, changes in sorted(self.images.items()) if len(changes)}
         if changed:
             head.append("images:")
         for image, changes in changed.items():
             head += [f"  {flow(image)}:", *(f"    {line}" for line in changes.lines())]
         return "".join(f"{line}\n" for line in head)
-
-
-def _listed(key: str, items: Mapping[str, Spot]) -> Iterator[str]:
-    if items:
-        yield key
-        indent = " " * (len(key) - len(key.lstrip()) + 2)
-        yield from (_beside(f"{indent}- {_said(item)}", spot) for item, spot in items.items())
-
-
-def _said(value: Any) -> str:
-    """A value on one line, with nothing in it that would be filled in."""
-    return flow(_plain(value))
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case str():
-            return (
-                value.replace("{{", "{{ '{{' }}").replace("{%", "{{ '{%' }}") if is_template(value) else value
-            )
-        case Mapping():
-            return {key: _plain(item) for key, item in value.items()}
-        case list():
-            return [_plain(item) for item in value]
-        case _:
-            return value
-
-
-def _beside(text: str, spot: Spot) -> str:
-    return f"{text}  # {_printable(spot.file)}:{spot.line}"
-
-
-def _printable(text: str) -> str:
-    """A text as a comment holds it: on one line, whatever a file is called."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)

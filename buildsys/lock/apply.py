@@ -24,6 +24,9 @@ from buildsys.lock.bases import pinned
 from buildsys.lock.file import Lock, LockedStep
 from buildsys.lock.present import present
 
+VERSION_LABEL = "org.opencontainers.image.version"
+"""As in the OCI image specification: the version of the packaged software."""
+
 
 def apply_lock(image_set: ImageSet, lock: Lock) -> ImageSet:
     """The set with a `Transaction` for each Bootstrap, Install and UpdateAll, and base images by digest.
@@ -41,7 +44,25 @@ def _locked(image: Image, lock: Lock) -> Image:
     if isinstance(parent, BaseImage):
         parent = BaseImage(pinned(parent.reference, lock.bases[parent.reference]))
     steps = iter(lock.images[image.name].steps)
-    return replace(image, parent=parent, instructions=tuple(_instructions(image, steps, lock)))
+    made = replace(image, parent=parent, instructions=tuple(_instructions(image, steps, lock)))
+    return _versioned(made, lock)
+
+
+def _versioned(image: Image, lock: Lock) -> Image:
+    """The image with the version of its main package as a label, unless a label says it already.
+
+    It moves with the package alone, so no image is stale for its sake.
+    """
+    wanted, labels = image.config.version_of, image.config.labels
+    if not wanted or VERSION_LABEL in labels:
+        return image
+    installed = lock.images[image.name].packages()
+    package = next((item for item in installed if item.name == wanted), None)
+    if package is None:
+        return image
+    config = replace(image.config, labels={**labels, VERSION_LABEL: package.version})
+    spots = {**image.spots, f"labels.{VERSION_LABEL}": image.spots.get("version_of", image.spot)}
+    return replace(image, config=config, spots=spots)
 
 
 def _instructions(image: Image, steps: Iterator[LockedStep], lock: Lock) -> Iterator[Instruction]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import tempfile
 import time
 from pathlib import Path
+
+from buildsys.logins import login_for, parted
 
 ATTEMPTS = 4
 TRANSIENT = {5, 6, 7, 16, 18, 28, 35, 52, 55, 56, 92}
@@ -50,12 +54,25 @@ def fetch(url: str, path: Path, *, size: int = 0) -> None:
         pause *= 3
 
 
+def cause(url: str) -> str:
+    """What stands in the way of a file, asked once; nothing, when it is there."""
+    with tempfile.NamedTemporaryFile() as aside:
+        status, _, message = _curl(url, Path(aside.name), 0)
+    return message if status else ""
+
+
 def _curl(url: str, path: Path, begun: int) -> tuple[int, str, str]:
+    url, given_in_url = parted(url)
+    login = login_for(url) if given_in_url is None else given_in_url.plain
     command = [
         "curl", "--fail", "--location", "--silent", "--show-error", "--globoff", "--connect-timeout", "20",
         "--speed-limit", "1", "--speed-time", "60", "--write-out", "%{http_code}", "--output", str(path),
-        *(["--continue-at", str(begun)] if begun else []), "--", url,
+        *(["--continue-at", str(begun)] if begun else []), *(["--config", "-"] if login else []), "--", url,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    # Who we are goes through a descriptor: anybody may read a command line.
+    given = f"user = {json.dumps(':'.join(login), ensure_ascii=False)}\n" if login else ""
+    done = subprocess.run(
+        command, input=given, capture_output=True, text=True, errors="surrogateescape", check=False
+    )
     said = done.stderr.strip().splitlines()[-1:] or [f"curl ends with status {done.returncode}"]
     return done.returncode, done.stdout.strip(), said[0].partition(") ")[2] or said[0]

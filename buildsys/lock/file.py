@@ -16,6 +16,7 @@ from typing import Any
 
 from buildsys.diagnostics import Diagnostic, Refused, Spot
 from buildsys.image import LockedPackage
+from buildsys.lock.schema import Place, mistakes
 
 VERSION = 2
 
@@ -174,38 +175,65 @@ def read(path: Path, *, image_set: str, site: str) -> Lock:
     if seal != f'"{_seal(body)}"\n':
         message = "this lock was changed after `buildsys lock` wrote it"
         raise Refused([Diagnostic(spot, "lock-edited", message, again)])
-    try:
-        data, lines = _parse(body)
-        lock = _lock(data)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        # The seal is right: whoever made this knew how, but not what a lock holds.
-        message = "this is not what `buildsys lock` writes"
-        raise Refused([Diagnostic(spot, "lock-unreadable", message, again)]) from error
+    # The seal is right: whoever made this knew how, but perhaps not what a lock holds.
+    data, lines, found = _parse(body)
+    if not found:
+        found = [(lines.get(place) or lines.get((place[0], ""), 1), what) for place, what in mistakes(data)]
+    if found:
+        message = "this is not what `buildsys lock` writes: "
+        raise Refused(
+            Diagnostic(Spot(str(path), line), "lock-unreadable", message + what, again)
+            for line, what in found
+        )
+    lock = _lock(data)
     for key, value in (("set", image_set), ("site", site)):
         if data[key] != value:
             message = f"this lock is of the {key} '{data[key]}', not '{value}'"
             hint = f"`buildsys lock {image_set} --site {site}` makes the right one"
-            raise Refused([Diagnostic(Spot(str(path), lines[key]), "lock-of-another", message, hint)])
+            raise Refused([Diagnostic(Spot(str(path), lines[key, ""]), "lock-of-another", message, hint)])
     return lock
 
 
-def _parse(body: str) -> tuple[dict[str, Any], dict[str, int]]:
+def _parse(body: str) -> tuple[dict[str, Any], dict[Place, int], list[tuple[int, str]]]:
+    """What stands in a lock, the line of each thing, and what is no line of a lock, with its line."""
     data: dict[str, Any] = {}
-    lines: dict[str, int] = {}
-    section: dict[str, Any] = {}
-    decode = json.JSONDecoder().raw_decode
-    for number, line in enumerate(body.splitlines(), 1):
+    lines: dict[Place, int] = {}
+    found: list[tuple[int, str]] = []
+    name, section = "", data
+    for number, line in enumerate(body.split("\n")[:-1], 1):
         if line.startswith("#"):
             continue
-        if line.startswith("  "):
-            key, end = decode(line, 2)
-            section[key] = decode(line, end + 2)[0]
+        try:
+            if line.startswith("  "):
+                key, value = _row(line)
+                holder, place = section, (name, key)
+            else:
+                name, _, text = line.partition(":")
+                value = json.loads(text) if text else {}
+                section = value if isinstance(value, dict) else {}
+                key, holder, place = name, data, (name, "")
+        except (ValueError, RecursionError) as error:
+            deep = isinstance(error, RecursionError)
+            found.append(
+                (number, "too much stands in one another" if deep else "this line is none of a lock")
+            )
             continue
-        name, _, value = line.partition(":")
-        lines[name] = number
-        section = {}
-        data[name] = json.loads(value) if value else section
-    return data, lines
+        if key in holder:
+            found.append((number, "this stands here for the second time"))
+        holder[key] = value
+        lines[place] = number
+    return data, lines, found
+
+
+_DECODE = json.JSONDecoder().raw_decode
+
+
+def _row(line: str) -> tuple[str, Any]:
+    key, end = _DECODE(line, 2)
+    value, last = _DECODE(line, end + 2)
+    if not isinstance(key, str) or line[end : end + 2] != ": " or last != len(line):
+        raise ValueError
+    return key, value
 
 
 def _lock(data: dict[str, Any]) -> Lock:

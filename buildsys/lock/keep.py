@@ -28,7 +28,7 @@ def kept_lock(image_set: ImageSet, path: Path, places: Places, *, store: str = "
 
 def still_good(image_set: ImageSet, path: Path) -> Lock | None:
     """The lock at `path`, unless it is missing, damaged, or no longer what the solver would answer."""
-    lock = _read(image_set, path)
+    lock = last(image_set, path)
     if lock is None:
         return None
     holds = {item.id: item.checksum for item in image_set.site.repositories}
@@ -39,7 +39,7 @@ def still_good(image_set: ImageSet, path: Path) -> Lock | None:
 
 def answers(image_set: ImageSet, path: Path) -> bool:
     """Whether there is a lock at `path` that answers the set as it is now."""
-    lock = _read(image_set, path)
+    lock = last(image_set, path)
     return lock is not None and not differences(image_set, lock)
 
 
@@ -49,13 +49,14 @@ def renew(image_set: ImageSet, path: Path, places: Places, *, store: str = "") -
     Raises:
         Refused: the set cannot be solved; what was at `path` stays.
     """
-    old = _read(image_set, path)
+    old = last(image_set, path)
     lock = make_lock(image_set, places, Wish(old, frozenset() if old else None), store=store)
     write(lock, path)
     return lock
 
 
-def _read(image_set: ImageSet, path: Path) -> Lock | None:
+def last(image_set: ImageSet, path: Path) -> Lock | None:
+    """The lock that was written to `path` last, whether it still holds or not; None: none can be read."""
     if not path.is_file():
         return None
     try:

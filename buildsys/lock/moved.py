@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from buildsys.image import LockedPackage
 from buildsys.lock.file import Lock
 
-BASE, DOWNLOAD, PAYLOAD = "(base image)", "(download)", "(copied from)"
+BASE, DOWNLOAD, PAYLOAD, KEY = "(base image)", "(download)", "(copied from)", "(key)"
 """What stands in the place of an image for what belongs to none."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Move:
-    """One thing that is another than before; an empty version: it was, or is, not there."""
+    """One thing that is another than before; an empty version: it was, or is, not there.
+
+    Equal versions: a package has other content under the version it had; it was rebuilt.
+    """
 
     image: str
     name: str
@@ -38,15 +41,27 @@ def moves(old: Lock | None, new: Lock) -> list[Move]:
     before = old.images if old else {}
     for name in sorted({*before, *new.images}):
         found += _moves(name, *(_versions(lock, name) for lock in (old, new)))
-    found += _moves(BASE, old.bases if old else {}, new.bases)
-    found += _moves(DOWNLOAD, old.downloads if old else {}, new.downloads)
+    found += _moves(BASE, _exact(old.bases if old else {}), _exact(new.bases))
+    found += _moves(DOWNLOAD, _exact(old.downloads if old else {}), _exact(new.downloads))
+    # Without an old lock there is no key that was trusted before.
+    found += _moves(KEY, _exact(old.keys if old else new.keys), _exact(new.keys))
     payloads = (
-        {name: item.evr for name, item in lock.payloads.items()} if lock else {} for lock in (old, new)
+        {name: (item.evr, item.checksum) for name, item in lock.payloads.items()} if lock else {}
+        for lock in (old, new)
     )
     return [*found, *_moves(PAYLOAD, *payloads)]
 
 
-def _versions(lock: Lock | None, image: str) -> dict[str, str]:
+_Version = tuple[str, str]
+"""A version as people write it, and a hash of what it is."""
+
+
+def _exact(named: Mapping[str, str]) -> dict[str, _Version]:
+    """What is named by a hash, or by a package with its version."""
+    return {name: (text, text) for name, text in named.items()}
+
+
+def _versions(lock: Lock | None, image: str) -> dict[str, _Version]:
     """An image's own packages: the last transaction that has one counts."""
     if lock is None or image not in lock.images:
         return {}
@@ -54,17 +69,18 @@ def _versions(lock: Lock | None, image: str) -> dict[str, str]:
     arches: dict[str, set[str]] = defaultdict(set)
     for item in packages:
         arches[item.name].add(item.arch)
-    # An architecture is told where it tells one from another.
+    # Show the architecture only where a name has several.
     return {
-        item.name if len(arches[item.name]) == 1 else f"{item.name}.{item.arch}": item.evr
+        item.name if len(arches[item.name]) == 1 else f"{item.name}.{item.arch}": (item.evr, item.checksum)
         for item in packages
     }
 
 
-def _moves(image: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Move]:
+def _moves(image: str, old: Mapping[str, _Version], new: Mapping[str, _Version]) -> Iterator[Move]:
+    absent = ("", "")
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
-            yield Move(image, name, old.get(name, ""), new.get(name, ""))
+            yield Move(image, name, old.get(name, absent)[0], new.get(name, absent)[0])
 
 
 def splits(lock: Lock) -> list[Split]:

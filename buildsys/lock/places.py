@@ -50,6 +50,16 @@ def lock_path(image_set: ImageSet, build_directory: Path) -> Path:
     return build_directory / "locks" / image_set.name / name
 
 
+def used_lock(image_set: ImageSet, build_directory: Path, kept: Path | None) -> Path:
+    """The lock that a plan takes where no other file is named; it need not be there.
+
+    `kept` is where the lock of a repository made here lies: it keeps itself, until there is one with the
+    recipes.
+    """
+    own = lock_path(image_set, build_directory)
+    return kept if kept and not own.exists() else own
+
+
 def always_locked(image_set: ImageSet) -> bool:
     """Whether the packages of a set are always named exactly: its installer takes no others."""
     return image_set.site.installer == "apt"

@@ -83,7 +83,9 @@ class Blame:
         if error.gone:
             return vanished(self._set, image, package.nevra, package.repository)
         message = f"{package.nevra} cannot be fetched: {error}"
-        hint = f"is the repository '{package.repository}' in reach from here?"
+        urls = {item.id: item.url for item in self._set.site.repositories}
+        where = urls.get(package.repository) or f"the repository '{package.repository}'"
+        hint = f"is {where} in reach from here?"
         return Diagnostic(self._spot(package), "not-fetched", message, hint)
 
     def wrong(self, package: LockedPackage, checksum: str, size: int | None) -> Diagnostic:

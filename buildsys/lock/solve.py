@@ -18,8 +18,10 @@ from buildsys.graph import ImageGraph
 from buildsys.image import BaseImage, Image, ImageSet, LockedPackage, ParentImage
 from buildsys.lock.asked import asked, bases, package_steps, payloads
 from buildsys.lock.bases import DATABASES, Base
+from buildsys.lock.fetch import cause
 from buildsys.lock.file import LockedImage, LockedStep, Metadata
 from buildsys.lock.refusals import problems
+from buildsys.logins import login_for
 
 SOLVER = Path(__file__).with_name("rpm_solver")
 START = f"import sys; sys.path.append(sys.argv[1]); from {SOLVER.name}.program import main; main()"
@@ -108,9 +110,13 @@ def ask(request: Mapping[str, Any]) -> dict[str, Any]:
         raise Refused([Diagnostic(NOWHERE, "missing-tool", message, hint)])
     if "unreachable" in answer:
         name, message = answer["repository"], answer["unreachable"]
+        urls = [item["url"] for item in request["repositories"] if item["id"] == name]
+        # Of several servers that may have been asked, dnf says only that all were.
+        message = next(
+            filter(None, (cause(f"{url.rstrip('/')}/repodata/repomd.xml") for url in urls)), message
+        )
         if name:
             message = f"the repository '{name}' cannot be read: {message}"
-        urls = [item["url"] for item in request["repositories"] if item["id"] == name]
         hint = (
             f"is {urls[0]} in reach from here?" if urls else "`dnf makecache` or `dnf5 makecache` says more"
         )
@@ -150,7 +156,11 @@ def sources(image_set: ImageSet, cache: Path | None) -> dict[str, Any]:
         "host_repositories": site.host_repositories,
         "plugins": os.environ.get("BS_DNF_PLUGINS", ",".join(PLUGINS)).split(","),
         "repositories": [
-            {"id": item.id, "url": item.url or Path(item.directory).resolve().as_uri()}
+            {
+                "id": item.id,
+                "url": item.url or Path(item.directory).resolve().as_uri(),
+                "login": login_for(item.url) if item.url else None,
+            }
             for item in site.repositories
         ],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 Held = Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
@@ -11,10 +11,13 @@ Held = Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
 One name has several where that is allowed: keys, kernels.
 """
 
+PACKAGE = "package "
+"""What the lines of an image's build key that name packages begin with."""
+
 
 @dataclass(frozen=True, slots=True)
 class PackageChange:
-    """A package that is new, gone or another. Equal versions: the package was made anew without a new one."""
+    """A package added, removed or replaced; equal versions mean that it was rebuilt."""
 
     name: str
     arch: str
@@ -22,6 +25,18 @@ class PackageChange:
     """Its version before; empty: there was none."""
     new: str
     """Its version now; empty: there is none."""
+
+
+def packages(inputs: Iterable[str]) -> Held:
+    """The packages that the lines of an image's build key name."""
+    found: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
+    for line in inputs:
+        words = line.split(" ")
+        # What a crash cut short names nothing.
+        if line.startswith(PACKAGE) and len(words) == 6:
+            _, name, version, arch, _, checksum = words
+            found[name, arch] = (*found.get((name, arch), ()), (version, checksum))
+    return found
 
 
 def package_changes(old: Held, new: Held) -> Iterator[PackageChange]:

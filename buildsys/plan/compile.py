@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,19 +34,20 @@ from buildsys.image import (
 from buildsys.image.acting import FILES
 from buildsys.image.context import context as beside_containerfile
 from buildsys.packages import MANAGERS
+from buildsys.packages.payload import Files, capabilities, files_of, taken
 from buildsys.plan import makefile
 from buildsys.plan.pool import file_hash, key_place, key_said, pool_files, repositories_file, unsigned_files
 from buildsys.plan.reads import acting_text
-from buildsys.plan.script import Step, compile_step, installer, text_hash
+from buildsys.plan.script import Step, compile_step, installer, taken_from_others, text_hash
 from buildsys.plan.testing import testing_files
-from buildsys.plan.verbs import FOLDER, LINK, Carried, ContextFile
+from buildsys.plan.verbs import FOLDER, LINK, SAME, Carried, ContextFile
 from buildsys.resolve.gems import Gems
 from buildsys.spread import spread
 
 RUNTIME = Path(__file__).parent / "runtime"
 CONTENT_CHANGING = (
-    "accounts.sh", "buildah.sh", "commit.sh", "containerfile.sh", "edits.sh", "enter.sh", "inside.sh",
-    "packages.sh", "programs.sh", "repositories.sh", "rpm.sh", "sources.sh",
+    "accounts.sh", "buildah.sh", "commit.sh", "containerfile.sh", "copies.sh", "edits.sh", "enter.sh",
+    "inside.sh", "layer.sh", "packages.sh", "programs.sh", "repositories.sh", "rpm.sh", "sources.sh",
 )  # fmt: skip
 """Runtime files whose change may change an image's bytes; the installer's own files are added."""
 FILTER = ("seccomp.bpf", "seccomp.json")
@@ -71,12 +72,13 @@ def compile_plan(image_set: ImageSet) -> Plan:
     links = dict(pool_files(image_set))
     context = {source: tuple(_context(source)) for source in _sources(image_set)}
     written = _containerfiles(image_set)
-    context |= {Path(item.folder): tuple(_beside(item)) for item in written}
+    folders = {one for item in written for one in (item.folder, *(more.folder for more in item.contexts))}
+    context |= {Path(folder): tuple(_beside(folder)) for folder in sorted(folders)}
     for root, files in context.items():
         links |= {
             f"context/{item.hash}": root / item.path if item.path else root
             for item in files
-            if item.mode not in {LINK, FOLDER}
+            if item.mode not in {LINK, FOLDER, SAME}
         }
     downloads = {url: file_hash(path) for url, path in sorted(site.downloads.items())}
     links |= {f"pool/downloads/{downloads[url]}": Path(path) for url, path in site.downloads.items()}
@@ -87,7 +89,8 @@ def compile_plan(image_set: ImageSet) -> Plan:
     names = {gem: Path(path).name for gem, path in gems.items()}
     hashes = {Path(path).name: file_hash(path) for path in beside}
     keys = {item.id: key_said(item, site) for item in site.repositories}
-    carried = Carried(context, downloads, names, hashes, keys)
+    payloads, capable = _payloads(image_set, links)
+    carried = Carried(context, downloads, names, _given(image_set), hashes, payloads, capable, keys)
 
     scripts = {path.name: path for path in RUNTIME.glob("*.sh")} | FILES
     runtime = {name: scripts[name].read_text("utf-8") for name in sorted(scripts)}
@@ -107,15 +110,22 @@ def compile_plan(image_set: ImageSet) -> Plan:
     texts |= {f"keys/{step.image.name}": step.key for step in steps}
     texts["spots"] = "".join(f"image\t{step.image.name}\n{step.places}" for step in steps)
     acting_texts = [acting_text(item) for item in written]
+    acting_texts += (here.text for item in written for here in item.documents)
     adapted = {f"context/{text_hash(text)}": text for text in acting_texts}
     texts |= {name: text for name, text in adapted.items() if name not in links}
     texts["Makefile"] = makefile.front(image_set)
     remaining = graph.remaining(_weights(image_set))
     texts["images.mk"] = makefile.rules(steps, sorted(remaining, key=lambda name: (-remaining[name], name)))
     texts["graph"] = makefile.graph(steps)
-    texts["plan.env"] = makefile.environment(_environment(image_set))
-    texts["notes"] = "".join(f"{note}\n" for note in (*site.notes, *_unlocked(images)))
-    texts["plan.json"] = _summary(image_set, steps)
+    attributed = bool(capable) or any(item.attributes for files in context.values() for item in files)
+    tools = _tools(image_set, attributed=attributed)
+    texts["plan.env"] = makefile.environment(_environment(image_set, tools))
+    texts["notes"] = "".join(
+        f"{note}\n" for note in (*site.notes, *_unlocked(images), *_unannotated(image_set))
+    )
+    if secrets := makefile.secrets(images):
+        texts["secrets"] = secrets
+    texts["plan.json"] = _summary(image_set, steps, tools)
     texts |= testing_files(image_set)
     if site.locked:
         texts["unsigned"] = "".join(f"{name}\n" for name in unsigned_files(image_set))
@@ -127,7 +137,7 @@ def compile_plan(image_set: ImageSet) -> Plan:
     return Plan(texts, links)
 
 
-def _environment(image_set: ImageSet) -> dict[str, str]:
+def _environment(image_set: ImageSet, tools: Iterable[str]) -> dict[str, str]:
     first = next(iter(image_set.images.values())).reference
     return {
         "SET": image_set.name,
@@ -142,7 +152,7 @@ def _environment(image_set: ImageSet) -> dict[str, str]:
         "RELEASE": image_set.site.release,
         "NETWORK": "1" if _needs_network(image_set) else "",
         "HOST": "1" if image_set.site.host_repositories and not image_set.site.locked else "",
-        "TOOLS": " ".join(_tools(image_set)),
+        "TOOLS": " ".join(tools),
     }
 
 
@@ -151,7 +161,7 @@ def _needs_network(image_set: ImageSet) -> bool:
     return not site.locked and (site.host_repositories or any(item.url for item in site.repositories))
 
 
-def _tools(image_set: ImageSet) -> tuple[str, ...]:
+def _tools(image_set: ImageSet, *, attributed: bool) -> tuple[str, ...]:
     site = image_set.site
     fetches = (not site.locked and any(item.url for item in site.repositories)) or any(
         isinstance(step, Download) and step.url not in site.downloads
@@ -162,7 +172,12 @@ def _tools(image_set: ImageSet) -> tuple[str, ...]:
         isinstance(step, _PACKAGES) for item in image_set.images.values() for step in item.instructions
     )
     # A set of Containerfiles alone needs no package manager.
-    return TOOLS + (MANAGERS[installer(site)].TOOLS if installing else ()) + (("curl",) if fetches else ())
+    return (
+        TOOLS
+        + (("setfattr",) if attributed else ())
+        + (MANAGERS[installer(site)].TOOLS if installing else ())
+        + (("curl",) if fetches else ())
+    )
 
 
 _PACKAGES = Bootstrap | CopyPayload | ImportKey | Install | Transaction | Uninstall | UpdateAll
@@ -176,7 +191,7 @@ def _weights(image_set: ImageSet) -> dict[str, float]:
     }
 
 
-def _summary(image_set: ImageSet, steps: list[Step]) -> str:
+def _summary(image_set: ImageSet, steps: list[Step], tools: Iterable[str]) -> str:
     images = {}
     for step in steps:
         image = step.image
@@ -196,7 +211,7 @@ def _summary(image_set: ImageSet, steps: list[Step]) -> str:
         "stand_ins": image_set.site.stand_ins,
         "format": image_set.format,
         "epoch": image_set.epoch,
-        "tools": list(_tools(image_set)),
+        "tools": list(tools),
     }
     # An image a line: easy to read and to compare, and thirty times faster than indenting everything.
     head = json.dumps(data, indent=1)[: -len("\n}")]
@@ -216,13 +231,23 @@ def _sources(image_set: ImageSet) -> list[Path]:
 
 def _context(root: Path) -> Iterator[ContextFile]:
     if not root.is_dir():
-        yield _context_file(root, "")
+        yield _context_file(root, "", attributes(root))
         return
+    first: dict[tuple[int, int], str] = {}
     for folder, folders, files in os.walk(root, onerror=_raise):
         folders.sort()
+        here = Path(folder).relative_to(root)
+        if not folders and not files:
+            yield ContextFile(here.as_posix() if here.parts else "", "", FOLDER)
         for name in sorted(files):
-            path = Path(folder, name)
-            yield _context_file(path, path.relative_to(root).as_posix())
+            path, relative = Path(folder, name), (here / name).as_posix()
+            found = path.stat()
+            known = first.setdefault((found.st_dev, found.st_ino), relative)
+            # A symbolic link is copied as what it leads to, on its own.
+            if known != relative and not path.is_symlink():
+                yield ContextFile(relative, known, SAME)
+            else:
+                yield _context_file(path, relative, attributes(path))
 
 
 def _raise(error: OSError) -> None:
@@ -233,9 +258,9 @@ def _containerfiles(image_set: ImageSet) -> list[Containerfile]:
     return [item for image in image_set.images.values() if (item := image.containerfile)]
 
 
-def _beside(item: Containerfile) -> Iterator[ContextFile]:
-    for path in beside_containerfile(item.folder):
-        whole = Path(item.folder, path)
+def _beside(folder: str) -> Iterator[ContextFile]:
+    for path in beside_containerfile(folder):
+        whole = Path(folder, path)
         if whole.is_symlink():
             yield ContextFile(path.as_posix(), str(whole.readlink()), LINK)
         elif whole.is_dir():
@@ -251,10 +276,61 @@ def _unlocked(images: Iterable[Image]) -> Iterator[str]:
         yield f"unlocked: built with the network, whatever it held then: {', '.join(names)}"
 
 
-def _context_file(path: Path, relative: str) -> ContextFile:
+def _unannotated(image_set: ImageSet) -> Iterator[str]:
+    """Annotations stand in manifests, and only those of the OCI format have any."""
+    names = [image.name for image in image_set.images.values() if image.config.annotations]
+    if names and image_set.format == "docker":
+        yield f"annotations are left out, the docker format has none (format: oci has): {', '.join(names)}"
+
+
+def _context_file(path: Path, relative: str, given: tuple[tuple[str, str], ...] = ()) -> ContextFile:
     # Only the executable bit survives a checkout on any host, so only that bit counts.
     mode = "755" if os.access(path, os.X_OK) else "644"
-    return ContextFile(relative, file_hash(str(path)), mode)
+    return ContextFile(relative, file_hash(str(path)), mode, given)
+
+
+def attributes(path: Path) -> tuple[tuple[str, str], ...]:
+    """Capabilities and attributes of users that a file has: those that a layer holds.
+
+    Not what desktops note there of where a file came from (`user.xdg`), and not ACLs: buildah leaves
+    these out of layers.
+    """
+    try:
+        names = sorted(os.listxattr(path))
+    except OSError:  # a file system without any
+        return ()
+    held = [name for name in names if name == "security.capability" or name.startswith("user.")]
+    return tuple(
+        (name, f"0x{os.getxattr(path, name).hex()}") for name in held if not name.startswith("user.xdg.")
+    )
+
+
+def _given(image_set: ImageSet) -> dict[str, tuple[str, ...]]:
+    """For each image, the paths that others copy from it."""
+    paths: dict[str, set[str]] = {}
+    for image in image_set.images.values():
+        for name, path in taken_from_others(image):
+            paths.setdefault(name, set()).add(path)
+    return {name: tuple(sorted(paths[name])) for name in paths}
+
+
+def _payloads(
+    image_set: ImageSet, links: Mapping[str, Path]
+) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], tuple[tuple[str, str], ...]]]:
+    """`Carried.payloads` and `Carried.capabilities`."""
+    known: dict[str, Files] = {}
+    hashes, capable = {}, {}
+    for image in image_set.images.values():
+        for step in image.instructions:
+            if isinstance(step, CopyPayload) and step.locked is not None:
+                file = step.locked.file
+                if file not in known:
+                    known[file] = files_of(links[f"pool/packages/{file}"])
+                if hashed := taken(known[file], step.source, image_set.epoch):
+                    hashes[file, step.source] = hashed
+                if found := tuple(capabilities(known[file], step.source)):
+                    capable[file, step.source] = found
+    return hashes, capable
 
 
 def _gems(image_set: ImageSet) -> dict[str, str]:

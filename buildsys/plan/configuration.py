@@ -32,30 +32,31 @@ def configure(config: OciConfig) -> list[tuple[str, str]]:
             ("--healthcheck-start-period", check.start_period),
         ):
             if value:
-                options.append((flag, f"{value:g}s"))
+                options.append((flag, f"{value:.3f}".rstrip("0").rstrip(".") + "s"))
         if check.retries:
             options.append(("--healthcheck-retries", str(check.retries)))
     options += _env(config)
     options += [("--label", f"{name}={value}") for name, value in sorted(config.labels.items())]
     options += [("--annotation", f"{name}={value}") for name, value in sorted(config.annotations.items())]
-    options += [("--volume", _csv(path)) for path in config.volumes]
-    options += [("--port", port) for port in config.ports]
+    # Sets, in the configuration: their order has no meaning.
+    options += [("--volume", _csv(path)) for path in sorted(config.volumes)]
+    options += [("--port", port) for port in sorted(config.ports)]
     return options
 
 
 _FIELDS = {
     "--user": "user", "--entrypoint": "entrypoint", "--cmd": "cmd", "--workingdir": "workdir",
     "--stop-signal": "stop_signal", "--env": "env", "--label": "labels", "--annotation": "annotations",
-    "--volume": "volumes", "--port": "ports",
+    "--volume": "volumes", "--port": "ports", "--build-arg": "args",
 }  # fmt: skip
 
 
 def field_of(flag: str, value: str) -> str:
-    """What an option of `buildah config` is called in `Image.spots`."""
+    """What an option of `buildah config`, or of a build by a Containerfile, is called in `Image.spots`."""
     if flag.startswith("--healthcheck"):
         return "healthcheck"
     field = _FIELDS[flag]
-    if field in {"env", "labels", "annotations"}:
+    if field in {"env", "labels", "annotations", "args"}:
         return f"{field}.{value.partition('=')[0]}"
     return f"{field}.{value}" if field in {"volumes", "ports"} else field
 

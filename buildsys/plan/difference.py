@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import zip_longest
 from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
-from buildsys.packages.change import Held, PackageChange, package_changes
+from buildsys.packages.change import PACKAGE, Held, PackageChange, package_changes, packages
 from buildsys.plan.directory import LAYOUT, MARK
 
 NONE = ""
 """Stands for the side that has nothing."""
-PACKAGE = "package "
-"""What the inputs that are packages begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +86,6 @@ def _lines(path: Path) -> list[str]:
 def _image(parent: str, lines: Sequence[str]) -> PlannedImage:
     others = tuple(line for line in lines if not line.startswith(PACKAGE))
     return PlannedImage(parent, others, packages(lines))
-
-
-def packages(inputs: Iterable[str]) -> Held:
-    """The packages that the inputs of an image name."""
-    found: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
-    for line in inputs:
-        if line.startswith(PACKAGE):
-            _, name, version, arch, _, checksum = line.split(" ")
-            found[name, arch] = (*found.get((name, arch), ()), (version, checksum))
-    return found
 
 
 def plan_change(old: Mapping[str, PlannedImage], new: Mapping[str, PlannedImage]) -> PlanChange:

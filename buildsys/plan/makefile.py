@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from buildsys.command import assignment
-from buildsys.image import ImageSet
+from buildsys.image import Image, ImageSet
 from buildsys.plan.script import Step
 
 FRONT = """\
@@ -66,3 +66,18 @@ def graph(steps: Sequence[Step]) -> str:
 def environment(values: Mapping[str, str]) -> str:
     """`plan.env`: what all steps and lib/run.sh share, as assignments."""
     return "".join(assignment(name, value) + "\n" for name, value in values.items())
+
+
+def secrets(images: Iterable[Image]) -> str:
+    """The secrets that images mount, a line each: image, name, where it is mounted, the recipe's file.
+
+    Tabs part a line. What may be missing is not there.
+    """
+    rows = (
+        (image.name, item.name, str(item.spot), item.file)
+        for image in images
+        if image.containerfile
+        for item in image.containerfile.secrets
+        if item.required or item.file
+    )
+    return "".join("\t".join(row) + "\n" for row in rows)

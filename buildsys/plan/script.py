@@ -39,8 +39,8 @@ from buildsys.image import (
 )
 from buildsys.packages import MANAGERS, PackageInstruction
 from buildsys.plan.configuration import configure, field_of
-from buildsys.plan.reads import acting_text, names
-from buildsys.plan.verbs import Carried, chmod_mode, fetched, seen, verbs
+from buildsys.plan.reads import HERE, acting_text, called, names
+from buildsys.plan.verbs import FOLDER, Carried, ContextFile, chmod_mode, fetched, seen, verbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,8 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
         f"READS=({' '.join(word(name) for name in ([base] if base else []) + reads)})",
         *([f"OUTSIDE=({' '.join(map(word, others))})"] if others else []),
         *([assignment("CONTAINERFILE", written.spots[0].file)] if written else []),
+        *_array("GIVES", carried.given.get(image.name, ())),
+        *_array("TAKES", sorted({" ".join(taken) for taken in taken_from_others(image)})),
         *(["UNLOCKED=1"] if written and written.network else []),
     ]
     tail = ["", '. "${0%/*}/../plan.env"', '. "${0%/*}/../lib/step.sh"', ""]
@@ -91,6 +93,19 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
     key = writer.key(image, base, others, runtime)
     stamp = hashlib.sha256(f"{key}reads {' '.join(reads)}\n".encode()).hexdigest()[:16]
     return script, key, writer.where(image, base), writer.uses_run, stamp
+
+
+def taken_from_others(image: Image) -> Iterator[tuple[str, str]]:
+    """Image and path of each copy from an image that is not the parent: on that hangs everything anyway."""
+    parent = image.parent.name if isinstance(image.parent, ParentImage) else ""
+    for step in image.instructions:
+        if isinstance(step, CopyImage) and step.image != parent:
+            yield step.image, step.source
+
+
+def _array(name: str, values: Iterable[str]) -> Iterator[str]:
+    if said := " ".join(word(value) for value in values):
+        yield f"{name}=({said})"
 
 
 class _Writer:
@@ -101,6 +116,8 @@ class _Writer:
         self.carried = carried
         self.manager = MANAGERS[installer(image_set.site)]
         self.packages: dict[str, LockedPackage] = {}
+        self.transactions: list[dict[str, LockedPackage]] = []
+        self.payloads: dict[tuple[str, str], str] = {}
         self.gems: set[str] = set()
         self.commands: list[Command] = []
         self.places: list[tuple[str, ...]] = []
@@ -135,10 +152,17 @@ class _Writer:
         # A line each, whatever a word holds: newlines are written as sed and printf would.
         texts = (command.text().replace("\\", "\\\\").replace("\n", "\\n") for command in self.commands)
         lines = [f"do {text}" for text in texts]
-        lines += [
-            f"package {item.name} {item.evr} {item.arch} {item.file} {item.checksum}"
-            for item in self.packages.values()
-        ]
+        installed = {file for packages in self.transactions for file in packages}
+        copied = {file: item for file, item in self.packages.items() if file not in installed}
+        for number, packages in enumerate([*self.transactions, copied]):
+            # Where one transaction ends and another begins no line of a package says.
+            lines += [f"transaction {number + 1}"] if 0 < number < len(self.transactions) else []
+            lines += [
+                f"package {item.name} {item.evr} {item.arch} {item.file} {item.checksum}"
+                for item in packages.values()
+            ]
+        # The package may be another, as long as these files are the same.
+        lines += [f"payload {name} {hashed} {path}" for (name, path), hashed in sorted(self.payloads.items())]
         lines += [f"gem {file} {self.carried.gem_hashes[file]}" for file in sorted(self.gems)]
         lines += list(self._origin()) if self.uses_packages else []
         lines += [f"base {base}"] if base else []
@@ -162,9 +186,10 @@ class _Writer:
             yield "repository host"
 
     def where(self, image: Image, base: str) -> str:
-        """Where each command of the key was written, a line each; then the parent, and the traits used.
+        """Where each command of the key was written, a line each; then what else explains a change.
 
-        Tabs part a line: each package has a place of its own; a file of the set, its mode and its path.
+        That is the parent, traits, variables and overlays used, the site and the lock. Tabs part a line: each
+        package has a place of its own; a file of the set, its mode, its path, the path copied and where to.
         """
         kind, parent = (
             ("image", image.parent.name) if isinstance(image.parent, ParentImage) else ("base", base)
@@ -174,8 +199,25 @@ class _Writer:
             *self.places,
             ("from", str(image.parent_spot), kind, parent),
             *(("trait", digest, file) for file, digest in self.set.traits.items() if file in files),
+            *self._origins(image),
         ]
         return "".join("\t".join(" ".join(part.split()) for part in line) + "\n" for line in lines)
+
+    def _origins(self, image: Image) -> Iterator[tuple[str, ...]]:
+        origin = self.set.origin
+        places = dict.fromkeys(spot for place in self.places for spot in place if spot in origin.uses)
+        parent = str(image.parent_spot)
+        if parent in origin.uses:
+            places[parent] = None
+        yield from (("uses", spot, *origin.uses[spot]) for spot in places)
+        for name in dict.fromkeys(name for spot in places for name in origin.uses[spot]):
+            setting = origin.variables[name]
+            yield "variable", name, setting.value, setting.where
+        for file, images in origin.overlays.items():
+            if images is None or image.name in images:
+                yield "overlay", file
+        yield "site", self.set.site.name, origin.site
+        yield "lock", origin.lock
 
     def _keep(self, command: Command, *places: str) -> None:
         """Keep a command for the key; `places` when they are not just its own."""
@@ -217,6 +259,9 @@ class _Writer:
         yield command.text()
 
     def _packages(self, step: PackageInstruction) -> Iterator[str]:
+        if isinstance(step, Transaction) and not step.packages:
+            # What it asks for its parent has.
+            return
         self.uses_packages = True
         command = self.manager.command(step)
         if isinstance(step, Bootstrap | Install):
@@ -224,16 +269,18 @@ class _Writer:
             yield Command(("at", str(step.spot))).text()
             yield from call(command.argv[0], ((item.name, str(item.spot)) for item in step.packages))
         elif isinstance(step, Transaction):
-            # Which builds of them is said by the lines of the packages themselves.
-            said = Command((command.argv[0], *(item.name for item in step.requested)))
-            self._keep(said, *_places(step.spot, step.requested))
-            self.packages |= {item.file: item for item in step.packages}
-            if step.packages:
-                spots = {item.name: str(item.spot) for item in step.requested}
-                remarks = {item.file: spots.get(item.name, "along") for item in step.packages}
-                yield Command(("at", str(step.spot))).text()
-                rows = ((text, remarks.get(text, "before the others")) for text in command.argv[1:])
-                yield from call(command.argv[0], rows)
+            # Which builds of them is said by the lines of the packages themselves. What the parent has, or
+            # bears another name than the package that brings it, makes no difference.
+            brought = {item.name for item in step.packages}
+            requested = [item for item in step.requested if item.name in brought]
+            said = Command((command.argv[0], *(item.name for item in requested)))
+            self._keep(said, *_places(step.spot, requested))
+            self.transactions.append({item.file: item for item in step.packages})
+            spots = {item.name: str(item.spot) for item in step.requested}
+            remarks = {item.file: spots.get(item.name, "along") for item in step.packages}
+            yield Command(("at", str(step.spot))).text()
+            rows = ((text, remarks.get(text, "before the others")) for text in command.argv[1:])
+            yield from call(command.argv[0], rows)
         else:
             yield from self._outside(Command(command.argv, step.spot))
 
@@ -248,16 +295,33 @@ class _Writer:
         file = step.spots[0].file
         for item in self.carried.context[Path(step.folder)]:
             key = Command(("context", item.mode, "", item.hash, item.path))
-            self._keep(key, str(step.spot), item.mode, str(Path(file).parent / item.path))
+            folder = Path(file).parent
+            self._keep(key, str(step.spot), item.mode, str(folder / item.path), str(folder), ".")
             yield Command(seen(item)).text()
-        for said, spot in zip(step.lines, step.spots, strict=True):
-            self._keep(Command(("containerfile", *said)), str(spot))
+        for line, spot in zip(step.lines, step.spots, strict=True):
+            self._keep(Command(("containerfile", *line)), str(spot))
+        for more in step.contexts:
+            yield Command(("with_context", called(more.written))).text()
+            for item in self.carried.context[Path(more.folder)]:
+                key = Command(("context", item.mode, more.written, item.hash, item.path))
+                path = str(Path(more.folder) / item.path)
+                self._keep(key, str(more.spot), item.mode, path, more.folder, more.written)
+                yield Command(seen(item)).text()
+        for secret in step.secrets:
+            words = (secret.name, secret.file) if secret.file else (secret.name,)
+            yield Command(("with_secret", *words)).text()
+        if step.documents:
+            yield Command(("with_context", HERE)).text()
+            for here in step.documents:
+                mode = "755" if here.executable else "644"
+                yield Command(("with_file", mode, text_hash(here.text), here.path)).text()
         for name, read in names(step):
             yield Command(("with_image", name, read)).text()
         options = [("--build-arg", f"{name}={value}") for name, value in step.arguments]
         # What it fetches is as unlocked as packages of a site without a lock.
         self.uses_packages |= step.network and not self.set.site.locked
-        flags = (*(["online"] if step.network else []), *(["dated"] if step.dated else []))
+        said = (("online", step.network), ("dated", step.dated), ("based", step.based))
+        flags = tuple(word for word, holds in said if holds)
         self._keep(Command(("containerfile", "flags", *flags)), str(step.spot))
         yield Command(("at", f"{file}:1:1")).text()
         call = Command(("containerfile", text_hash(acting_text(step)), *flags)).text()
@@ -267,9 +331,7 @@ class _Writer:
         self, image: Image, options: list[tuple[str, str]], call: str = "configure"
     ) -> Iterator[str]:
         for option in options:
-            spot = (
-                image.spot if option[0] == "--build-arg" else image.spots.get(field_of(*option), image.spot)
-            )
+            spot = image.spots.get(field_of(*option), image.spot)
             self._keep(Command(("configure", *option)), str(spot))
         yield call + (" \\" if options else "")
         for index, (flag, value) in enumerate(options):
@@ -296,9 +358,13 @@ class _Writer:
             case CopyPayload(package=package, locked=None):
                 self.uses_packages = True
                 return ("from_payload", package.name)
-            case CopyPayload(package=package, locked=LockedPackage() as locked):
-                self.packages[locked.file] = locked
-                return ("from_payload", package.name, locked.file)
+            case CopyPayload(package=package, source=path, locked=LockedPackage() as locked):
+                known = self.carried.payloads.get((locked.file, path))
+                if known is None:
+                    self.packages[locked.file] = locked
+                else:
+                    self.payloads[package.name, path] = known
+                return ("from_payload", package.name, locked.file, locked.checksum)
             case Download(url=url, sha256=sha256) if url not in self.set.site.downloads:
                 address = self.set.site.addresses.get(url, url)
                 return ("fetched", address, fetched(step), *((sha256,) if sha256 else ()))
@@ -308,14 +374,28 @@ class _Writer:
     def _context(self, step: CopyContext) -> Iterator[Command]:
         name = step.source.rstrip("/").rsplit("/", 1)[-1]
         for item in self.carried.context[step.path(self.set.directory)]:
-            to = step.to + name if step.to.endswith("/") else step.to
-            to = f"{step.to.rstrip('/')}/{item.path}" if item.path else to
-            argv = ("context", chmod_mode(step.mode, item.mode), step.owner, item.hash, to)
-            command = Command(argv, step.spot)
+            root = step.to + name if step.to.endswith("/") else step.to
+            inner = f"{step.to.rstrip('/')}/{item.path}".rstrip("/")
+            to = inner if item.path or item.mode == FOLDER else root
             source = f"{step.folder or 'files'}/{step.source.rstrip('/')}"
             file = f"{source}/{item.path}" if item.path else source
-            self._keep(command, str(step.spot), item.mode, file)
-            yield command
+            for argv in _placing(step, item, to):
+                command = Command(argv, step.spot)
+                self._keep(command, str(step.spot), item.mode, file, source, step.to)
+                yield command
+
+
+def _placing(step: CopyContext, item: ContextFile, to: str) -> Iterator[tuple[str, ...]]:
+    """The verbs that put one file or empty folder of the context at `to`."""
+    match item.mode:
+        case "folder":
+            yield ("folders", step.owner, to)
+        case "same":
+            yield ("same", f"{step.to.rstrip('/')}/{item.hash}", to)
+        case mode:
+            yield ("context", chmod_mode(step.mode, mode), step.owner, item.hash, to)
+            if item.attributes:
+                yield ("attributes", to, *(part for pair in item.attributes for part in pair))
 
 
 def text_hash(text: str) -> str:

@@ -43,20 +43,22 @@ from buildsys.image import (
     WriteRepository,
 )
 
-LINK, FOLDER = "link", "folder"
+LINK, FOLDER, SAME = "link", "folder", "same"
 
 
 @dataclass(frozen=True, slots=True)
 class ContextFile:
     """A file of the set's context as the plan carries it: `path` below the source, content hash, mode.
 
-    Beside a Containerfile there may be links and empty folders: their mode is LINK or FOLDER, and the hash
-    of a link is where it leads.
+    There may be empty folders, hard links and, beside a Containerfile, links: their mode is FOLDER, SAME or
+    LINK. The hash of a link is where it leads; of a hard link, the path of the same file before it.
     """
 
     path: str
     hash: str
     mode: str
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Extended attributes that an image can hold: name and value, this in hexadecimal digits behind `0x`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,14 @@ class Carried:
     """URL -> SHA-256 of the pooled file."""
     gems: Mapping[str, str]
     """Gem as a recipe names it -> file name in the pool."""
+    given: Mapping[str, tuple[str, ...]]
+    """Image -> the paths that other images copy from it."""
     gem_hashes: Mapping[str, str]
     """File name in the pool -> SHA-256: those gems, and what they may depend on."""
+    payloads: Mapping[tuple[str, str], str]
+    """File of a locked package and a path in it -> hash of what a copy of it takes, where that is known."""
+    capabilities: Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
+    """The same -> paths behind that with capabilities, which no archive of a package holds; and these."""
     keys: Mapping[str, str]
     """Repository -> SHA-256 of its key, or where the key is, if not in the pool."""
 
@@ -99,6 +107,11 @@ def verbs(step: Instruction, site: str, carried: Carried) -> Iterator[tuple[str,
             yield ("duplicate", step.source, step.to, *(("preserve",) if step.preserve else ()))
         case CopyPayload():
             yield ("payload", step.mode, step.owner, step.package.name, step.source, step.to)
+            name = step.source.rstrip("/").rsplit("/", 1)[-1]
+            root = step.to + name if step.to.endswith("/") else step.to
+            file = step.locked.file if step.locked else ""
+            for path, value in carried.capabilities.get((file, step.source), ()):
+                yield ("attributes", f"{root}{path}", "security.capability", value)
         case CopyImage():
             yield ("other", step.mode, step.owner, step.image, step.source, step.to)
         case Download():

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -42,8 +43,30 @@ def claimed(work: Work) -> Iterator[Path]:
             raise Problem("busy-directory", message) from error
         _claim(work, directory)
         yield directory
+        _let_all_read(directory)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def readable_by_all() -> Iterator[None]:
+    """Let files that are made meanwhile have modes 644 and 755: who serves them is another user."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _let_all_read(directory: Path) -> None:
+    """Give what an earlier run made under another umask, or linked from the shelf, the same modes."""
+    for place, folders, files in os.walk(directory):
+        for name in (".", *folders, *files):
+            path = os.path.join(place, name)  # noqa: PTH118 - a path of each file of a tree costs
+            mode = os.lstat(path).st_mode
+            wanted = 0o755 if stat.S_ISDIR(mode) else 0o644
+            if not stat.S_ISLNK(mode) and wanted & ~mode:
+                os.chmod(path, wanted)  # noqa: PTH101 - as above
 
 
 def _claim(work: Work, directory: Path) -> None:

@@ -128,7 +128,7 @@ class Host:
         A question is asked again where the registry sends us.
 
         Raises:
-            Transient: no answer, 429, or 5xx.
+            Transient: no answer, 429, or 5xx other than 501, which no pause mends.
         """
         url = self._address(self._base, path)
         for _ in range(HOPS):
@@ -194,7 +194,7 @@ class Host:
         return answer.headers["location"]
 
     def _transient(self, answer: Answer) -> None:
-        if answer.status == 429 or answer.status >= 500:
+        if answer.status == 429 or (answer.status >= 500 and answer.status != 501):
             if answer.status == 507 or b"no space left" in answer.body:
                 raise Problem("registry-full", f"{self.name} has no space left: {said(answer)}")
             raise Transient(f"answers {answer.status}", _pause(answer.headers.get("retry-after", "")))

@@ -31,6 +31,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    request: str = ""
+    """What it answers, as `METHOD PATH` without the query, where that is known."""
 
 
 class Connections:

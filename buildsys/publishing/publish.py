@@ -11,12 +11,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from buildsys import tools
+from buildsys import storage, tools
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.executors.proof import promoted
 from buildsys.executors.turn import images_stay, turn
 from buildsys.publishing.archives import write_archives
 from buildsys.publishing.destinations import Destination, Transport
+from buildsys.publishing.files import readable_by_all
 from buildsys.publishing.journal import journal
 from buildsys.publishing.layouts import write_layout
 from buildsys.publishing.pushing import push
@@ -73,7 +74,7 @@ def publish(
     if not (directory / "plan.json").is_file():
         subject(directory, ())
     with turn(directory, "publishing", say), images_stay(opened.run):
-        chosen = subject(directory, set(tools.image_ids(store).values()), only)
+        chosen = subject(directory, set(storage.image_ids(store).values()), only)
         wish = replace(wish, tags=_tags(wish.tags, directory))
         check(chosen, destinations, wish, stand_ins=stand_ins)
         shelf = Shelf(directory / "state/publish/shelf", opened)
@@ -85,7 +86,7 @@ def publish(
         if any(work.journal.doubts(name) for work in works for name in chosen.names):
             # Files of the shelf may be those of a destination: what has rotten there has rotten here.
             shelf.clear()
-        with _interrupted(stop, say), ThreadPoolExecutor(len(works)) as pool:
+        with readable_by_all(), _interrupted(stop, say), ThreadPoolExecutor(len(works)) as pool:
             list(pool.map(_one, works))
         outcomes = [work.outcome for work in works]
         if all(outcome.well() for outcome in outcomes):

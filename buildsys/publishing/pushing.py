@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import Literal
+from typing import Literal, TypeVar
 
 from buildsys.publishing.access import certificates, login, registry_rules, way
 from buildsys.publishing.destinations import Destination
@@ -26,6 +26,10 @@ HEADS = 16
 LONGEST = 255
 """Characters that a repository's name may have."""
 
+REPOSITORY = {"no-repository", "no-push-right", "bad-repository"}
+"""Codes of what is wrong with one repository, and may be wrong with others."""
+
+T = TypeVar("T")
 Tagged = tuple[Item, str]
 Fate = Literal["as it was", "put back", "lost", "new", "unknown"]
 """What becomes of a tag when they cannot all be moved."""
@@ -128,7 +132,7 @@ class _Pushing:
         with ThreadPoolExecutor(at_once) as pool:
             return [self._result(future) for future in [pool.submit(work, pair) for pair in pairs]]
 
-    def _result(self, future: Future[str | None]) -> str | None:
+    def _result(self, future: Future[T]) -> T | None:
         try:
             return future.result()
         except Stopped:
@@ -170,10 +174,26 @@ class _Pushing:
                 digest = self._result(future)
                 if digest is not None:
                     self.digests[name] = digest
+            self._ask_of_the_rest([item for item in absent if item.name not in self.digests])
         finally:
             packing.shutdown(wait=False, cancel_futures=True)
             pool.shutdown(cancel_futures=True)
             packing.shutdown()
+
+    def _ask_of_the_rest(self, items: list[Item]) -> None:
+        """Name all repositories that may not be written to, also those whose turn never came.
+
+        An image waits for its parents: where nobody made the repositories, the first alone would be named.
+        """
+        refused = {mistake.code for mistake in self.work.outcome.mistakes} & REPOSITORY
+        if refused and not self.work.outcome.stopped:
+
+            def begin(item: Item) -> None:
+                self.registry.may_be_written(self.places[item.name])
+
+            with ThreadPoolExecutor(HEADS) as pool:
+                for future in [pool.submit(begin, item) for item in items]:
+                    self._result(future)
 
     def _image(self, item: Item, parents: list[Future[str | None]], packing: Future[Packed]) -> str | None:
         """Bring an image, without a tag; its digest, or None when a parent could not be brought."""

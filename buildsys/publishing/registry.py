@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from buildsys.publishing.host import Host, said, wrong_login
 from buildsys.publishing.http import Answer
@@ -30,13 +31,16 @@ class Registry:
 
     def digest(self, repository: str, reference: str) -> str | None:
         """The digest of the manifest that a tag or a digest leads to; None when there is none."""
-        answer = self.host.again(
-            lambda: self._ask("HEAD", repository, f"manifests/{reference}", headers=_ACCEPT)
-        )
+        answer = self._head(repository, f"manifests/{reference}")
         if answer.status == 404:
             return None
-        self._expect(answer, 200, repository, "read")
-        return answer.headers.get("docker-content-digest") or self.manifest(repository, reference)[0]
+        if answer.status == 200 and "docker-content-digest" in answer.headers:
+            return answer.headers["docker-content-digest"]
+        # A refusal of HEAD has no body, and some registries refuse HEAD alone: GET answers or says why.
+        try:
+            return self.manifest(repository, reference)[0]
+        except LookupError:
+            return None
 
     def manifest(self, repository: str, reference: str) -> tuple[str, Manifest]:
         """A manifest, by tag or digest, and the digest of what was read.
@@ -72,10 +76,27 @@ class Registry:
 
     def has(self, repository: str, digest: str) -> bool:
         """Whether a repository has a blob."""
-        answer = self.host.again(lambda: self._ask("HEAD", repository, f"blobs/{digest}"))
+        answer = self._head(repository, f"blobs/{digest}")
         if answer.status != 404:
             self._expect(answer, 200, repository, "read")
         return answer.status == 200
+
+    def may_be_written(self, repository: str) -> None:
+        """Begin an upload, and give it up.
+
+        Raises:
+            Problem: the registry refuses it.
+        """
+
+        def work() -> None:
+            begun = self._ask("POST", repository, "blobs/uploads/")
+            self._expect(begun, 202, repository, "written to")
+            self._ask("DELETE", repository, self.host.location(begun))
+
+        self.host.again(work)
+
+    def _head(self, repository: str, path: str) -> Answer:
+        return self.host.again(lambda: self._ask("HEAD", repository, path, headers=_ACCEPT))
 
     def holds(self, repository: str, blobs: list[Blob]) -> None:
         """Take note of blobs that a repository is known to have."""
@@ -96,9 +117,9 @@ class Registry:
                 return
             self._moving.add(blob.digest)
         try:
-            if holder is None and self.has(repository, blob.digest):
-                pass
-            else:
+            # A registry that refuses the question may still take the blob.
+            there = holder is None and self._head(repository, f"blobs/{blob.digest}").status == 200
+            if not there:
                 self._upload(repository, blob, content, holder)
             with self._change:
                 self._holders.setdefault(blob.digest, repository)
@@ -108,15 +129,20 @@ class Registry:
                 self._change.notify_all()
 
     def _upload(self, repository: str, blob: Blob, content: Content, holder: str | None) -> None:
-        tried = False
+        tried, lender = False, holder
 
         def work() -> None:
-            nonlocal tried
+            nonlocal tried, lender
             if tried and self._ask("HEAD", repository, f"blobs/{blob.digest}").status == 200:
                 return  # what broke off was only the answer
-            tried = True
-            query = f"?mount={blob.digest}&from={holder}" if holder else ""
-            begun = self._ask("POST", repository, f"blobs/uploads/{query}", source=holder)
+            again, tried = tried, True
+            begun = None
+            if lender:
+                begun = self._mounted(repository, blob, lender, insist=not again)
+                if begun is None:
+                    lender = None
+            if begun is None:
+                begun = self._ask("POST", repository, "blobs/uploads/")
             if begun.status == 201:
                 return
             self._expect(begun, 202, repository, "written to")
@@ -131,6 +157,23 @@ class Registry:
                 self.uploaded.append(blob.digest)
 
         self.host.again(work)
+
+    def _mounted(self, repository: str, blob: Blob, lender: str, *, insist: bool) -> Answer | None:
+        """What a registry answers to who borrows a blob from another repository; None: it does not lend.
+
+        Borrowing only saves an upload, so no refusal of it is an error: neither by the registry nor by who
+        gives tokens. `insist`: a failure that may pass is raised, to be tried once more.
+        """
+        query = f"?mount={blob.digest}&from={lender}"
+        try:
+            begun = self._ask("POST", repository, f"blobs/uploads/{query}", source=lender)
+        except Problem:
+            return None
+        except Transient:
+            if insist:
+                raise
+            return None
+        return begun if begun.status in (201, 202) else None
 
     def check(self, repository: str, blob: Blob) -> str:
         """Read a blob whole; what is wrong with it, or nothing."""
@@ -165,7 +208,8 @@ class Registry:
             _scopes(source, "pull") if source and source != repository else ()
         )
         where = path if "://" in path or path.startswith("/") else f"/v2/{repository}/{path}"
-        return self.host.ask(method, where, scopes=scopes, headers=headers, body=body)
+        answer = self.host.ask(method, where, scopes=scopes, headers=headers, body=body)
+        return replace(answer, request=f"{method} {urlsplit(where).path}")
 
     def _expect(self, answer: Answer, status: int, repository: str, doing: str) -> None:
         """Raises a Problem unless that is what was answered."""
@@ -185,9 +229,13 @@ class Registry:
             raise Problem(
                 "registry-full", f"{host} takes nothing that large for {repository}: {said(answer)}"
             )
+        if answer.status == 404 and doing == "written to":
+            message = f"{host} has no repository {repository}, and makes none: {said(answer)}"
+            raise Problem("no-repository", message, "make it at the registry, or name another namespace")
         if b"NAME_INVALID" in answer.body:
             raise Problem("bad-repository", f"{host} takes no repository named {repository}: {said(answer)}")
-        raise Problem("registry-refuses", f"{host}, {repository}: {said(answer)}")
+        asked = f" to {answer.request}" if answer.request else ""
+        raise Problem("registry-refuses", f"{host}, {repository}: {said(answer)}{asked}")
 
 
 Content = Callable[[], bytes | Path]

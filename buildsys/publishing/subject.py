@@ -140,7 +140,7 @@ def lock_hash(directory: Path) -> str:
         f"{name} {line}"
         for name in names
         for line in _text(directory / "keys" / name).splitlines()
-        if line.startswith("package ")
+        if line.startswith(("package ", "payload "))
     ]
     return hashlib.sha256("\n".join(packages).encode()).hexdigest()[:12] if packages else ""
 

@@ -1,48 +1,29 @@
 """Read a Containerfile: its instructions with their lines, and the images it reads.
 
-The only door to dockerfile_parse, which finds instructions in text. What `FROM`, `COPY --from` and
-`RUN --mount` name is worked out here, since it decides in which order images are built.
+What `FROM`, `COPY --from` and `RUN --mount` name is worked out here, since it decides in which order images
+are built; and what its instructions say beyond what the oldest builder in use knows.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from io import BytesIO, StringIO
+from io import StringIO
 from pathlib import Path
 
-from dockerfile_parse import DockerfileParser  # type: ignore[import-untyped]
-
 from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
+from buildsys.recipe import flags
 from buildsys.recipe.document import read_text
-
-SCRATCH = "scratch"
-"""What a stage begins with that begins with nothing."""
-WORDS = (
-    "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER",
-    "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
-)  # fmt: skip
-"""All instructions there are."""
+from buildsys.recipe.plain_text import SCRATCH, HereFile, PlainText
+from buildsys.recipe.scan import WORDS, Instruction, scan
+from buildsys.recipe.stage import Stage, expanded
 
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?([-+])([^}]*))?\})")
 _FROM = re.compile(
     r"(?:--platform=\S+\s+)*(?P<image>\S+)(?:\s+as\s+(?P<stage>[a-z0-9][\w.-]*))?\s*", re.IGNORECASE
 )
-_FLAG = re.compile(r"--(?P<name>[\w-]+)(?:=(?P<value>\S*))?(?:\s+|$)")
-_HEREDOC = re.compile(r"(?:^|\s)<<-?[\"']?\w")
-
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """An instruction: its word in capitals, and what follows it, with its lines joined."""
-
-    word: str
-    value: str
-    spot: Spot = field(compare=False)
-    lines: tuple[int, int] = field(compare=False)
-    """The first and the last, counted from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +34,28 @@ class Read:
     spot: Spot = field(compare=False)
     places: tuple[tuple[int, int], ...] = field(default=(), compare=False)
     """Each line and column, counted from 1, at which the text of the whole file names it."""
+    begins: bool = field(default=False, compare=False)
+    """Whether a stage begins with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret that a RUN mounts."""
+
+    name: str
+    spot: Spot = field(compare=False)
+    required: bool = True
+    """Without it nothing can be built; `required=false` says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A RUN, the volumes that the file has declared by then, and the image that its stage goes back to."""
+
+    text: str
+    spot: Spot
+    volumes: tuple[str, ...]
+    base: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,9 @@ class Containerfile:
     file: str
     text: str
     """With variables of FROM filled in; line by line as it was written."""
+    plain: str
+    """The same in words that every builder knows: no here-documents, no flags that mean nothing here;
+    what is read has OUTSIDE before its name."""
     instructions: tuple[Instruction, ...]
     parent: Read
     """What the last stage goes back to; SCRATCH: nothing."""
@@ -71,15 +77,28 @@ class Containerfile:
     """Names that ARG declares."""
     healthcheck: Spot | None
     """Of a health check in the last stage."""
+    onbuild: Spot | None = None
+    """Of the first trigger in the last stage."""
+    documents: tuple[HereFile, ...] = ()
+    offline: tuple[Spot, ...] = ()
+    """Where a RUN says that it has no network."""
+    secrets: tuple[Secret, ...] = ()
+    commands: tuple[Command, ...] = ()
+    volumes: tuple[str, ...] = ()
+    """Of the last stage, without those of its parent."""
+    based: bool = False
+    """Whether a stage begins with another one."""
+    stages: tuple[str, ...] = ()
+    """Their names; empty for one that has none."""
 
 
 def read_containerfile(path: Path | str, arguments: Mapping[str, str] | None = None) -> Containerfile:
     """Read one; `arguments` are values for what it declares by ARG.
 
     Raises:
-        Refused: it cannot be read (`unreadable-file`, …), is not understood (`containerfile-syntax`), names
-            no image or a stage that is none (`containerfile-from`), or an image by a variable without a
-            value (`containerfile-argument`); every such mistake.
+        Refused: it cannot be read (`unreadable-file`, …), is not understood (`containerfile-syntax`,
+            `containerfile-flag`), names no image or a stage that is none (`containerfile-from`), or uses a
+            variable without a value (`containerfile-argument`); every such mistake.
     """
     file = str(path)
     return _Reader(file, read_text(file), dict(arguments or {})).containerfile()
@@ -91,7 +110,11 @@ def read_instructions(text: str, file: str) -> tuple[Instruction, ...]:
     Raises:
         Refused: it is not understood (`containerfile-syntax`).
     """
-    return _Reader(file, text, {}).piece()
+    found: list[Diagnostic] = []
+    read = tuple(scan(file, StringIO(text).readlines(), found))
+    if found:
+        raise Refused(found)
+    return read
 
 
 class _Reader:
@@ -102,17 +125,23 @@ class _Reader:
         self._lines = StringIO(text).readlines()  # they end in \n, and in nothing else
         self._given = given
         self._found: list[Diagnostic] = []
-        self._stages: list[tuple[str, Read]] = []
+        self._stages: list[Stage] = []
+        self._spots: list[Spot] = []
         self._reads: dict[str, Read] = {}
         self._places: dict[str, list[tuple[int, int]]] = {}
         self._known: dict[str, str] = {}
         self._declared: dict[str, None] = {}
         self._early: set[str] = set()
         self._healthcheck: Spot | None = None
+        self._onbuild: Spot | None = None
+        self._plain = PlainText(file, self._lines, self._note)
+        self._offline: list[Spot] = []
+        self._secrets: dict[str, Secret] = {}
+        self._commands: list[Command] = []
 
     def containerfile(self) -> Containerfile:
         """All of it."""
-        instructions = tuple(self._instructions())
+        instructions = tuple(scan(self._file, self._lines, self._found))
         for item in instructions:
             self._take(item)
         if not self._stages and not self._found:
@@ -120,73 +149,70 @@ class _Reader:
             self._note(Spot(self._file), "containerfile-from", "this file has no FROM", hint)
         if self._found:
             raise Refused(self._found)
-        parent = self._stages[-1][1]
+        last = self._stages[-1]
+        parent = self._reads.get(last.base, Read(SCRATCH, self._spots[-1]))
+        parent = replace(parent, spot=self._beginning(last))
         reads = {parent.name: parent} | self._reads
         reads.pop(SCRATCH, None)
         return Containerfile(
             file=self._file,
             text="".join(self._lines),
+            plain=self._plain.text(self._places),
             instructions=instructions,
             parent=parent,
             reads=tuple(replace(item, places=tuple(self._places[name])) for name, item in reads.items()),
             arguments=tuple(self._declared),
             healthcheck=self._healthcheck,
+            onbuild=self._onbuild,
+            documents=tuple(self._plain.documents),
+            offline=tuple(self._offline),
+            secrets=tuple(self._secrets.values()),
+            commands=tuple(self._commands),
+            volumes=last.volumes,
+            based=any(stage.above for stage in self._stages),
+            stages=tuple(stage.name for stage in self._stages),
         )
 
-    def piece(self) -> tuple[Instruction, ...]:
-        """The instructions alone."""
-        found = tuple(self._instructions())
-        if self._found:
-            raise Refused(self._found)
-        return found
+    def _beginning(self, stage: Stage) -> Spot:
+        """Where the file names what a stage goes back to."""
+        while stage.above:
+            stage = stage.above
+        return self._spots[self._stages.index(stage)]
 
-    def _instructions(self) -> Iterator[Instruction]:
-        text = "".join(_without_gaps(self._lines))
-        parsed = DockerfileParser(fileobj=BytesIO(text.encode()), env_replace=False).structure
-        covered: set[int] = set()
-        for item in parsed:
-            first, last = item["startline"], item["endline"]
-            covered.update(range(first, last + 1))
-            word = item["instruction"]
-            if word == "COMMENT":
-                continue
-            line = self._lines[first]
-            spot = Spot(self._file, first + 1, len(line) - len(line.lstrip()) + 1)
-            if word not in WORDS:
-                hint = closest(word, WORDS) or f"instructions are {', '.join(WORDS)}"
-                self._note(spot, "containerfile-syntax", f"'{word}' is no instruction", hint)
-                return
-            if word in {"RUN", "COPY", "ADD"} and _HEREDOC.search(item["value"]):
-                hint = "put the text into a file beside this one, and COPY it"
-                self._note(spot, "containerfile-syntax", "here-documents are not understood", hint)
-                return
-            if not item["value"].strip():
-                self._note(spot, "containerfile-syntax", f"'{word}' has nothing behind it")
-                return
-            yield Instruction(word, item["value"].strip(), spot, (first + 1, last + 1))
-        for number, line in enumerate(self._lines):
-            # What the parser passes over in silence.
-            if number not in covered and line.strip():
-                spot = Spot(self._file, number + 1, len(line) - len(line.lstrip()) + 1)
-                message = f"the file ends in the middle of '{line.split()[0]}'"
-                self._note(spot, "containerfile-syntax", message)
-                return
+    # ── one instruction ─────────────────────────────────────────────────────────────────────────────────────
 
     def _take(self, item: Instruction) -> None:
+        if item.word == "FROM":
+            self._from(item)
+            return
+        if item.word == "ARG":
+            self._arg(item)
+            return
+        if not self._stages:
+            hint = "only ARG may stand before it"
+            self._note(item.spot, "containerfile-from", f"{item.word} stands before the first FROM", hint)
+            return
+        self._flags(item)
+        stage = self._stages[-1]
+        stage.bare = False
         match item.word:
-            case "FROM":
-                self._from(item)
-            case "ARG":
-                self._arg(item)
-            case _ if not self._stages:
-                hint = "only ARG may stand before it"
-                self._note(item.spot, "containerfile-from", f"{item.word} stands before the first FROM", hint)
-            case "COPY" | "RUN":
-                self._flags(item)
+            case "RUN":
+                text = re.sub(r"^(?:--\S+\s+)+", "", item.value)
+                self._commands.append(Command(text, item.spot, stage.volumes, stage.base))
+            case "ENV":
+                stage.set(item.value)
+            case "SHELL":
+                stage.interpret(item.value)
+            case "VOLUME":
+                stage.mount(item.value)
             case "HEALTHCHECK":
                 self._healthcheck = None if item.value.upper() == "NONE" else item.spot
+            case "ONBUILD":
+                self._onbuild = self._onbuild or item.spot
             case _:
                 pass
+        if item.documents:
+            self._plain.take_here(item, stage)
 
     def _arg(self, item: Instruction) -> None:
         try:
@@ -204,42 +230,102 @@ class _Reader:
                     self._known[name] = self._given[name]
                 elif equals:
                     self._known[name] = self._filled(value, item)
+                continue
+            stage = self._stages[-1]
+            stage.bare = False
+            default = expanded(value, stage.variables) if equals else self._known.get(name, "")
+            stage.declare(name, self._given.get(name, default))
 
     def _from(self, item: Instruction) -> None:
-        self._healthcheck = None
+        self._healthcheck = self._onbuild = None
+        self._judge(item)
         match = _FROM.fullmatch(item.value)
         if match is None:
-            hint = "FROM IMAGE, or FROM IMAGE AS STAGE"
-            self._note(item.spot, "containerfile-syntax", f"'{item.value}' is not understood", hint)
+            if not self._found:
+                hint = "FROM IMAGE, or FROM IMAGE AS STAGE"
+                self._note(item.spot, "containerfile-syntax", f"'{item.value}' is not understood", hint)
             return
-        written = match["image"]
+        written, called = match["image"], match["stage"] or ""
         spot = self._place(item, rf"(?<!\S){re.escape(written)}(?=[\s\\]|$)", written)
         name = self._filled(written, item)
         if not name:
             if not self._found:
                 self._note(spot, "containerfile-argument", f"'{written}' comes to nothing")
             name = SCRATCH
-        elif name != written:
+        above = self._stage(name)
+        if above and above.name:
+            name = above.name
+        elif above is None and name.isdecimal() and int(name) < len(self._stages):
+            above = self._stages[int(name)]
+        if name != written:
             line = self._lines[spot.line - 1]
             before, after = line[: spot.column - 1], line[spot.column - 1 + len(written) :]
             self._lines[spot.line - 1] = f"{before}{name}{after}"
-        self._stages.append((match["stage"] or "", self._stage(name) or self._outside(name, spot)))
+        self._spots.append(spot)
+        if above:
+            self._stages.append(Stage.upon(called, above))
+            return
+        self._stages.append(Stage(called, name))
+        self._outside(name, spot, begins=True)
 
     def _flags(self, item: Instruction) -> None:
-        rest = item.value
-        while flag := _FLAG.match(rest):
-            rest = rest[flag.end() :]
+        self._judge(item)
+        for flag in flags.flags(item.command):
+            value = flag["value"] or ""
             if item.word == "COPY" and flag["name"] == "from":
-                self._other(flag["value"] or "", item)
+                self._other(flags.unquoted(value), item)
             elif item.word == "RUN" and flag["name"] == "mount":
-                for part in (flag["value"] or "").split(","):
-                    key, _, value = part.partition("=")
-                    if key == "from":
-                        self._other(value, item)
+                given = dict(flags.options(value))
+                if "type" not in given:
+                    # buildah 1.28 would take the type of the mount before.
+                    spot = self._spot(item, re.escape(flag[0].strip())) or item.spot
+                    start = len("--mount=") + (value[:1] in {"'", '"'})
+                    self._plain.edit(replace(spot, column=spot.column + start), "", "type=bind,")
+                if "from" in given:
+                    self._other(given["from"], item)
+                if given.get("type") == "secret":
+                    self._secret(given, flag[0].strip(), item)
+
+    def _judge(self, item: Instruction) -> None:
+        word, command = item.word, item.command
+        if word == "ONBUILD" and not any(flags.flags(command)):
+            word, command = (*command.split(None, 1), "")[:2]
+            word = word.upper()
+            if word not in WORDS or word in {"FROM", "MAINTAINER", "ONBUILD"}:
+                hint = closest(word, WORDS) or "ONBUILD RUN …, or another instruction but FROM and ONBUILD"
+                self._note(item.spot, "containerfile-syntax", f"'{word}' is no trigger", hint)
+                return
+        for flag in flags.flags(command):
+            verdict = flags.judge(word, flag["name"], flag["value"])
+            if verdict.kind == "kept":
+                continue
+            text = flag[0].strip()
+            spot = self._spot(item, rf"(?<!\S){re.escape(text)}(?=[\s\\]|$)") or item.spot
+            if verdict.kind == "refused":
+                self._note(spot, "containerfile-flag", verdict.message, verdict.hint)
+                continue
+            self._plain.edit(spot, text, verdict.instead)
+            if verdict.kind == "offline":
+                self._offline.append(spot)
+
+    def _secret(self, given: Mapping[str, str], text: str, item: Instruction) -> None:
+        name = given.get("id", "")
+        spot = self._spot(item, rf"(?<!\S){re.escape(text)}") or item.spot
+        if name and not re.fullmatch(r"\w[\w.-]*", name):
+            hint = "RUN --mount=type=secret,id=NAME: letters, digits, . _ -"
+            self._note(spot, "containerfile-flag", f"'{name}' cannot name a secret", hint)
+            return
+        required = given.get("required", "").lower() not in {"false", "0"}
+        known = self._secrets.get(name)
+        self._secrets[name] = Secret(
+            name, known.spot if known else spot, required or bool(known and known.required)
+        )
 
     def _other(self, name: str, item: Instruction) -> None:
         """What COPY --from and RUN --mount=…,from= name: a stage before this one, or an image."""
-        spot = self._place(item, rf"(?<=[-,=]from=){re.escape(name)}(?=[\s,\\]|$)", name)
+        begin = r"(?:(?<=[-,=\"']from=)|(?<=[-,=\"']from=[\"']))"
+        spot = self._place(item, rf"{begin}{re.escape(name)}(?=[\s,\\\"']|$)", name)
+        stage = self._stage(name)
         if not name or "$" in name:
             hint = "write the name of an image or of a stage"
             self._note(spot, "containerfile-from", f"'{name}' names no image", hint)
@@ -247,19 +333,27 @@ class _Reader:
             if int(name) >= len(self._stages) - 1:
                 hint = "stages are counted from 0, and only earlier ones can be copied from"
                 self._note(spot, "containerfile-from", f"there is no stage {name} before this one", hint)
-        elif self._stages[-1][0].lower() == name.lower():
+        elif self._stages[-1].name.lower() == name.lower():
             self._note(spot, "containerfile-from", f"the stage '{name}' cannot copy from itself")
-        elif self._stage(name) is None:
+        elif stage is None:
             self._outside(name, spot)
+        elif stage.name != name:
+            # To some builders a capital is another letter.
+            line, start = self._lines[spot.line - 1], spot.column - 1
+            self._lines[spot.line - 1] = f"{line[:start]}{stage.name}{line[start + len(name) :]}"
 
-    def _stage(self, name: str) -> Read | None:
-        """What a stage goes back to, by its name."""
-        named = (base for stage, base in reversed(self._stages) if stage and stage.lower() == name.lower())
+    def _stage(self, name: str) -> Stage | None:
+        """The last stage of that name."""
+        named = (item for item in reversed(self._stages) if item.name and item.name.lower() == name.lower())
         return next(named, None)
 
-    def _outside(self, name: str, spot: Spot) -> Read:
+    def _outside(self, name: str, spot: Spot, *, begins: bool = False) -> None:
         self._places.setdefault(name, []).append((spot.line, spot.column))
-        return self._reads.setdefault(name, Read(name, spot))
+        known = self._reads.get(name)
+        if known is None or (begins and not known.begins):
+            self._reads[name] = Read(name, known.spot if known else spot, begins=begins)
+
+    # ── places ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _filled(self, text: str, item: Instruction) -> str:
         """A text with its variables filled in."""
@@ -306,17 +400,3 @@ class _Reader:
 
     def _note(self, spot: Spot, code: str, message: str, hint: str = "") -> None:
         self._found.append(Diagnostic(spot, code, message, hint))
-
-
-def _without_gaps(lines: list[str]) -> Iterator[str]:
-    """The lines, with a comment for each empty one within an instruction: builders pass over both."""
-    within = False
-    for line in lines:
-        text = line.strip()
-        if within and not text:
-            yield f"#{line}"
-            continue
-        yield line
-        if within and text.startswith("#"):
-            continue
-        within = text.endswith("\\") and not text.startswith("#")

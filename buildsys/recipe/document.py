@@ -70,6 +70,18 @@ def read(path: Path | str) -> Written:
     return parse(read_text(file), file)
 
 
+def read_foreign(path: Path | str) -> Written:
+    """Read a file of another system: what YAML 1.1 has two meanings for has the one of its readers.
+
+    `yes`, `No` and `TRUE` are true or false; other texts that look like numbers or dates stay as written.
+
+    Raises:
+        Refused: as `read`.
+    """
+    file = str(path)
+    return _Reader(read_text(file), file, foreign=True).document()
+
+
 def parse(text: str, file: str) -> Written:
     """Read a text that stands in `file`, as `read` does."""
     return _Reader(text, file).document()
@@ -121,9 +133,10 @@ class _Stop(Exception):  # noqa: N818 - not an error: the mistake is noted alrea
 class _Reader:
     """Turns the events of one document into data and marks, and notes what is not allowed."""
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, *, foreign: bool = False) -> None:
         self._source = text
         self._file = file
+        self._foreign = foreign
         self._found: list[Diagnostic] = []
         # Most texts hold none of these, and what is not there need not be looked for in each value.
         self._wary = "&" in text or "!" in text
@@ -205,6 +218,8 @@ class _Reader:
         following, value = self._next, self._value
         while type(event := following()) is not MappingEndEvent:
             key, mark = value(event, depth)
+            if type(key) is not str and self._foreign and type(event) is ScalarEvent:
+                key = event.value
             if type(key) is not str:
                 mark = _position(event)
                 self._note(mark, "key-not-text", "a key must be text", _quote(event))
@@ -223,6 +238,8 @@ class _Reader:
         if _INTEGER.fullmatch(value) and value != "-0":
             return int(value)
         meaning = _other_meaning(value)
+        if self._foreign:
+            return value.lower() in _TRUE if meaning == "true or false" else value
         if meaning:
             hint = f'quote it if it is text: "{value}"'
             if meaning == "true or false":

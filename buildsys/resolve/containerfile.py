@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from buildsys import image
 from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
-from buildsys.image.context import context
 from buildsys.recipe import schema
-from buildsys.recipe.containerfile import SCRATCH, Containerfile, Read, read_containerfile
+from buildsys.recipe.containerfile import Containerfile, read_containerfile
 from buildsys.resolve import syntax
-from buildsys.resolve.context import unwritable
 from buildsys.resolve.draft import Draft
 from buildsys.resolve.notes import Notes
+from buildsys.resolve.supplies import Around, Meant, contexts, odd, plain_path, secrets
 
 Parent = image.ParentImage | image.BaseImage | image.EmptyRoot
-Names = Mapping[str, str]
-"""What a Containerfile may call an image of the set -> the image."""
 
 
 def spoken(references: Mapping[str, image.ImageReference]) -> dict[str, str]:
@@ -33,15 +30,13 @@ def spoken(references: Mapping[str, image.ImageReference]) -> dict[str, str]:
 
 
 def containerfile(
-    recipe: schema.Recipe, notes: Notes, top: Path, known: Names, form: image.Format
-) -> tuple[image.Containerfile, Parent, Spot] | None:
-    """The instruction, the parent and where that is named; None when it cannot be read, and `notes` say why.
-
-    `top` is the folder that it must lie in: the set's, or the overlay's.
-    """
+    recipe: schema.Recipe, notes: Notes, around: Around
+) -> tuple[image.Containerfile, Parent, Containerfile] | None:
+    """The instruction, the parent and the file as it was read; None when it cannot be read: see `notes`."""
     given = recipe.args or {}
-    path = _plain(Path(notes.written.file).parent / str(recipe.containerfile))
-    if (problem := _misplaced(path, top)) is not None:
+    path = plain_path(Path(notes.written.file).parent / str(recipe.containerfile))
+    problem = syntax.local_path(str(recipe.containerfile)) or _misplaced(path, around.top)
+    if problem is not None:
         notes.problem(("containerfile",), problem)
         return None
     try:
@@ -54,65 +49,61 @@ def containerfile(
             hint = closest(name, read.arguments) or "it declares " + (", ".join(read.arguments) or "none")
             message = f"{read.file} declares no ARG '{name}'"
             notes.problem(("args", name), ("containerfile-argument", message, hint), key=True)
-    if form == "oci" and read.healthcheck is not None:
-        hint = "write format: docker in set.yaml, or leave the health check out"
-        message = "an image in the OCI format has no health check"
-        notes.found.append(Diagnostic(read.healthcheck, "oci-healthcheck", message, hint))
+    _check_format(read, recipe, notes, around.form)
     try:
-        notes.found.extend(_odd(path.parent))
+        notes.found.extend(odd(path.parent))
     except Refused as refused:
         notes.found.extend(refused.diagnostics)
-    others = [item for item in read.reads if item.name not in known]
-    for item in others:
-        if problem := syntax.reference(item.name):
-            notes.found.append(Diagnostic(item.spot, *problem))
-    images = tuple(
-        image.NamedImage(item.name, known[item.name], item.spot, item.places)
-        for item in read.reads
-        if item.name in known
-    )
-    return _instruction(recipe, notes, read, images, others), _parent(read, known), read.parent.spot
-
-
-def _instruction(
-    recipe: schema.Recipe,
-    notes: Notes,
-    read: Containerfile,
-    images: tuple[image.NamedImage, ...],
-    others: list[Read],
-) -> image.Containerfile:
-    path = Path(read.file)
-    return image.Containerfile(
+    meant = contexts(recipe, notes, read, around)
+    instruction = image.Containerfile(
         folder=str(path.parent),
         name=path.name,
         text=read.text,
         lines=tuple((item.word, item.value) for item in read.instructions),
-        images=images,
-        others=tuple(image.OtherImage(item.name, item.name, item.spot, item.places) for item in others),
+        images=tuple(item for item in meant if isinstance(item, image.NamedImage)),
+        others=tuple(item for item in meant if isinstance(item, image.OtherImage)),
         arguments=tuple((recipe.args or {}).items()),
         dated="SOURCE_DATE_EPOCH" in read.arguments,
         network=bool(recipe.network),
+        plain=read.plain,
+        documents=tuple(image.HereFile(item.path, item.text, item.executable) for item in read.documents),
+        contexts=tuple(item for item in meant if isinstance(item, image.ContextFolder)),
+        secrets=secrets(recipe, notes, read),
+        based=read.based,
+        triggers=(read.onbuild,) if read.onbuild else (),
         spot=notes.spot("containerfile"),
         spots=tuple(item.spot for item in read.instructions),
     )
+    return instruction, _parent(read, meant), read
 
 
-def _parent(read: Containerfile, known: Names) -> Parent:
-    name = read.parent.name
-    if name == SCRATCH:
-        return image.EmptyRoot()
-    return image.ParentImage(known[name]) if name in known else image.BaseImage(name)
+def _check_format(read: Containerfile, recipe: schema.Recipe, notes: Notes, form: image.Format) -> None:
+    """Note what images of this format do not have, and what the rest of the recipe contradicts."""
+    if form == "oci" and read.healthcheck is not None:
+        hint = "write format: docker in set.yaml, or leave the health check out"
+        message = "an image in the OCI format has no health check"
+        notes.found.append(Diagnostic(read.healthcheck, "oci-healthcheck", message, hint))
+    if form == "oci" and read.onbuild is not None:
+        hint = "write format: docker in set.yaml, or leave it out"
+        message = "an image in the OCI format has no triggers for its children"
+        notes.found.append(Diagnostic(read.onbuild, "oci-onbuild", message, hint))
+    for spot in read.offline if recipe.network else ():
+        hint = "leave network: true out of the recipe, or this flag"
+        message = "the recipe gives the whole build a network, also this RUN"
+        notes.found.append(Diagnostic(spot, "containerfile-flag", message, hint))
 
 
-def _plain(path: Path) -> Path:
-    """A path without the detours that a relative one takes."""
-    parts: list[str] = []
-    for part in path.parts:
-        if part == ".." and parts and parts[-1] not in {"..", "/"}:
-            parts.pop()
-        else:
-            parts.append(part)
-    return Path(*parts)
+def _parent(read: Containerfile, meant: Iterable[Meant]) -> Parent:
+    for item in meant:
+        if item.written == read.parent.name:
+            match item:
+                case image.NamedImage():
+                    return image.ParentImage(item.image)
+                case image.OtherImage():
+                    return image.BaseImage(item.reference)
+                case image.ContextFolder():
+                    pass
+    return image.EmptyRoot()
 
 
 def _misplaced(path: Path, top: Path) -> syntax.Problem | None:
@@ -129,16 +120,18 @@ def _misplaced(path: Path, top: Path) -> syntax.Problem | None:
     return None
 
 
-def _odd(folder: Path) -> Iterator[Diagnostic]:
-    for path in context(str(folder)):
-        whole = folder / path
-        for name in (whole, *([whole.readlink()] if whole.is_symlink() else [])):
-            if problem := unwritable(name):
-                yield Diagnostic(Spot(str(folder)), *problem)
-        if not (whole.is_symlink() or whole.is_file() or whole.is_dir()):
-            message = f"{whole} is neither a file, a folder nor a link"
-            hint = "take it away, or name it in .containerignore"
-            yield Diagnostic(Spot(str(whole)), "odd-file", message, hint)
+def check_triggers(images: Mapping[str, image.Image], found: list[Diagnostic]) -> None:
+    """Note recipes that begin with or copy from an image that says ONBUILD: only builders run triggers."""
+    said = {name: item.containerfile.triggers for name, item in images.items() if item.containerfile}
+    for item in images.values():
+        if item.containerfile:
+            continue
+        for name, spot in item.dependencies().items():
+            for trigger in said.get(name, ()):
+                message = f"'{name}' says ONBUILD; its triggers are not run for a recipe"
+                hint = f"a Containerfile that begins FROM {name} runs them; or leave them out there"
+                related = ((trigger, "said here"),)
+                found.append(Diagnostic(spot, "containerfile-onbuild", message, hint, related))
 
 
 def check_alone(draft: Draft, name: str, found: list[Diagnostic]) -> None:
@@ -150,7 +143,7 @@ def check_alone(draft: Draft, name: str, found: list[Diagnostic]) -> None:
         ("before", [step.spot for step in draft.before]),
         ("packages", [item.spot for item in draft.packages.values()]),
         ("steps", [step.spot for step in draft.steps]),
-        *((key.replace("_", "-"), [spot]) for key, (_, spot) in draft.scalars.items()),
+        *((key.replace("_", "-"), [spot]) for key, (_, spot) in draft.scalars.items() if key != "version_of"),
         ("env", [spot for _, spot in draft.env.values()]),
         ("volumes", [*draft.volumes.values()]),
         ("ports", [*draft.ports.values()]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from buildsys import image
 from buildsys.diagnostics import Spot, closest
 from buildsys.recipe.schema import steps as written
-from buildsys.resolve import syntax
+from buildsys.resolve import spelling, syntax
 from buildsys.resolve.context import Context
 from buildsys.resolve.gems import Gems
 from buildsys.resolve.notes import Notes
@@ -47,6 +47,10 @@ class Place:
     def check(self, key: str, check: syntax.Check, text: str | None) -> str:
         """Check the text under a key; empty when it was left out."""
         return self.notes.check(self.at(key), check, text)
+
+    def mode(self, text: str | None) -> str:
+        """Check a mode, and write it as every other way of writing it is written."""
+        return syntax.plain_mode(self.check("mode", syntax.mode, text))
 
     def check_each(self, key: str, check: syntax.Check, texts: list[str]) -> tuple[str, ...]:
         """Check the texts under a key."""
@@ -103,7 +107,7 @@ def _gems(step: written.Gems, at: Place) -> image.InstallGems:
 
 def _copy(step: written.Copy, at: Place) -> image.Instruction:
     to = at.check("to", syntax.path, step.to)
-    mode = at.check("mode", syntax.mode, step.mode)
+    mode = at.mode(step.mode)
     owner = at.check("owner", syntax.owner, step.owner)
     source, origin = step.copy_, step.from_
     inside = source.startswith("/") and origin is None
@@ -134,13 +138,13 @@ def _copy(step: written.Copy, at: Place) -> image.Instruction:
 
 
 def _mkdir(step: written.Mkdir, at: Place) -> image.MakeDirectory:
-    paths = at.check_each("mkdir", syntax.path, step.mkdir)
+    paths = tuple(map(spelling.path, at.check_each("mkdir", syntax.path, step.mkdir)))
     return image.MakeDirectory(paths, *_mode_and_owner(step.mode, step.owner, at), spot=at.spot)
 
 
 def _chmod(step: written.Chmod, at: Place) -> image.ChangeMode:
     paths = at.check_each("chmod", syntax.path, step.chmod)
-    mode = at.check("mode", syntax.mode, step.mode)
+    mode = at.mode(step.mode)
     return image.ChangeMode(paths, mode, bool(step.recursive), bool(step.optional), spot=at.spot)
 
 
@@ -158,7 +162,7 @@ def _symlink(step: written.Symlink, at: Place) -> image.Symlink:
 
 def _touch(step: written.Touch, at: Place) -> image.Touch:
     paths = at.check_each("touch", syntax.path, step.touch)
-    return image.Touch(paths, at.check("mode", syntax.mode, step.mode), spot=at.spot)
+    return image.Touch(paths, at.mode(step.mode), spot=at.spot)
 
 
 def _remove(step: written.Remove, at: Place) -> image.RemovePath:
@@ -208,9 +212,9 @@ def _change_account(step: written.ChangeAccount, at: Place) -> image.ChangeAccou
 
 
 def _download(step: written.Download, at: Place) -> image.Download:
-    url = at.check("download", syntax.url, step.download)
+    url, login = at.notes.address(at.at("download"), step.download)
     to = at.check("to", syntax.path, step.to)
-    mode = at.check("mode", syntax.mode, step.mode)
+    mode = at.mode(step.mode)
     checksum = at.check("sha256", syntax.sha256, step.sha256)
     known = at.around.checksums
     if known is not None and url in known:
@@ -221,12 +225,12 @@ def _download(step: written.Download, at: Place) -> image.Download:
     elif known is not None and step.sha256 is None:
         hint = "write sha256: here, or under downloads: in the site"
         at.note("download", ("missing-checksum", f"the download {url} has no checksum", hint))
-    return image.Download(url, checksum, to, mode, spot=at.spot)
+    return image.Download(url, checksum, to, mode, login, spot=at.spot)
 
 
 def _run(step: written.Run, at: Place) -> image.Run:
     if isinstance(step.run, str):
-        argv: tuple[str, ...] = ("/bin/sh", "-ec", step.run)
+        argv: tuple[str, ...] = ("/bin/sh", "-ec", spelling.script(step.run))
     else:
         argv = tuple(step.run)
     if not argv or not argv[-1].strip():
@@ -235,7 +239,7 @@ def _run(step: written.Run, at: Place) -> image.Run:
 
 
 def _mode_and_owner(mode: str | None, owner: str | None, at: Place) -> tuple[str, str]:
-    return at.check("mode", syntax.mode, mode), at.check("owner", syntax.owner, owner)
+    return at.mode(mode), at.check("owner", syntax.owner, owner)
 
 
 def _file(path: str, at: Place) -> str:

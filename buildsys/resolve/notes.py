@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.logins import Login, parted
 from buildsys.recipe.written import Written
-from buildsys.resolve.syntax import Check, Problem
+from buildsys.resolve.syntax import Check, Problem, url
+
+Address = tuple[str, Login | None]
+"""A URL, and the credentials that stood in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,13 @@ class Notes:
         if problem is not None:
             self.problem(path, problem)
         return text
+
+    def address(self, path: tuple[str | int, ...], text: str | None, *, key: bool = False) -> Address:
+        """Check a URL that may have been left out; credentials in it are set apart."""
+        if text is None:
+            return "", None
+        self.problem(path, url(text), key=key)
+        return parted(text)
 
     def check_each(self, path: tuple[str | int, ...], check: Check, texts: list[str]) -> tuple[str, ...]:
         """Check the texts of a list."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from buildsys import image
 from buildsys.diagnostics import Diagnostic, Spot, closest
 from buildsys.recipe import schema
-from buildsys.resolve import parts, syntax
+from buildsys.resolve import parts, spelling, syntax
 from buildsys.resolve.draft import Draft
 from buildsys.resolve.instructions import Surroundings, package_names
 from buildsys.resolve.notes import Notes
@@ -18,7 +18,7 @@ from buildsys.resolve.traits import Uses
 
 T = TypeVar("T")
 Gone = MutableMapping[tuple[str, str], Spot]
-_SCALARS = ("user", "cmd", "entrypoint", "healthcheck", "stop_signal", "workdir")
+_SCALARS = ("user", "cmd", "entrypoint", "healthcheck", "stop_signal", "workdir", "version_of")
 
 
 def apply(patch: schema.Patch, draft: Draft, notes: Notes, around: Surroundings) -> None:
@@ -50,14 +50,14 @@ def apply(patch: schema.Patch, draft: Draft, notes: Notes, around: Surroundings)
         if changes:
             values = parts.named(_present(changes), key, check, notes)
             _merge(items, changes, values, key, notes, gone=draft.gone)
-    for key, spots, lists, check in (
-        ("volumes", draft.volumes, patch.volumes, syntax.path),
-        ("ports", draft.ports, patch.ports, syntax.port),
+    for key, spots, lists, check, spelled in (
+        ("volumes", draft.volumes, patch.volumes, syntax.path, spelling.path),
+        ("ports", draft.ports, patch.ports, syntax.port, spelling.port),
     ):
         if lists:
-            _remove(spots, lists.remove, key, draft.gone, notes)
+            _remove(spots, [*map(spelled, lists.remove or [])], key, draft.gone, notes)
             for text, spot in parts.texts(lists.append, (key, "append"), check, notes):
-                spots.setdefault(text, spot)
+                spots.setdefault(spelled(text), spot)
     if patch.test:
         draft.tests.append(test_part(patch.test, notes))
     elif "test" in patch.model_fields_set:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from buildsys import image
 from buildsys.diagnostics import Spot
 from buildsys.recipe import schema
-from buildsys.resolve import syntax
+from buildsys.resolve import spelling, syntax
 from buildsys.resolve.instructions import Place, Surroundings, instruction, package_names
 from buildsys.resolve.notes import Notes
 from buildsys.resolve.testing import TestPart, test_part
@@ -32,7 +32,7 @@ class Part:
     packages: tuple[image.PackageName, ...] = ()
     steps: tuple[image.Instruction, ...] = ()
     scalars: Mapping[str, Spotted[Scalar]] = field(default_factory=dict)
-    """`user`, `cmd`, `entrypoint`, `healthcheck`, `stop_signal`, `workdir`."""
+    """`user`, `cmd`, `entrypoint`, `healthcheck`, `stop_signal`, `workdir`, `version_of`."""
     env: Mapping[str, Spotted[str]] = field(default_factory=dict)
     labels: Mapping[str, Spotted[str]] = field(default_factory=dict)
     annotations: Mapping[str, Spotted[str]] = field(default_factory=dict)
@@ -62,9 +62,11 @@ def part(fragment: schema.Fragment, notes: Notes, around: Surroundings) -> Part:
     if fragment.annotations:
         given["annotations"] = named(fragment.annotations, "annotations", syntax.label_name, notes)
     if fragment.volumes:
-        given["volumes"] = texts(fragment.volumes, ("volumes",), syntax.path, notes)
+        volumes = texts(fragment.volumes, ("volumes",), syntax.path, notes)
+        given["volumes"] = tuple((spelling.path(text), spot) for text, spot in volumes)
     if fragment.ports:
-        given["ports"] = texts(fragment.ports, ("ports",), syntax.port, notes)
+        ports = texts(fragment.ports, ("ports",), syntax.port, notes)
+        given["ports"] = tuple((spelling.port(text), spot) for text, spot in ports)
     if fragment.test:
         given["test"] = test_part(fragment.test, notes)
     return Part(**given)
@@ -129,9 +131,13 @@ def scalars(written: schema.Fragment | schema.Patch, notes: Notes) -> dict[str, 
         found["healthcheck"] = health_check(written.healthcheck, notes), notes.spot("healthcheck")
     if written.stop_signal is not None:
         signal = notes.check(("stop-signal",), syntax.signal, written.stop_signal)
-        found["stop_signal"] = signal, notes.spot("stop-signal")
+        found["stop_signal"] = spelling.signal(signal), notes.spot("stop-signal")
     if written.workdir is not None:
-        found["workdir"] = notes.check(("workdir",), syntax.path, written.workdir), notes.spot("workdir")
+        workdir = notes.check(("workdir",), syntax.path, written.workdir)
+        found["workdir"] = spelling.path(workdir), notes.spot("workdir")
+    if written.version_of is not None:
+        package = notes.check(("version-of",), syntax.package, written.version_of)
+        found["version_of"] = package, notes.spot("version-of")
     return found
 
 

@@ -24,8 +24,8 @@ class _Declared:
 
 def settings(
     library: Library, site: Source[schema.Site], given: Mapping[str, str], found: list[Diagnostic]
-) -> dict[str, Value]:
-    """Every variable with its value; mistakes are added to `found`."""
+) -> tuple[dict[str, Value], dict[str, Spot]]:
+    """Every variable with its value, and where that was set; mistakes are added to `found`."""
     variables = _Settings(found)
     for written in (library.written, site.written):
         for name, value in (written.data.get("variables") or {}).items():
@@ -36,7 +36,7 @@ def settings(
                 variables.set(name, value, overlay.written.spot("variables", name))
     for name, text in given.items():
         variables.set(name, variables.like(name, text), NOWHERE)
-    return variables.values
+    return variables.values, variables.spots
 
 
 class _Settings:
@@ -44,6 +44,8 @@ class _Settings:
 
     def __init__(self, found: list[Diagnostic]) -> None:
         self.values: dict[str, Value] = {}
+        self.spots: dict[str, Spot] = {}
+        """NOWHERE: the caller sets it."""
         self._declared: dict[str, _Declared] = {}
         self._found = found
 
@@ -83,6 +85,7 @@ class _Settings:
             self._found.append(Diagnostic(spot, "bad-choice", message, hint, related))
         else:
             self.values[name] = value
+            self.spots[name] = spot
 
     def acceptable(self, name: str, value: Value, written: Written) -> bool:
         """Whether a variable may hold a value."""

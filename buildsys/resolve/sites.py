@@ -10,6 +10,7 @@ from typing import Any
 
 from buildsys import image
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot, closest
+from buildsys.logins import Login
 from buildsys.recipe import schema, variables
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import strings
@@ -126,6 +127,7 @@ class _Resolver:
         self._there = there
         self._made = made
         self._sentences: list[str] = []
+        self._logins: list[Login] = []
 
     def chosen(self) -> Chosen:
         """The whole site."""
@@ -157,6 +159,7 @@ class _Resolver:
             stand_ins=written.stand_ins is not None,
             left_out=tuple(left_out),
             release=notes.check(("release",), syntax.release, written.release),
+            logins=tuple(self._logins),
             notes=tuple(self._sentences),
         )
         if written.epoch is not None:
@@ -220,8 +223,9 @@ class _Resolver:
             notes.problem(path, ("site-mismatch", message, "write one of them"))
         elif written.directory is not None:
             directory = self._local(written.directory, (*path, "directory"), notes)
-            checksum = self._metadata_checksum(directory, (*path, "directory"), notes)
-        url = notes.check((*path, "url"), syntax.url, written.url)
+            if directory:
+                checksum = self._metadata_checksum(directory, (*path, "directory"), notes)
+        url = self._address((*path, "url"), written.url, notes)
         key = ""
         if written.gpgcheck is False:
             self._sentences.append(f"the repository {name} is not signed: its packages are taken as they are")
@@ -245,7 +249,7 @@ class _Resolver:
 
     def _key(self, key: str, path: tuple[str, ...], notes: Notes) -> str:
         if "://" in key:
-            return notes.check(path, syntax.url, key)
+            return self._address(path, key, notes)
         if self._written.inside and key.startswith("/"):
             return key  # a file of the image itself
         return self._local(key, path, notes)
@@ -253,14 +257,14 @@ class _Resolver:
     def _downloads(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
         files: dict[str, str] = {}
         addresses, checksums = {}, {}
-        for url, (place, notes) in self._there.downloads.items():
-            path = ("downloads", url)
-            notes.problem(path, syntax.url(url), key=True)
+        for written, (place, notes) in self._there.downloads.items():
+            path = ("downloads", written)
+            url = self._address(path, written, notes, key=True)
             notes.check((*path, "sha256"), syntax.sha256, place.sha256)
             if place.file is not None:
                 files[url] = self._local(place.file, (*path, "file"), notes)
             if place.url is not None:
-                addresses[url] = notes.check((*path, "url"), syntax.url, place.url)
+                addresses[url] = self._address((*path, "url"), place.url, notes)
                 if place.file is not None:
                     message = f"the download '{url}' is either a file or comes from a url"
                     notes.problem(path, ("site-mismatch", message, "write one of them"), key=True)
@@ -285,8 +289,18 @@ class _Resolver:
         directory = Path(self._local(self._there.gems[0], ("gems",), self._there.gems[1]))
         return tuple(str(file) for file in sorted(directory.glob("*.gem")))
 
+    def _address(self, path: tuple[str, ...], text: str | None, notes: Notes, *, key: bool = False) -> str:
+        """A URL without the credentials in it, which the site keeps apart."""
+        url, login = notes.address(path, text, key=key)
+        if login is not None:
+            self._logins.append(login)
+        return url
+
     def _local(self, text: str, path: tuple[str, ...], notes: Notes) -> str:
-        """A local path: absolute, or within the set's folder."""
+        """A local path: absolute, or within the set's folder; empty when it can be none."""
+        if problem := syntax.local_path(text):
+            notes.problem(path, problem)
+            return ""
         if ".." in text.split("/"):
             problem = (
                 "path-leaves-context",

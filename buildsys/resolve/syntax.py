@@ -6,6 +6,7 @@ A `Problem` is a diagnostic without its place: code, sentence, hint.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from functools import cache
 
@@ -22,6 +23,10 @@ NOT_ONE_VALUE = (
     "name the place of a single value",
 )
 
+LONGEST_NAME = 255
+"""Bytes that a file system takes for the name of a file."""
+LONGEST_PATH = 4095
+"""Bytes that a kernel takes for a path."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._~^:-]*")
 _OCTAL = re.compile(r"[0-7]{3,4}")
@@ -93,6 +98,11 @@ def mode(text: str) -> Problem | None:
     if _OCTAL.fullmatch(text) or _SYMBOLIC.fullmatch(text):
         return None
     return "bad-mode", f"'{text}' is not a mode", 'modes look like "755", "2775" or "a+rx"'
+
+
+def plain_mode(text: str) -> str:
+    """A mode in its shortest form: to chmod "0755" is "755"."""
+    return text.removeprefix("0") if len(text) == len("0755") and text.isdigit() else text
 
 
 @cache
@@ -206,11 +216,15 @@ def size(text: str) -> int | None:
 def expression(text: str) -> Problem | None:
     """A regular expression of Python's."""
     try:
-        re.compile(text)
-    except re.error as error:
+        # What Python may read otherwise one day, such as [[:alpha:]], means nothing for certain.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)
+            re.compile(text)
+    except (re.error, FutureWarning) as error:
+        reason = error.msg if isinstance(error, re.error) else str(error).lower()
         return (
             "bad-pattern",
-            f"'{text}' is not a regular expression: {error.msg}",
+            f"'{text}' is not a regular expression: {reason}",
             r"a '\' before it takes a character as it is",
         )
     return None
@@ -301,7 +315,28 @@ def pattern(text: str) -> Problem | None:
     """An extended regular expression for one line."""
     if not text:
         return "bad-line", "an empty pattern matches every line", "say which lines"
+    if reason := _unmatched(text):
+        hint = r"a '\' before it takes a character as it is"
+        return "bad-pattern", f"'{text}' is not a regular expression: {reason}", hint
     return one_line(text)
+
+
+_TOKEN = re.compile(r"\\.|\[\^?]?(?:\[:\w+:\]|\[\.[^]]*\.\]|\[=[^]]*=\]|\[(?![:.=])|[^][])*\]|.", re.DOTALL)
+"""A sign, or brackets that are closed."""
+
+
+def _unmatched(text: str) -> str:
+    """What of an extended regular expression has no partner, in words; or nothing."""
+    depth = 0
+    for part in _TOKEN.findall(text):
+        if part == "[":
+            return "a [ has no ] behind it"
+        if part == "\\":
+            return "nothing stands behind the last \\"
+        depth += (part == "(") - (part == ")")
+        if depth < 0:
+            break
+    return "parentheses do not match" if depth else ""
 
 
 @cache
@@ -323,6 +358,8 @@ def set_name(text: str) -> Problem | None:
 @cache
 def scenario_name(text: str) -> Problem | None:
     """The name of a scenario: it names files, a pod and a folder of logs."""
+    if len(text) > 128:
+        return "bad-name", "a scenario's name has at most 128 characters", ""
     if NAME.fullmatch(text):
         return None
     return "bad-name", f"'{text}' cannot name a scenario", "use a-z and 0-9, joined by single '-', '_' or '.'"
@@ -377,3 +414,14 @@ def reference(text: str) -> Problem | None:
     if _REFERENCE.fullmatch(text.lower()):
         hint = f"names of images are written in small letters, as in {text.lower()}"
     return "bad-reference", f"'{text}' is not a reference", hint
+
+
+def local_path(text: str) -> Problem | None:
+    """What keeps a text from naming any file of a host."""
+    longest = max((len(part.encode(errors="surrogateescape")) for part in text.split("/")), default=0)
+    if longest > LONGEST_NAME or len(text.encode(errors="surrogateescape")) > LONGEST_PATH:
+        message = f"'{text[:20]}…' is longer than the name of a file can be"
+        return "bad-path", message, f"a name has {LONGEST_NAME} bytes at most, a path {LONGEST_PATH}"
+    if "\0" in text or "\n" in text:
+        return "bad-path", "a line break is part of no path here", "give it another name"
+    return None

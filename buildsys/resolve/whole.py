@@ -11,11 +11,12 @@ from buildsys import image
 from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
 from buildsys.recipe import schema
 from buildsys.recipe.collecting import collector_resting
+from buildsys.recipe.containerfile import Containerfile
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import said
 from buildsys.resolve import overlay, syntax
 from buildsys.resolve.absent import absent
-from buildsys.resolve.containerfile import check_alone, containerfile, spoken
+from buildsys.resolve.containerfile import check_alone, check_triggers, containerfile, spoken
 from buildsys.resolve.context import Context
 from buildsys.resolve.draft import Draft, check_draft
 from buildsys.resolve.elsewhere import foreign
@@ -24,14 +25,17 @@ from buildsys.resolve.gems import Gems
 from buildsys.resolve.header import Header
 from buildsys.resolve.instructions import Surroundings
 from buildsys.resolve.notes import Notes
+from buildsys.resolve.origin import origin
 from buildsys.resolve.parts import part
 from buildsys.resolve.profiles import profiles
-from buildsys.resolve.rings import diagnostic, rings
+from buildsys.resolve.rings import diagnostic, long_chains, rings
 from buildsys.resolve.scenarios import scenarios
 from buildsys.resolve.settings import settings
 from buildsys.resolve.sites import choose, resolve_site
+from buildsys.resolve.supplies import Around
 from buildsys.resolve.testing import joined, with_parents
 from buildsys.resolve.traits import Parts, Traits, Uses
+from buildsys.resolve.volumes import written_below
 
 Change = tuple[schema.Patch, Notes]
 Parent = image.ParentImage | image.BaseImage | image.EmptyRoot
@@ -51,18 +55,24 @@ def resolve(
         Refused: the set cannot be resolved; every mistake of it.
     """
     with collector_resting():
-        return _Resolver(library, choose(library, site), variables, stand_ins).image_set()
+        return _Resolver(library, site, variables, stand_ins).image_set()
 
 
 class _Resolver:
     """Resolves one set; mistakes are kept for the end."""
 
     def __init__(
-        self, library: Library, site: Source[schema.Site], given: Mapping[str, str], stand_ins: Path | None
+        self,
+        library: Library,
+        asked_site: str | None,
+        given: Mapping[str, str],
+        stand_ins: Path | None,
     ) -> None:
         self._library = library
+        self._asked_site = asked_site
         self._found: list[Diagnostic] = []
-        self._variables = settings(library, site, given, self._found)
+        site = choose(library, asked_site)
+        self._variables, self._set_at = settings(library, site, given, self._found)
         self._site = resolve_site(site, library, self._variables, stand_ins, self._found)
         self._around = Surroundings(
             images=library.recipes,
@@ -76,6 +86,7 @@ class _Resolver:
         self._nearest: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._overlay_files = {item.written.file for item in library.overlays}
+        self._read: dict[str, Containerfile] = {}
         self._joined: list[tuple[str, str, Spot]] = []
 
     def image_set(self) -> image.ImageSet:
@@ -88,6 +99,8 @@ class _Resolver:
             if resolved is not None:
                 images[name] = resolved
         self._refuse_rings(images)
+        check_triggers(images, self._found)
+        self._found += long_chains(images)
         if self._site and self._site.site.installer == "apt":
             self._found += foreign(images)
         members = self._profiles()
@@ -112,7 +125,9 @@ class _Resolver:
             images=images,
             profiles=members,
             absent=absent(images, self._site, gems=promised or self._site.gems.known),
+            origin=origin(self._library, self._asked_site, self._variables, self._set_at),
             scenarios=tried,
+            remarks=tuple(sorted(written_below(images, self._read))),
             traits={
                 trait.written.file: said(trait.written) for _, trait in sorted(self._library.traits.items())
             },
@@ -150,7 +165,7 @@ class _Resolver:
             config=draft.config(),
             spot=notes.spot("image"),
             parent_spot=parent_spot,
-            spots=draft.spots(),
+            spots=draft.spots() | {f"args.{key}": notes.spot("args", key) for key in recipe.args or {}},
             test=joined(draft.tests),
         )
 
@@ -183,7 +198,8 @@ class _Resolver:
     def _parent(
         self, recipe: schema.Recipe, notes: Notes, changes: list[Change]
     ) -> tuple[Parent, Spot, First]:
-        for key, value in (("network", recipe.network), ("args", recipe.args)):
+        for key in ("network", "args", "contexts", "secrets"):
+            value = getattr(recipe, key)
             if value is not None:
                 problem = (
                     "misplaced-key",
@@ -221,10 +237,13 @@ class _Resolver:
         top = beside if notes.written.file in self._overlay_files else self._library.directory
         if not self._names:
             self._names = spoken({name: header.reference(name) for name in self._library.recipes})
-        built = containerfile(recipe, notes, top, self._names, header.format)
+        usual = self._site.base if self._site else None
+        elsewhere = usual.reference if isinstance(usual, image.BaseImage) else ""
+        built = containerfile(recipe, notes, Around(top, self._names, elsewhere, header.format))
         if built is None:
             return image.EmptyRoot(), notes.spot("containerfile"), ()
-        return built[1], built[2], (built[0],)
+        self._read[recipe.image] = built[2]
+        return built[1], built[2].parent.spot, (built[0],)
 
     def _near(self, name: str) -> str:
         """The closest names, sought once: a parent that was renamed is missed by all its children."""

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 KEY = "RPM-GPG-KEY-stand-in"
+LOCK = "lock.yaml"
+"""A file of others: what the set locked of the packages. It stays when they change, to tell what moved."""
 PUBLISHED_SECRET = "stand-in.secret.asc"  # noqa: S105 - a file name; and nothing about the key is secret
 _FORMAT = 1
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
@@ -131,6 +133,8 @@ def _build(data_file: Path, output: Path, busybox: Path, inputs: str) -> None:
         _lay_out(new, folder, data, build_rpms(everything, data, folder / "keys" / PUBLISHED_SECRET))
         _index(new / "repo", data.epoch)
         _write_manifest(new, data, inputs)
+        with suppress(FileNotFoundError):
+            shutil.copyfile(output / LOCK, new / LOCK)
         _publish(new, output)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)

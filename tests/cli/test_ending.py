@@ -152,3 +152,33 @@ def test_a_reader_that_goes_away_is_no_event(
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize("depth", [100, 100_000])
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("images/app.yaml", "image: app\nfrom: base\nenv: {}\n"),
+        ("set.yaml", "set: tiny\nx: {}\n"),
+        ("sites/more.yaml", "site: more\nrepositories: {}\n"),
+    ],
+)
+def test_what_is_nested_too_deeply_is_a_mistake(
+    buildsys: Run, here: Path, depth: int, file: str, text: str
+) -> None:
+    for sign, end in (("[", "]"), ("{a: ", "}")):
+        (here / "recipes/tiny" / file).write_text(text.replace("{}", sign * depth + end * depth))
+        done = buildsys("check", "tiny")
+        assert done.returncode == 2
+        assert "[deep-nesting]" in done.stderr
+
+
+def test_an_answer_nested_too_deeply_is_no_bug(
+    buildsys: Run, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert buildsys("plan", "tiny").returncode == 0
+    monkeypatch.chdir(here)
+    plan = here / "build/tiny/plan.json"
+    plan.write_text('{"images": ' + "[" * 100_000 + "]" * 100_000 + "}")
+    assert cli.run(["periodic", "tiny"]) == 2
+    assert "too many things in one another" in capsys.readouterr().err

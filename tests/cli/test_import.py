@@ -74,3 +74,43 @@ recipes/shop: 2 images, 1 warning
         ["base", "scratch", "localhost/shop/base:latest"],
         ["app", "base", "localhost/shop/app:latest"],
     ]
+
+
+def test_a_tree_of_tcib_becomes_a_set(buildsys: Run, here: Path) -> None:
+    text = "tcib_actions:\n- run: dnf -y install {{ tcib_packages.common | join(' ') }}\n- onbuild: RUN x\n"
+    (here / "t/base/app").mkdir(parents=True)
+    (here / "t/base/base.yaml").write_text(text + "tcib_packages: {common: [bash]}\n")
+    (here / "t/base/app/app.yaml").write_text("tcib_user: app\n")
+    done = buildsys("import", "tcib", "t", "-o", "recipes/shop", "--base", "registry.example/os:9")
+    assert done.returncode == 0
+    assert (
+        done.stderr
+        == """\
+t/base/base.yaml:3:3: warning: ONBUILD is not taken over: a recipe has nothing of the kind [not-taken-over]
+  3 | - onbuild: RUN x
+    |   ^
+
+recipes/shop: 2 images, 1 warning
+"""
+    )
+    listed = buildsys("list", "shop").stdout.splitlines()
+    assert [line.split("\t")[:3] for line in listed] == [
+        ["base", "registry.example/os:9", "localhost/shop/openstack-base:latest"],
+        ["app", "base", "localhost/shop/openstack-app:latest"],
+    ]
+
+
+def test_files_that_are_there_stay(buildsys: Run, here: Path) -> None:
+    (here / "overrides.j2").write_text("{% block app_footer %}\nCOPY conf /etc/conf\n{% endblock %}\n")
+    (here / "conf").write_text("new")
+    (here / "files/app").mkdir(parents=True)
+    (here / "files/app/conf").write_text("mine")
+    done = buildsys("import", "kolla-overrides", "overrides.j2", "--set", "tiny")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: files/app/conf is there already [file-exists]\n  hint: move it away, or choose -o\n",
+    )
+    assert not (here / "overrides.yaml").exists()
+    (here / "files/app/conf").write_text("new")
+    assert buildsys("import", "kolla-overrides", "overrides.j2", "--set", "tiny").returncode == 0
+    assert buildsys("check", "tiny", "--overlay", "overrides.yaml").returncode == 0

@@ -80,6 +80,24 @@ def test_check_looks_at_every_site(buildsys: Run, here: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("verb", ["check", "plan"])
+@pytest.mark.parametrize("where", ["set.yaml", "sites/near.yaml"])
+def test_an_epoch_to_come_is_refused(buildsys: Run, here: Path, verb: str, where: str) -> None:
+    """Files that are newer than the epoch are the step's: none would be, and two builds would differ."""
+    file = here / "recipes/tiny" / where
+    known = file.read_text() if file.exists() else "site: near\nbase: {image: x}\ninstaller: dnf\n"
+    lines = [line for line in known.splitlines() if not line.startswith("epoch:")]
+    file.write_text("".join(f"{line}\n" for line in [*lines, "epoch: 4102444800"]))
+    done = buildsys(verb, "tiny", *(("--site", "near") if where != "set.yaml" else ()))
+    assert done.returncode == 2
+    place = f"recipes/tiny/{where}:{len(lines) + 1}:8"
+    assert done.stderr.startswith(
+        f"{place}: error: the epoch is 2100-01-01 00:00, the clock of this machine "
+    )
+    assert "[late-epoch]" in done.stderr
+    assert not (here / "build/tiny").exists()
+
+
 # list
 
 
@@ -226,11 +244,14 @@ def an_instruction(kind: type[Any]) -> Any:
     values: dict[str, Any] = {
         "str": "text", "bool": True, "int": 7, "tuple[str, ...]": ("one", "two"), "PackageName": package,
         "tuple[PackageName, ...]": (package,), "tuple[LockedPackage, ...]": (locked,),
-        "LockedPackage | None": locked, "tuple[tuple[str, str], ...]": (("a", "b"),),
+        "LockedPackage | None": locked, "Login | None": None, "tuple[tuple[str, str], ...]": (("a", "b"),),
         "tuple[tuple[int, tuple[str, ...]], ...]": ((1, ("a",)),),
         "tuple[Account, ...]": (image.Account("me", 1, 2, "/home/me", "/bin/sh", ("us",)),), "Spot": spot,
         "tuple[NamedImage, ...]": (image.NamedImage("there", "it", spot),), "tuple[Spot, ...]": (spot,),
         "tuple[OtherImage, ...]": (image.OtherImage("here", "there", spot),),
+        "tuple[HereFile, ...]": (image.HereFile("0/x", "text", executable=True),),
+        "tuple[ContextFolder, ...]": (image.ContextFolder("more", "folder", spot),),
+        "tuple[Secret, ...]": (image.Secret("token", required=True, file="", spot=spot),),
     }  # fmt: skip
     fields = kind.__dataclass_fields__
     return kind(**{name: values[str(field.type)] for name, field in fields.items()})

@@ -149,17 +149,21 @@ def test_an_image_that_has_a_containerfile_of_its_own(
         "set.yaml": "set: demo\nnamespace: example\ntag: '1'\nepoch: 1517443200\ncommon: {labels: {a: $b}}\n",
         "sites/here.yaml": f"site: here\ninstaller: dnf\nbase: {{image: {BUSYBOX}}}\n",
         "images/base.yaml": "image: base\nfrom: site\nenv: {PATH: /bin}\n",
-        "images/app.yaml": "image: app\ncontainerfile: ../other/app/Dockerfile\nargs: {VERSION: '1 2'}\n",
+        "images/app.yaml": "image: app\ncontainerfile: ../other/app/Dockerfile\nargs: {VERSION: '1 2'}\n"
+        f"contexts: {{more: ../other/more, tools: base, els.ewhere: {BUSYBOX}}}\n",
         "images/child.yaml": (
             "image: child\nfrom: app\nsteps: [{run: id -u >/root/child}]\nentrypoint: [cat]\n"
         ),
         "other/app/Dockerfile": (
             "ARG BASE=base\nFROM ${BASE} AS one\nARG VERSION\nARG SOURCE_DATE_EPOCH\n"
             'RUN echo "$VERSION $SOURCE_DATE_EPOCH" >/made\n'
-            "FROM localhost/example/base:1\nCOPY --from=one /made /\nCOPY . /all\nUSER 5\nCMD /made"
+            "FROM localhost/example/base:1\nCOPY --from=one /made /\nCOPY . /all\n"
+            "COPY --from=more m/m /m\nCOPY --from=tools /etc/group /g\n"
+            "COPY --from=els.ewhere /etc/passwd /p\nUSER 5\nCMD /made"
         ),
         "other/app/tool": "#!/bin/sh\n",
         "other/app/.dockerignore": "Dockerfile\n",
+        "other/more/m/m": "more\n",
     }
     for name, text in files.items():
         path = tmp_path / "demo" / name
@@ -175,6 +179,7 @@ def test_an_image_that_has_a_containerfile_of_its_own(
     assert not wrong, "\n".join(wrong)
     app = tmp_path / "tree/images/app"
     assert (app / "Containerfile").read_text().splitlines()[1] == "FROM localhost/example/base:1 AS one"
+    assert (app / "contexts").read_text() == "more=named/0\n"
     assert (app / "arguments").read_text() == "VERSION=1 2\nSOURCE_DATE_EPOCH=1517443200\n"
     child = (tmp_path / "tree/images/child/Containerfile").read_text().splitlines()
     # It works as root, ends as the user that its parent ends as, and keeps the command.

@@ -18,6 +18,7 @@ from buildsys.exporters.text import yaml as written
 from buildsys.image import (
     BaseImage,
     CopyImage,
+    EmptyRoot,
     HealthCheck,
     Image,
     LockedPackage,
@@ -107,6 +108,45 @@ def test_kolla_ansible_has_a_variable_for_what_is_a_service(tmp_path: Path) -> N
         "alone_image_full": "registry.example/tests/t-alone:2",
         "web_ui_image_full": "registry.example/tests/t-web.ui:2",
     }
+
+
+START = OciConfig(cmd=("kolla_start",))
+MISSED = (
+    "nothing says that containers of {} start with it, and without it they run without that configuration"
+)
+STARTS: list[tuple[OciConfig, OciConfig, str]] = [
+    (START, OciConfig(), ""),
+    (OciConfig(), OciConfig(), "api and more"),
+    (OciConfig(entrypoint=("dumb-init", "--")), OciConfig(cmd=("/usr/bin/kolla_start",)), ""),
+    (START, OciConfig(cmd=("httpd",)), "api and more"),
+    (OciConfig(entrypoint=("/usr/local/bin/kolla_start",)), OciConfig(cmd=("httpd",)), ""),
+]
+
+
+@pytest.mark.parametrize(("base", "api", "missing"), STARTS)
+def test_who_starts_images_another_way_is_told_what_it_misses(
+    base: OciConfig, api: OciConfig, missing: str, tmp_path: Path
+) -> None:
+    made = [image("base", BASE, config=base), image("api", "base", config=api), image("more", "api")]
+    of = subject(image_set(tmp_path, made))
+    notes = FORMATS["kolla-ansible"].export(of).notes
+    assert [note.partition(": ")[2] for note in notes] == ([MISSED.format("more")] if missing else [])
+    data = {name: {"parameters": [f"Docker{name}Image"]} for name in ("api", "more")}
+    notes = FORMATS["tripleo"].export(replace(of, data=Data("x", data))).notes
+    assert [note.partition(": ")[2] for note in notes] == ([MISSED.format(missing)] if missing else [])
+
+
+def test_images_without_any_command_are_told_in_few_words(tmp_path: Path) -> None:
+    made = [image(f"a{number}", EmptyRoot()) for number in range(9)]
+    (note,) = FORMATS["kolla-ansible"].export(subject(image_set(tmp_path, made))).notes
+    assert "of a0, a1, a2, a3, a4 and 4 more start" in note
+
+
+def test_tags_that_stay_with_a_chart_are_told(tmp_path: Path) -> None:
+    of = replace(
+        told(tmp_path, data=Data("x", {"web": {"api": "api", "ui": "web.ui"}})), names=("base", "api")
+    )
+    assert FORMATS["openstack-helm"].export(of).notes == ("web: the chart's own images stay for ui",)
 
 
 def test_kolla_ansible_takes_the_names_that_the_set_says(tmp_path: Path) -> None:

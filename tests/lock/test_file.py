@@ -139,19 +139,20 @@ def test_a_directory(file: Path, told: Told) -> None:
 
 
 @pytest.mark.parametrize(
-    ("good", "bad"),
+    ("good", "bad", "name"),
     [
-        ('"leaf-1:1.0-1.noarch", ', '"leaf-1:9.9-1.noarch", '),
-        ("images:\n", "pictures:\n"),
-        ("payloads:", "p"),
+        ('"leaf-1:1.0-1.noarch", ', '"leaf-1:9.9-1.noarch", ', "content"),
+        ("images:\n", "pictures:\n", "section"),
+        ("payloads:", "p", "line"),
+        ('"p/leaf-', '"../leaf-', "path"),
     ],
 )
 def test_sealed_by_somebody_who_does_not_know_what_a_lock_holds(
-    file: Path, told: Told, good: str, bad: str
+    file: Path, told: Told, good: str, bad: str, name: str
 ) -> None:
     body = file.read_text().rpartition("seal: ")[0].replace(good, bad)
     file.write_text(f'{body}seal: "{hashlib.sha256(body.encode()).hexdigest()}"\n')
-    told(lambda: look(file), "lock-unreadable", "lock-unreadable-content")
+    told(lambda: look(file), "lock-unreadable", f"lock-unreadable-{name}")
 
 
 # ── whole at any moment ─────────────────────────────────────────────────────────────────────────────────────

@@ -98,8 +98,9 @@ def test_check_is_2_when_something_is_wrong(world: World) -> None:
     world.recipe("tip", "from: middle\npackages: [leaf]\n")
     shutil.rmtree(world.repository / "repodata")
     done = world.buildsys("lock", "demo/", "--check")
-    assert done.returncode == 2
-    assert "[repository-unreachable]" in done.stderr
+    assert done.returncode == 1
+    assert "error: the repository 'quarry' cannot be read: " in done.stderr
+    assert "The requested URL returned error: 404 [repository-unreachable]" in done.stderr
 
 
 def test_images_are_for_update_only(world: World) -> None:

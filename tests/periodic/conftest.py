@@ -91,8 +91,11 @@ class Scene:
         assert "Traceback" not in done.stderr, done.stderr
         return done.returncode
 
-    def interrupted(self, when: Callable[[], object]) -> int:
-        """Build periodically and press Ctrl-C when something is true; the exit status."""
+    def interrupted(self, when: Callable[[], object], number: signal.Signals | None = None) -> int:
+        """Build periodically and press Ctrl-C when something is true; the exit status.
+
+        A signal is sent to that process alone, as timers and runners of CI do; no process stays behind.
+        """
         with started(
             [sys.executable, "-m", "buildsys", "periodic", "demo"],
             cwd=self.place,
@@ -103,8 +106,19 @@ class Scene:
             end = time.monotonic() + 60
             while not when() and begun.poll() is None and time.monotonic() < end:
                 time.sleep(0.05)
-            os.killpg(begun.pid, signal.SIGINT)
-            return begun.wait(timeout=60)
+            if number is None:
+                os.killpg(begun.pid, signal.SIGINT)
+            else:
+                begun.send_signal(number)
+            status = begun.wait(timeout=60)
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                try:
+                    os.killpg(begun.pid, 0)
+                except ProcessLookupError:
+                    return status
+                time.sleep(0.05)
+            pytest.fail("a process of the run is left")
 
     def environment(self, **more: str) -> dict[str, str]:
         """Ours, without what would change the outcome."""

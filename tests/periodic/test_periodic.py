@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 
 import pytest
 
 from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, REFUSED
 from tests.busybox import put_base
-from tests.periodic.conftest import Scene
+from tests.periodic.conftest import SET, Scene
 
 pytestmark = pytest.mark.real
 
@@ -105,10 +106,10 @@ def test_runs_that_build_nothing(locked: Scene) -> None:
     """A repository that does not answer; too little space to begin; Ctrl-C."""
     lock = locked.lock.read_bytes()
     locked.repository.rename(locked.place / "away")
-    assert locked.periodic() == REFUSED
+    assert locked.periodic() == FAILED
     assert locked.lock.read_bytes() == lock
     report = locked.report()
-    assert (report["outcome"], report["built"]) == ("refused", [])
+    assert (report["outcome"], report["built"]) == ("failed", [])
     assert [item["code"] for item in report["mistakes"]] == ["repository-unreachable"]
     assert "## Nothing was built\n\n```\n" in locked.page()
 
@@ -122,14 +123,17 @@ def test_runs_that_build_nothing(locked: Scene) -> None:
 
     locked.write("images/tool.yaml", "image: tool\nfrom: base\nsteps:\n  - run: sleep 60\n")
     log = locked.plan / "logs/tool.log"
-    log.unlink()
-    assert (
-        locked.interrupted(lambda: log.exists() and (locked.plan / "state/working.tool").exists())
-        == INTERRUPTED
-    )
-    report = locked.report()
-    assert (report["outcome"], report["blocked"]) == ("interrupted", ["tool", "below"])
-    assert locked.store.buildah("containers", "--quiet").split() == []
+    for number in (None, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        log.unlink()
+        (locked.plan / "report.json").unlink()
+
+        def builds() -> bool:
+            return log.exists() and (locked.plan / "state/working.tool").exists()
+
+        assert locked.interrupted(builds, number) == INTERRUPTED
+        report = locked.report()
+        assert (report["outcome"], report["blocked"]) == ("interrupted", ["tool", "below"])
+        assert locked.store.buildah("containers", "--quiet").split() == []
 
 
 def test_a_mistake_before_there_is_a_plan_leaves_no_directory_behind(scene: Scene) -> None:
@@ -165,3 +169,55 @@ def test_base_images_are_asked_for_anew_but_not_those_made_here(scene: Scene) ->
     assert done.returncode == FAILED
     assert f"error: the base image {nowhere} cannot be pulled\n" in done.stderr
     assert scene.report()["outcome"] == "failed"
+
+
+def test_a_version_that_goes_back(locked: Scene) -> None:
+    """The images of before are in the store under their keys: nothing is built, and the set is another."""
+    before = {name: item.removeprefix("sha256:") for name, item in locked.store.names().items()}
+    locked.publish("tool-1.1")
+    assert locked.periodic() == CHANGED
+    (locked.repository / "tool-1.1-1.el7.noarch.rpm").unlink()
+    locked.publish()
+    assert locked.periodic() == CHANGED
+    report = locked.report()
+    assert (report["outcome"], report["built"], report["fresh"]) == ("changed", [], 4)
+    changed = {item["image"]: (item["new"], item["is_built"]) for item in report["changed"]}
+    names = {name: f"localhost/example/{name}:1" for name in ("tool", "below")}
+    assert changed == {name: (before[names[name]], False) for name in names}
+    assert [item["reference"] for item in report["changed"]] == [*names.values()]
+    package = {"image": "tool", "name": "tool", "arch": "noarch", "old": "1.1-1.el7", "new": "1.0-1.el7"}
+    assert report["packages"] == [package]
+    page = locked.page()
+    assert "0 built, 4 fresh, 2 changed without a build." in page
+    assert "## Changed without a build\n\n| image | why | id before | id now |\n" in page
+    assert "| tool | built from these inputs before; its name returns to that image |" in page
+    assert locked.periodic() == 0
+
+
+def test_what_another_run_built_is_changed_too(locked: Scene) -> None:
+    """By hand, or by a periodic build that failed later."""
+    locked.write("images/beside.yaml", "image: beside\nfrom: base\nsteps:\n  - touch: /other\n")
+    assert locked.buildsys("build", "demo").returncode == 0
+    assert locked.periodic() == CHANGED
+    assert [(item["image"], item["is_built"]) for item in locked.report()["changed"]] == [("beside", False)]
+    assert locked.report()["built"] == []
+
+    locked.write("images/below.yaml", "image: below\nfrom: tool\nsteps:\n  - run: exit 7\n")
+    locked.write("images/beside.yaml", "image: beside\nfrom: base\nsteps:\n  - touch: /beside\n")
+    assert locked.periodic() == FAILED
+    locked.write("images/below.yaml", SET["images/below.yaml"])
+    assert locked.periodic() == CHANGED
+    assert [item["image"] for item in locked.report()["changed"]] == ["beside"]
+    assert locked.periodic() == 0
+
+
+def test_another_name_and_one_image_less_are_changes(locked: Scene) -> None:
+    locked.write("set.yaml", SET["set.yaml"].replace('tag: "1"', 'tag: "2"'))
+    assert locked.periodic() == CHANGED
+    assert {item["reference"] for item in locked.report()["changed"]} == {
+        f"localhost/example/{name}:2" for name in ("base", "tool", "below", "beside")
+    }
+    (locked.place / "recipes/demo/images/beside.yaml").unlink()
+    assert locked.periodic() == CHANGED
+    assert (locked.report()["removed"], locked.report()["changed"]) == (["beside"], [])
+    assert locked.periodic() == 0

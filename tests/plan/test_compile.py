@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from buildsys.image import (
     CopyPayload,
     Download,
     EmptyRoot,
+    Format,
     Image,
     ImageSet,
     Install,
@@ -27,11 +30,12 @@ from buildsys.image import (
     Repository,
     Run,
     Touch,
+    Transaction,
 )
 from buildsys.packages import MANAGERS
 from buildsys.plan.compile import compile_plan
 from tests.plan.conftest import GoldenFolder
-from tests.plan.sets import BASE, EPOCH, every_kind, image, image_set, package, site
+from tests.plan.sets import BASE, EPOCH, every_kind, image, image_set, locked, package, site
 
 HERE = Path(__file__).parent
 
@@ -232,3 +236,70 @@ def test_only_who_installs_packages_needs_their_tools(tmp_path: Path) -> None:
     tools = [set(json.loads(plan.texts["plan.json"])["tools"]) for plan in (plain, packages)]
     assert tools[1] - tools[0] == set(MANAGERS["dnf"].TOOLS)
     assert f"TOOLS='{' '.join(json.loads(plain.texts['plan.json'])['tools'])}'" in plain.texts["plan.env"]
+
+
+def test_links_attributes_and_empty_folders_of_the_context_are_inputs(tmp_path: Path) -> None:
+    """Of these the contents of files say nothing; equal keys mean equal images."""
+    step = CopyContext(source="tree", to="/opt/", mode="", owner="")
+    images = image_set(tmp_path, [image("x", BASE, step)])
+    tree = tmp_path / "files/tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    (tree / "empty/inner").mkdir(parents=True)
+    (tree / "a").write_text("x")
+    (tree / "b").write_text("x")
+    plans = [compile_plan(images)]
+    os.setxattr(tree / "a", "user.xdg.origin.url", b"http://example.org/")
+    assert compile_plan(images).texts == plans[0].texts
+    (tree / "b").unlink()
+    (tree / "b").hardlink_to(tree / "a")
+    plans.append(compile_plan(images))
+    os.setxattr(tree / "a", "user.mime", b"a\n")
+    plans.append(compile_plan(images))
+    (tree / "empty/inner").rmdir()
+    plans.append(compile_plan(images))
+    said = [[line for line in plan.texts["keys/x"].splitlines() if line.startswith("do ")] for plan in plans]
+    hashed = hashlib.sha256(b"x").hexdigest()
+    assert said[3] == [
+        f"do context 644 '' {hashed} /opt/a",
+        "do attributes /opt/a user.mime 0x610a",
+        "do same /opt/a /opt/b",
+        "do folders '' /opt/empty",
+    ]
+    assert said[2] == [*said[3][:3], "do folders '' /opt/empty/inner"]
+    assert said[1] == [said[3][0], said[3][2], said[2][3]]
+    assert said[0] == [said[3][0], said[3][0].replace("/opt/a", "/opt/b"), said[2][3]]
+    needed = [json.loads(plan.texts["plan.json"])["tools"] for plan in plans]
+    assert ["setfattr" in tools for tools in needed] == [False, False, True, True]
+
+
+def test_what_is_asked_for_and_brings_nothing_is_no_input(tmp_path: Path) -> None:
+    """The parent has it: the image that would be built is the one there is."""
+
+    def key(*steps: Instruction) -> str:
+        at = site(locked=True, repositories=(Repository("os", str(tmp_path), "", "", ""),))
+        return compile_plan(image_set(tmp_path, [image("x", BASE, *steps)], at=at)).texts["keys/x"]
+
+    def transaction(brought: str, asked: str) -> Transaction:
+        names = tuple(package(name) for name in asked.split())
+        return Transaction(packages=tuple(locked(name) for name in brought.split()), requested=names)
+
+    touch = Touch(paths=("/x",), mode="")
+    assert key(touch, transaction("", "bash")) == key(touch)
+    assert key(transaction("a liba", "a bash")) == key(transaction("a liba", "a"))
+    # What brings something under another name counts by what it brings.
+    assert key(transaction("a web", "a webserver")) == key(transaction("a web", "a"))
+    several = [
+        key(transaction("a web", "a webserver"), touch, transaction("b", "b")),
+        key(transaction("a", "a"), touch, transaction("web b", "b webserver")),
+        key(transaction("a", "a"), transaction("web b", "b webserver"), touch),
+        key(transaction("a web b", "a b"), touch),
+    ]
+    assert len(set(several)) == len(several)
+
+
+@pytest.mark.parametrize("form", ["docker", "oci"])
+def test_annotations_that_a_format_has_no_place_for_are_named(tmp_path: Path, form: Format) -> None:
+    images = [image("x", BASE, config=OciConfig(annotations={"a": "b"})), image("y", "x")]
+    notes = compile_plan(image_set(tmp_path, images, form=form)).texts["notes"]
+    left_out = "annotations are left out, the docker format has none (format: oci has): x\n"
+    assert notes == (left_out if form == "docker" else "")

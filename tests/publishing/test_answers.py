@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from buildsys.diagnostics import Refused
 from buildsys.publishing import publish as publishing
 from buildsys.publishing.access import login
 from buildsys.publishing.host import Host
-from buildsys.publishing.manifests import Blob
+from buildsys.publishing.manifests import OCI_MANIFEST, Blob, Manifest
 from buildsys.publishing.reach import Patience, Reach
 from buildsys.publishing.refusals import Problem
 from buildsys.publishing.registry import Registry
@@ -90,6 +91,103 @@ def test_sent_on_to_nowhere(proxy: Proxy, headers: dict[str, str]) -> None:
         assert told.endswith(" [bad-answer]")
     else:
         assert told == (f"error: {proxy.host} sends us on, and does not say where (status 202) [bad-answer]")
+
+
+# ── each status to each request: what only saves work is done without, all else names its cause ────────────
+
+
+STATUSES = (400, 401, 403, 404, 405, 409, 416, 501)
+
+
+def refusing(pattern: str, status: int) -> Callable[[str, Mapping[str, str]], Answer | None]:
+    return lambda request, _: (status, {}, b"") if re.search(pattern, request) else None
+
+
+@pytest.mark.parametrize("status", [*STATUSES, 200, 204, 500, 503])
+def test_a_registry_that_does_not_lend(proxy: Proxy, status: int) -> None:
+    proxy.answers = refusing("^POST .*mount=", status)
+    registry = opened(proxy.host)
+    registry.place("tests/lends", BLOB, lambda: DATA)
+    registry.place("tests/takes", BLOB, lambda: DATA)
+    assert registry.has("tests/takes", BLOB.digest)
+    assert registry.uploaded == [BLOB.digest] * 2
+
+
+def test_a_registry_that_begins_an_upload_instead_of_lending(proxy: Proxy) -> None:
+    registry = opened(proxy.host)
+    registry.holds("tests/lends-not", [BLOB])
+    registry.place("tests/takes", BLOB, lambda: DATA)
+    assert registry.has("tests/takes", BLOB.digest)
+
+
+def test_who_gives_tokens_and_gives_none_for_a_lender(proxy: Proxy) -> None:
+    def answers(request: str, headers: Mapping[str, str]) -> Answer | None:
+        if request.startswith("GET /token"):
+            both = "lends" in request and "takes" in request
+            return (403, {}, b"") if both else (200, {}, b'{"token": "t"}')
+        wanted = {"WWW-Authenticate": f'Bearer realm="http://{proxy.host}/token"'}
+        return None if headers.get("Authorization") else (401, wanted, b"")
+
+    proxy.answers = answers
+    registry = opened(proxy.host)
+    registry.place("tests/lends", BLOB, lambda: DATA)
+    registry.place("tests/takes", BLOB, lambda: DATA)
+    assert registry.uploaded == [BLOB.digest] * 2
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_registry_that_refuses_to_say_whether_a_blob_is_there(proxy: Proxy, status: int) -> None:
+    proxy.answers = refusing("^HEAD .*/blobs/", status)
+    registry = opened(proxy.host)
+    registry.place("a/b", BLOB, lambda: DATA)
+    assert registry.uploaded == [BLOB.digest]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_registry_that_refuses_head_of_manifests(proxy: Proxy, status: int) -> None:
+    registry = opened(proxy.host)
+    config = Blob("sha256:" + hashlib.sha256(b"{}").hexdigest(), 2)
+    registry.place("a/b", config, lambda: b"{}")
+    row = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config.digest, "size": 2}
+    body = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": row, "layers": []}).encode()
+    registry.put("a/b", "1", Manifest(OCI_MANIFEST, body))
+    proxy.answers = refusing("^HEAD .*/manifests/", status)
+    there = "sha256:" + hashlib.sha256(body).hexdigest()
+    assert registry.digest("a/b", "1") == (None if status == 404 else there)
+    assert registry.digest("a/b", "2") is None
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("request_", ["POST", "PUT blob", "PUT manifest", "PUT tag", "GET manifest"])
+def test_what_cannot_be_done_without_names_its_cause(proxy: Proxy, request_: str, status: int) -> None:
+    registry = opened(proxy.host)
+    manifest = Manifest(OCI_MANIFEST, b"{}")
+    pattern, work = {
+        "POST": ("^POST .*/uploads/$", lambda: registry.place("a/b", BLOB, lambda: DATA)),
+        "PUT blob": ("^PUT .*/uploads/", lambda: registry.place("a/b", BLOB, lambda: DATA)),
+        "PUT manifest": ("^PUT .*/manifests/", lambda: registry.put("a/b", BLOB.digest, manifest)),
+        "PUT tag": ("^PUT .*/manifests/", lambda: registry.put("a/b", "1", manifest)),
+        "GET manifest": ("^(GET|HEAD) .*/manifests/", lambda: registry.digest("a/b", "1")),
+    }[request_]
+    proxy.answers = refusing(pattern, status)
+    if (request_, status) == ("GET manifest", 404):
+        assert registry.digest("a/b", "1") is None
+        return
+    text = said(work)
+    if status == 401:
+        assert text.startswith(f"error: {proxy.host} wants credentials, and there are none [no-access]")
+    elif (request_, status) == ("PUT blob", 404):
+        assert text == (
+            f"error: {proxy.host}: has forgotten an upload that was under way; "
+            "tried 2 times [registry-failing]"
+        )
+    else:
+        assert proxy.host in text
+        assert "a/b" in text
+        assert str(status) in text
+    if status in (405, 416, 501) and "tag-protected" not in text:
+        assert f"to {request_.partition(' ')[0]} /v2/a/b/" in text
+        assert "[registry-refuses]" in text
 
 
 # ── tokens ──────────────────────────────────────────────────────────────────────────────────────────────────

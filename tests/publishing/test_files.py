@@ -43,6 +43,30 @@ def pulled(reference: str, folder: Path) -> list[str]:
     return layers
 
 
+@pytest.mark.parametrize("transport", ["dir", "oci", "oci-archive", "docker-archive"])
+def test_who_serves_a_directory_may_read_it_whatever_the_umask(
+    bench: Bench, tmp_path: Path, transport: str
+) -> None:
+    def modes() -> set[tuple[bool, str]]:
+        paths = [tmp_path / "a", *(tmp_path / "a").rglob("*")]
+        return {(path.is_dir(), oct(path.stat().st_mode & 0o777)) for path in paths if not path.is_symlink()}
+
+    out = tmp_path / "a/b"
+    before = os.umask(0o077)
+    try:
+        only(bench.publish(f"{transport}:{out}"))
+        assert modes() == {(True, "0o755"), (False, "0o644")}
+        assert os.umask(0o077) == 0o077
+        # An earlier version left them to the umask.
+        for path in (out, *out.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o700 if path.is_dir() else 0o600)
+        only(bench.publish(f"{transport}:{out}"))
+        assert modes() == {(True, "0o755"), (False, "0o644")}
+    finally:
+        os.umask(before)
+
+
 def test_one_layout_holds_the_set_and_each_blob_once(bench: Bench, tmp_path: Path) -> None:
     place = f"oci:{tmp_path}/layout"
     outcome = only(bench.publish(place, tags=("2020",)))

@@ -311,7 +311,8 @@ def test_a_registry_with_tls_and_a_login(bench: Bench, guarded: Running, tmp_pat
         f"  hint: `skopeo login {host}` keeps credentials; --authfile names a file of them"
     )
     assert problems(bench.publish(place, certificates=trusted, authfile=wrong)) == (
-        f"error: {host} does not take the credentials of mia from {wrong}: status 401 [no-access]\n"
+        f"error: {host} does not take the credentials of mia from {wrong}: "
+        "authentication required (401) [no-access]\n"
         f"  hint: they may have expired: `skopeo login {host}`"
     )
     assert guarded.tags() == {}
@@ -417,7 +418,7 @@ def test_a_host_is_the_same_however_it_is_written() -> None:
         ),
         (
             answering("^PUT /v2/tests/t-two/manifests", 400, error("MANIFEST_INVALID", "too old")),
-            "HOST, tests/t-two: too old (400) [registry-refuses]",
+            "HOST, tests/t-two: too old (400) to PUT /v2/tests/t-two/manifests/DIGEST [registry-refuses]",
         ),
         (
             answering("^PUT /v2/tests/t-two/blobs", 503),
@@ -439,13 +440,37 @@ def test_one_repository_of_many_is_refused(
 ) -> None:
     proxy.answers = answers
     outcome = bench.publish(proxy.destination)[0]
-    assert problems([outcome]) == "error: " + said.replace("HOST", proxy.host)
+    told = re.sub("sha256:[0-9a-f]{64}", "DIGEST", problems([outcome]))
+    assert told == "error: " + said.replace("HOST", proxy.host)
     assert outcome.notes == ["no tag was touched"]
     assert registry.tags() == {}
     # The others are there by their digests; the next run sends what is missing.
     proxy.answers = lambda _request, _headers: None
     proxy.reset()
     assert only(bench.publish(proxy.destination)).images == 1
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (404, "HOST has no repository PLACE, and makes none: there is none (404) [no-repository]"),
+        (403, "PLACE may not be written to at HOST: there is none (403) [no-push-right]"),
+    ],
+)
+def test_all_repositories_that_are_refused_are_named_at_once(
+    bench: Bench, registry: Running, proxy: Proxy, status: int, words: str
+) -> None:
+    proxy.answers = answering("^POST /v2/tests/t-(base|apps|two)/", status, error("X", "there is none"))
+    outcome = bench.publish(proxy.destination)[0]
+    hint = "\n  hint: make it at the registry, or name another namespace" if status == 404 else ""
+    assert [mistake.text() for mistake in outcome.mistakes] == [
+        "error: " + words.replace("HOST", proxy.host).replace("PLACE", f"tests/t-{name}") + hint
+        for name in ("base", "apps", "two")
+    ]
+    assert registry.tags() == {}
+    proxy.answers = lambda _request, _headers: None
+    only(bench.publish(proxy.destination))
 
 
 @pytest.mark.real

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from buildsys.diagnostics import Refused
-from buildsys.recipe.containerfile import SCRATCH, Containerfile, read_containerfile
+from buildsys.recipe.containerfile import Containerfile, read_containerfile
+from buildsys.recipe.plain_text import SCRATCH
 
 
 def read(tmp_path: Path, text: str, **arguments: str) -> Containerfile:
@@ -49,6 +50,11 @@ def test_an_empty_line_does_not_end_an_instruction(tmp_path: Path) -> None:
         ("FROM base\nCOPY --chmod=755 --from=other /a /b\nRUN --mount=type=bind,from=third,target=/m true\n",
          "base", ["base", "other", "third"]),
         ("FROM scratch AS base\nFROM base\n", SCRATCH, []),
+        (('FROM base AS a\nFROM base\nCOPY --from="a" a b\nCOPY --from="b" a b\n'
+         'RUN --mount="from=c,target=/m" true\n'),
+         "base", ["base", "b", "c"]),
+        ("FROM base\nRUN a\nFROM 0\nFROM 1\n", "base", ["base"]),
+        ("FROM base\nFROM 1\n", "1", ["1", "base"]),
         # A stage's name counts only behind it.
         ("FROM base AS base\nFROM base\n", "base", ["base"]),
         ("FROM base\nRUN echo --from=nobody\n", "base", ["base"]),
@@ -124,7 +130,13 @@ def test_the_health_check_of_the_last_stage(tmp_path: Path) -> None:
         ("FROM a\n RUN\n", "2:2 syntax: 'RUN' has nothing behind it"),
         ("FROM a\nRUN b \\\n", "2:1 syntax: the file ends in the middle of 'RUN'"),
         ("FROM a\nRUN", "2:1 syntax: the file ends in the middle of 'RUN'"),
-        ("FROM a\nRUN <<END\nb\nEND\n", "2:1 syntax: here-documents are not understood"),
+        ("FROM a\nRUN cat <<END\nb\nEN\n", "2:9 syntax: this here-document has no end: no line is 'END'"),
+        (
+            "FROM a\nCOPY <<E b /c/\nE\n",
+            "2:1 syntax: here-documents and other files in one instruction are not understood",
+        ),
+        ("FROM a\nCOPY <<E /c\n\n$X\nE\n", "4:1 argument: the variable 'X' has no value here"),
+        ("FROM a\nENV X=$Y/b\nCOPY <<E /c\n${X}\nE\n", "4:1 argument: the variable 'X' has no value here"),
         ("FROM a as\n", "1:1 syntax: 'a as' is not understood"),
         (
             "ARG A=1\nFROM quay.io/\\\nacme/app:${A}\n",
@@ -148,3 +160,13 @@ def test_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
     (mistake,) = refused.value.diagnostics
     code = mistake.code.removeprefix("containerfile-")
     assert f"{mistake.spot.line}:{mistake.spot.column} {code}: {mistake.message}" == said
+
+
+@pytest.mark.parametrize("text", ["FROM a\nRUN b\0c\n", "FROM a\n# \0\n", "FROM a\nRUN <<E\n \0\nE\n"])
+def test_a_nul_has_its_place(tmp_path: Path, text: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read(tmp_path, text)
+    (mistake,) = refused.value.diagnostics
+    line = text[: text.index("\0")].count("\n") + 1
+    column = len(text[: text.index("\0")].rpartition("\n")[2]) + 1
+    assert (mistake.code, mistake.spot.line, mistake.spot.column) == ("nul-character", line, column)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildsys.diagnostics import Refused, Spot
-from buildsys.recipe.document import DEEPEST, parse, read
+from buildsys.recipe.document import DEEPEST, parse, read, read_foreign
 from buildsys.recipe.written import Written
 
 # What means something to YAML, and characters of one to four bytes.
@@ -153,3 +153,17 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
         file = Path(folder, "x.yaml")
         file.write_bytes(raw)
         assert refused_at(lambda: read(file)) <= {str(file)}
+
+
+def test_files_of_other_systems_mean_what_their_readers_read(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text("a: True\nb: no\nc: 1.10\nd: 0755\ne: 2017-08-29\nyes: {on: 3}\n8: x\n")
+    written = read_foreign(file)
+    assert written.data == {
+        "a": True, "b": False, "c": "1.10", "d": "0755", "e": "2017-08-29", "yes": {"on": 3}, "8": "x",
+    }  # fmt: skip
+    assert written.key_spot("yes", "on") == Spot(str(file), 6, 7)
+    file.write_text("a: &x 1\nb: *x\n")
+    with pytest.raises(Refused) as refused:
+        read_foreign(file)
+    assert {item.code for item in refused.value.diagnostics} == {"yaml-alias"}

@@ -40,8 +40,8 @@ class Faked:
 
     def remember_spots(self, image: str) -> None:
         """Leave behind what a build of this image does: where its inputs were written."""
-        _, _, behind = (self.plan / "spots").read_text().partition(f"image\t{image}\n")
-        (self.plan / f"state/{image}.spots").write_text(behind.split("image\t")[0])
+        _, _, behind = ("\n" + (self.plan / "spots").read_text()).partition(f"\nimage\t{image}\n")
+        (self.plan / f"state/{image}.spots").write_text(f"\n{behind}".split("\nimage\t")[0][1:] + "\n")
 
     def environment(self, **more: str) -> dict[str, str]:
         """What a run sees: the fakes first on PATH, nothing of the run of these tests."""

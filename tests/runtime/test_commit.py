@@ -236,3 +236,62 @@ def test_what_buildah_annotates_goes_and_what_a_recipe_declares_stays(tmp_path: 
             assert found["annotations"] == dict(sorted({ANNOTATION: "x", **others}.items()))
         _, found = canonical(config, manifest, tmp_path, f"do configure --label {ANNOTATION}=x")
         assert found.get("annotations", {}) == others
+
+
+def fill(what: str) -> str:
+    """A `run` on the host; the working container is what it stands beside."""
+    return f'host cd "$FAKE"/containers/*-big/diff && mkdir -p var/log/deep && {what}'
+
+
+def upper(
+    faked: Faked, tmp_path: Path, what: str, **environment: str
+) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Build an image that writes this; what the run said, and what lies in the layer that is committed."""
+    faked.compile(image_set(tmp_path, [image("big", BASE, does(fill(what)))]))
+    faked.misbehave(
+        "commit", 'find "$FAKE"/containers/*/diff -type f -printf "%P %s %Ts\\n" | sort >"$FAKE/layer"'
+    )
+    done = faked.run(**environment)
+    layer = faked.fake / "layer"
+    return done, layer.read_text() if layer.exists() else ""
+
+
+def test_logs_of_zeros_are_emptied(faked: Faked, tmp_path: Path) -> None:
+    """An account with a large number makes lastlog as large; it holds nothing."""
+    done, layer = upper(
+        faked,
+        tmp_path,
+        "truncate -s 3G var/log/lastlog; echo x >var/log/faillog; truncate -s 1G var/log/deep/holes; "
+        "head -c 2M /dev/zero >var/log/deep/zeros; echo x >var/log/deep/real; head -c 2M /dev/zero >data; "
+        "{ head -c 2M /dev/zero; echo x; } >var/log/end",
+    )
+    assert done.returncode == 0, done.stderr
+    rows = ["data 2097152", "var/log/deep/holes 0", "var/log/deep/real 2", "var/log/deep/zeros 0",
+            "var/log/end 2097154", "var/log/faillog 0", "var/log/lastlog 0"]  # fmt: skip
+    assert layer.splitlines() == [f"{row} {EPOCH}" for row in rows]
+    assert "note:" not in done.stderr
+
+
+def test_other_files_with_holes_are_named_with_their_size(faked: Faked, tmp_path: Path) -> None:
+    done, layer = upper(
+        faked, tmp_path, "truncate -s 20M 'a b'; truncate -s 20M $'c\\e'; truncate -s 15M small"
+    )
+    rows = ["a b 20971520", "c\x1b 20971520", "small 15728640"]
+    assert layer.splitlines() == [f"{row} {EPOCH}" for row in rows]
+    assert "note: /c? takes 20 MiB" in done.stderr
+    note = "big: note: /a b takes 20 MiB in the layer, 0 MiB of it are data\n"
+    assert note in done.stderr
+    assert "/small" not in done.stderr
+    assert note in (faked.plan / "logs/big.log").read_text()
+
+
+def test_a_layer_that_does_not_fit_is_not_packed(faked: Faked, tmp_path: Path) -> None:
+    """Its hard links are one file."""
+    done, layer = upper(faked, tmp_path, "truncate -s 400G disk; ln disk again")
+    assert done.returncode == 1
+    assert layer == ""
+    log = (faked.plan / "logs/big.log").read_text()
+    assert "no space left on device for the layer of big: it takes 409600 MiB at " in log
+    assert "in big the step has written 409600 MiB" in log
+    # It may be another disk the next time.
+    assert "Error 75" in done.stderr

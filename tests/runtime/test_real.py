@@ -353,3 +353,44 @@ def test_with_vfs_an_image_has_only_what_it_changed(tmp_path: Path) -> None:
         with vfs.mounted("localhost/tests/t-base:1") as root:
             assert (root / "made").stat().st_mtime == EPOCH
             assert (root / "bin/busybox").stat().st_mtime > EPOCH
+
+
+def test_with_vfs_removals_do_not_depend_on_the_hour(tmp_path: Path) -> None:
+    """Two builds, a second apart, of a step that removes things, also below long and foreign names."""
+    long = "/long/" + "n" * 120
+    files = f"/gone/below/file '{long}/file' '/grün/ß' /plain '/a b'"
+    make = f"mkdir -p /gone/below '{long}' /grün && touch {files}"
+    remove = f"rm -rf /gone /plain '/a b' '{long}/file' '/grün/ß' /bin/vi && echo kept >'/.wh-like'"
+    images = [image("base", BASE, shell(make)), image("child", "base", shell(remove))]
+    seen = []
+    for number in (1, 2):
+        with store(tmp_path / f"s{number}") as made:
+            build = Build(tmp_path / f"plan{number}", VfsStore(made.place))
+            put_busybox(build.store)
+            build.compile(image_set(tmp_path, images))
+            assert set(build.built()) == {"base", "child"}
+            assert build.left() == NOTHING_LEFT
+            seen.append(build.identities())
+            with build.mounted("localhost/tests/t-child:1") as root:
+                assert not (root / "gone").exists()
+                assert not (root / "bin/vi").is_symlink()
+                assert not [*(root / long[1:]).iterdir(), *(root / "grün").iterdir()]
+                assert (root / ".wh-like").read_text() == "kept\n"
+                assert (root / "bin").stat().st_mtime == EPOCH
+        time.sleep(1.1)
+    assert seen[0] == seen[1]
+
+
+def test_every_driver_keeps_what_a_parent_has_of_logs(tmp_path: Path) -> None:
+    """A log that the base image has is not this step's: it stays, and the ids of both drivers are equal."""
+    seen = []
+    for kind in ("overlay", "vfs"):
+        with store(tmp_path / kind) as made:
+            build = Build(tmp_path / f"plan-{kind}", VfsStore(made.place) if kind == "vfs" else made)
+            put_busybox(build.store)
+            build.compile(image_set(tmp_path, [image("base", BASE, Touch(paths=("/made",), mode="644"))]))
+            assert set(build.built()) == {"base"}
+            seen.append(build.identities())
+            with build.mounted("localhost/tests/t-base:1") as root:
+                assert (root / "var/log/yum.log").exists()
+    assert seen[0] == seen[1]

@@ -298,6 +298,50 @@ def test_terminated_alone(slow: Faked, tmp_path: Path) -> None:
     assert errors.endswith("tiny: 2 images: 0 built, 0 fresh, 2 not reached\n")
 
 
+def ended(process: subprocess.Popen[str]) -> bool:
+    """Whether no process of this run is left."""
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("grace", "signals"), [("0.3", 1), ("60", 2)])
+def test_a_command_that_goes_on_is_ended(
+    slow: Faked, tmp_path: Path, number: signal.Signals, grace: str, signals: int
+) -> None:
+    """After a while, or at once at a second signal: and no process of the run is left."""
+    process = slow.start(BS_GRACE=grace)
+    until((tmp_path / "begun").exists)
+    for _ in range(signals):
+        process.send_signal(number)
+        time.sleep(0.2)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, slow.containers()) == (130, [])
+    assert errors.endswith("tiny: 2 images: 0 built, 0 fresh, 2 not reached\n")
+    until(lambda: ended(process))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_waits_for_its_turn_can_be_ended(
+    slow: Faked, number: signal.Signals, tmp_path: Path
+) -> None:
+    first = slow.start()
+    until((tmp_path / "begun").exists)
+    second = slow.start()
+    assert second.stderr is not None
+    assert "waiting for" in second.stderr.readline()
+    second.send_signal(number)
+    second.communicate(timeout=30)
+    assert second.returncode == 130
+    until(lambda: ended(second))
+    (tmp_path / "go").touch()
+    first.communicate(timeout=30)
+    assert first.returncode == 0
+
+
 def test_killed_and_continued(slow: Faked, tmp_path: Path) -> None:
     """Kill -9 of everything: the next run takes away what stayed, and builds."""
     process = slow.start()

@@ -109,6 +109,12 @@ MODES = {
     "kit": {"mine": "None", "device": "Permission denied"},
 }
 
+CANARIES = """
+OLDPWD LANG LANGUAGE LC_TIME TMPDIR USER LOGNAME MAIL SHELL TERM SUDO_USER XDG_RUNTIME_DIR http_proxy
+MAKEFLAGS MAKELEVEL BS_STORE PYTHONPATH RPM_CONFIGDIR TAR_OPTIONS CONTAINERS_CONF HISTFILE
+"""
+SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 
 def enter(
     place: Path, mode: str, *settings: str, program: str = HOSTILE, **more: str
@@ -153,6 +159,22 @@ print(os.listdir("/proc"))
     refused = "mount Operation not permitted\ndevice Permission denied\nchroot Operation not permitted\n"
     wanted = f"{refused}outside False\n[]\n"
     assert done.stdout == wanted, done.stderr
+
+
+@pytest.mark.parametrize("mode", [*MODES, "inside"])
+def test_nothing_of_the_caller_is_in_an_environment(tmp_path: Path, mode: str) -> None:
+    """Neither variables nor the working directory, where the root has one of that name."""
+    program = """if 1:
+        import os
+        print(*sorted(name + "=" + value for name, value in os.environ.items()), sep="\\n")
+        print(os.getcwd())
+    """
+    before = f"cd /usr/share; for name in {' '.join(CANARIES.split())}; do export $name=/usr/share; done"
+    done = enter(tmp_path, mode, program=program, BEFORE=before)
+    common = {"HOME=/root", f"PATH={SEARCH}", "SOURCE_DATE_EPOCH=1", "PWD=/", "/"}
+    own = {"HOSTNAME=localhost"} if mode == "run" else {"LC_ALL=C", "TZ=UTC"}
+    shells = {"OLDPWD=/", "SHLVL=0", "SHLVL=1", "_=/usr/bin/python3", "LC_CTYPE=C.UTF-8"}
+    assert set(done.stdout.splitlines()) - shells == common | own, done.stderr
 
 
 def test_the_environment_of_an_image_means_nothing_to_programs_of_the_host(tmp_path: Path) -> None:

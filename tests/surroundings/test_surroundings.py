@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +13,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.stores import store
 from tests.surroundings.ground import Done, Scene, plain, save_base
-from tests.surroundings.rows import ROWS, Row
+from tests.surroundings.rows import ROWS, STORE, Row
 
 PAGE = ROOT / "docs/reference/surroundings.md"
 BEGIN, END = "<!-- rows -->\n", "<!-- end of rows -->\n"
@@ -36,6 +37,20 @@ def ids(base: Path) -> Iterator[Mapping[str, str]]:
         done = scene.built()
         assert done.returncode == 0, done.stdout.decode()
         yield scene.ids()
+
+
+@pytest.mark.real
+def test_a_tmpdir_that_cannot_be_used_is_told_first(tmp_path: Path, base: Path) -> None:
+    scene = Scene(tmp_path, base, plain()).adding(TMPDIR="/nonexistent")
+    note = b"note: TMPDIR is /nonexistent, where no file can be made; temporary files go elsewhere\n"
+    with TemporaryDirectory(prefix="bs-", dir="/var/tmp") as place, store(Path(place, "store")) as made:
+        scene = scene.but(store=made)
+        scene.prepare()
+        for run in (scene.planned, scene.built, scene.doctored, scene.made):
+            done = run()
+            assert done.stdout.startswith(note), done.stdout.decode()
+            assert done.stdout.count(note) == 1
+        assert note not in scene.command("list", str(scene.recipes)).stdout
 
 
 @pytest.mark.real
@@ -66,11 +81,18 @@ def _refused(row: Row, scene: Scene) -> None:
     """The command, doctor and the plan all refuse, before anything is built."""
     plainly = scene.but(store=None, options=None, wrapper=())
     plainly.prepare()
-    for verb in (scene.built, scene.doctored):
+    verbs = [scene.built, scene.doctored]
+    if row.refused == STORE:
+        verbs.append(scene.planned)
+    for verb in verbs:
         _says(row, verb())
     # Written in plain surroundings, and run in these.
-    done = plainly.planned()
+    plan = scene.place / "carried"
+    done = plainly.command("plan", str(plainly.recipes), "-o", str(plan))
     assert done.returncode == 0, done.stdout.decode("utf-8", "replace")
+    shutil.rmtree(scene.plan, ignore_errors=True)
+    scene.plan.parent.mkdir(parents=True, exist_ok=True)
+    plan.rename(scene.plan)
     _says(row, scene.made())
     assert scene.ids() == {}
 

@@ -15,7 +15,7 @@ from tests.surroundings.ground import CONTAINERFILE, SET, Scene, plain, save_bas
 from tests.users import Done, DriverStore, User, user
 
 # A user is an entry of these files, as long as the tests last.
-pytestmark = [pytest.mark.real, pytest.mark.changes("file /etc/*")]
+pytestmark = [pytest.mark.real, pytest.mark.changes("file /etc/*", "name /etc/sub?id-")]
 DRIVERS = ("overlay", "vfs")
 MORE = {
     "images/device.yaml": (

@@ -76,6 +76,11 @@ def notes(subject: Subject) -> Iterator[str]:
         yield f"{names}: built in the folder context/, beside the Containerfile"
     if any(item.arguments or item.dated for _, item in given):
         yield "arguments of Containerfiles have their values in `arguments`: build.sh gives them as options"
+    if any(item.contexts for _, item in given):
+        yield "folders that Containerfiles name stand in `contexts`: build.sh gives them as options"
+    if wanting := [(name, item.secrets) for name, item in given if item.secrets]:
+        said = "; ".join(f"{name}: {', '.join(one.name for one in many)}" for name, many in wanting)
+        yield f"secrets are named by BUILD_OPTIONS='--secret id=NAME,src=FILE' ({said})"
     if linked := [name for name, item in given if links_of(item)]:
         yield f"{', '.join(linked)}: links to files of the context are there as files, others are not there"
     if _installs(subject.set) and (tool := _installer(subject)):

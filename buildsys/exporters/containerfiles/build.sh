@@ -44,6 +44,11 @@ while read -r name reference needs; do
     if [[ -e images/$name/arguments ]]; then
         while IFS= read -r argument; do options+=(--build-arg "$argument"); done <"images/$name/arguments"
     fi
+    if [[ -e images/$name/contexts ]]; then
+        while IFS= read -r named; do
+            options+=(--build-context "${named%%=*}=$PWD/images/$name/${named#*=}")
+        done <"images/$name/contexts"
+    fi
     context=images/$name
     # An image that came with a Containerfile of its own has what that sees in a folder of its own.
     [[ ! -d $context/context ]] || context+=/context

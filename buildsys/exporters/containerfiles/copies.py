@@ -54,6 +54,10 @@ class Copies:
             case CopyContext():
                 for source, path, relative in _context(step.path(self.subject.set.directory), step.source):
                     to = f"{step.to.rstrip('/')}/{relative}" if relative else _target(step.to, step.source)
+                    if source.is_dir():
+                        self.lines.run("mkdir", "-p", to)
+                        self.lines.own(step.owner, "", to)
+                        continue
                     self.lines.carry(f"files/{path}", source, to)
                     self.lines.own(step.owner, _natural(step.mode, _mode(source)), to)
             case CopyImage():
@@ -168,13 +172,16 @@ def _gem(files: Sequence[str], gem: str) -> str:
 
 
 def _context(root: Path, source: str) -> Iterator[tuple[Path, str, str]]:
-    """The files of a source, which lies at `root`: each, its path below the set's files and the source."""
+    """The files and empty folders of a source, which lies at `root`.
+
+    Each, its path below the set's files and below the source.
+    """
     if not root.is_dir():
         yield root, source, ""
         return
     for folder, folders, files in os.walk(root):
         folders.sort()
-        for name in sorted(files):
+        for name in sorted(files) if files or folders else [""]:
             path = Path(folder, name)
             relative = path.relative_to(root).as_posix()
             yield path, f"{source.rstrip('/')}/{relative}", relative

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from buildsys.exporters.containerfiles import configuration
 from buildsys.exporters.subject import Subject
-from buildsys.image import Containerfile, Image
+from buildsys.image import Containerfile, Image, OtherImage
 from buildsys.image.context import context
 from buildsys.image.renaming import renamed
 
 NAME = "Containerfile"
 CONTEXT = "context"
 """The folder that it is built in, beside the Containerfile: COPY finds what it found, and nothing else."""
+CONTEXTS = "contexts"
+"""A line for each folder that it names: the name, and where that is, from its own folder."""
 _STAGE = re.compile(r"(?:--\S+\s+)*(?P<from>\S+)(?:\s+as\s+(?P<name>\S+))?", re.IGNORECASE)
 
 
@@ -30,13 +32,25 @@ def given(subject: Subject, image: Image, written: Containerfile) -> tuple[dict[
         texts["arguments"] = "".join(f"{name}={value}\n" for name, value in arguments.items())
     if annotations := image.config.annotations:
         texts["annotations"] = "".join(f"{name}={value}\n" for name, value in sorted(annotations.items()))
-    top = Path(written.folder)
-    # A link must not bring along what somebody else's folder holds.
-    paths = (
-        path for path in context(written.folder)
-        if (top / path).is_file() and (top / path).resolve().is_relative_to(top.resolve())
-    )  # fmt: skip
-    return texts, {f"{CONTEXT}/{path.as_posix()}": top / path for path in paths}
+    links = dict(_files(written.folder, CONTEXT))
+    if written.contexts:
+        texts[CONTEXTS] = "".join(f"{name}={place}\n" for name, place in folders(written))
+    for (_, place), item in zip(folders(written), written.contexts, strict=True):
+        links |= dict(_files(item.folder, place))
+    return texts, links
+
+
+def folders(written: Containerfile) -> Iterator[tuple[str, str]]:
+    """The folders that its Containerfile names, each with its place beside that."""
+    yield from ((item.written, f"named/{number}") for number, item in enumerate(written.contexts))
+
+
+def _files(folder: str, place: str) -> Iterator[tuple[str, Path]]:
+    top = Path(folder)
+    for path in context(folder):
+        # A link must not bring along what somebody else's folder holds.
+        if (top / path).is_file() and (top / path).resolve().is_relative_to(top.resolve()):
+            yield f"{place}/{path.as_posix()}", top / path
 
 
 def links_of(written: Containerfile) -> list[Path]:
@@ -52,9 +66,19 @@ def values(subject: Subject, written: Containerfile) -> Iterator[tuple[str, str]
 
 
 def _adapted(subject: Subject, written: Containerfile) -> str:
-    names = ((item.written, item.places, subject.reference(item.image)) for item in written.images)
+    names = [(item.written, item.places, subject.reference(item.image)) for item in written.images]
+    # What `contexts` of the recipe says that it is.
+    names += [(item.written, item.places, item.reference) for item in written.others if _another(item)]
     text = renamed(written.text, names)
     return text if text.endswith("\n") else f"{text}\n"
+
+
+def _another(item: OtherImage) -> bool:
+    """Whether what it means is another image than its name says; by digest alone it is not."""
+    if "@" in item.written or "@" not in item.reference:
+        return item.written != item.reference
+    name = item.written if ":" not in item.written.rpartition("/")[2] else item.written.rpartition(":")[0]
+    return name != item.reference.partition("@")[0]
 
 
 def _labels(image: Image) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import shlex
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ from pathlib import Path
 from buildsys.diagnostics import NOWHERE, Diagnostic
 from buildsys.importers.containerfiles.tree import Folder
 from buildsys.importers.network import wanting
-from buildsys.recipe.containerfile import Containerfile, Instruction
+from buildsys.recipe.containerfile import Containerfile
+from buildsys.recipe.scan import Instruction
 
 _URL = re.compile(r"(?:https?|ftp|git)://|git@")
+_MOUNT = re.compile(r"--mount=(\S+)")
 _OPEN = frozenset("$*?[")
 """Signs of names that only a build can tell."""
 
@@ -33,6 +36,34 @@ def unfit(read: Containerfile, folder: Folder, top: Path, *, network: bool) -> I
         if is_odd(path):
             message = f"{path} is neither a file, a folder nor a link: it is left out"
             yield Diagnostic(NOWHERE, "not-taken-over", message)
+
+
+def reads_of(read: Containerfile) -> list[str] | None:
+    """What a Containerfile reads of its context, by paths below it; None: only a build knows.
+
+    A path that leads out of the context is none of it, as builders have it.
+    """
+    paths: dict[str, None] = {}
+    for item in read.instructions:
+        if item.word == "ONBUILD" or (
+            item.word == "RUN" and any(map(_is_context, _MOUNT.findall(item.value)))
+        ):
+            return None
+        if item.word not in {"ADD", "COPY"}:
+            continue
+        for source in _sources(item):
+            path = posixpath.normpath(source.lstrip("/"))
+            if _URL.match(source) or path.startswith("../"):
+                continue
+            if path in {".", ".."} or _OPEN & set(path):
+                return None
+            paths[path] = None
+    return list(paths)
+
+
+def _is_context(mount: str) -> bool:
+    """Whether a mount shows the context: what is bound, and comes from nothing else."""
+    return "from=" not in mount and ("type=bind" in mount or "type=" not in mount)
 
 
 def is_odd(path: Path) -> bool:
@@ -62,6 +93,8 @@ def _missing(item: Instruction, folder: Folder, top: Path) -> Iterator[Diagnosti
 
 def _sources(item: Instruction) -> list[str]:
     """What an ADD or COPY takes from the context or from an address; nothing, where it is from an image."""
+    if item.documents:
+        return []
     value = item.value
     while value.startswith("--"):
         flag, _, value = value.partition(" ")

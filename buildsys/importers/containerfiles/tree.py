@@ -1,11 +1,11 @@
-"""Which folders of a tree are images, what these are called, and what belongs to none."""
+"""Which Containerfiles of a tree are images, what these are called, and what belongs to none."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,23 @@ from buildsys.resolve import syntax
 
 FILES = ("Containerfile", "Dockerfile")
 """The first of them that is there counts."""
-_OTHERS = re.compile(r"(?:Container|Docker)file[._-].+|.+\.(?:Container|Docker|container|docker)file")
+IGNORE_FILES = (".containerignore", ".dockerignore")
+"""Endings of files that say what of a context counts; alone, or behind the name of a Containerfile."""
+_SUFFIXED = re.compile(
+    r"(?:Container|Docker)file[._-](?P<after>.+)|(?P<before>.+)[._-](?:Container|container|Docker|docker)file"
+)
+_OTHER_KINDS = frozenset(
+    "adoc bak diff in j2 jinja jinja2 json lock md old orig patch rej rst save sh swp template tmpl tpl txt"
+    " yaml yml".split()
+)
+"""Endings of files that are made into a Containerfile, speak of one, or are what an editor left."""
+_SEVERAL = 3
+"""So many names of what is left are written out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """An image: a folder with a Containerfile, which is its context."""
+    """An image: a Containerfile, and the folder it lies in, which is its context."""
 
     name: str
     path: Path
@@ -28,60 +39,107 @@ class Folder:
 
 
 def folders(top: Path, found: list[Diagnostic]) -> list[Folder]:
-    """The images of a tree, by name; hidden folders are none. What belongs to none goes to `found`."""
-    files = list(_files(top, found))
-    plain = Counter(_name(file.parent.name) for file in files)
+    """The images of a tree, by name; hidden folders have none. Which files are none goes to `found`.
+
+    A folder with one Containerfile is one image and bears its name, whatever the file is called. Of
+    several, each that has a suffix (`Dockerfile.ubuntu`, `debug.Containerfile`) adds it to the name.
+    """
+    files = {here: them for here, names in _walk(top) if (them := list(_containerfiles(here, names, found)))}
+    plain = Counter(called(_own(here, top)) for here in files)
     images: dict[str, Folder] = {}
-    for file in files:
-        name = _name(file.parent.name)
-        if plain[name] > 1 or syntax.image_name(name):
-            name = _name("-".join(file.parent.relative_to(top).parts))
+    # A folder's own image has its name before another folder's suffix makes the same.
+    every = (file for them in files.values() for file in them)
+    for file in sorted(every, key=lambda file: bool(_suffix(file))):
+        here = file.parent
+        name = called(_own(here, top))
+        if (plain[name] > 1 and here != top) or syntax.image_name(name):
+            name = called("-".join(here.relative_to(top).parts))
+        if len(files[here]) > 1 and (suffix := _suffix(file)):
+            name = called(f"{name}-{suffix}")
         if problem := syntax.image_name(name):
             found.append(untaken(Spot(str(file)), "this image", problem[1], "give its folder another name"))
         elif name in images:
             why = f"{images[name].file} would be called '{name}' as well"
             found.append(untaken(Spot(str(file)), "this image", why, "give its folder another name"))
         else:
-            images[name] = Folder(name, file.parent, file)
-    found += _left(top, {item.path for item in images.values()} | {file.parent for file in files})
+            images[name] = Folder(name, here, file)
     return [images[name] for name in sorted(images)]
+
+
+def left(top: Path, contexts: Collection[Path]) -> list[Diagnostic]:
+    """What is in no image's context, in one sentence. `contexts` are folders, and files taken alone."""
+    names = [str(path) for path in _left(top, set(contexts))]
+    if not names:
+        return []
+    shown = names if len(names) <= _SEVERAL + 1 else names[:_SEVERAL]
+    more = len(names) - len(shown)
+    *others, last = [*shown, *([f"{more} more"] if more else [])]
+    what = f"{', '.join(others)} and {last}" if others else last
+    verb, why = ("are", "they lie in no image's folder") if others else ("is", "it lies in no image's folder")
+    hint = f"if an image needs {'one' if others else 'it'}, put it into that image's folder"
+    return [Diagnostic(NOWHERE, "not-taken-over", f"{what} {verb} not taken over: {why}", hint)]
+
+
+def is_containerfile(name: str) -> bool:
+    """Whether a file of this name belongs to an image: a Containerfile, or what says what it ignores."""
+    return name in FILES or name.endswith(IGNORE_FILES) or bool(_SUFFIXED.fullmatch(name))
 
 
 def _unreadable(error: OSError) -> None:
     raise error
 
 
-def _name(text: str) -> str:
+def called(text: str) -> str:
     """An image's name like a folder's: in small letters, and joined by one sign at a time."""
     clean = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")
     return re.sub(r"[._-]{2,}", "-", clean)
 
 
-def _files(top: Path, found: list[Diagnostic]) -> Iterator[Path]:
+def _own(here: Path, top: Path) -> str:
+    """What a folder is called; the top's name may be `.`."""
+    return Path(os.path.realpath(here)).name if here == top else here.name
+
+
+def _suffix(file: Path) -> str:
+    match = None if file.name in FILES else _SUFFIXED.fullmatch(file.name)
+    return (match["after"] or match["before"]) if match else ""
+
+
+def _walk(top: Path) -> Iterator[tuple[Path, list[str]]]:
     for where, inside, names in os.walk(top, onerror=_unreadable):
         inside[:] = sorted(name for name in inside if not name.startswith("."))
-        here = Path(where)
-        there = [here / name for name in FILES if name in names]
-        for other in [*there[1:], *(here / name for name in sorted(names) if _OTHERS.fullmatch(name))]:
-            why = "a folder is one image"
-            found.append(untaken(Spot(str(other)), "this file", why, "put it into a folder of its own"))
-        if there and here == top:
-            why = "its context would be the whole tree"
-            found.append(untaken(Spot(str(there[0])), "this image", why, "put it into a folder of its own"))
-        elif there:
-            yield there[0]
+        yield Path(where), sorted(names)
 
 
-def _left(top: Path, images: set[Path]) -> Iterator[Diagnostic]:
-    """What is in no image's context."""
-    above = {parent for image in images for parent in image.parents}
+def _containerfiles(here: Path, names: list[str], found: list[Diagnostic]) -> Iterator[Path]:
+    """The files of a folder that are images."""
+    there = [name for name in FILES if name in names]
+    for other in there[1:]:
+        why = f"{here / there[0]} is the Containerfile of the same image"
+        hint = "give it a suffix, if it is another image"
+        found.append(untaken(Spot(str(here / other)), "this file", why, hint))
+    yield from (here / name for name in there[:1])
+    for name in names:
+        if name in FILES or name.endswith(IGNORE_FILES) or not _SUFFIXED.fullmatch(name):
+            continue
+        kind = name.rpartition(".")[2]
+        if kind.rstrip("~").lower() in _OTHER_KINDS or name.endswith("~"):
+            why = f"a file that ends in '{kind if '.' in name else '~'}' is no Containerfile"
+            hint = "take the ending away, if it is one"
+            found.append(untaken(Spot(str(here / name)), "this file", why, hint))
+        else:
+            yield here / name
+
+
+def _left(top: Path, contexts: set[Path]) -> Iterator[Path]:
+    above = {parent for context in contexts for parent in context.parents}
+    if top in contexts:
+        return
     for where, inside, names in os.walk(top, onerror=_unreadable):
         here = Path(where)
-        inside[:] = sorted(name for name in inside if name != ".git" and here / name not in images)
+        inside[:] = sorted(name for name in inside if name != ".git" and here / name not in contexts)
         alone = [name for name in inside if here / name not in above]
         inside[:] = [name for name in inside if name not in alone]
-        files = [name for name in sorted(names) if not (_OTHERS.fullmatch(name) or name in FILES)]
-        for name in (*alone, *files):
-            why = "it lies in no image's folder"
-            hint = "if an image needs it, put it into that image's folder"
-            yield untaken(NOWHERE, str(here / name), why, hint)
+        yield from (here / name for name in alone)
+        files = (here / name for name in sorted(names) if not is_containerfile(name))
+        yield from (file for file in files if file not in contexts)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from buildsys.diagnostics import Diagnostic, Refused, Spot
 from buildsys.image import Account, DeclareAccounts
+from buildsys.importers.kolla.archives import Archives
 from buildsys.importers.kolla.everywhere import give_all
 from buildsys.importers.kolla.lists import Target
 from buildsys.importers.overlay import Changes, Overlay
@@ -28,13 +29,20 @@ _BELONGS = {
         "skip_existing skip_parents squash squash_cleanup squash_tmp_dir summary summary_json_file "
         "template_only template_override threads timeout use_colors verbose work_dir",
 }  # fmt: skip
+_CALLED = {"base": "base_distro", "base_tag": "base_distro_tag", "type": "install_type"}
+_TEMPLATED = {
+    "base", "base_arch", "base_package_type", "base_tag", "install_type", "maintainer", "namespace",
+    "openstack_release", "tag", "type",
+}  # fmt: skip
+"""Options that templates know as variables."""
 _WHERE = {name: why for why, names in _BELONGS.items() for name in names.split()}
 _SECTION = re.compile(r"\s*\[(.+)\]")
-_SOURCES = re.compile(r"(?P<image>.+)-(?P<kind>plugin|additions)-(?P<name>.+)")
 
 
-def turn_configuration(file: str, target: Target, overlay: Overlay, found: list[Diagnostic]) -> None:
-    """Take a kolla-build.conf over.
+def turn_configuration(
+    file: str, target: Target, overlay: Overlay, archives: Archives, found: list[Diagnostic]
+) -> dict[str, str]:
+    """Take a kolla-build.conf over; the values that it gives to variables of templates come back.
 
     Raises:
         Refused: it cannot be read, or is no such file (`kolla-syntax`).
@@ -49,11 +57,13 @@ def turn_configuration(file: str, target: Target, overlay: Overlay, found: list[
         message = "this is no configuration: sections, and NAME = VALUE below them"
         raise Refused([Diagnostic(Spot(file, line), "kolla-syntax", message)]) from error
     places = dict(_places(text, file))
-    reader = _Reader(target, overlay, found)
+    reader = _Reader(target, overlay, archives, found)
     for section in parser.sections():
         values = {name: value or "" for name, value in parser[section].items()}
         at = {name: places.get((section, name), places[section, ""]) for name in ("", *values)}
         reader.take(section, values, at)
+    given = parser["DEFAULT"] if parser.has_section("DEFAULT") else {}
+    return {_CALLED.get(name, name): value for name, value in given.items() if name in _TEMPLATED and value}
 
 
 def _places(text: str, file: str) -> Iterator[tuple[tuple[str, str], Spot]]:
@@ -76,8 +86,9 @@ Places = Mapping[str, Spot]
 class _Reader:
     """Takes section after section."""
 
-    def __init__(self, target: Target, overlay: Overlay, found: list[Diagnostic]) -> None:
+    def __init__(self, target: Target, overlay: Overlay, archives: Archives, found: list[Diagnostic]) -> None:
         self._target = target
+        self._archives = archives
         self._overlay = overlay
         self._found = found
 
@@ -133,18 +144,10 @@ class _Reader:
                 self._overlay.image(image).merge("accounts", name, said | groups, at[""])
 
     def _source(self, section: str, values: Mapping[str, str], at: Places) -> None:
-        origin = " ".join(["", "from", *values["location"].split()]) if values.get("location") else ""
-        match = _SOURCES.fullmatch(section)
-        if match is None:
-            what, why = f"the source '{section}'{origin}", "it is no package"
+        if not self._archives.add(section, values, at[""]):
+            origin = " ".join(["", "from", *values["location"].split()]) if values.get("location") else ""
             hint = "package it, and give the site its repository"
-        elif match["kind"] == "plugin":
-            what, why = f"the plugin '{match['name']}' of {match['image']}{origin}", "it is no package"
-            hint = "package it, give the site its repository, and append the package to the image"
-        else:
-            what, why = f"the addition '{match['name']}' to {match['image']}{origin}", "it is an archive"
-            hint = "put its files into files/ beside the overlay, and write a step: copy:"
-        self._refuse(at[""], what, why, hint)
+            self._refuse(at[""], f"the source '{section}'{origin}", "it is no package", hint)
 
 
 def _declared(name: str, target: Target) -> Iterator[tuple[str, Account]]:

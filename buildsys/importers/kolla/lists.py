@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from buildsys.diagnostics import Diagnostic, closest
-from buildsys.image import NAME, Image, ImageSet, Install
+from buildsys.image import NAME, Image, ImageSet, Install, ParentImage
+from buildsys.importers.commands import Wheels, requirement
+from buildsys.importers.instructions import Reading
 from buildsys.importers.kolla.templates import Setting
 from buildsys.importers.overlay import Overlay
 from buildsys.importers.untaken import untaken
@@ -18,8 +20,8 @@ _LIST = re.compile(
     rf"(?P<image>[a-z0-9_]+?)_(?P<list>(?:(?P<distribution>{_RPM}|{_DEB})_)?(?:binary_|source_|yum_repo_)?packages"
     r"|pip_packages|yum_url_packages|yum_repo_files|yum_repo_keys)_(?P<operation>append|remove|override)"
 )
+_VERSIONED = re.compile(r"([a-z0-9][a-z0-9+.-]*)=\S+")
 _OTHERS = {
-    "pip_packages": "they come from pip, and images are made of the distribution's packages",
     "yum_url_packages": "they are URLs, and packages come from the site's repositories",
     "yum_repo_files": "repositories belong to the site, or to the image: repositories:",
     "yum_repo_keys": "keys belong to the site's repositories; import-key: is a step",
@@ -35,11 +37,29 @@ class Target:
     images: Mapping[str, Image]
     installer: str = ""
     """What installs its packages."""
+    sites: tuple[str, ...] = ()
+    """The names of its sites."""
 
     @classmethod
-    def of(cls, image_set: ImageSet | None) -> Target:
+    def of(cls, image_set: ImageSet | None, sites: Iterable[str] = ()) -> Target:
         """A set, or one that nobody knows."""
-        return cls(image_set.images, image_set.site.installer) if image_set else cls({})
+        return cls(image_set.images, image_set.site.installer, tuple(sites)) if image_set else cls({})
+
+    @property
+    def leaves(self) -> list[str]:
+        """The images that no other begins with."""
+        every = (image.parent for image in self.images.values())
+        parents = {parent.name for parent in every if isinstance(parent, ParentImage)}
+        return [name for name in self.images if name not in parents]
+
+    def user(self, name: str) -> str:
+        """Who an image runs as; empty: root, or nobody knows."""
+        image = self.images.get(name)
+        while image is not None:
+            if image.config.user:
+                return image.config.user
+            image = self.images.get(image.parent.name) if isinstance(image.parent, ParentImage) else None
+        return ""
 
     @property
     def distributions(self) -> list[str]:
@@ -84,10 +104,12 @@ def turn_lists(
         elif match["operation"] != "override" and f"{match['image']}_{match['list']}_override" in last:
             why = "of a list with '_override', Kolla takes nothing else"
             found.append(untaken(item.spot, f"'{item.name}'", why))
-        elif problem := _problem(item, match, target):
+        elif match["list"] == "pip_packages":
+            _install_wheels(item, match, target, overlay, found)
+        elif problem := _problem(plain := _without_versions(item, found), match, target):
             found.append(untaken(item.spot, f"'{item.name}'", *problem))
         else:
-            _change(item, match, target, overlay, found)
+            _change(plain, match, target, overlay, found)
 
 
 def _problem(item: Setting, match: re.Match[str], target: Target) -> tuple[str, str] | None:
@@ -106,6 +128,50 @@ def _problem(item: Setting, match: re.Match[str], target: Target) -> tuple[str, 
     if match["operation"] == "override" and not target.images:
         return "what it replaces is known only with the set", _WHICH
     return None
+
+
+def _install_wheels(
+    item: Setting, match: re.Match[str], target: Target, overlay: Overlay, found: list[Diagnostic]
+) -> None:
+    """Take a list for pip over: its packages come from files/."""
+    image, what = target.image(match["image"]), f"'{item.name}'"
+    if not isinstance(item.value, list) or not all(isinstance(name, str) for name in item.value):
+        found.append(untaken(item.spot, what, "its value is no list of names"))
+        return
+    if not image:
+        why = f"the set has no image '{match['image'].replace('_', '-')}'"
+        found.append(untaken(item.spot, what, why, target.hint(match["image"])))
+        return
+    if match["operation"] == "remove":
+        found.append(untaken(item.spot, what, "the set installs nothing by pip"))
+        return
+    names = [name for name in item.value if requirement(name)]
+    for name in item.value:
+        if name not in names:
+            why = "it is no name of a package: pip fetches it from there"
+            hint = "put its wheel beside the others, and its name into the `run`"
+            found.append(untaken(item.spot, f"'{name}' of {what}", why, hint))
+    if names:
+        changes = overlay.image(image)
+        reading = Reading(image, changes, found, lambda _: None)
+        asked = Wheels(("pip",), (), tuple(names))
+        changes.steps += [(step, item.spot) for step in reading.pip(asked, item.spot)]
+
+
+def _without_versions(item: Setting, found: list[Diagnostic]) -> Setting:
+    """The list without versions as apt takes them: a lock says which there are."""
+    if not isinstance(item.value, list) or not all(isinstance(name, str) for name in item.value):
+        return item
+    pairs = [(name, _VERSIONED.fullmatch(name)) for name in item.value]
+    if not item.name.endswith("_remove"):
+        hint = "a lock holds the versions: buildsys lock"
+        why = "the site's repositories decide that"
+        found += (
+            untaken(item.spot, f"the version of '{name}' in '{item.name}'", why, hint)
+            for name, match in pairs
+            if match
+        )
+    return replace(item, value=[match[1] if match else name for name, match in pairs])
 
 
 def _change(

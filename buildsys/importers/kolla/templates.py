@@ -6,22 +6,24 @@ Lines of a block's text keep their numbers, so that an instruction found in it h
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from buildsys.diagnostics import Diagnostic, Refused, Spot
+from buildsys.importers.instructions import CLOSE, OPEN
+from buildsys.importers.lines import IMAGE
 from buildsys.importers.untaken import untaken
 from buildsys.recipe.document import read_text
 
 LONGEST = 1 << 16
 """Characters or items that a value may have which is made of others."""
+_CONTINUED = re.compile(r'\$\{"\\+"\}')
+"""A line's end that goes on, where the overrides are themselves a template of Mako's."""
 _ENDS = re.compile("\r\n|\r|\n")
 """Where jinja2 sees a line end."""
-OPEN, CLOSE = "\ue000", "\ue001"
-"""What an expression leaves in the text, around its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Expression:
 
     packages: tuple[str, ...]
     """Of `macros.install_packages`; empty: it is something else."""
+    wheels: tuple[str, ...]
+    """Of `macros.install_pip`."""
     spot: Spot
 
 
@@ -64,16 +68,16 @@ class Template:
     """What has no meaning here."""
 
 
-def read_template(file: str) -> Template:
-    """Read a file of template overrides.
+def read_template(file: str, known: Mapping[str, Any] | None = None) -> Template:
+    """Read a file of template overrides; `known` are values that names have without being set.
 
     Raises:
         Refused: it cannot be read, or is no template (`kolla-syntax`).
     """
-    text = read_text(file)
+    text = _CONTINUED.sub(r"\\", read_text(file))
     try:
         tree = Environment(autoescape=False).parse(text)  # noqa: S701 - only parsed
-        return _Reader(file, text).template(tree)
+        return _Reader(file, text, {"image_name": IMAGE, **(known or {})}).template(tree)
     except TemplateSyntaxError as error:
         message = f"this is not a template: {error.message}"
         raise Refused([Diagnostic(Spot(file, error.lineno), "kolla-syntax", message)]) from error
@@ -105,14 +109,18 @@ class _Scope(dict[str, Any]):
 class _Reader:
     """Walks one template."""
 
-    def __init__(self, file: str, text: str) -> None:
+    def __init__(self, file: str, text: str, known: dict[str, Any]) -> None:
         self._file = file
+        self._known = known
         self._lines = _ENDS.split(text)
         self._template = Template()
 
     def template(self, tree: nodes.Template) -> Template:
-        scope = _Scope(used=self._template.used)
-        for node in tree.body:
+        self._walk(tree.body, _Scope(self._known, used=self._template.used))
+        return self._template
+
+    def _walk(self, body: list[nodes.Node], scope: _Scope) -> None:
+        for node in body:
             match node:
                 case nodes.Extends():
                     pass
@@ -132,16 +140,23 @@ class _Reader:
                     self._refuse(where, "text outside of blocks", "it has no effect in Kolla either")
                 case nodes.Import() | nodes.FromImport():
                     pass  # what is used of it is named where it is used
+                case nodes.If() if (way := _way(node, scope)) is not None:
+                    self._walk(way, scope)
                 case nodes.If() | nodes.For():
                     self._refuse(node, _kind(node), *_CONDITION)
                 case _:
                     self._refuse(node, _kind(node), *_EXPRESSION)
-        return self._template
 
     def _block(self, block: nodes.Block, scope: _Scope) -> Block:
         text = _Text()
         expressions: list[Expression] = []
-        for node in block.body:
+        self._fill(block.body, text, expressions, scope)
+        return Block(block.name, text.whole(), tuple(expressions), self._spot(block))
+
+    def _fill(
+        self, body: list[nodes.Node], text: _Text, expressions: list[Expression], scope: _Scope
+    ) -> None:
+        for node in body:
             match node:
                 case nodes.Output():
                     for item in node.nodes:
@@ -156,25 +171,31 @@ class _Reader:
                     self._refuse(node, f"the block '{node.name}'", why, "close the outer one first")
                 case nodes.Import() | nodes.FromImport():
                     pass  # what is used of it is named where it is used
+                case nodes.If() if (way := _way(node, scope)) is not None:
+                    self._fill(way, text, expressions, scope)
                 case nodes.If() | nodes.For():
                     self._refuse(node, _kind(node), *_CONDITION)
                 case _:
                     self._refuse(node, _kind(node), *_EXPRESSION)
-        return Block(block.name, text.whole(), tuple(expressions), self._spot(block))
 
     def _output(self, item: nodes.Expr, text: _Text, expressions: list[Expression], scope: _Scope) -> None:
         if isinstance(item, nodes.TemplateData):
-            text.add(item.data.replace(OPEN, "?"), item.lineno)
+            text.add(_plain(item.data), item.lineno)
             return
+        if isinstance(item, nodes.Call) and isinstance(item.node, nodes.Name) and item.node.name == "super":
+            return  # Kolla's own headers and footers are empty
         try:
             value = _constant(item, scope)
         except _Unknown:
             value = None
         if isinstance(value, str | int):
-            text.add(str(value).replace(OPEN, "?"), item.lineno)
+            text.add(str(value) if value == IMAGE else _plain(str(value)), item.lineno)
             return
         text.stand(len(expressions), item.lineno)
-        expressions.append(Expression(tuple(_installed(item, scope)), self._spot(item)))
+        packages, wheels = (
+            tuple(_installed(item, name, scope)) for name in ("install_packages", "install_pip")
+        )
+        expressions.append(Expression(packages, wheels, self._spot(item)))
 
     def _refuse(self, node: nodes.Node, what: str, why: str, hint: str = "") -> None:
         self._template.found.append(untaken(self._spot(node), what, why, hint))
@@ -229,6 +250,14 @@ def _constant(node: nodes.Node, scope: _Scope) -> Any:
             return [_constant(item, scope) for item in items]
         case nodes.Name(name=name) if name in scope:
             return scope[name]
+        case nodes.Not(node=inner):
+            return not _constant(inner, scope)
+        case nodes.And(left=left, right=right):
+            return _constant(left, scope) and _constant(right, scope)
+        case nodes.Or(left=left, right=right):
+            return _constant(left, scope) or _constant(right, scope)
+        case nodes.Compare(expr=left, ops=[nodes.Operand(op=op, expr=right)]):
+            return _compared(op, _constant(left, scope), _constant(right, scope))
         case nodes.Add(left=left, right=right):
             one, other = _constant(left, scope), _constant(right, scope)
             joins = type(one) is type(other) and isinstance(one, str | list)
@@ -239,10 +268,31 @@ def _constant(node: nodes.Node, scope: _Scope) -> Any:
     raise _Unknown
 
 
-def _installed(node: nodes.Node, scope: _Scope) -> Iterator[str]:
-    """The packages of `macros.install_packages(…)`, customizable or not."""
+def _compared(op: str, one: Any, other: Any) -> bool:
+    if IMAGE in {str(one), str(other)}:
+        raise _Unknown
+    if op in {"eq", "ne"}:
+        return bool(one == other) == (op == "eq")
+    if op.endswith("in") and (isinstance(other, list) or (isinstance(other, str) and isinstance(one, str))):
+        return (one in other) == (op == "in")
+    raise _Unknown
+
+
+def _way(node: nodes.If, scope: _Scope) -> list[nodes.Node] | None:
+    """What a condition comes to; None: only kolla-build knows."""
+    try:
+        for way in (node, *node.elif_):
+            if _constant(way.test, scope):
+                return way.body
+    except _Unknown:
+        return None
+    return node.else_
+
+
+def _installed(node: nodes.Node, macro: str, scope: _Scope) -> Iterator[str]:
+    """The packages of `macros.install_packages(…)` and the like, customizable or not."""
     match node:
-        case nodes.Call(node=nodes.Getattr(attr="install_packages"), args=[asked]):
+        case nodes.Call(node=nodes.Getattr(attr=attr), args=[asked, *_]) if attr == macro:
             while isinstance(asked, nodes.Filter) and asked.name == "customizable" and asked.node is not None:
                 asked = asked.node
             try:
@@ -253,6 +303,11 @@ def _installed(node: nodes.Node, scope: _Scope) -> Iterator[str]:
                 yield from packages
         case _:
             pass
+
+
+def _plain(text: str) -> str:
+    """A text without the signs that mean something here."""
+    return text.replace(OPEN, "?").replace(IMAGE, "?")
 
 
 def _is_blank(node: nodes.Node) -> bool:

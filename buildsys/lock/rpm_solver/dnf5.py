@@ -189,7 +189,10 @@ def _configured(request: Row, work: str, root: str) -> Any:
     if request["host_repositories"]:
         base.get_repo_sack().create_repos_from_system_configuration()
     for repository in request["repositories"]:
-        base.get_repo_sack().create_repo(repository["id"]).get_config().baseurl = [repository["url"]]
+        settings = base.get_repo_sack().create_repo(repository["id"]).get_config()
+        settings.baseurl = [repository["url"]]
+        if repository.get("login"):
+            settings.username, settings.password = repository["login"]
     for repository in _enabled(base):
         repository.get_config().skip_if_unavailable = False
     return base

@@ -1,20 +1,29 @@
 """What a solver's library gives: packages, repositories, solutions; in the same words for dnf 4 and dnf5."""
 
 import re
+from abc import ABC, abstractmethod
 from typing import Any
 
 Row = Any
 """A map, as it came out of JSON or goes there."""
 
 
+_ANSWER = re.compile(r"Status code: \d+|Curl error \(\d+\): [^\[\n]*?(?= for |\[|\n|$)")
+
+
 class Unreachable(Exception):  # noqa: N818 - reads as what happened
     """A repository does not answer, or the configuration of this host is not fit for use."""
 
-    def __init__(self, words: Any) -> None:
+    def __init__(self, words: Any, answers: Any = ()) -> None:
+        """`answers`: what the library logged meanwhile; the last answer of a server is the reason."""
         words = " ".join(str(words).split())
         # Either library names the repository in its sentence and nowhere else; dnf5 its address as well.
         found = re.search(r"repo(?:sitory)? ['\"]([^'\"]+)['\"]: (.*)", words)
         self.repository, self.reason = found.groups() if found else ("", words)
+        # Without addresses: they may be the host's own affair.
+        said = [part for line in answers for part in _ANSWER.findall(line)]
+        if said and "mirrors were" in words:
+            self.reason = said[-1].strip()
         super().__init__(words)
 
 
@@ -82,7 +91,7 @@ class Job:
         """Whether only the newest version of what is asked for will do."""
 
 
-class Library:
+class Library(ABC):
     """The repositories as a library sees them; what is installed in a root is installed to it.
 
     A subclass opens the repositories and answers the questions below.
@@ -97,46 +106,46 @@ class Library:
         """The packages that these objects of the library are."""
         return [self.known[native] for native in natives]
 
+    @abstractmethod
     def hide(self, packages: Any) -> None:
         """Make the solver blind to these packages."""
-        raise NotImplementedError
 
+    @abstractmethod
     def show(self, packages: Any) -> None:
         """Let the solver see them again."""
-        raise NotImplementedError
 
+    @abstractmethod
     def offers(self, name: str) -> bool:
         """Whether a package that is not hidden has this name, provides it, or holds this file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def solve(self, job: Job) -> Any:
         """Packages that are new, and why there is no solution: line by line, empty when there is one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def replaced(self, old: Package, new: Any) -> bool:
         """Whether one of the new packages obsoletes an old one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def called(self, name: str, *, newest: bool) -> Any:
         """Packages of the repositories with this name; all, or of each architecture the newest."""
-        raise NotImplementedError
 
+    @abstractmethod
     def holding(self, path: str) -> Any:
         """Packages of the repositories that hold this file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def describe(self, package: Package) -> Row:
         """A package as the lock names it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def folders(self) -> Row:
         """Where the metadata of each repository lies, by its id."""
-        raise NotImplementedError
 
+    @abstractmethod
     def keys(self) -> Row:
         """Where the public keys of each repository are, by its id."""
-        raise NotImplementedError
 
+    @abstractmethod
     def download(self, packages: Any, folder: str) -> Any:
         """Fetch packages into a folder: pairs of a package and its file."""
-        raise NotImplementedError

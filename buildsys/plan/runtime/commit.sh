@@ -22,6 +22,8 @@ commit() {
         return
     fi
     tidy
+    weigh_layer
+    note_given
     # buildah itself leaves word of what it made: this step may be killed meanwhile. lib/run.sh removes what has no name.
     local made options=() name=() with=(command) word=$STATE/committed.$IMAGE.$BEGAN
     # A newer buildah says these by itself in either way; an older one has taken them with the rest of the configuration.
@@ -40,6 +42,7 @@ commit() {
     CONTAINER=''
     read -r made <"$word" || :
     made=${made#sha256:}
+    if something_removed; then date_removals "$made" "$SCRATCH/normal"; fi
     normalise "$made"
     if [[ $ID == "$made" && -n ${name-} ]]; then rm -f "$word"; else buildah tag "$KEY_NAME" "$REFERENCE"; fi
     exec {NAMING}>&-
@@ -54,16 +57,19 @@ name_alone() {
 
 # tidy: logs, caches and locks leave; what this step wrote is as old as the set.
 tidy() {
-    # What a step removed stays so: a removal is a device in the layer, or a file called .wh. Directories come after what is
-    # in them (-depth), so what leaves takes their time along.
-    find -P "$UPPER" -depth ! -type c ! -name '.wh.*' \( \
+    # What a step removed stays so: a removal is a device in the layer, or a file called .wh. Only what this step made
+    # leaves, so that every driver leaves the same. The time of a directory was read before it lost what was in it.
+    local emptied=$SCRATCH/emptied
+    find -P "$UPPER" -depth ! -type c ! -name '.wh.*' -newerct "@$SINCE" \( \
         -path "$UPPER/var/log/dnf*.log*" -o -path "$UPPER/var/log/hawkey.log*" -o -path "$UPPER/var/log/yum.log*" \
         -o -path "$UPPER/var/cache/dnf/*" -o -path "$UPPER/var/cache/yum/*" -o -path "$UPPER/var/lib/dnf/*" \
         -o -path "$UPPER/var/lib/yum/*" -o -path "$UPPER/var/cache/ldconfig/aux-cache" \
         -o -path "$UPPER/var/lib/rpm/rpmdb.sqlite-*" -o -path "$UPPER/var/lib/rpm/.rpm.lock" \
         -o -path "$UPPER/var/lib/rpm/__db*" -o -path "$UPPER/usr/lib/sysimage/rpm/rpmdb.sqlite-*" \
-        -o -path "$UPPER/usr/lib/sysimage/rpm/.rpm.lock" -o -path "$UPPER/run/buildsys" \) -delete \
+        -o -path "$UPPER/usr/lib/sysimage/rpm/.rpm.lock" -o -path "$UPPER/run/buildsys" \) \
+        -delete -fprintf "$emptied" '%h\0' \
         -o -newermt "@$BS_EPOCH" -newerct "@$SINCE" -exec touch -h -d @"$BS_EPOCH" {} +
+    [[ ! -s $emptied ]] || xargs -0 touch -c -h -d @"$BS_EPOCH" <"$emptied"
 }
 
 # normalise IMAGE-ID: a config without time, container id and tool version, over the same layers. Sets ID and gives the
@@ -77,6 +83,7 @@ normalise() {
     files+=("$KEPT")
     was=("$(<"${files[0]}")" "$(<"${files[1]}")")
     mapfile -t now < <(canonical "${files[@]}")
+    [[ -z ${LAYER_WAS-} ]] || now=("${now[@]//$LAYER_WAS/$LAYER_IS}")
     ID=$1
     if [[ ${now[0]} != "${was[0]}" ]]; then
         ID=$(printf '%s' "${now[0]}" | sha256sum)

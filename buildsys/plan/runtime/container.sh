@@ -13,9 +13,17 @@ container_begin() {
     CONTAINER=buildsys-$PLAN_ID-$IMAGE
     # The marker lets the next run find what a kill -9 left behind.
     : >"$STATE/working.$IMAGE"
+    refuse_triggers "${BASE:-$FROM}" "$PARENT"
     # No proxy of the host enters the environment of a `run`.
     buildah from --quiet --pull-never --http-proxy=false --name "$CONTAINER" "$PARENT" >/dev/null
-    ROOT=$(buildah mount "$CONTAINER")
+    if ! ROOT=$(buildah mount "$CONTAINER" 2>"$SCRATCH/mount"); then
+        if grep -q 'max depth exceeded' "$SCRATCH/mount"; then
+            too_many_layers "$(buildah inspect --type image --format '{{len .OCIv1.RootFS.DiffIDs}}' "$PARENT")"
+        fi
+        cat "$SCRATCH/mount"
+        return 1
+    fi
+    check_layers
     # With overlay, what this step changes lies in a directory of its own beside the merged root.
     UPPER=$ROOT SINCE=0
     if [[ $DRIVER == overlay && -d ${ROOT%/merged}/diff ]]; then
@@ -24,8 +32,43 @@ container_begin() {
         # Without, what changes from now on; a file's clock ticks slower than this one.
         clock
         SINCE=$NOW
+        list_names "$SCRATCH/names"
         sleep 0.02
     fi
+}
+
+# has_triggers ID: does this image say ONBUILD?
+has_triggers() {
+    [[ $1 != scratch ]] || return
+    stored "$1" '=c2hhMjU2O*' --config
+    grep -q '"OnBuild":\["' "$KEPT"
+}
+
+# refuse_triggers NAME ID: buildah would run them when a container begins, with the host's network and outside of bwrap.
+refuse_triggers() {
+    ! has_triggers "$2" || {
+        printf 'error: the image %s says ONBUILD; its triggers are not run for a recipe\n' "$1"
+        printf '  hint: a Containerfile that begins FROM %s runs them, without network\n' "$1"
+        return 1
+    }
+}
+
+# The overlay driver of most engines mounts so many layers and no more: an image with another one can be made, not run.
+MOST_LAYERS=128
+
+# check_layers: the file in which the driver notes the layers below this one costs no process.
+check_layers() {
+    local below=()
+    [[ ! -s ${ROOT%/merged}/lower ]] || IFS=: read -ra below <"${ROOT%/merged}/lower" || :
+    ((${#below[@]} < MOST_LAYERS)) || too_many_layers "${#below[@]}"
+}
+
+# too_many_layers COUNT: of the parent.
+too_many_layers() {
+    printf 'error: %s: the image would have %d layers, of which %d are possible: %s has %d\n' \
+        "$RECIPE" "$(($1 + 1))" "$MOST_LAYERS" "${BASE:-$FROM}" "$1"
+    printf '  hint: let some of the images below it be one, or begin with a base image of fewer layers\n'
+    return 1
 }
 
 # without_marks: overlays of an ordinary user keep notes in attributes of files that were there before the step. Older tools

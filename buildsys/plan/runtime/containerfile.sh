@@ -5,31 +5,48 @@
 # with its own program, the layers that are read, read-only, and BUILDER, the folder of this build. While a RUN may still
 # be there the host reads nothing below BUILDER, and later only by programs that enter again.
 
-WITH_IMAGES=() HELD=''
+# What BUILDER is called there: tools read letters of a path as parts of a store's name, or take it for text.
+WITHIN=/builder
+WITH_IMAGES=() SECRETS=() HELD='' LAID=context
 
-# with_file MODE HASH PATH, with_folder PATH, with_link TARGET PATH: what the build gets to see beside the Containerfile.
+# with_file MODE HASH PATH, with_folder PATH, with_link TARGET PATH: what the build gets to see beside the Containerfile, or
+# in the folder that `with_context` has named.
 with_file() {
-    local to=$SCRATCH/builder/context/$3
+    local to=$SCRATCH/builder/$LAID/$3
     mkdir -p "${to%/*}"
     cp --reflink=auto "$PLAN/context/$2" "$to"
     chmod "$1" "$to"
 }
 
-with_folder() { mkdir -p "$SCRATCH/builder/context/$1"; }
+with_folder() { mkdir -p "$SCRATCH/builder/$LAID/$1"; }
 
 with_link() {
-    local to=$SCRATCH/builder/context/$2
+    local to=$SCRATCH/builder/$LAID/$2
     mkdir -p "${to%/*}"
     ln -s "$1" "$to"
+}
+
+# with_context NAME: what follows lies in a folder of that name.
+with_context() {
+    LAID=contexts/${#WITH_IMAGES[@]}
+    mkdir -p "$SCRATCH/builder/$LAID"
+    WITH_IMAGES+=(--build-context "$1=$WITHIN/$LAID")
+}
+
+# with_secret NAME [FILE]: what RUN --mount=type=secret means by that name: what BS_SECRETS says, or FILE.
+with_secret() {
+    local file
+    file=$(secret_file "$@")
+    [[ -z $file ]] || SECRETS+=("$1=$file")
 }
 
 # with_image NAME IMAGE: what FROM, COPY --from and RUN --mount mean by that name, which no stage has.
 with_image() { WITH_IMAGES+=(--build-context "$1=container-image://${READ_IDS[$2]}"); }
 
-# containerfile HASH [online] [dated] OPTIONS…: build by that Containerfile, without network unless `online`; OPTIONS are
-# of `buildah build`. Sets HELD, the store that has the image, and BUILT, its id.
+# containerfile HASH [online] [dated] [based] OPTIONS…: build by that Containerfile, without network unless `online`; OPTIONS
+# are of `buildah build`. Sets HELD, the store that has the image, and BUILT, its id.
 containerfile() {
-    local file=$PLAN/context/$1 options=(--http-proxy=false --no-hosts --dns none) capability
+    local file=$PLAN/context/$1 options=(--http-proxy=false --no-hosts --dns none) capability based=''
     shift
     RUNNING=yes
     if [[ ${1-} == online ]]; then
@@ -41,18 +58,24 @@ containerfile() {
         shift
         options+=(--build-arg SOURCE_DATE_EPOCH="$BS_EPOCH")
     fi
+    if [[ ${1-} == based ]]; then
+        shift
+        based=yes
+    fi
     # Newer builders raise these as far as some host somewhere allows.
     options+=(--ulimit "nofile=$(limit -Sn):$(limit -Hn)" --ulimit "nproc=$(limit -Su):$(limit -Hu)")
     for capability in "${CAPABILITIES[@]}"; do
         [[ $capability == mknod ]] || options+=(--cap-add "CAP_${capability^^}")
     done
     builder_begin
+    for capability in "${SECRETS[@]%%=*}"; do options+=(--secret "id=$capability,src=/secrets/$capability"); done
     cp "$file" "$BUILDER/Containerfile"
     lay_below
+    [[ -z $based ]] || hold_below
     builder buildah "${BUILDER_STORE[@]}" \
-        build --isolation chroot --network host --cap-drop all --security-opt seccomp=/seccomp.json "${options[@]}" \
+        build --isolation chroot --network host --uts host --cap-drop all --security-opt seccomp=/seccomp.json "${options[@]}" \
         --pull=never --layers=false --format "$BS_FORMAT" --timestamp "$BS_EPOCH" --omit-history --identity-label=false \
-        --iidfile "$BUILDER/id" "${WITH_IMAGES[@]}" --file "$BUILDER/Containerfile" "$@" "$BUILDER/context" || {
+        --iidfile "$WITHIN/id" "${WITH_IMAGES[@]}" --file "$WITHIN/Containerfile" "$@" "$WITHIN/context" || {
         local status=$?
         ONLINE=''
         at "$(failed_line)"
@@ -82,10 +105,10 @@ builder_begin() {
     printf 'root:x:0:0:root:/root:/bin/sh\n' >"$SCRATCH/passwd"
     # In an ordinary user's namespace buildah looks for that user's home.
     [[ ! -v _CONTAINERS_ROOTLESS_UID ]] ||
-        printf 'user:x:%d:%d:user:%s:/bin/sh\n' "$_CONTAINERS_ROOTLESS_UID"{,} "$BUILDER/home" >>"$SCRATCH/passwd"
+        printf 'user:x:%d:%d:user:%s:/bin/sh\n' "$_CONTAINERS_ROOTLESS_UID"{,} "$WITHIN/home" >>"$SCRATCH/passwd"
     printf 'root:x:0:\n' >"$SCRATCH/group"
-    BUILDER_STORE=("${STORE[@]}" --root "$BUILDER/store" --runroot "$BUILDER/run" --storage-driver "$DRIVER"
-        --storage-opt "$DRIVER.imagestore=$BUILDER/below")
+    BUILDER_STORE=("${STORE[@]}" --root "$WITHIN/store" --runroot "$WITHIN/run" --storage-driver "$DRIVER"
+        --storage-opt "$DRIVER.imagestore=$WITHIN/below")
     # Stores that the user's own reads from hold layers of its images.
     for name in "${STORE_OPTIONS[@]}"; do [[ $name != *.imagestore=* ]] || BUILDER_STORE+=(--storage-opt "$name"); done
     BUILDER_OPTIONS=(
@@ -114,15 +137,16 @@ builder_begin() {
     for name in "${STORE_OPTIONS[@]}"; do
         [[ $name != *.imagestore=* ]] || BUILDER_OPTIONS+=(--ro-bind "${name#*=}" "${name#*=}")
     done
-    BUILDER_OPTIONS+=(--bind "$BUILDER" "$BUILDER")
+    for name in "${SECRETS[@]}"; do BUILDER_OPTIONS+=(--ro-bind "${name#*=}" "/secrets/${name%%=*}"); done
+    BUILDER_OPTIONS+=(--bind "$BUILDER" "$WITHIN")
 }
 
 # builder COMMAND…: buildah or skopeo, in that root. RESULT, when it is set, is a folder of the host that it may write in.
 builder() {
-    local options=("${BUILDER_OPTIONS[@]}") environment=(PATH="$PATH" HOME="$BUILDER/home" TMPDIR="$BUILDER/tmp") name
+    local options=("${BUILDER_OPTIONS[@]}") environment=(PATH="$PATH" HOME="$WITHIN/home" TMPDIR="$WITHIN/tmp") name
     # buildah mounts; what a RUN calls is filtered by buildah itself.
     local FILTERED=''
-    [[ -z ${RESULT-} ]] || options+=(--bind "$RESULT" "$RESULT")
+    [[ -z ${RESULT-} ]] || options+=(--bind "$RESULT" "$WITHIN/result")
     [[ $ONLINE != 1 ]] || online
     # In the user namespace of an ordinary user the tools are told so.
     for name in "${!_CONTAINERS_@}" GOGC GOMAXPROCS; do [[ ! -v $name ]] || environment+=("$name=${!name}"); done
@@ -136,7 +160,8 @@ lay_below() {
     local id wanted=none images=$DRIVER-images layers=$DRIVER-layers
     mkdir -p "$BUILDER/below/$images" "$BUILDER/below/$layers"
     for id in "${READ_IDS[@]}"; do
-        [[ $wanted != *"$id"* ]] || continue
+        # One of a store that the user's own only reads from is found there.
+        [[ $wanted != *"$id"* && -d $GRAPHROOT/$images/$id ]] || continue
         wanted+="|$id"
         cp -R "$GRAPHROOT/$images/$id" "$BUILDER/below/$images/"
     done
@@ -164,12 +189,19 @@ lay_layer() {
         real=$real/dir below=$below/dir
     fi
     mkdir -p "$below/$1" "$below/l"
-    BUILDER_OPTIONS+=(--ro-bind "$real/$1" "$below/$1")
+    BUILDER_OPTIONS+=(--ro-bind "$real/$1" "$WITHIN${below#"$BUILDER"}/$1")
     if [[ -s $real/$1/link ]]; then
         name=$(<"$real/$1/link")
         ln -s "../$1/diff" "$below/l/$name"
     fi
     cp "$GRAPHROOT/$DRIVER-layers/$1.tar-split.gz" "$BUILDER/below/$DRIVER-layers/"
+}
+
+# hold_below: the store of this build knows the images that are read as its own. A stage that others begin with is an image,
+# which buildah removes in the end with all layers that are no other image's; and it fails where these are of the store below.
+hold_below() {
+    mkdir -p "$BUILDER/store"
+    cp -R "$BUILDER/below/$DRIVER-images" "$BUILDER/store/"
 }
 
 # failed_line: where the step was written that the log ends in; the Containerfile's first line when that is not clear.
@@ -184,8 +216,9 @@ failed_line() {
         $1 !~ /^do containerfile [A-Z]/ { next }
         { split($1, said, " ") }
         said[3] == "FROM" { stage++; number = 0 }
-        { number++ }
-        stage == step[1] && number == step[2] && said[3] == step[3] { found = $2 }
+        # Behind each FROM stands one that is ours.
+        { number += number == 1 ? 2 : 1 }
+        stage == step[1] && number == step[2] && (said[3] == step[3] || said[3] == "ADD") { found = $2 }
         END { print found == "" ? ENVIRON["FIRST"] : found }'
 }
 
@@ -201,7 +234,7 @@ bring_layers() {
         # An empty file keeps a layer from being read: it is taken to be there already.
         ! grep -Fqs "\"diff-digest\":\"$layer\"" "${known[@]}" || : >"$blobs/${layer#sha256:}"
     done < <(grep -o '"diff_ids":\[[^]]*\]' "$KEPT" | grep -o 'sha256:[0-9a-f]*')
-    builder skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers "$(held "@$BUILT")" "oci:$RESULT:new"
+    builder skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers "$(held "@$BUILT")" "oci:$WITHIN/result:new"
     find "$blobs" -type f -size +0 -exec mv -t "$SCRATCH/normal" {} +
 }
 
@@ -210,5 +243,5 @@ held() {
     local option more=''
     for option in "${STORE_OPTIONS[@]}"; do [[ $option != *.imagestore=* ]] || more+=,$option; done
     printf 'containers-storage:[%s@%s+%s:%s.imagestore=%s%s]%s' \
-        "$DRIVER" "$BUILDER/store" "$BUILDER/run" "$DRIVER" "$BUILDER/below" "$more" "$1"
+        "$DRIVER" "$WITHIN/store" "$WITHIN/run" "$DRIVER" "$WITHIN/below" "$more" "$1"
 }

@@ -32,10 +32,17 @@ dnf_call() {
         set -- bash "$LIB/host.sh" "$SCRATCH/dnf" "$DNF" "${given[@]}" "$@"
     else
         text=$(<"$PLAN/pool/repositories.conf")
-        printf '%s\n' "${text//@PLAN@/"${PLAN// /%20}"}" >"$config"
+        with_logins login <<<"${text//@PLAN@/"${PLAN// /%20}"}" >"$config"
+        logins DNF_VAR_login
+        ((${#LOGINS[@]} == 0)) || local -x "${LOGINS[@]}"
         set -- "$DNF" --config "$config" "${given[@]}" "$@"
     fi
     HOME=$home apart "$@" 2>&1 | discreetly >"$SCRATCH/dnf.out" || status=$?
+    # When it is quiet it keeps to itself what a server answered.
+    if ((status)) && grep -Eqi 'all mirrors were (already )?tried' "$SCRATCH/dnf.out"; then
+        HOME=$home apart "${@/#--quiet/--assumeyes}" 2>&1 | discreetly | grep -Ei 'status code: |curl error' | sort -u \
+            >>"$SCRATCH/dnf.out" || :
+    fi
     cat "$SCRATCH/dnf.out"
     packages_explain "$SCRATCH/dnf.out" || status=1
     return "$status"

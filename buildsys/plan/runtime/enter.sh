@@ -14,9 +14,13 @@ ONLINE=''
 # inside <<END: run the verbs of lib/inside.sh, one instruction a line, within the root.
 # All data instructions of a stretch share this one entry, a few ms.
 inside() {
+    local text KIT=()
+    text=$'. /dev/buildsys/plan/lib/inside.sh\n'$(</dev/stdin)
     lend_scratch || return
+    # Most stretches copy nothing.
+    [[ ! $text =~ $'\n'(optional )?(attributes|duplicate|move|other|payload)' ' ]] || kit_open kit.copying "${COPYING[@]}" || return
     # Written in full or not run: on a full disk half of it would do half of the work, and succeed.
-    { printf '. /dev/buildsys/plan/lib/inside.sh\n' && cat; } >"$LENT/inside" || return
+    printf '%s\n' "$text" >"$LENT/inside" || return
     # The shell inside tells where it stands through a file; an ERR trap cannot see into it.
     enter inside "${SOURCES[@]}" -- /bin/sh -eu /dev/buildsys/scratch/inside </dev/null || {
         local status=$?
@@ -47,7 +51,8 @@ with_kit() {
     done
     program=$1
     shift
-    kit_open || return
+    # shellcheck disable=SC2086 # words
+    kit_open kit $KIT_PROGRAMS || return
     lend_scratch || return
     enter kit "${lent[@]}" -- "${KIT_LOADER[@]}" "/dev/buildsys/kit/bin/$program" "$@"
 }
@@ -126,11 +131,11 @@ enter() {
         settings_of_parent
     else
         environment+=(LC_ALL=C TZ=UTC)
-        options+=(--bind "$LENT" /dev/buildsys/scratch)
+        options+=(--chdir / --bind "$LENT" /dev/buildsys/scratch)
         for directory in lib context pool state/keys state/downloads; do
             options+=(--ro-bind-try "$PLAN/$directory" "/dev/buildsys/plan/$directory")
         done
-        [[ $mode != kit ]] || options+=("${KIT[@]}")
+        [[ $mode == within ]] || options+=("${KIT[@]}")
     fi
     while [[ $1 != -- ]]; do
         if [[ $1 == cache=* ]]; then options+=(--bind); else options+=(--ro-bind); fi
@@ -139,6 +144,8 @@ enter() {
     done
     if [[ $ONLINE == 1 ]]; then
         online
+        # Through the descriptor, not with the environment of bwrap, which is a command line for a moment.
+        for capability in "${LOGINS[@]}"; do options+=(--setenv "${capability%%=*}" "${capability#*=}"); done
         borrow /etc/resolv.conf || return
         borrow /etc/hosts || return
     fi
@@ -153,8 +160,9 @@ enter() {
 settings_of_parent() {
     local settings=() setting
     mapfile -d '' -t settings <"$SETTINGS"
-    ((${#settings[@]})) || return 0
+    # Without one bwrap stays in the caller's, where the root has a directory of that name.
     options+=(--chdir "${settings[0]:-/}")
+    ((${#settings[@]})) || return 0
     for setting in "${settings[@]:1}"; do
         # What has no name nobody can ask for.
         [[ $setting != [!=]*=* ]] || options+=(--setenv "${setting%%=*}" "${setting#*=}")
@@ -208,23 +216,29 @@ sealed() {
     )
 }
 
-# kit_open: sets KIT, options of bwrap that lend the host's package tools with their libraries and configuration, and
-# KIT_LOADER, the words that start one of them: the root's own loader and libraries have no part in it.
+# What the verbs of lib/inside.sh copy with: what an image's own cp keeps of attributes and hard links differs from image to
+# image. setfattr is there where the plan's files have attributes.
+COPYING=(cp mv tar)
+! type -P setfattr >/dev/null || COPYING+=(setfattr)
+
+# kit_open NAME PROGRAM…: sets KIT, options of bwrap that lend these programs of the host with their libraries and
+# configuration, and KIT_LOADER, the words that start one of them: the root's own loader and libraries have no part in it.
+# NAME is the file that keeps the options for all steps of a run.
 kit_open() {
-    local kit=$STATE/kit
-    [[ -z ${KIT-} ]] || return 0
+    local kit=$STATE/$1
+    shift
     if [[ ! -s $kit ]]; then
-        kit_list >"$kit.$BASHPID" && mv -f "$kit.$BASHPID" "$kit" || return
+        kit_list "$@" >"$kit.$BASHPID" && mv -f "$kit.$BASHPID" "$kit" || return
     fi
     mapfile -t KIT <"$kit"
     KIT_LOADER=(/dev/buildsys/kit/loader --inhibit-cache --library-path /dev/buildsys/kit/lib)
 }
 
-# kit_list: a word a line. lib/run.sh removes the file when a run begins: the host's programs may be others by then.
+# kit_list PROGRAM…: a word a line. lib/run.sh removes the file when a run begins: the host's programs may be others by then.
 kit_list() {
     local program path name source
     local -A named=()
-    for program in $KIT_PROGRAMS; do
+    for program; do
         path=$(command -v "$program") || return
         printf '%s\n' --ro-bind "$(readlink -f "$path")" "/dev/buildsys/kit/bin/$program"
         while read -r name source; do
@@ -233,7 +247,7 @@ kit_list() {
             printf '%s\n' --ro-bind "$source" "/dev/buildsys/kit/$name"
         done < <(libraries "$path")
     done
-    [[ " $KIT_PROGRAMS " != *' rpm '* ]] || rpm_kit
+    [[ " $* " != *' rpm '* ]] || rpm_kit
 }
 
 # apart COMMAND…: a program of the host in a mount namespace of its own, without network unless ONLINE=1.

@@ -52,9 +52,17 @@ decide() {
     damage=$(damage_of "$KEY_NAME")
     if [[ -n $damage ]]; then
         ID='' REASON="damaged in the store: $damage"
+        WHOLE_REASON=$REASON
         return
     elif [[ -z $ID ]]; then
+        if same_content; then
+            DECISION=renamed REASON='what it copies from other images is the same as before'
+            return
+        fi
         REASON=$(why_stale)
+        # All of it, and what a line has room for.
+        WHOLE_REASON=${REASON#*$'\n'}
+        [[ ${BS_ALL-} == 1 ]] && REASON=$WHOLE_REASON || REASON=${REASON%%$'\n'*}
         return
     fi
     [[ -z ${UNLOCKED-} ]] || note=' (unlocked: built with the network, whatever it held then)'
@@ -126,6 +134,11 @@ remember() {
         printf '%s\n' "$1" >"$new.id"
         files+=("$new.id")
     fi
+    if [[ -s $SCRATCH/given ]]; then
+        remember_given "$1" "$new.given"
+        files+=("$new.given")
+    fi
+    remember_content
     sum=$(sha256sum <"$new.spots")
     {
         printf '%s %s %s %s %s %s\n' "$1" "$REFERENCE" "$BS_FORMAT" "$BS_EPOCH" "$KEY" "${sum%% *}"

@@ -9,6 +9,8 @@ edited=$here/scratch/edited
 . $here/plan/lib/edits.sh
 # shellcheck source=../../image/shell/accounts.sh
 . $here/plan/lib/accounts.sh
+# shellcheck source=copies.sh
+. $here/plan/lib/copies.sh
 
 # Where the next verb comes from; the step outside reads it when this shell fails.
 at() { printf '%s\n' "$1" >$here/scratch/spot; }
@@ -126,19 +128,20 @@ remove() {
 move() {
     exists "$1" || fail "$1: no such path in the image"
     room_for "$2"
-    mv "$1" "$2"
+    # Between two layers a folder is moved by copying it.
+    lent mv "$1" "$2"
 }
 
-# duplicate GLOB TO [preserve]: copy within the image; links stay links
+# duplicate GLOB TO [preserve]: copy within the image; links stay links, of both kinds
 duplicate() {
-    duplicate_to=$2 duplicate_how=-R
-    if [ "${3-}" = preserve ]; then duplicate_how=-Rp; fi
+    duplicate_to=$2 duplicate_how=links,xattr
+    if [ "${3-}" = preserve ]; then duplicate_how=$duplicate_how,mode,ownership,timestamps; fi
     each "$1" copy_to
 }
 
 copy_to() {
     room_for "$duplicate_to"
-    cp "$duplicate_how" "$@" "$duplicate_to"
+    lent cp -R -P --preserve="$duplicate_how" -- "$@" "$duplicate_to"
 }
 
 # room_for PATH: its directory; PATH itself when it ends in a slash
@@ -147,92 +150,6 @@ room_for() {
         */) mkdir -p "$1" ;;
         *) mkdir -p "$(dirname "$1")" ;;
     esac
-}
-
-# Copies from elsewhere ----------------------------------------------------------------------------
-
-# place MODE OWNER SOURCE TO: put one file or tree, owned by root unless said, at TO
-place() {
-    to=$4
-    case $to in */) to=$to${3##*/} ;; esac
-    mkdir -p "$(dirname "$to")"
-    if [ -d "$3" ] && [ ! -L "$3" ]; then
-        place_tree "$3" "$to" "${2:-0:0}"
-        if [ -n "$1" ]; then chmod "$1" "$to"; fi
-    elif [ -d "$to" ] && [ ! -L "$to" ]; then
-        fail "$to: is a directory; end the path with '/' to copy into it"
-    else
-        rm -f "$to"
-        cp -P -p "$3" "$to"
-        chown -h "${2:-0:0}" "$to"
-        if [ ! -L "$to" ]; then
-            # chown takes setuid bits away.
-            chmod "$(stat -c %a "$3")" "$to"
-            if [ -n "$1" ]; then chmod "$1" "$to"; fi
-            # A file placed now is as new as the set, not as the tree it came from.
-            touch "$to"
-        fi
-    fi
-}
-
-# place_tree SOURCE TO OWNER: what lies in TO already keeps its owner and mode
-place_tree() {
-    if [ -d "$2" ]; then
-        for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
-            if exists "$entry"; then cp -R -P -p "$entry" "$2/"; fi
-        done
-    else
-        cp -R -P -p "$1" "$2"
-        chown "$3" "$2"
-    fi
-    (cd "$1" && find . ! -name . -print0) | (cd "$2" && xargs -0 -r chown -h "$3")
-    (cd "$1" && find . -type f \( -perm -4000 -o -perm -2000 \)) | while IFS= read -r entry; do
-        chmod "$(stat -c %a "$1/$entry")" "$2/$entry"
-    done
-}
-
-# context MODE OWNER HASH TO: a file of the plan's context
-context() { place "$1" "$2" "$here/plan/context/$3" "$4"; }
-
-# pooled MODE SHA256 TO: a download of the plan's pool
-pooled() { place "$1" '' "$here/plan/pool/downloads/$2" "$3"; }
-
-# download MODE NAME TO: a download that the plan fetched by itself
-download() { place "$1" '' "$here/plan/state/downloads/$2" "$3"; }
-
-# payload MODE OWNER PACKAGE PATH TO: a file of a package that is not installed
-payload() {
-    source=$(beneath "$here/payload/$3" "$4")
-    exists "$source" || fail "$4: not in the payload of package $3"
-    place "$1" "$2" "$source" "$5"
-}
-
-# other MODE OWNER IMAGE PATH TO: a path of another image of the set
-other() {
-    source=$(beneath "$here/image/$3" "$4")
-    exists "$source" || fail "$4: no such path in image $3"
-    place "$1" "$2" "$source" "$5"
-}
-
-# beneath ROOT PATH: where PATH lies when ROOT is the root: a link on the way leads within ROOT, as it does there
-beneath() {
-    place='' rest=$2 hops=0
-    while [ -n "$rest" ]; do
-        part=${rest%%/*}
-        case $rest in */*) rest=${rest#*/} ;; *) rest='' ;; esac
-        case $part in
-            '' | .) continue ;;
-            ..) place=${place%/*} && continue ;;
-        esac
-        if [ -n "$rest" ] && [ -L "$1$place/$part" ] && [ $((hops += 1)) -le 40 ]; then
-            part=$(readlink "$1$place/$part")
-            case $part in /*) place='' ;; esac
-            rest=$part/$rest
-        else
-            place=$place/$part
-        fi
-    done
-    printf '%s' "$1$place"
 }
 
 # Edits ------------------------------------------------------------------------------------------

@@ -60,5 +60,5 @@ infrastructure() {
         -e 'connection (refused|reset|timed out)' -e 'temporary failure in name resolution' \
         -e 'i/o timeout|TLS handshake timeout' -e 'curl(: | error )\((5|6|7|16|18|28|35|52|55|56|92)\)' \
         -e 'curl#(5|6|7|16|18|28|35|52|55|56) ' -e '\[Errno 12\] Timeout' -e 'returned error: (429|50[0234])' \
-        -e 'toomanyrequests|429 Too Many Requests|50[234] (Bad Gateway|Service Unavailable|Gateway)' >/dev/null
+        -e 'Status code: (408|429|50[0234])' -e 'toomanyrequests|429 Too Many Requests|50[234] (Bad Gateway|Service Unavailable|Gateway)' >/dev/null
 }

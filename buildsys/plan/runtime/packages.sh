@@ -19,7 +19,8 @@ retry() {
 # packages_explain OUTPUT: say of each failure that an installer tells which package it is and which line of the
 # recipe asks for it. Fails when there is one: of some the installers themselves only warn.
 packages_explain() {
-    local kind word found=0
+    local kind word found=0 cause
+    cause=$(packages_cause "$1")
     while read -r kind word; do
         found=1
         "packages_$kind" "$word"
@@ -48,8 +49,17 @@ packages_explain() {
         /Failed to download metadata for repo / { split($0, words, "\047"); say("unreachable", words[2]) }
         /Failed to download metadata .*for repository "/ { sub(/.*for repository "/, ""); sub(/".*/, ""); say("unreachable", $0) }
         /^failure: repodata.* from [^ ]+: / { sub(/.* from /, ""); sub(/:.*/, ""); say("unreachable", $0) }
+        /^ +[^ ]+: (Cannot download, a|A)ll mirrors were already tried/ || /^ +[^ ]+: \[Errno 256\]/ {
+            sub(/:$/, "", $1); say("unfetched", $1)
+        }
         END { if (fallen && !named) say("scriptlet", fallen == 1 ? "" : fallen) }' "$1")
     return "$found"
+}
+
+# packages_cause OUTPUT: the last thing that an installer says of a server that did not give what it was asked for.
+packages_cause() {
+    sed -nE -e 's/^.*((Status code: [0-9]+|[Cc]url error \([0-9]+\)).*)$/\1/p' \
+        -e 's/^([a-z]+:[^ ]+: )\[Errno [0-9]+\] (.*)$/\1\2/p' "$1" | sed -E 's/ \(IP: [^ )]*\)//' | tail -n 1
 }
 
 # asked_for WORD: sets SPOT to the line of the recipe that asks for a package, a NAME-VERSION-RELEASE or a file.
@@ -83,6 +93,11 @@ packages_unsigned() {
     printf 'error: %s: no key of the site %s signs %s; it is refused\n' "$SPOT" "$SITE" "$1"
 }
 
+packages_unfetched() {
+    asked_for "$1"
+    printf 'error: %s: %s cannot be fetched%s\n' "$SPOT" "$1" "${cause:+: $cause}"
+}
+
 packages_scriptlet() {
     asked_for "$1"
     printf 'error: %s: a scriptlet %sfailed; see above\n' "$SPOT" "${1:+of $1 }"
@@ -90,7 +105,7 @@ packages_scriptlet() {
 
 packages_unreachable() {
     local where
-    printf 'error: %s: the repository %s cannot be read\n' "$SPOT" "$1"
+    printf 'error: %s: the repository %s cannot be read%s\n' "$SPOT" "$1" "${cause:+: $cause}"
     if [[ $HOST == 1 ]]; then
         printf '  hint: it is one of this host: dnf makecache --repo %s\n' "$1"
     else
@@ -98,6 +113,8 @@ packages_unreachable() {
         printf '  hint: is %s in reach from here?\n' "$where"
     fi
 }
+
+PAYLOAD=''
 
 # packages_unseen FOLDER FILE…: which of these files of the pool have no mark in the folder yet? Sets UNSEEN, and MARKS,
 # those they get; SCRATCH/sums is what the lock says of them.
@@ -111,7 +128,7 @@ packages_unseen() {
         UNSEEN+=("$file")
         MARKS+=("$folder/$sum")
         printf '%s  %s\n' "$sum" "$PLAN/pool/packages/$file" || return
-    done <"$PLAN/keys/$IMAGE" >"$SCRATCH/sums"
+    done <<<"${PAYLOAD:-$(<"$PLAN/keys/$IMAGE")}" >"$SCRATCH/sums"
 }
 
 # packages_whole: are the files that packages_unseen found what the lock says? One that is not loses the time that says it

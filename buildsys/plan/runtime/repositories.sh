@@ -13,11 +13,41 @@ else
     [[ -z ${BS_CACHE-} || ! -e $PLAN/repositories ]] || CACHE+=-$(sha256sum <"$PLAN/repositories" | cut -c-12)
 fi
 
+# shellcheck source=/dev/null
+. "$LIB/logins.sh"
+
 # fetch URL FILE: by curl; a file is there whole or not at all.
 fetch() {
-    curl --fail --location --silent --show-error --connect-timeout 20 --speed-limit 1 --speed-time 60 \
-        --output "$2.part" "$1" && sync -- "$2.part" && mv -f "$2.part" "$2"
+    curl --config <(login_for_curl "$1") --fail --location --silent --show-error --connect-timeout 20 --speed-limit 1 \
+        --speed-time 60 --output "$2.part" "$1" && sync -- "$2.part" && mv -f "$2.part" "$2"
 }
+
+# with_logins PREFIX: a configuration of repositories, with the names of variables for the credentials of each. The installer
+# fills them in itself: no file holds them. PREFIX0 is the first user, PREFIX1 the first password.
+with_logins() {
+    local number=0 line
+    while IFS= read -r line; do
+        printf '%s\n' "$line"
+        if [[ $line == baseurl=*://* ]] && login "${line#*=}"; then
+            printf 'username=$%s%d\npassword=$%s%d\n' "$1" "$number" "$1" "$((number + 1))"
+            number=$((number + 2))
+        fi
+    done
+}
+
+# logins PREFIX: sets LOGINS, the values of these variables as `NAME=VALUE`.
+logins() {
+    local number=0 where
+    LOGINS=()
+    [[ -e $PLAN/repositories ]] || return 0
+    while read -r _ where _; do
+        if [[ $where == *://* ]] && login "$where"; then
+            LOGINS+=("$1$number=$LOGIN_USER" "$1$((number + 1))=$LOGIN_PASSWORD")
+            number=$((number + 2))
+        fi
+    done <"$PLAN/repositories"
+}
+LOGINS=()
 
 # cache_locked: sets lock, the descriptor that keeps the cache to this build until it is closed.
 cache_locked() {

@@ -11,7 +11,7 @@ STATE=$PLAN/state
 as_root_of_a_namespace "$@"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
-for room in disk store damage buildah database judge; do
+for room in disk secrets store damage buildah database judge; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -20,6 +20,7 @@ BS_STORE_IS='' BS_BUILDAH_IS=''
 export BS_DAMAGE="$STATE/damaged" BS_STORE BS_STORE_IS BS_BUILDAH_IS BS_LISTING BS_TOTAL BS_DATABASE
 
 main() {
+    trap stop INT TERM HUP
     (($#)) || set -- all
     check_goals "$@"
     check_tools
@@ -39,7 +40,7 @@ main() {
     ask_buildah
     # Shared by all builds of this store; whoever gets it alone may delete images.
     exec {SHARED}>>"$RUNROOT/buildsys.lock"
-    flock -s "$SHARED"
+    awaited flock -s "$SHARED"
     remove_odd_files
     name_plan
     clear_leftovers
@@ -59,9 +60,10 @@ main() {
     head -c "$fresh" /dev/zero | tr '\0' x >"$STATE/progress"
     : >"$PLAN/events.jsonl"
     if ((fresh < BS_TOTAL)); then
+        check_secrets "$goals" "$STATE/fresh"
         # What the host's package tools load may be other files than in the last run; and what steps read without looking
         # at it again is made by the run that reads it.
-        rm -rf "$STATE/kit" "$STATE/payload" "$STATE"/settings.*
+        rm -rf "$STATE/kit" "$STATE/kit.copying" "$STATE/payload" "$STATE"/settings.*
         without_dead_job_server
         flags=${MAKEFLAGS-}
         # Behind `--` stand variables. -i and -t would pass off as done what failed or was never built.
@@ -85,19 +87,77 @@ end_run() {
 }
 SUMMED=''
 
-# run_make ARGUMENTS…: make on the images; fails with 1, or with 130 when interrupted. What is sent to this shell
-# alone is passed on; then as always the steps end first, each with its working container.
+# run_make ARGUMENTS…: make on the images; fails with 1, or with 130 when interrupted. A signal to this shell alone is
+# passed on: the steps end first, each with its working container. A command of theirs that still runs after BS_GRACE
+# seconds, or at a second signal, is ended, too.
 run_make() {
-    local make status=0 interrupted=1
-    trap 'interrupted=130' INT
-    trap 'interrupted=130; kill -TERM "$make" 2>/dev/null' TERM HUP
+    local make status=0 signals=0 timer=''
+    trap 'signals=$((signals + 1)); kill -TERM "$make" 2>/dev/null' INT TERM HUP
     # A shell lets what it starts beside itself ignore interrupts, unless told otherwise.
     (trap - INT QUIT TERM HUP && exec $MAKE --no-print-directory -k -C "$PLAN" -f images.mk "$@") &
     make=$!
     # A signal ends a wait, not make.
-    while wait "$make" || status=$?; kill -0 "$make" 2>/dev/null; do status=0; done
-    trap - INT TERM HUP
-    ((status == 0)) || return "$interrupted"
+    while wait "$make" || status=$?; kill -0 "$make" 2>/dev/null; do
+        status=0
+        ((signals < 2)) || end_below "$make"
+        if [[ -z $timer ]]; then
+            end_later "$make" &
+            timer=$!
+        fi
+    done
+    trap stop INT TERM HUP
+    [[ -z $timer ]] || kill "$timer" 2>/dev/null || :
+    ((status == 0)) || return "$((signals ? 130 : 1))"
+}
+
+# end_later PROCESS: end what is below it when BS_GRACE seconds are over. Locks stay the run's own.
+end_later() {
+    trap 'kill $!; exit' TERM
+    trap '' INT HUP
+    exec {TURN}>&- {SHARED}>&-
+    command -p sleep "${BS_GRACE:-5}" &
+    wait
+    end_below "$1"
+}
+
+# end_below PROCESS: SIGTERM to all that it started, and what they did.
+end_below() {
+    local place line words parents=" $1 " more=1
+    while ((more)); do
+        more=0
+        for place in /proc/[0-9]*; do
+            # Behind the name of the program, which may hold anything: its state and its parent.
+            { read -r line <"$place/stat"; } 2>/dev/null || continue
+            read -ra words <<<"${line##*)}"
+            if [[ $parents == *" ${words[1]} "* && $parents != *" ${place#/proc/} "* ]]; then
+                parents+="${place#/proc/} "
+                more=1
+            fi
+        done
+    done
+    read -ra words <<<"$parents"
+    kill -TERM "${words[@]:1}" 2>/dev/null || :
+}
+
+# awaited COMMAND…: run what may take long. A signal to this shell ends it, and then the run.
+awaited() {
+    local status=0
+    (trap - INT QUIT TERM HUP && "$@") &
+    AWAITED=$!
+    wait "$AWAITED" || status=$?
+    AWAITED=''
+    return "$status"
+}
+AWAITED=''
+
+# stop: what a signal does before make runs, and after.
+stop() {
+    trap '' INT TERM HUP
+    if [[ -n $AWAITED ]]; then
+        end_below "$$"
+        wait || :
+    fi
+    exit 130
 }
 
 # check_goals GOAL…: images of this plan, or `all`.
@@ -140,9 +200,6 @@ check_clock() {
 check_plan_place() {
     local steps=("$PLAN"/steps/*.sh)
     [[ -x ${steps[0]} ]] || decline 'a plan cannot run from a file system mounted noexec' "it lies in $PLAN" 1
-    if [[ $PLAN == *[][:,+*?\\\"]* ]] && grep -q '^do containerfile ' "$PLAN"/keys/*; then
-        decline "an image with a Containerfile cannot be built in $PLAN" 'its path must hold no : , + [ ] * ? \ " or newline'
-    fi
     [[ $PLAN != *$'\n'* ]] || decline 'a plan cannot lie in a directory with a newline in its name' 'move it'
 }
 
@@ -168,7 +225,7 @@ take_turn() {
     exec {TURN}<>"$STATE/lock"
     if ! flock -n "$TURN"; then
         printf '%s: waiting for %s\n' "$SET" "$(<"$STATE/lock")" >&2
-        flock "$TURN"
+        awaited flock "$TURN"
         # It may be another plan by now.
         # shellcheck source=/dev/null
         . "$PLAN/plan.env"
@@ -202,6 +259,7 @@ clear_leftovers() {
         # Who asks why.sh takes no turn; its look at repositories has a place here while it lives.
         [[ $name != "$TMPDIR" ]] || continue
         [[ ! $name =~ /scratch\.look\.([0-9]+)\.[^/]*$ || ! -d /proc/${BASH_REMATCH[1]} ]] || continue
+        [[ ! -d $name ]] || unmount_below "$name"
         rm -rf "$name"
     done
     [[ -e ${markers[0]} ]] || return 0
@@ -217,6 +275,15 @@ clear_leftovers() {
         [[ $'\n'$left$'\n' == *$'\n'"buildsys-$id-${name/+/-READS-}"$'\n'* ]] || gone+=("$marker")
     done
     ((${#gone[@]} == 0)) || rm -f "${gone[@]}"
+}
+
+# unmount_below DIR: nothing of ours mounts there by now, but plans of older versions did; and what is mounted cannot be removed.
+unmount_below() {
+    local point
+    while read -r _ _ _ _ point _; do
+        printf -v point '%b' "$point"
+        [[ $point != "$1"/* ]] || umount "$point" || :
+    done < <(tac /proc/self/mountinfo)
 }
 
 # working_containers ID: those of the plan with this id, a line each.
@@ -243,7 +310,7 @@ pull_bases() {
     while IFS= read -r base; do
         # What was made here is nowhere else.
         [[ $base != localhost/* ]] || continue
-        buildah pull --quiet --policy always "$base" >/dev/null && continue
+        awaited buildah pull --quiet --policy always "$base" >/dev/null && continue
         printf 'error: the base image %s cannot be pulled\n' "$base" >&2
         exit 1
     done < <(printf '%s' "$bases" | sort -u)
@@ -252,7 +319,7 @@ pull_bases() {
 # Repositories that the plan does not carry are asked what they hold.
 look_at_repositories() {
     # What an earlier plan of this folder asked says nothing of this one.
-    if [[ $NETWORK == 1 ]]; then : >>"$STATE/repositories" && bash "$LIB/look.sh"; else : >"$STATE/repositories"; fi
+    if [[ $NETWORK == 1 ]]; then : >>"$STATE/repositories" && awaited bash "$LIB/look.sh"; else : >"$STATE/repositories"; fi
 }
 
 # closure GOAL…: the goals and all they are made from, in the order of the graph file.

@@ -4,20 +4,24 @@ SOURCES=() BORROWED=()
 
 # from_image NAME: mount another image of the set, read-only, for the verb `other`.
 from_image() {
-    local borrowed
+    local borrowed id
+    id=$(read_image_id "$1")
+    refuse_triggers "$1" "$id"
     # Capitals and `+` are in no image's name: nothing of another image is called so.
     plan_id
     borrowed=buildsys-$PLAN_ID-$IMAGE-READS-$1
     : >"$STATE/working.$IMAGE+$1"
     BORROWED+=("$1=$borrowed")
-    buildah from --quiet --pull-never --name "$borrowed" "$(read_image_id "$1")" >/dev/null
+    buildah from --quiet --pull-never --name "$borrowed" "$id" >/dev/null
     SOURCES+=("image/$1=$(buildah mount "$borrowed")")
 }
 
-# from_payload PACKAGE [FILE]: the package's files, unpacked once a plan, for the verb `payload`.
+# from_payload PACKAGE [FILE CHECKSUM]: the package's files, unpacked once a plan, for the verb `payload`.
 # FILE is the exact one, under a lock.
 from_payload() {
     local package=$1 file sum unpacked
+    # The key may name what is taken out of the file, and not the file.
+    local PAYLOAD=${2:+package $1 - - $2 $3}
     file=$("${INSTALLER}_fetch" "$@")
     sum=$(sha256sum <"$file")
     unpacked=$STATE/payload/$package.${sum::16}

@@ -23,9 +23,12 @@ REFERENCE=$PREFIX$IMAGE:$TAG
 export GOGC=800
 export SOURCE_DATE_EPOCH=$BS_EPOCH BUILDAH_FORMAT=$BS_FORMAT
 umask 022
+[[ -n ${GIVES-} ]] || GIVES=()
+[[ -n ${TAKES-} ]] || TAKES=()
 [[ $BS_EPOCH == "$EPOCH" ]] || CREATED=$(date -u -d "@$BS_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
-for room in disk log store damage buildah database freshness reason container enter sources packages containerfile commit; do
+for room in disk log secrets store damage buildah database freshness reason container enter sources packages containerfile layer \
+    copied removals commit; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -48,7 +51,7 @@ main() {
     if [[ $DECISION != stale ]]; then
         if [[ $DECISION != fresh ]]; then
             name_alone "$ID"
-            buildah tag "$ID" "$REFERENCE"
+            buildah tag "$ID" "$REFERENCE" ${SAME_CONTENT:+"$KEY_NAME"}
             exec {NAMING}>&-
         fi
         log_result "$ID" fresh "$REASON" "$BEGAN"
@@ -59,7 +62,7 @@ main() {
     fi
     BUILDING=yes
     exec >"$PLAN/logs/$IMAGE.log" 2>&1
-    printf '%s: building: %s\n' "$IMAGE" "$REASON"
+    printf '%s: building: %s\n' "$IMAGE" "${WHOLE_REASON:-$REASON}"
     trap 'failed_at=$SPOT; [[ ${FUNCNAME[0]-} != build ]] || failed_command=$BASH_COMMAND' ERR
     [[ -n ${CONTAINERFILE-} ]] || container_begin
     build

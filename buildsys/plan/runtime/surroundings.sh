@@ -19,7 +19,12 @@ export LC_ALL=C TZ=UTC
 usable_folder() { [[ -d $1 && -w $1 && -x $1 ]]; }
 
 # Temporary files go where the caller says or where they always go; where that cannot be, into the plan.
-if [[ -n ${TMPDIR-} ]] && ! usable_folder "$TMPDIR"; then unset TMPDIR; fi
+if [[ -n ${TMPDIR-} ]] && ! usable_folder "$TMPDIR"; then
+    printf 'note: TMPDIR is %s, where no file can be made; temporary files go elsewhere\n' "$TMPDIR" >&2
+    unset TMPDIR
+fi
+# Programs work in other directories.
+if [[ -n ${TMPDIR-} && $TMPDIR != /* ]]; then TMPDIR=$PWD/$TMPDIR; fi
 if [[ -z ${TMPDIR-} ]] && ! { usable_folder /tmp && usable_folder /var/tmp; }; then
     mkdir -p "$STATE/tmp"
     export TMPDIR=$STATE/tmp

@@ -10,10 +10,17 @@ yum_call() {
     if [[ ! -e $SCRATCH/yum/yum.conf ]]; then
         text=$(<"$PLAN/pool/repositories.conf")
         mkdir -p "$SCRATCH/yum"
-        printf '%s\n' "${text//@PLAN@//dev/buildsys/plan}" >"$SCRATCH/yum/yum.conf"
+        with_logins yum <<<"${text//@PLAN@//dev/buildsys/plan}" >"$SCRATCH/yum/yum.conf"
+    fi
+    # Scriptlets run without network, and see none of it. What is called yum may be dnf, which has other names for them.
+    LOGINS=()
+    if [[ $ONLINE == 1 ]]; then
+        logins yum
+        LOGINS=("${LOGINS[@]/#yum/YUM}" "${LOGINS[@]/#/DNF_VAR_}")
     fi
     within yum="$SCRATCH/yum" "${lent[@]}" yum --assumeyes --config=/dev/buildsys/yum/yum.conf "$@" \
         >"$SCRATCH/yum.out" 2>&1 || status=$?
+    LOGINS=()
     cat "$SCRATCH/yum.out"
     packages_explain "$SCRATCH/yum.out" || status=1
     return "$status"

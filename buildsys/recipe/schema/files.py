@@ -56,6 +56,7 @@ class Fragment(Model):
     volumes: Maybe[list[str]] = None
     ports: Maybe[list[str]] = None
     workdir: Maybe[str] = None
+    version_of: Maybe[str] = None
     test: Maybe[ImageTest] = None
 
 
@@ -79,6 +80,20 @@ ORIGINS = {"from", "containerfile"}
 """Keys of a recipe that say what its image is made from; one of them it must have."""
 
 
+def _secrets(value: Any) -> Any:
+    return (
+        dict.fromkeys(value, "")
+        if isinstance(value, list) and all(type(item) is str for item in value)
+        else value
+    )
+
+
+Secrets = Annotated[
+    dict[str, str], BeforeValidator(_secrets, json_schema_input_type=list[str] | dict[str, str])
+]
+"""Names, or `{name: file}`; the latter afterwards, with an empty file where none is named."""
+
+
 class Recipe(Fragment):
     """One image: `from` or `containerfile` says what it is made from."""
 
@@ -87,6 +102,8 @@ class Recipe(Fragment):
     containerfile: Maybe[str] = None
     network: Maybe[bool] = None
     args: Maybe[dict[str, str]] = None
+    contexts: Maybe[dict[str, str]] = None
+    secrets: Maybe[Secrets] = None
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": [key]} for key in sorted(ORIGINS, reverse=True)]}
@@ -231,6 +248,7 @@ class Patch(Model):
     volumes: Maybe[AddRemove] = None
     ports: Maybe[AddRemove] = None
     workdir: str | None = None
+    version_of: str | None = None
     test: ImageTest | None = None
 
 

@@ -12,7 +12,7 @@ import pytest
 from buildsys.diagnostics import Refused, _lines
 from buildsys.exporters import FORMATS
 from buildsys.exporters.directory import write_export
-from buildsys.image import BaseImage, ImageSet, ParentImage
+from buildsys.image import BaseImage, Containerfile, ImageSet, ParentImage
 from buildsys.importers.containerfiles import Asked, take_over
 from buildsys.importers.containerfiles.naming import Meant, Naming, meant, naming
 from buildsys.recipe.library import load_set
@@ -29,7 +29,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     _lines.cache_clear()
     shutil.copytree(HERE / "tree", "tree", symlinks=True)
-    for file in Path("tree").rglob("*file"):
+    for file in Path("tree").rglob("*file*"):
         os.utime(file, (1500000000, 1500000000))
     return Path("tree")
 
@@ -51,7 +51,7 @@ def refusal(top: str, out: str, asked: Asked | None = None) -> str:
 
 def test_a_tree_becomes_a_set(tree: Path, golden: Callable[[str, Path], None]) -> None:
     names, found = take_over(tree, OUT, Asked({"TAG": "1"}, ["too*"]))
-    assert names == ("app", "base", "old", "tools", "web", "web_ui")
+    assert names == ("app", "base", "base-debug", "old", "tools", "tree", "web", "web_ui")
     files = sorted(path for path in OUT.rglob("*") if path.is_file())
     golden("".join(f"==> {path} <==\n{path.read_text()}" for path in files), HERE / "expected/set.txt")
     golden("\n\n".join(item.text("warning") for item in found) + "\n", HERE / "expected/said.txt")
@@ -62,7 +62,8 @@ def test_the_set_is_built_in_the_order_of_the_tree(tree: Path) -> None:
     take_over(tree, OUT, Asked())
     images = resolved().images
     assert {name: list(item.dependencies()) for name, item in images.items()} == {
-        "app": ["base"], "base": [], "old": [], "tools": ["base"], "web": ["app"], "web_ui": ["web"],
+        "app": ["base"], "base": [], "base-debug": ["base"], "old": [], "tools": ["base"], "tree": ["base"],
+        "web": ["app"], "web_ui": ["web"],
     }  # fmt: skip
     assert images["old"].parent == BaseImage("quay.io/acme/base:0.9")
     assert images["tools"].parent == ParentImage("base")
@@ -101,7 +102,6 @@ def test_a_name_that_stays_taken_is_told(tree: Path) -> None:
     _, found = take_over(tree, OUT, Asked())
     clash = "tree/a/db/Containerfile would be called 'a-db' as well"
     assert [str(item.spot) + " " + item.message for item in found if "this image" in item.message] == [
-        "tree/Containerfile:1:1 this image is not taken over: its context would be the whole tree",
         f"tree/a-db/Containerfile:1:1 this image is not taken over: {clash}",
         "tree/site/Containerfile:1:1 this image is not taken over: 'site' stands for the base a site gives",
     ]
@@ -155,6 +155,77 @@ warning: docker.io/library/redis:7 is taken as an image built elsewhere [not-tak
     )
 
 
+GIVEN = "RUN --mount=type=bind,from=upper-constraints,source=/,target=/u true\nCOPY --from=tool /x /x\n"
+
+
+@pytest.fixture
+def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tree whose images read what a builder was given by a name."""
+    monkeypatch.chdir(tmp_path)
+    _lines.cache_clear()
+    for name in ("a", "b"):
+        write(f"tree/{name}/Containerfile", f"FROM quay.io/acme/os:1 AS one\n{GIVEN}")
+    write("tree/tool/Containerfile", "FROM busybox\nCOPY --from=busybox /x /x\n")
+    return Path("tree")
+
+
+def test_a_name_that_only_a_builder_was_given_is_told_and_is_no_base(given: Path) -> None:
+    _, found = take_over(given, OUT, Asked())
+    why = "is no stage and no image of the tree: it is taken as one built elsewhere"
+    assert [item.message for item in found] == [f"'upper-constraints' {why}"] * 2
+    assert [item.spot.line for item in found] == [2, 2]
+    assert "base: {image: quay.io/acme/os:1}\n" in (OUT / "sites/elsewhere.yaml").read_text()
+    assert "contexts: {upper-constraints: upper-constraints:latest}\n" in (OUT / "images/a.yaml").read_text()
+    assert list(resolved().images["a"].dependencies()) == ["tool"]
+
+
+def test_a_folder_of_the_tree_that_is_called_so_is_the_context(given: Path) -> None:
+    write("tree/upper-constraints/upper-constraints.txt", "a==1\n")
+    write("tree/x/c/Containerfile", f"FROM scratch\n{GIVEN}")
+    write("tree/x/upper-constraints/upper-constraints.txt", "a==2\n")
+    _, found = take_over(given, OUT, Asked())
+    assert found == []
+    said = 'contexts: {upper-constraints: "../contexts/upper-constraints"}\n'
+    assert said in (OUT / "images/a.yaml").read_text()
+    texts = {path.parent.name: path.read_text() for path in (OUT / "contexts").rglob("*.txt")}
+    assert texts == {"upper-constraints": "a==1\n", "c-upper-constraints": "a==2\n"}
+    assert resolved().images.keys() == {"a", "b", "c", "tool"}
+
+
+def test_a_person_says_what_a_name_means(given: Path) -> None:
+    write("elsewhere/u.txt", "")
+    _, found = take_over(
+        given, OUT, Asked(contexts={"upper-constraints": "elsewhere", "tool": "acme/tool:2"})
+    )
+    assert found == []
+    assert (OUT / "contexts/upper-constraints/u.txt").exists()
+    image = resolved().images["a"]
+    assert list(image.dependencies()) == []
+    (step,) = image.instructions
+    assert isinstance(step, Containerfile)
+    assert [item.reference for item in step.others] == ["quay.io/acme/os:1", "acme/tool:2"]
+    assert refusal("tree", "x", Asked(contexts={"upper-constraint": "elsewhere"})) == (
+        "error: --context: no Containerfile reads 'upper-constraint' [no-match]\n"
+        "  hint: did you mean 'upper-constraints'?"
+    )
+    assert refusal("tree", "x", Asked(contexts={"tool": "No Where"})) == (
+        "error: --context: there is no folder No Where, and 'No Where' is not a reference [no-match]\n"
+        "  hint: name a folder that is there, or an image"
+    )
+
+
+def test_a_here_document_keeps_its_image_and_those_below_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "FROM scratch\nCOPY <<EOF /etc/conf\ncolour = blue\nFROM nowhere\nEOF\n"
+    write("tree/base/Containerfile", text + "COPY <<'A' <<'B' /srv/\na\nA\nb\nB\n")
+    write("tree/app/Containerfile", "FROM base\nRUN <<EOF\necho a\nEOF\n")
+    names, found = take_over(Path("tree"), OUT, Asked())
+    assert (names, found) == (("app", "base"), [])
+    assert resolved().images["app"].parent == ParentImage("base")
+
+
 def test_lines_end_where_builders_see_them_end(tree: Path) -> None:
     write("tree/odd/Containerfile", "ARG V=1\n# a\fb\u2028c\nFROM localhost/base:${V}\nRUN curl x\n")
     _, found = take_over(tree, OUT, Asked())
@@ -169,7 +240,7 @@ def test_hidden_folders_are_named_but_for_gits_own(tree: Path) -> None:
     names, found = take_over(tree, OUT, Asked())
     assert "x" not in names
     assert [item.message for item in found if "/." in item.message] == [
-        "tree/.old is not taken over: it lies in no image's folder"
+        "tree/.old, tree/common and tree/README.md are not taken over: they lie in no image's folder"
     ]
 
 
@@ -200,6 +271,104 @@ def test_into_the_working_directory(tree: Path, monkeypatch: pytest.MonkeyPatch)
     assert refusal("../../tree", ".") == (
         "error: 'My Shop' cannot name a set [bad-name]\n  hint: say where it goes: -o my-shop"
     )
+
+
+def files_of(image: str) -> list[str]:
+    context = OUT / "containerfiles" / image
+    return sorted(str(path.relative_to(context)) for path in context.rglob("*") if not path.is_dir())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Dockerfile.ubuntu", "Containerfile.el9", "Dockerfile-dev", "slim.Dockerfile", "slim.containerfile"],
+)
+def test_a_folder_with_one_containerfile_is_one_image_whatever_the_file_is_called(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write("tree/db/Containerfile", "FROM scratch\n")
+    write(f"tree/client/{name}", "FROM db\nCOPY run /run\n")
+    write("tree/client/run", "")
+    names, found = take_over(Path("tree"), OUT, Asked())
+    assert (names, found) == (("client", "db"), [])
+    assert files_of("client") == sorted([name, "run"])
+    assert list(resolved().images["client"].dependencies()) == ["db"]
+
+
+def test_several_suffixes_in_a_folder_are_several_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write("tree/db/Dockerfile.ubuntu", "FROM scratch\nCOPY . /srv/\n")
+    write("tree/db/Dockerfile.Suse_15", "FROM db-ubuntu\n")
+    write("tree/db/Dockerfile.ubuntu.dockerignore", "notes\n")
+    write("tree/db/.dockerignore", "run\n")
+    write("tree/db/run", "")
+    write("tree/web/Containerfile", "FROM scratch\n")
+    write("tree/web/debug.Containerfile", "FROM web\n")
+    write("tree/web/Dockerfile", "FROM scratch\n")
+    for name in ("Dockerfile.j2", "Dockerfile.orig", "Dockerfile.ubuntu~", "Dockerfile.md"):
+        write(f"tree/web/{name}", "FROM scratch\n")
+    names, found = take_over(Path("tree"), OUT, Asked())
+    assert names == ("db-suse_15", "db-ubuntu", "web", "web-debug")
+    images = resolved().images
+    assert images["db-suse_15"].parent == ParentImage("db-ubuntu")
+    assert images["web-debug"].parent == ParentImage("web")
+    # What only one Containerfile ignores is ignored for its image alone.
+    ignored = {name: (OUT / f"containerfiles/{name}/.dockerignore").read_text() for name in names[:2]}
+    assert ignored == {"db-suse_15": "run\n", "db-ubuntu": "notes\n"}
+    assert [str(item.spot) + " " + item.message.partition(": ")[2] for item in found] == [
+        "tree/web/Dockerfile:1:1 tree/web/Containerfile is the Containerfile of the same image",
+        "tree/web/Dockerfile.j2:1:1 a file that ends in 'j2' is no Containerfile",
+        "tree/web/Dockerfile.md:1:1 a file that ends in 'md' is no Containerfile",
+        "tree/web/Dockerfile.orig:1:1 a file that ends in 'orig' is no Containerfile",
+        "tree/web/Dockerfile.ubuntu~:1:1 a file that ends in 'ubuntu~' is no Containerfile",
+    ]
+
+
+def test_at_the_top_lies_an_image_whose_context_is_what_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write("Shop/Dockerfile", "FROM app\nCOPY bin/start /start\nCOPY --from=app /x /x\nADD https://a.b/c /c\n")
+    write("Shop/app/Dockerfile", "FROM scratch\n")
+    for number in range(27):
+        write(f"Shop/notes{number:02}", "")
+    write("Shop/bin/start", "")
+    write("Shop/.dockerignore", "*.pyc\n")
+    monkeypatch.chdir("Shop")
+    names, found = take_over(Path(), tmp_path / OUT, Asked(network=["shop"]))
+    monkeypatch.chdir(tmp_path)
+    assert names == ("app", "shop")
+    assert files_of("shop") == [".dockerignore", "Dockerfile", "bin/start"]
+    assert [item.message for item in found] == [
+        "notes00, notes01, notes02 and 24 more are not taken over: they lie in no image's folder"
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["COPY . /srv/", "COPY bin/* /srv/", "RUN --mount=type=bind,target=/srv true", "ADD / /srv/"]
+)
+def test_at_the_top_an_image_that_may_read_all_has_all(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write("shop/Containerfile", f"FROM scratch\n{line}\n")
+    write("shop/bin/start", "")
+    write("shop/.git/config", "")
+    names, found = take_over(Path("shop"), OUT, Asked())
+    assert (names, found) == (("shop",), [])
+    assert files_of("shop") == ["Containerfile", "bin/start"]
+
+
+def test_at_the_top_a_link_leads_to_nothing_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write("outside/secret", "")
+    write("shop/Containerfile", "FROM scratch\nCOPY link/secret ../outside/secret /srv/\n")
+    Path("shop/link").symlink_to("../outside")
+    take_over(Path("shop"), OUT, Asked())
+    assert files_of("shop") == ["Containerfile", "link"]
+    assert (OUT / "containerfiles/shop/link").is_symlink()
 
 
 def test_names_that_yaml_takes_for_something_else(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from buildsys import image as im
 from buildsys.diagnostics import Refused, _lines
 from buildsys.image import ImageSet
+from buildsys.importers.files import write_files
 from buildsys.importers.kolla.overrides import turn
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
@@ -49,7 +50,8 @@ def test_the_overlay_fits_the_set_and_does_what_the_files_say() -> None:
     images = demo(HERE / "expected/with-set.yaml").images
     server = images["neutron-server"]
     assert [type(step).__name__ for step in server.instructions] == [
-        "Run", "Install", "Install", "Install", "Run", "Run",
+        "Run", "Install", "Install", "Install", "Run", "Download", "Run", "Run", "MakeDirectory", "Run",
+        "Run", "Run",
     ]  # fmt: skip
     assert isinstance(server.instructions[1], im.Install)
     assert [item.name for item in server.instructions[1].packages] == [
@@ -66,6 +68,33 @@ def test_the_overlay_fits_the_set_and_does_what_the_files_say() -> None:
     )
     assert [item.name for item in images["cron"].instructions[0].packages] == ["cronie", "at"]  # type: ignore[union-attr]
     assert all(item.config.labels["maintainer"] == "Acme, 100%" for item in images.values())
+
+
+def test_what_a_site_does_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Callable[[str, Path], None]
+) -> None:
+    monkeypatch.chdir("site")
+    overlay, found = turn(
+        ["overrides.j2", "kolla-build.conf"], demo(folder=Path("../demo")), ["here", "there"]
+    )
+    golden(overlay.text("site", "overrides.j2"), HERE / "expected/site.yaml")
+    golden("\n\n".join(item.text("warning") for item in found) + "\n", HERE / "expected/site.txt")
+    write_files(overlay.files, tmp_path / "files")
+    files = sorted(path for path in (tmp_path / "files").rglob("*") if path.is_file())
+    text = "".join(f"==> {path.relative_to(tmp_path)} <==\n{path.read_text()}" for path in files)
+    golden(text, HERE / "expected/site-files.txt")
+    # It fits the set, with the files beside it.
+    folder = tmp_path / "demo"
+    shutil.copytree("../demo", folder)
+    (folder / "sites/there.yaml").write_text(
+        (folder / "sites/here.yaml").read_text().replace("here", "there")
+    )
+    with (folder / "set.yaml").open("a") as header:
+        header.write("site: there\n")
+    (tmp_path / "site.yaml").write_text(overlay.text("site", "overrides.j2"))
+    images = demo(tmp_path / "site.yaml", folder=folder).images
+    assert images["heat-api"].config.user == "acme"
+    assert images["neutron-server"].config.labels["name"] == "neutron-server"
 
 
 def test_of_a_list_that_is_set_twice_the_last_counts(tmp_path: Path) -> None:
@@ -334,6 +363,115 @@ def test_a_number_is_made_of_the_digits_of_numbers(tmp_path: Path) -> None:
     configuration.write_text("[nova-user]\nuid = ²\n")
     _, more = turn([str(configuration)], demo())
     assert [item.message for item in more] == ["the account 'nova' is not taken over: '²' is no number"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("curl -fsSLO https://a.example/b/c.tar", ["download: https://a.example/b/c.tar", "to: /c.tar"]),
+        ("curl https://a.example/x > /srv/x", ["download: https://a.example/x", "to: /srv/x"]),
+        ("wget -P /srv https://a.example/x", ["download: https://a.example/x", "to: /srv/x"]),
+        ("wget -qO /srv/y https://a.example/x", ["download: https://a.example/x", "to: /srv/y"]),
+        ("curl -o x https://a.example/x && ./x", ["download: https://a.example/x", "to: /x",
+                                                   'run: [/bin/sh, -c, "./x"]']),
+        ("yum -y install a && mkdir /b || true", None),
+        ("A=1 && yum -y install a && echo $A", ["packages: [a]", 'run: [/bin/sh, -c, "A=1 && echo $A"]']),
+        ("V=1.2 && curl -o /x https://a.example/x-${V}", ["download: https://a.example/x-1.2", "to: /x"]),
+        ("set -eux; \\\n  yum -y install a; \\\n  cd /srv; \\\n  curl -O https://a.example/x; chmod 700 x;",
+         ["packages: [a]", "download: https://a.example/x", "to: /srv/x",
+          'run: [/bin/sh, -c, "cd /srv && set -eux && chmod 700 x"]']),
+        ("umask 077 && yum -y install a && mkdir /b",
+         ["packages: [a]", 'run: [/bin/sh, -c, "umask 077 && mkdir /b"]']),
+        ("A=$(id -u) && yum -y install a && echo $A", None),
+        (". /venv/activate && pip install a", None),
+        ("set -e; if true; then yum -y install a; fi", None),
+        ("curl -d x -o y https://a.example/x", None),
+        ("curl -o y https://a.example/$X", None),
+        ("curl https://a.example/x", None),
+        ("curl https://a.example/x | sh && curl file:///etc/passwd", None),
+        ("pip install --index-url https://a.example a", None),
+        ("pip install -r list.txt", None),
+        ("mysql <dump && yum -y install a", ['run: [/bin/sh, -c, "mysql <dump"]', "packages: [a]"]),
+        ("pip install .", None),
+        ("rpm -i https://a.example/a.rpm", None),
+        ("(cd /x && curl -o y https://a.example/x)", None),
+    ],
+)  # fmt: skip
+def test_a_command_is_taken_whole_or_not_at_all(command: str, said: list[str] | None, tmp_path: Path) -> None:
+    overlay, found = turned(tmp_path, block("a_footer", f"RUN {command}"), demo(folder=with_a(tmp_path)))
+    steps = [line.strip(" -").partition("  #")[0] for line in overlay.partition("append:")[2].splitlines()]
+    assert [line for line in steps if line] == (said or [])
+    assert [message.partition(":")[0] for message in found] == ([] if said else ["RUN is not taken over"])
+
+
+def with_a(tmp_path: Path) -> Path:
+    """The set with an image called a."""
+    shutil.copytree("demo", tmp_path / "demo")
+    (tmp_path / "demo/images/a.yaml").write_text("image: a\nfrom: base\n")
+    return tmp_path / "demo"
+
+
+def test_an_archive_that_a_person_made_lies_beside_the_overrides(tmp_path: Path) -> None:
+    (tmp_path / "additions-archive.tar").write_text("")
+    overlay, found = turned(tmp_path, block("a_footer", "ADD additions-archive /", "ADD plugins-archive /"))
+    assert [line.strip(" -").partition("  #")[0] for line in overlay.splitlines()[6:]] == [
+        "copy: a/additions-archive.tar",
+        "to: /var/tmp/additions-archive.tar",
+        "run: [tar, -x, -f, /var/tmp/additions-archive.tar, -C, /]",
+        "remove: /var/tmp/additions-archive.tar",
+    ]
+    assert found == ["plugins-archive is not taken over: no section a-plugin-NAME says what it holds"]
+
+
+def test_a_version_is_the_locks(tmp_path: Path) -> None:
+    text = "{% set a_packages_append = ['one=1.2-3', 'two'] %}\n{% set a_packages_remove = ['three=3'] %}\n"
+    overlay, found = turned(tmp_path, text)
+    said = [line.strip(" -").partition("  #")[0] for line in overlay.splitlines() if "  #" in line]
+    assert said == ["one", "two", "three"]
+    what = "the version of 'one=1.2-3' in 'a_packages_append'"
+    assert found == [f"{what} is not taken over: the site's repositories decide that"]
+
+
+def test_overrides_that_are_a_template_of_mako_themselves_are_read(tmp_path: Path) -> None:
+    lines = ('RUN yum -y install a ${"\\\\"}', "    && touch /b", "LABEL v=${version}")
+    overlay, found = turned(tmp_path, block("a_footer", *lines))
+    assert ("packages: [a]" in overlay, runs(overlay)) == (True, ['run: [/bin/sh, -c, "touch /b"]'])
+    assert found == ["LABEL is not taken over: the value of v is made of another"]
+
+
+def test_pip_keeps_what_it_is_told_of_versions(tmp_path: Path) -> None:
+    command = "/venv/bin/pip install --no-cache-dir -c /u.txt 'one>=1,<2' \"two[x]\" three==3 >/dev/null"
+    overlay, found = turned(tmp_path, block("a_footer", f"RUN {command}"), demo(folder=with_a(tmp_path)))
+    (run,) = runs(overlay)
+    assert run.endswith('--find-links=/var/tmp/wheels, -c, /u.txt, "one>=1,<2", "two[x]", three==3]')
+    assert found == ["what pip downloads for 'a' is not taken over: it is installed from files/wheels/a"]
+
+
+def test_a_user_is_taken_where_it_is_another(tmp_path: Path) -> None:
+    lines = ("RUN one", "USER acme", 'RUN ["two", "a b"]', "USER 42", "RUN three")
+    overlay, found = turned(tmp_path, block("cron_footer", *lines), demo())
+    assert runs(overlay) == [
+        "run: [/bin/sh, -c, one]",
+        "run: [su, -s, /bin/sh, acme, -c, \"two 'a b'\"]",
+    ]
+    assert 'user: "42"' in overlay
+    assert found == ["RUN is not taken over: it would run as 42, and a `run` is root's"]
+    overlay, found = turned(tmp_path, block("neutron_server_footer", "USER root", "USER neutron"), demo())
+    assert ("user:" in overlay, found) == (False, [])
+    _, found = turned(tmp_path, block("cron_header", "USER acme"), demo())
+    assert found == ["USER is not taken over: Kolla's template sets the image's user after this block"]
+
+
+def test_what_leads_out_of_the_folder_is_not_copied(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret").write_text("")
+    (tmp_path / "in/link").symlink_to("../secret")
+    file = tmp_path / "in/x.j2"
+    file.write_text(block("a_footer", "COPY ../secret /a", "COPY link /b", "COPY /etc/hostname /c"))
+    overlay, found = turn([str(file)], None)
+    assert overlay.files == {}
+    why = "what it copies lies in the context of kolla-build"
+    assert [item.message for item in found] == [f"COPY is not taken over: {why}"] * 3
 
 
 @pytest.mark.parametrize(

@@ -186,3 +186,122 @@ def test_payload(box: Box) -> None:
     ]
     said = box.fails(("payload", "", "", "openstack-kolla", "/none", "/x"))
     assert said == "error: /none: not in the payload of package openstack-kolla\n"
+
+
+CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")
+
+
+def test_attributes_stay_whoever_becomes_the_owner(box: Box, other: Path) -> None:
+    """A change of the owner takes capabilities away."""
+    (other / "tree").mkdir()
+    for path in (other / "file", other / "tree/file"):
+        path.write_text("x")
+        os.setxattr(path, "security.capability", CAPABILITY)
+        os.setxattr(path, "user.a", b"b")
+    box.write("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnova:x:42:43:::\n")
+    box.works(
+        ("other", "", "", "tools", "/file", "/root-owned"),
+        ("other", "4755", "nova", "tools", "/file", "/user"),
+        ("other", "", "nova:", "tools", "/tree", "/tree"),
+        ("other", "", ":wheel", "tools", "/file", "/group"),
+        ("duplicate", "/tree", "/copied"),
+        ("duplicate", "/tree/file", "/preserved", "preserve"),
+        ("move", "/copied", "/moved"),
+    )
+    files = {
+        "/root-owned": (0, 0), "/user": (42, 0), "/tree/file": (42, 43), "/group": (0, 10),
+        "/moved/file": (0, 0), "/preserved": (42, 43),
+    }  # fmt: skip
+    for file, owner in files.items():
+        assert (file, box.owner(file)) == (file, owner)
+        assert os.getxattr(box.path(file), "security.capability") == CAPABILITY
+        assert os.getxattr(box.path(file), "user.a") == b"b"
+    assert box.mode("/user") == "4755"
+
+
+def test_an_owner_that_the_image_does_not_know_fails(box: Box, other: Path) -> None:
+    (other / "file").write_text("x")
+    said = box.fails(("other", "", "nobody-here", "tools", "/file", "/file"))
+    assert said == "error: the image has no passwd entry of nobody-here\n"
+    said = box.fails(("other", "", "root:none", "tools", "/file", "/file"))
+    assert said == "error: the image has no group entry of none\n"
+    assert not box.path("/file").exists()
+
+
+def test_links_of_a_tree_stay_links(box: Box, other: Path) -> None:
+    (other / "tree/deep").mkdir(parents=True)
+    (other / "tree/a").write_text("x")
+    for name in ("b", "deep/c"):
+        (other / "tree" / name).hardlink_to(other / "tree/a")
+    box.path("/srv").mkdir()
+    box.works(
+        ("other", "", "", "tools", "/tree", "/srv"),
+        ("duplicate", "/srv", "/copied"),
+        ("duplicate", "/srv", "/preserved", "preserve"),
+    )
+    for folder in ("/srv", "/copied", "/preserved"):
+        assert {box.path(f"{folder}/{name}").stat().st_nlink for name in ("a", "b", "deep/c")} == {3}
+
+
+def test_holes_stay_holes(box: Box, other: Path) -> None:
+    (other / "tree").mkdir()
+    for path in (other / "file", other / "tree/file"):
+        path.write_text("x")
+        os.truncate(path, 1 << 30)
+    box.works(("other", "", "", "tools", "/file", "/file"), ("other", "", "", "tools", "/tree", "/tree"))
+    for file in ("/file", "/tree/file"):
+        assert (box.path(file).stat().st_size, box.path(file).stat().st_blocks < 100) == (1 << 30, True)
+
+
+def test_a_tree_goes_where_a_link_to_a_folder_leads(box: Box, other: Path) -> None:
+    (other / "tree/lib").mkdir(parents=True)
+    (other / "tree/lib/new").write_text("x")
+    box.path("/usr/lib").mkdir(parents=True, exist_ok=True)
+    box.path("/srv").mkdir()
+    box.path("/srv/lib").symlink_to("/usr/lib")
+    box.works(("other", "", "", "tools", "/tree", "/srv"))
+    assert (box.text("/usr/lib/new"), box.path("/srv/lib").is_symlink()) == ("x", True)
+
+
+def test_names_are_not_patterns(box: Box, other: Path) -> None:
+    for name in ("a&b", "a\\1b", "-n", "grün"):
+        (other / name).write_text(name)
+        box.works(
+            ("other", "", "", "tools", f"/{name}", "/copied/"),
+            ("other", "", "", "tools", f"/{name}", f"/x/{name}&"),
+        )
+        assert [box.text(f"/copied/{name}"), box.text(f"/x/{name}&")] == [name, name]
+
+
+def test_names_are_bytes(box: Box, other: Path) -> None:
+    name = os.fsdecode(b"\xff\n\xc3" + b"n" * 200)
+    (other / "tree" / name).mkdir(parents=True)
+    (other / "tree" / name / name).write_text("x")
+    box.works(("other", "", "", "tools", "/tree", "/tree"))
+    assert (box.path("/tree") / name / name).read_text() == "x"
+
+
+def test_how_the_plan_is_owned_is_the_hosts_affair(box: Box) -> None:
+    carry(box, "context", "abc")
+    os.chown(box.plan / "context/abc", 1000, 1000)
+    os.setxattr(box.plan / "context/abc", "user.a", b"b")
+    box.works(("context", "644", "7", "abc", "/file"), ("context", "644", ":7", "abc", "/other"))
+    assert [box.owner("/file"), box.owner("/other")] == [(7, 0), (0, 7)]
+    assert os.listxattr(box.path("/file")) == []
+
+
+def test_attributes_and_links_of_the_context(box: Box) -> None:
+    carry(box, "context", "abc")
+    box.works(
+        ("context", "755", "7", "abc", "/a"),
+        ("attributes", "/a", "security.capability", f"0x{CAPABILITY.hex()}", "user.a", "0x"),
+        ("same", "/a", "/deep/b"),
+        ("folders", "7:8", "/deep/empty/inner", "/deep"),
+    )
+    assert os.getxattr(box.path("/deep/b"), "security.capability") == CAPABILITY
+    assert os.getxattr(box.path("/deep/b"), "user.a") == b""
+    assert [box.owner(path) for path in ("/deep", "/deep/empty", "/deep/empty/inner")] == [
+        (0, 0),
+        (0, 0),
+        (7, 8),
+    ]

@@ -5,12 +5,13 @@ IMAGE=every
 RECIPE=recipes/tiny/images/every.yaml:1:8
 FROM=base
 READS=(base tools)
+TAKES=('tools /opt/tool')
 
 build() {
     at recipes/tiny/images/every.yaml:15:5
     from_image tools
     at recipes/tiny/images/every.yaml:16:5
-    from_payload tree tree-1.0-1.noarch.rpm
+    from_payload tree tree-1.0-1.noarch.rpm sha256:5555555555555555555555555555555555555555555555555555555555555555
     inside <<'END'
 at recipes/tiny/images/every.yaml:4:5
 repository /etc/yum.repos.d/a.repo a name 'a b' enabled 1

@@ -5,6 +5,7 @@ IMAGE=every
 RECIPE=recipes/tiny/images/every.yaml:1:8
 FROM=base
 READS=(base tools)
+TAKES=('tools /opt/tool')
 
 build() {
     at recipes/tiny/images/every.yaml:16:5

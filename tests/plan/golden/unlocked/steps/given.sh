@@ -19,7 +19,7 @@ build() {
     with_image read/localhost/tests/t-tools:1 tools
     with_image read/example.org/a example.org/a
     at recipes/tiny/containerfiles/given/Containerfile:1:1
-    containerfile 7c3d8ac5763086f8867e252dc53bcb0f0582385b05cb41383ac385cbeac6b955 online dated \
+    containerfile fe44e394783f359dcea35a3fe9adace93b1e388d43b52a0b3b940b6cc4579014 online dated \
         --build-arg 'VERSION=1 2' \
         --label a=b \
         --annotation c=d

@@ -5,6 +5,7 @@ IMAGE=tools
 RECIPE=recipes/tiny/images/tools.yaml:1:8
 FROM=base
 READS=(base)
+GIVES=(/opt/tool)
 
 build() {
     inside <<'END'

@@ -1,0 +1,103 @@
+"""A set as the last periodic build that ended well left it: what has changed since then has to be published.
+
+Held against the images there are now, not against what one run builds: an image can also come back from the
+store under its name, or be left by a run that failed later, by a test that did not pass, by `buildsys build`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from buildsys.packages.change import PACKAGE, PackageChange, package_changes, packages
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LeftImage:
+    """An image of a plan, as it is in the store."""
+
+    id: str
+    reference: str
+    packages: tuple[str, ...] = ()
+    """The lines of its build key's inputs that name packages."""
+
+
+Left = Mapping[str, LeftImage]
+"""Images by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An image that has another id, or another reference, than before."""
+
+    image: str
+    old: LeftImage | None
+    """None: there was no such image."""
+    new: LeftImage
+
+
+def now(directory: Path) -> Left:
+    """The images of a plan that are built; none where there is no plan yet, or one that a crash damaged."""
+    try:
+        planned = json.loads((directory / "plan.json").read_bytes())["images"]
+        return {name: left for name, entry in planned.items() if (left := _image(directory, name, entry))}
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _image(directory: Path, name: str, entry: Mapping[str, str]) -> LeftImage | None:
+    state = directory / "state" / name
+    try:
+        identity = state.with_name(f"{name}.id").read_text("utf-8").strip()
+        inputs = state.with_name(f"{name}.inputs").read_bytes().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    lines = tuple(line for line in inputs.split("\n") if line.startswith(PACKAGE))
+    return LeftImage(identity, entry["reference"], lines) if identity else None
+
+
+def read(directory: Path) -> Left | None:
+    """The set as it was left; None: nobody wrote it down, or the file is damaged."""
+    try:
+        data = json.loads(_path(directory).read_bytes())
+        return {
+            name: LeftImage(item["id"], item["reference"], tuple(item["packages"]))
+            for name, item in data["images"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write(directory: Path, left: Left) -> None:
+    """Write down how the set was left, whole."""
+    path = _path(directory)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.new")
+    data = {"version": VERSION, "images": {name: asdict(item) for name, item in left.items()}}
+    aside.write_text(json.dumps(data) + "\n", "utf-8")
+    aside.replace(path)
+
+
+def _path(directory: Path) -> Path:
+    return directory / "state" / "baseline.json"
+
+
+def changes(old: Left, new: Left) -> Iterator[Change]:
+    """Images of `new` that are others than before, by id or reference, in the order of the plan."""
+    for name, image in new.items():
+        before = old.get(name)
+        if before is None or (before.id, before.reference) != (image.id, image.reference):
+            yield Change(name, before, image)
+
+
+def changed_packages(old: Left, new: Left) -> Iterator[tuple[str, PackageChange]]:
+    """Packages that an image of both installs in another version than before, each with the image's name."""
+    for name, image in new.items():
+        before = old.get(name)
+        if before is not None and before.packages != image.packages:
+            for change in package_changes(packages(before.packages), packages(image.packages)):
+                yield name, change

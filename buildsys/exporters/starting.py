@@ -1,0 +1,58 @@
+"""What containers of an image start with, and what a consumer misses that starts all of them the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from posixpath import basename
+
+from buildsys.exporters.subject import Subject
+from buildsys.image import Containerfile, Image, ParentImage
+
+STARTER = "kolla_start"
+"""The command of Kolla's images: it puts the service's configuration in place, and starts it."""
+CONFIGURATION = "/var/lib/kolla/config_files/config.json"
+_SHOWN = 5
+
+
+def without_starter(subject: Subject, names: Iterable[str], consumer: str) -> Iterator[str]:
+    """A sentence about the images whose containers would not read what a consumer configures them by."""
+    lacking = [name for name in dict.fromkeys(names) if _lacks(subject, subject.set.images[name])]
+    if not lacking:
+        return
+    more = len(lacking) - _SHOWN
+    shown = lacking if more <= 1 else [*lacking[:_SHOWN], f"{more} more"]
+    which = f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else shown[0]
+    yield (
+        f"{consumer} configures a container by {CONFIGURATION}, which {STARTER} reads: nothing says that "
+        f"containers of {which} start with it, and without it they run without that configuration"
+    )
+
+
+def _lacks(subject: Subject, image: Image) -> bool:
+    """Whether nothing in the set says that an image starts with it; what was built elsewhere may."""
+    command = entrypoint = None
+    at: Image | None = image
+    while at is not None:
+        own_command, own_entrypoint = _own(at)
+        command = own_command if command is None else command
+        entrypoint = own_entrypoint if entrypoint is None else entrypoint
+        at = subject.set.images[at.parent.name] if isinstance(at.parent, ParentImage) else None
+    return not _starts(command) and not _starts(entrypoint)
+
+
+def _own(image: Image) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """The command and the entry point that an image says itself."""
+    step = next((step for step in image.instructions if isinstance(step, Containerfile)), None)
+    if step is None:
+        return image.config.cmd, image.config.entrypoint
+    said: dict[str, tuple[str, ...]] = {}
+    for word, value in step.lines:
+        if word == "FROM":
+            said.clear()
+        elif word in {"CMD", "ENTRYPOINT"}:
+            said[word] = tuple(value.strip("[]").replace('"', " ").replace(",", " ").split())
+    return said.get("CMD"), said.get("ENTRYPOINT")
+
+
+def _starts(words: tuple[str, ...] | None) -> bool:
+    return any(basename(word) == STARTER for word in words or ())
