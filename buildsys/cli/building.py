@@ -82,7 +82,12 @@ def plan(
 @click.option(
     "-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Images at once; else what suits this host."
 )
-@click.option("--force", is_flag=True, help="Build what is fresh too.")
+@click.option("--force", is_flag=True, help="Build what is fresh too. Verifies the store first.")
+@click.option(
+    "--verify-store",
+    is_flag=True,
+    help="Read every layer first, and build again what is damaged in the store.",
+)
 @click.option(
     "--secret", "secrets", metavar="NAME=FILE", multiple=True,
     callback=lambda _context, _parameter, value: named_files(value),
@@ -98,6 +103,7 @@ def build(
     store: str,
     jobs: int | None,
     force: bool,
+    verify_store: bool,
     secrets: tuple[str, ...],
 ) -> None:
     """Build images that are stale, and what they are made from.
@@ -107,9 +113,16 @@ def build(
     """
     from buildsys.executors import make
 
+    if force or verify_store:
+        from buildsys.cli.testing import enter_user_namespace
+
+        # Who does not own the store's files cannot read them.
+        enter_user_namespace()
     image_set, goals = planned(choice, selection, locking, directory, build_directory, runs=True)
     check_secrets(secrets, image_set)
-    make.run(directory, goals, make.Run(store, jobs, force, secrets))
+    # What is built again to equal layers would find the damaged ones there.
+    damaged = _damaged(directory, store) if force or verify_store else None
+    make.run(directory, goals, make.Run(store, jobs, force, secrets, damaged=damaged))
 
 
 @click.command()
@@ -175,6 +188,24 @@ def planned(
         require_host_repositories(image_set.site.installer)
     _write(compiled, directory)
     return image_set, goals
+
+
+def _damaged(directory: Path, options: str) -> Path | None:
+    """The layers of buildsys's images that are damaged in the store, as a file for the run; None: none is."""
+    from buildsys import tools
+    from buildsys.built.soundness import KEYS, damaged
+
+    store = tools.store(options)
+    if store is None:
+        return None
+    alone = not any(".imagestore=" in option for option in store.options)
+    found = list(damaged(Path(store.location), store.driver, read=True, named=KEYS, alone=alone))
+    if not found:
+        return None
+    path = directory / "state/unsound"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{item.layer} {item.why}\n" for item in found), "utf-8")
+    return path
 
 
 def _compile(

@@ -19,7 +19,7 @@ import click
 
 from buildsys import tools
 from buildsys.cli.choosing import RECIPES, Choice, given_directory
-from buildsys.cli.ending import MISSING, Ended
+from buildsys.cli.ending import FAILED, MISSING, Ended
 from buildsys.cli.output import put, put_table
 from buildsys.cli.stores import takes_store, unbuildable, unusable
 from buildsys.diagnostics import Refused
@@ -40,7 +40,7 @@ ENOUGH = 20 * GIB
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: it is `ok`, or a `note`, or needed and `missing`, or too `old`."""
+    """One thing that was looked at: it is `ok`, a `note`, `damaged`, too `old`, or needed and `missing`."""
 
     state: str
     about: str
@@ -51,19 +51,27 @@ class Finding:
 @click.argument("names", metavar="[SET]...", nargs=-1)
 @click.option("--site", metavar="SITE", help="The site that is meant; else each set's own.")
 @takes_store
+@click.option("--verify-store", is_flag=True, help="Read every layer of the container store, to find damage.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-def doctor(names: tuple[str, ...], site: str | None, store: str, *, as_json: bool) -> None:
+def doctor(
+    names: tuple[str, ...], site: str | None, store: str, *, verify_store: bool, as_json: bool
+) -> None:
     """Say what this host has of what building needs.
 
     Programs, rights, a container store, packages: for these image sets, else for all below ./recipes. Exit
-    status 3 when something needed is missing or too old.
+    status 3 when something needed is missing or too old, 1 when layers of the store are damaged.
     """
+    if verify_store:
+        from buildsys.cli.testing import enter_user_namespace
+
+        # Who does not own the store's files cannot read them.
+        enter_user_namespace()
     folders = list(map(given_directory, names)) or sorted(path.parent for path in RECIPES.glob("*/set.yaml"))
     sets = {folder.name: Choice(folder, site, (), {}).look() for folder in folders}
     sites = {name: item.site for name, item in sets.items()}
     programs = [*_programs(sites.values()), *_solver(sites.values())]
     findings = [*programs, *_to_install(programs), *_rights(), *_clock(sets.values()), *_place()]
-    findings += [*_store(store), *_containers(store)]
+    findings += [*_store(store), *_damage(store, read=verify_store), *_containers(store)]
     for name, chosen in sites.items():
         findings += _packages(name, chosen)
     if as_json:
@@ -72,6 +80,8 @@ def doctor(names: tuple[str, ...], site: str | None, store: str, *, as_json: boo
         put_table(("", "WHAT", "FOUND"), [(item.state, item.about, item.found) for item in findings])
     if any(finding.state in {"missing", "old"} for finding in findings):
         raise Ended(MISSING)
+    if any(finding.state == "damaged" for finding in findings):
+        raise Ended(FAILED)
 
 
 def _programs(sites: Iterable[Site]) -> Iterator[Finding]:
@@ -199,6 +209,27 @@ def _store(options: str) -> Iterator[Finding]:
     enough = store.free >= ENOUGH
     about = "" if enough else f"; a hundred images want about {ENOUGH // GIB}"
     yield Finding("ok" if enough else "note", "free space", free + about)
+
+
+def _damage(options: str, *, read: bool) -> Iterator[Finding]:
+    """Layers of the store that are not what was stored: as far as it shows, or by reading all of them."""
+    from buildsys.built.soundness import damaged
+
+    store = tools.store(options)
+    if store is None:
+        return
+    about = "layers of the store"
+    alone = not any(".imagestore=" in option for option in store.options)
+    found = list(damaged(Path(store.location), store.driver, read=read, alone=alone))
+    for item in found:
+        more = f" and {len(item.images) - 1} more" if len(item.images) > 1 else ""
+        yield Finding("damaged", about, f"{item.layer[:12]} of {item.images[0]}{more}: {item.why}")
+    if found:
+        yield Finding(
+            "note", about, "`buildsys build SET --verify-store` removes damaged ones and builds them again"
+        )
+    elif read:
+        yield Finding("ok", about, "read whole: each is what was stored")
 
 
 def _containers(options: str) -> Iterator[Finding]:

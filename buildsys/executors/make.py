@@ -36,6 +36,8 @@ class Run:
     """Build what is fresh too."""
     secrets: tuple[str, ...] = ()
     """NAME=FILE for secrets that Containerfiles mount; they count for more than those of BS_SECRETS."""
+    damaged: Path | None = None
+    """A file that names layers of the store which were found damaged; a line `LAYER WORDS` each."""
     pull: bool = False
     """Ask for base images anew, before anything else."""
     whole: bool = False
@@ -51,6 +53,8 @@ class Run:
             environment["BS_SECRETS"] = f"{before} {shlex.join(self.secrets)}".strip()
         if self.force:
             environment["BS_FORCE"] = "1"
+        if self.damaged is not None:
+            environment["BS_DAMAGED"] = str(self.damaged.absolute())
         if self.pull:
             environment["BS_PULL"] = "1"
         if self.whole:

@@ -78,7 +78,8 @@ def built(faked: Faked, tmp_path: Path) -> Faked:
 
 def _records(plan: Path) -> dict[str, str]:
     """What stands in the records of all images, but for what tells the time."""
-    found = {path.name: path.read_text() for path in (plan / "state").glob("*.[cis]*") if path.is_file()}
+    kinds = {".checked", ".id", ".inputs", ".spots"}
+    found = {path.name: path.read_text() for path in (plan / "state").iterdir() if path.suffix in kinds}
     for path in (plan / "results").iterdir():
         result = json.loads(path.read_text())
         found[path.name] = f"{result['image']} {result['image_id']} {result['key']} {result['reference']}"

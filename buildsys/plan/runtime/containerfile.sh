@@ -204,9 +204,6 @@ hold_below() {
     cp -R "$BUILDER/below/$DRIVER-images" "$BUILDER/store/"
 }
 
-# records FILE: of a store, a line each. A store that never had any has no such file.
-records() { [[ ! -e $1 ]] || sed -E 's/^\[//; s/\]$//; s/\},\{"id":"/}\n{"id":"/g' "$1"; }
-
 # failed_line: where the step was written that the log ends in; the Containerfile's first line when that is not clear.
 failed_line() {
     local steps='^(\[([0-9]+)/[0-9]+\] )?STEP ([0-9]+)/[0-9]+: ([A-Z]+).*' last

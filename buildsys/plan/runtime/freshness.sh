@@ -13,7 +13,7 @@ declare -A READ_IDS=()
 # one. Changes nothing.
 # `renamed`: the image is there under its key, only its reference names another or none.
 decide() {
-    local read_id name held note=''
+    local read_id name held damage note=''
     PARENT=scratch
     INPUTS=$(<"$PLAN/keys/$IMAGE")
     STAMP=$(awk -v name="$IMAGE" '$2 == name { print $1; exit }' "$PLAN/graph")
@@ -49,7 +49,12 @@ decide() {
         return
     fi
     ID=$(image_id "$KEY_NAME")
-    if [[ -z $ID ]]; then
+    damage=$(damage_of "$KEY_NAME")
+    if [[ -n $damage ]]; then
+        ID='' REASON="damaged in the store: $damage"
+        WHOLE_REASON=$REASON
+        return
+    elif [[ -z $ID ]]; then
         if same_content; then
             DECISION=renamed REASON='what it copies from other images is the same as before'
             return

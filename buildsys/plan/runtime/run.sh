@@ -11,13 +11,13 @@ STATE=$PLAN/state
 as_root_of_a_namespace "$@"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
-for room in disk secrets store buildah database judge; do
+for room in disk secrets store damage buildah database judge; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
 : "${BS_STORE=}" "${MAKE:=make}"
 BS_STORE_IS='' BS_BUILDAH_IS=''
-export BS_STORE BS_STORE_IS BS_BUILDAH_IS BS_LISTING BS_TOTAL BS_DATABASE
+export BS_DAMAGE="$STATE/damaged" BS_STORE BS_STORE_IS BS_BUILDAH_IS BS_LISTING BS_TOTAL BS_DATABASE
 
 main() {
     trap stop INT TERM HUP
@@ -47,6 +47,7 @@ main() {
     local goals=$STATE/goals fresh status=0 rest=() flags
     closure "$@" >"$goals"
     [[ ${BS_PULL-} != 1 ]] || pull_bases "$goals"
+    remove_damaged
     look_at_repositories
     database_format
     BS_LISTING=$STATE/listing

@@ -27,7 +27,7 @@ umask 022
 [[ -n ${TAKES-} ]] || TAKES=()
 [[ $BS_EPOCH == "$EPOCH" ]] || CREATED=$(date -u -d "@$BS_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
-for room in disk log secrets store buildah database freshness reason container enter sources packages containerfile layer \
+for room in disk log secrets store damage buildah database freshness reason container enter sources packages containerfile layer \
     copied removals commit; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"

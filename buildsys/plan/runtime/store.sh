@@ -89,5 +89,15 @@ image_id() {
 
 # list_store: every name of the store with its id, a line each.
 list_store() {
-    buildah images --no-trunc --format '{{.ID}} {{.Name}}:{{.Tag}}' | sed 's/^sha256://; s/ \+/ /'
+    local listed
+    listed=$(buildah images --no-trunc --format '{{.ID}} {{.Name}}:{{.Tag}}' 2>/dev/null) || {
+        # One image of anybody's that lacks a layer is enough for that.
+        [[ -s $GRAPHROOT/$DRIVER-images/images.json ]] || buildah images --quiet >/dev/null || return
+        listed=$(records "$GRAPHROOT/$DRIVER-images/images.json" | sed -nE 's/^\{"id":"([0-9a-f]+)".*"names":\[([^]]*)\].*/\1 \2/p' |
+            awk '{ count = split($2, name, ","); for (i = 1; i <= count; i++) { gsub(/"/, "", name[i]); print $1, name[i] } }')
+    }
+    sed 's/^sha256://; s/ \+/ /' <<<"$listed"
 }
+
+# records FILE: of a store, a line each. A store that never had any has no such file.
+records() { [[ ! -e $1 ]] || sed -E 's/^\[//; s/\]$//; s/\},\{"id":"/}\n{"id":"/g' "$1"; }

@@ -11,7 +11,7 @@ export BS_WHY=1 BS_STORE="${BS_STORE-}" BS_LISTING="$STATE/why.$$.listing" BS_ID
 export BS_REPOSITORIES="$STATE/why.$$.repositories"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
-for room in store buildah database; do
+for room in store damage buildah database; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -20,7 +20,11 @@ store_open
 export BS_DATABASE
 ask_buildah
 database_format
-trap 'rm -f "$BS_LISTING" "$BS_IDS" "$BS_REPOSITORIES"' EXIT
+export BS_DAMAGE=$STATE/why.$$.damage
+SCRATCH=$STATE/scratch.why.$$
+mkdir -p "$SCRATCH"
+trap 'rm -rf "$BS_LISTING" "$BS_IDS" "$BS_REPOSITORIES" "$BS_DAMAGE" "$SCRATCH"' EXIT
+damaged_images "$SCRATCH" >"$BS_DAMAGE"
 list_store >"$BS_LISTING"
 : >"$BS_IDS"
 # A run asks the repositories anew, and decides by what they say.

@@ -1,0 +1,250 @@
+"""Whether the layers of a container store are what was stored: read whole, and held against their packing.
+
+Newer tools have a check of the store of their own; this one needs none, and says the same of overlay and vfs.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import os
+import stat
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+WHITEOUT = ".wh."
+KEYS = "localhost/buildsys-key/"
+DRIVERS = ("overlay", "vfs")
+"""Drivers whose layers can be read here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A layer that is not what it was."""
+
+    layer: str
+    why: str
+    images: tuple[str, ...]
+    """Names of the images that hold it; the id of one that has none."""
+
+
+def damaged(
+    location: Path, driver: str, *, read: bool, named: str = "", alone: bool = True
+) -> Iterator[Damaged]:
+    """The damaged layers of the store at `location`, each with all images that hold it.
+
+    `read`: every file is read; without it only whether its parts are there. `named`: only layers of
+    images that have a name which begins so. `alone`: the store reads from no others, which may hold layers.
+    """
+    if driver not in DRIVERS:
+        return
+    images = _records(location / f"{driver}-images/images.json")
+    layers = {str(item["id"]): item for item in _records(location / f"{driver}-layers/layers.json")}
+    holders: dict[str, list[str]] = {}
+    wanted: dict[str, None] = {}
+    for image in images:
+        names = image.get("names") or [image["id"]]
+        meant = not named or any(name.startswith(named) for name in names)
+        for layer in _chain(str(image.get("layer", "")), layers):
+            holders.setdefault(layer, []).extend(names)
+            if meant:
+                wanted[layer] = None
+    for layer in wanted if alone else [layer for layer in wanted if layer in layers]:
+        why = _lacks(location, driver, layer, layers) or (
+            _differs(location, driver, layers[layer]) if read else ""
+        )
+        if why:
+            # Those that people give come before keys.
+            names = sorted(dict.fromkeys(holders[layer]), key=lambda name: name.startswith(KEYS))
+            yield Damaged(layer, why, tuple(names))
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return []
+    return [item for item in found if isinstance(item, dict) and "id" in item]
+
+
+def _chain(layer: str, layers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    seen = set()
+    while layer and layer not in seen:
+        seen.add(layer)
+        yield layer
+        layer = str(layers.get(layer, {}).get("parent", ""))
+
+
+def _folder(location: Path, driver: str, layer: str) -> Path:
+    if driver == "overlay":
+        return location / "overlay" / layer / "diff"
+    return location / driver / "dir" / layer
+
+
+def _packing(location: Path, driver: str, layer: str) -> Path:
+    return location / f"{driver}-layers" / f"{layer}.tar-split.gz"
+
+
+def _lacks(location: Path, driver: str, layer: str, layers: Mapping[str, Mapping[str, Any]]) -> str:
+    """The part that a layer lacks; empty when it lacks none."""
+    if layer not in layers:
+        return "the store has no record of it"
+    if not _folder(location, driver, layer).is_dir():
+        return "its folder is gone"
+    if not _packing(location, driver, layer).is_file():
+        return "how its bytes were packed is lost"
+    if driver == "overlay":
+        try:
+            link = (location / "overlay" / layer / "link").read_text("ascii", errors="replace")
+            if not link or str((location / "overlay/l" / link).readlink()) != f"../{layer}/diff":
+                return "its link leads nowhere"
+        except (OSError, ValueError):
+            return "its link is lost"
+        if layers[layer].get("parent") and not (location / "overlay" / layer / "lower").is_file():
+            return "what lies below it is lost"
+    return ""
+
+
+def _differs(location: Path, driver: str, record: Mapping[str, Any]) -> str:
+    """What of a layer is not as it was stored; empty when all is."""
+    layer, digest = str(record["id"]), str(record.get("diff-digest", ""))
+    folder = _folder(location, driver, layer)
+    try:
+        with gzip.open(_packing(location, driver, layer), "rb") as packing:
+            packed = _Packed(folder, packing)
+            with tarfile.open(fileobj=packed, mode="r|") as archive:  # type: ignore[call-overload]
+                members = list(archive)
+            packed.read_to_end()
+    except _Gone as gone:
+        return str(gone)
+    except (OSError, EOFError, ValueError, KeyError, tarfile.TarError):
+        return "how its bytes were packed cannot be read"
+    if digest and f"sha256:{packed.hash.hexdigest()}" != digest:
+        return packed.doubtful or "the content of a file is another"
+    return next(_other_attributes(folder, members), "") or (
+        _surplus(folder, members) if driver == "overlay" else ""
+    )
+
+
+class _Gone(Exception):  # noqa: N818 - reads as what happened
+    """A file is not there, or is none."""
+
+
+class _Packed:
+    """A layer's archive as it was, from its packing and the files that are there; hashed as it is read."""
+
+    def __init__(self, folder: Path, packing: Iterable[bytes]) -> None:
+        self.hash = hashlib.sha256()
+        self.doubtful = ""
+        self._parts = self._bytes(folder, packing)
+        self._left = b""
+
+    def read(self, size: int) -> bytes:
+        """The next bytes of the archive."""
+        while len(self._left) < size:
+            part = next(self._parts, b"")
+            if not part:
+                break
+            self.hash.update(part)
+            self._left += part
+        found, self._left = self._left[:size], self._left[size:]
+        return found
+
+    def read_to_end(self) -> None:
+        """Read what stands behind the last member."""
+        while self.read(1 << 16):
+            pass
+
+    def _bytes(self, folder: Path, packing: Iterable[bytes]) -> Iterator[bytes]:
+        for line in packing:
+            entry = json.loads(line)
+            if entry["type"] != 1:
+                yield base64.b64decode(entry["payload"])
+            elif entry.get("size"):
+                raw = entry.get("name_raw")
+                name = base64.b64decode(raw) if raw else entry["name"].encode("utf-8", "surrogateescape")
+                yield from self._content(folder, os.fsdecode(name), entry["size"])
+
+    def _content(self, folder: Path, name: str, size: int) -> Iterator[bytes]:
+        path = folder / name.lstrip("/")
+        try:
+            # A link is what somebody put in the file's place.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            raise _Gone(f"/{_shown(name)} is gone") from error
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+                raise _Gone(f"/{_shown(name)} has another size")
+            while part := file.read(1 << 18):
+                yield part
+
+
+def _other_attributes(folder: Path, members: Iterable[tarfile.TarInfo]) -> Iterator[str]:
+    for member in members:
+        name = member.name.removeprefix("./").lstrip("/")
+        base = name.rpartition("/")[2]
+        if not name or name == "." or base.startswith(WHITEOUT):
+            continue
+        try:
+            status = (folder / name).lstat()
+        except OSError:
+            yield f"/{_shown(name)} is gone"
+            continue
+        if _kind(member) not in {0, stat.S_IFMT(status.st_mode)}:
+            yield f"/{_shown(name)} is of another kind"
+        elif (status.st_uid, status.st_gid) != (member.uid, member.gid):
+            yield f"/{_shown(name)} has another owner"
+        elif not member.issym() and stat.S_IMODE(status.st_mode) != member.mode & 0o7777:
+            yield f"/{_shown(name)} has another mode"
+        elif member.issym() and str((folder / name).readlink()) != member.linkname:
+            yield f"/{_shown(name)} leads elsewhere"
+        elif _lost_attribute(folder / name, member):
+            yield f"/{_shown(name)} has other attributes"
+
+
+def _lost_attribute(path: Path, member: tarfile.TarInfo) -> bool:
+    kept = {
+        key.removeprefix("SCHILY.xattr.") for key in member.pax_headers if key.startswith("SCHILY.xattr.")
+    }
+    return bool(kept) and not kept <= set(os.listxattr(path, follow_symlinks=False))
+
+
+def _kind(member: tarfile.TarInfo) -> int:
+    """The kind of file, as the system has it; 0 for a link to what another member is."""
+    if member.isdir():
+        return stat.S_IFDIR
+    if member.issym():
+        return stat.S_IFLNK
+    if member.ischr():
+        return stat.S_IFCHR
+    if member.isblk():
+        return stat.S_IFBLK
+    if member.isfifo():
+        return stat.S_IFIFO
+    return 0 if member.islnk() else stat.S_IFREG
+
+
+def _surplus(folder: Path, members: Iterable[tarfile.TarInfo]) -> str:
+    known = set()
+    for member in members:
+        above, _, base = member.name.removeprefix("./").strip("/").rpartition("/")
+        # What a layer removes is a device of that name.
+        base = base.removeprefix(WHITEOUT)
+        known.add(f"{above}/{base}" if above else base)
+    for top, folders, files in os.walk(folder):
+        start = os.path.relpath(top, folder)
+        for name in (*folders, *files):
+            path = name if start == "." else f"{start}/{name}"
+            if path not in known and not name.startswith(WHITEOUT):
+                return f"/{_shown(path)} does not belong to it"
+    return ""
+
+
+def _shown(name: str) -> str:
+    return name.removeprefix("./").lstrip("/").encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,279 @@
+"""A store damaged behind its back: `why` and the next run see it, remove what is bad and build it again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from buildsys.built.soundness import damaged
+from buildsys.cli import building
+from tests.busybox import Ground
+from tests.plan.sets import BASE, BUSYBOX, image
+from tests.runtime.faked import does
+from tests.stores import store
+
+pytestmark = pytest.mark.real
+
+IMAGES = [
+    image("one", BASE, does("echo 1 >/one; mkdir /d; echo 1 >/d/f")),
+    image("two", "one", does("echo 2 >/two; mkdir /e; echo 2 >/e/f")),
+    image("three", "two", does("echo 3 >/three")),
+    image("other", "one", does("echo 4 >/four")),
+]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where the store keeps an image, and the layer that is its own."""
+
+    root: Path
+    image: str
+    layer: str
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "overlay" / self.layer
+
+    @property
+    def link(self) -> Path:
+        return self.root / "overlay/l" / (self.folder / "link").read_text()
+
+    @property
+    def split(self) -> Path:
+        return self.root / f"overlay-layers/{self.layer}.tar-split.gz"
+
+    def data(self, pattern: str) -> Path:
+        return next((self.root / "overlay-images" / self.image).glob(pattern))
+
+
+def part(ground: Ground, name: str) -> Part:
+    ids = {
+        key.partition(":")[0]: identity.removeprefix("sha256:")
+        for key, identity in ground.built_keys().items()
+    }
+    records = json.loads((ground.store.root / "overlay-images/images.json").read_text())
+    (layer,) = [record["layer"] for record in records if record["id"] == ids[name]]
+    return Part(ground.store.root, ids[name], layer)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _drop(path: Path, identity: str) -> None:
+    records = [record for record in json.loads(path.read_text()) if record["id"] != identity]
+    path.write_text(json.dumps(records, separators=(",", ":")))
+
+
+DAMAGE: dict[str, Callable[[Part], None]] = {
+    "folder": lambda at: _remove(at.folder),
+    "content": lambda at: _remove(at.folder / "diff"),
+    "link file": lambda at: _remove(at.folder / "link"),
+    "link file empty": lambda at: _empty(at.folder / "link"),
+    "link": lambda at: _remove(at.link),
+    "all links": lambda at: _remove(at.root / "overlay/l"),
+    "lower": lambda at: _remove(at.folder / "lower"),
+    "lower cut": lambda at: _cut(at.folder / "lower"),
+    "packing": lambda at: _remove(at.split),
+    "packing empty": lambda at: _empty(at.split),
+    "packing cut": lambda at: _cut(at.split),
+    "manifest": lambda at: _remove(at.data("manifest")),
+    "manifest cut": lambda at: _cut(at.data("manifest")),
+    "configuration": lambda at: _remove(at.data("=c2hhMjU2O*")),
+    "configuration cut": lambda at: _cut(at.data("=c2hhMjU2O*")),
+    "image folder": lambda at: _remove(at.root / "overlay-images" / at.image),
+    "layer record": lambda at: _drop(at.root / "overlay-layers/layers.json", at.layer),
+    "image record": lambda at: _drop(at.root / "overlay-images/images.json", at.image),
+    "no layer records": lambda at: _remove(at.root / "overlay-layers/layers.json"),
+    "layer records cut": lambda at: _cut(at.root / "overlay-layers/layers.json"),
+    "no image records": lambda at: _remove(at.root / "overlay-images/images.json"),
+}
+
+
+OF_THE_BASE_TOO = {"all links", "no layer records", "layer records cut", "no image records"}
+
+
+@pytest.fixture
+def built(ground: Ground) -> Ground:
+    driver = ground.store.buildah("info", "--format", "{{.store.GraphDriverName}}").strip()
+    if driver != "overlay":
+        pytest.skip(f"the store is of {driver}")
+    ground.build(IMAGES)
+    ground.build(IMAGES)
+    ground.store.buildah("rm", "--all")
+    return ground
+
+
+def _ids(ground: Ground) -> dict[str, str]:
+    return {
+        name: (ground.plan / f"state/{name}.id").read_text().strip()
+        for name in ("one", "two", "three", "other")
+    }
+
+
+def _read_all(ground: Ground) -> None:
+    """Every file of every image, by the tools that users have."""
+    for identity in _ids(ground).values():
+        ground.store.buildah("push", "--quiet", identity, f"dir:{ground.plan.parent}/pushed")
+
+
+@pytest.mark.parametrize("way", DAMAGE)
+def test_damage_is_seen_and_mended(built: Ground, way: str) -> None:
+    before = _ids(built)
+    DAMAGE[way](part(built, "two"))
+    asked = built.call("why.sh")
+    why = asked.stdout
+    assert asked.returncode == 0, asked.stderr
+    done = built.call("run.sh")
+    if way in OF_THE_BASE_TOO and done.returncode:
+        # Nobody here can make the base again.
+        assert "localhost/busybox:1" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^two\tstale\t", why, re.MULTILINE), (why, done)
+    assert "one\tfresh" in why
+    assert re.search(r"^\[\d/\d\] two [0-9.]+ s$", done.stdout, re.MULTILINE), done.stdout
+    assert _ids(built) == before
+    _read_all(built)
+    assert built.call("run.sh").stdout == ""
+
+
+def _other_content(at: Part) -> None:
+    path = at.folder / "diff/e/f"
+    status = path.stat()
+    path.write_text("9\n")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _damaged_packing(at: Part) -> None:
+    data = bytearray(at.split.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    at.split.write_bytes(bytes(data))
+
+
+INSIDE: dict[str, tuple[Callable[[Part], None], str]] = {
+    "content": (_other_content, "the content of a file is another"),
+    "cut": (lambda at: _empty(at.folder / "diff/e/f"), "/e/f has another size"),
+    "gone": (lambda at: _remove(at.folder / "diff/e/f"), "/e/f is gone"),
+    "empty folder": (lambda at: _remove(at.folder / "diff/e"), "/e/f is gone"),
+    "mode": (lambda at: (at.folder / "diff/two").chmod(0o4755), "/two has another mode"),
+    "owner": (lambda at: os.chown(at.folder / "diff/two", 7, 7), "/two has another owner"),
+    "added": (lambda at: _empty(at.folder / "diff/e/new"), "/e/new does not belong to it"),
+    "kind": (lambda at: _swap(at.folder / "diff/e/f"), "/e/f is gone"),
+    "packing": (_damaged_packing, "how its bytes were packed cannot be read"),
+}
+
+
+def _swap(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+
+
+def _buildsys(ground: Ground, *words: str) -> subprocess.CompletedProcess[str]:
+    """The command, on the recipes of no set: what is built is a plan that is there."""
+    command = [sys.executable, "-m", "buildsys", *words]
+    return subprocess.run(
+        command, cwd=ground.plan.parent, env=ground.environment(), capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("way", INSIDE)
+def test_damage_within_a_layer_is_found_by_reading(built: Ground, way: str) -> None:
+    before, root = _ids(built), built.store.root
+    assert list(damaged(root, "overlay", read=True)) == []
+    at = part(built, "two")
+    harm, words = INSIDE[way]
+    harm(at)
+    (found,) = damaged(root, "overlay", read=True)
+    assert (found.layer, found.why) == (at.layer, words)
+    assert {"localhost/tests/t-two:1", "localhost/tests/t-three:1"} <= set(found.images)
+    said = _buildsys(built, "doctor", "--verify-store")
+    assert f"{at.layer[:12]} of " in said.stdout
+    assert said.returncode in {1, 3}
+    unsound = building._damaged(built.plan, built.store.options)
+    done = built.call("run.sh", BS_DAMAGED=str(unsound))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("damaged in the store, removed: layer ") == 2
+    assert done.stderr.endswith("tiny: 4 images: 2 built, 2 fresh\n")
+    assert _ids(built) == before
+    assert list(damaged(root, "overlay", read=True)) == []
+    assert building._damaged(built.plan, built.store.options) is None
+
+
+def test_other_names_go_with_what_is_damaged(built: Ground) -> None:
+    built.store.buildah("tag", "localhost/tests/t-two:1", "localhost/mine:1")
+    _remove(part(built, "two").folder)
+    done = built.call("run.sh")
+    assert done.returncode == 0, done.stderr
+    assert "localhost/mine:1: damaged in the store, removed: layer " in done.stderr
+    assert "localhost/mine:1" not in built.store.names()
+
+
+def test_a_container_keeps_what_is_damaged(built: Ground) -> None:
+    built.store.buildah("from", "--name", "mine", "localhost/tests/t-two:1")
+    _remove(part(built, "two").split)
+    done = built.call("run.sh")
+    assert done.returncode == 1
+    assert "error: images that are damaged in the store cannot be removed:\n" in done.stderr
+    built.store.buildah("rm", "mine")
+    assert built.call("run.sh").returncode == 0
+
+
+def test_a_base_that_nobody_can_make_again(built: Ground) -> None:
+    records = json.loads((built.store.root / "overlay-images/images.json").read_text())
+    (layer,) = [item["layer"] for item in records if item["names"] == [BUSYBOX]]
+    _remove(built.store.root / f"overlay-layers/{layer}.tar-split.gz")
+    done = built.call("run.sh")
+    assert done.returncode == 1
+    assert f"error: the base image {BUSYBOX} is damaged in the store: layer {layer[:12]}: " in done.stderr
+    assert BUSYBOX in built.store.names()
+
+
+def test_a_store_of_vfs(built: Ground, tmp_path: Path) -> None:
+    """Each layer is a whole copy there."""
+    with store(tmp_path / "other") as made:
+        other = Store(f"--storage-driver vfs {made.options}")
+        archive = f"docker-archive:{tmp_path}/base.tar"
+        built.store.buildah("push", "--quiet", BUSYBOX, f"{archive}:{BUSYBOX}")
+        other.buildah("pull", "--quiet", archive)
+        assert built.call("run.sh", BS_STORE=other.options).returncode == 0
+        ids = _ids(built)
+        assert list(damaged(made.root, "vfs", read=True)) == []
+        (folder,) = {path.parent for path in (made.root / "vfs/dir").glob("*/three")}
+        (folder / "three").write_text("9\n")
+        (found,) = damaged(made.root, "vfs", read=True)
+        assert (found.layer, found.why) == (folder.name, "the content of a file is another")
+        _remove(folder)
+        done = built.call("run.sh", BS_STORE=other.options)
+        assert done.stderr.endswith("tiny: 4 images: 1 built, 3 fresh\n")
+        assert _ids(built) == ids
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store chosen by any options."""
+
+    options: str
+
+    def buildah(self, *arguments: str) -> None:
+        subprocess.run(["buildah", *self.options.split(), *arguments], check=True, capture_output=True)
