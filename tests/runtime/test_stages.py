@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -107,14 +106,8 @@ class Ground:
     def plainly(self, name: str) -> str:
         """The same by buildah alone; the image's name."""
         reference = f"localhost/plain/{name}"
-        # Newer ones raise these as far as some host somewhere allows.
-        limits = [
-            f"--ulimit={kind}={soft}:{hard}"
-            for kind, (soft, hard) in (
-                ("nofile", resource.getrlimit(resource.RLIMIT_NOFILE)),
-                ("nproc", resource.getrlimit(resource.RLIMIT_NPROC)),
-            )
-        ]
+        # Newer ones raise these as far as some host somewhere allows; any may lower them.
+        limits = ("--ulimit=nofile=4096:4096", "--ulimit=nproc=4096:4096")
         self.build.store.buildah(
             "build", "--isolation", "chroot", "--network", "host", "--layers=false", "--quiet",
             "--pull=never",
