@@ -3,6 +3,8 @@
 import gc
 import sys
 
+from buildsys.interrupts import hear
+
 INTERRUPTED = 130
 
 
@@ -11,6 +13,8 @@ def main() -> None:
     # What a run makes lives to its end: looking for garbage costs a fifth of the time, and finds none.
     gc.disable()
     try:
+        # Before all that takes time to import.
+        hear()
         from buildsys.cli.surroundings import settle  # a person may have had enough this early
 
         settle()

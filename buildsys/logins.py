@@ -17,7 +17,9 @@ from urllib.parse import unquote, urlsplit
 VARIABLE = "BS_LOGINS"
 """A line a host: `HOST[:PORT] USER =PASSWORD`, user and password encoded as in a URL."""
 
-_USERINFO = re.compile(r"(?P<before>\b[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<userinfo>[^\s/?#'\"<>]*)@")
+_USERINFO = re.compile(r"(?P<before>\b[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<userinfo>[^\s/?#'\"<>\[\]]*)@")
+_BARE = re.compile(r"(?<![\w/.@:-])[\w.%+-]+:[^\s/@:'\"]+@(?=[\w-]+(?:\.[\w-]+)*(?::\d+)?/)")
+"""The same before the name of a registry, which has no scheme."""
 _TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^\s]+)')
 _MACRO = re.compile(r"^[ \t]*macdef\b.*?(?:\n[ \t]*\n|\Z)", re.DOTALL | re.MULTILINE)
 _COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
@@ -50,8 +52,8 @@ def parted(url: str) -> tuple[str, Login | None]:
 
 
 def masked(text: str, *, sign: str = "") -> str:
-    """A text without the credentials of the URLs in it; `sign` stands for each of their characters."""
-    if "://" not in text:
+    """A text without the credentials of its URLs and registries; `sign` stands for each character of them."""
+    if "@" not in text:
         return text
 
     def without(found: re.Match[str]) -> str:
@@ -60,7 +62,7 @@ def masked(text: str, *, sign: str = "") -> str:
             return found[0]
         return found["before"] + sign * (len(found["userinfo"]) + 1)
 
-    return _USERINFO.sub(without, text)
+    return _BARE.sub(lambda found: sign * len(found[0]), _USERINFO.sub(without, text))
 
 
 def offer(logins: Iterable[Login], environment: MutableMapping[str, str] = os.environ) -> None:

@@ -111,7 +111,7 @@ def look_up(name: str, known: Mapping[str, list[int]] | None = None) -> Tool:
 
 def version_of(path: str) -> Version:
     """The first thing like a version in what `PATH --version` says; empty when there is none."""
-    match = re.search(r"\d+(?:\.\d+)+", _said(path, "--version") or "")
+    match = re.search(r"\d+(?:\.\d+)+", answer(path, "--version") or "")
     return tuple(map(int, match[0].split("."))) if match else ()
 
 
@@ -156,7 +156,7 @@ class Store:
 
 def store(options: str) -> Store | None:
     """The store that these options of buildah choose; None when buildah cannot open it."""
-    said = _said("buildah", *shlex.split(options), "info")
+    said = answer("buildah", *shlex.split(options), "info")
     try:
         data = json.loads(said or "")["store"]
         location: str = data["GraphRoot"]
@@ -174,7 +174,7 @@ def store(options: str) -> Store | None:
 def complaint(program: str, *words: str) -> str | None:
     """Run a program for its exit status: None when it succeeds, else the last thing it writes to stderr."""
     try:
-        _output(program, *words)
+        output(program, *words)
     except ToolFailed as failed:
         return str(failed)
     except (Refused, OSError):
@@ -184,17 +184,17 @@ def complaint(program: str, *words: str) -> str | None:
 
 def can_import(interpreter: str, module: str) -> bool:
     """Whether another Python than this one has a module."""
-    return _said(interpreter, "-c", f"import {module}") is not None
+    return answer(interpreter, "-c", f"import {module}") is not None
 
 
 def host_repositories(installer: str) -> tuple[str, ...]:
     """The package repositories enabled on this host, by id; none when its package manager cannot say."""
     if installer == "apt":
         # Of a source only its last part says what it is; the others say where.
-        uris = _said("apt-get", "update", "--print-uris") or ""
+        uris = answer("apt-get", "update", "--print-uris") or ""
         names = re.findall(r"'[^']*?(?:/dists/([^']*))?/(?:In)?Release'", uris)
         return tuple(dict.fromkeys(name or "flat" for name in names))
-    said = _said(_program(installer), "--quiet", "repolist", "--enabled") or ""
+    said = answer(_program(installer), "--quiet", "repolist", "--enabled") or ""
     return tuple(line.split()[0] for line in said.splitlines() if line and not line.startswith("repo id"))
 
 
@@ -215,95 +215,11 @@ def require_host_repositories(installer: str) -> None:
         raise Refused([Diagnostic(NOWHERE, "no-host-repositories", message, hint)])
 
 
-# ── images and packages, as the programs give them ──────────────────────────────────────────────────────────
+# ── the door to programs ────────────────────────────────────────────────────────────────────────────────────
 
 
 class ToolFailed(Exception):  # noqa: N818 - reads as what happened
     """A program failed; carries the last thing it said."""
-
-
-def image_id(options: str, name: str) -> str | None:
-    """The id of an image of the store that these options of buildah choose; None when it has none."""
-    words = ("inspect", "--type", "image", "--format", "{{.FromImageID}}", name)
-    said = _said("buildah", *shlex.split(options), *words)
-    return said.strip() if said else None
-
-
-def image_manifest(reference: str) -> str:
-    """The manifest of an image, as it is stored. References are skopeo's: `TRANSPORT:NAME`.
-
-    Raises:
-        ToolFailed: the image cannot be read.
-    """
-    return _skopeo("inspect", "--raw", reference)
-
-
-def image_config(reference: str) -> str:
-    """The configuration of an image, as it is stored.
-
-    Raises:
-        ToolFailed: the image cannot be read.
-    """
-    return _skopeo("inspect", "--raw", "--config", reference)
-
-
-def copy_image(reference: str, layout: Path) -> None:
-    """Copy an image into an OCI layout; a blob whose name is there already is not copied.
-
-    Raises:
-        ToolFailed: the image cannot be read, or the layout not be written.
-    """
-    options = ("--insecure-policy", "copy", "--quiet", "--dest-oci-accept-uncompressed-layers")
-    _skopeo(*options, reference, f"oci:{layout}")
-
-
-def export_image(reference: str, layout: Path, compression: str) -> None:
-    """Copy an image into an OCI layout, its layers packed; a layer whose name is there already is not read.
-
-    Raises:
-        ToolFailed: the image cannot be read, or the layout not be written.
-    """
-    options = ("--insecure-policy", "copy", "--quiet", "--dest-compress-format", compression)
-    _skopeo(*options, reference, f"oci:{layout}")
-
-
-def copy_image_to(reference: str, name: str) -> None:
-    """Copy an image; both names are skopeo's. Layers that are there already are not copied.
-
-    Raises:
-        ToolFailed: it cannot be read, or not be written.
-    """
-    _skopeo("--insecure-policy", "copy", "--quiet", reference, name)
-
-
-def name_image(options: str, identity: str, names: Iterable[str]) -> None:
-    """Give an image of the store that these options of buildah choose more names.
-
-    Raises:
-        ToolFailed: it cannot be.
-    """
-    _output("buildah", *shlex.split(options), "tag", identity, *names)
-
-
-def remove_names(options: str, names: Iterable[str]) -> None:
-    """Take names away from images of a store; an image that has no other one goes with it.
-
-    Raises:
-        ToolFailed: it cannot be.
-    """
-    _output("buildah", *shlex.split(options), "rmi", *names)
-
-
-def image_ids(options: str) -> dict[str, str]:
-    """The id of every image of the store that these options choose, by name; of one without, by its id.
-
-    Raises:
-        ToolFailed: the store cannot be read.
-    """
-    form = "{{.ID}} {{.Name}}:{{.Tag}}"
-    said = _output("buildah", *shlex.split(options), "images", "--all", "--no-trunc", "--format", form)
-    rows = (line.removeprefix("sha256:").split(None, 1) for line in said.splitlines())
-    return {name if "<none>" not in name else identity: identity for identity, name in rows}
 
 
 def installed_packages(database: Path, form: str) -> str:
@@ -312,7 +228,7 @@ def installed_packages(database: Path, form: str) -> str:
     Raises:
         ToolFailed: rpm cannot read the database.
     """
-    return _output("rpm", "--dbpath", str(database), "--query", "--all", "--queryformat", form)
+    return output("rpm", "--dbpath", str(database), "--query", "--all", "--queryformat", form)
 
 
 def commit_folder(folder: Path, message: str, author: str, seconds: int) -> bool:
@@ -352,17 +268,19 @@ def commit_folder(folder: Path, message: str, author: str, seconds: int) -> bool
     return True
 
 
-def _skopeo(*words: str) -> str:
-    # Of itself it puts temporary files into /var/tmp, whatever TMPDIR says.
-    place = os.environ.get("TMPDIR")
-    return _output("skopeo", *(("--tmpdir", place) if place else ()), *words)
+def output(program: str, *words: str) -> str:
+    """What a program writes to stdout.
 
-
-def _output(program: str, *words: str) -> str:
+    Raises:
+        Refused: it is not installed (`missing-tool`).
+        ToolFailed: it fails.
+    """
     import sh
 
     try:
-        return str(sh.Command(program)(*words, _tty_out=False, _decode_errors="replace"))
+        plain = [os.fsencode(word).decode("latin-1") for word in words]
+        said = sh.Command(program)(*plain, _tty_out=False, _encoding="latin-1")
+        return os.fsdecode(str(said).encode("latin-1"))
     except sh.CommandNotFound as error:
         raise Refused([mistake for mistake in [Tool(program, "").mistake()] if mistake]) from error
     except sh.ErrorReturnCode as error:
@@ -374,12 +292,15 @@ _MESSAGE = re.compile(r'^time=.*? msg="(.*)"$')
 """How tools written in Go say things; the time and the level are of no use to a person."""
 
 
-def _said(program: str, *words: str) -> str | None:
+def answer(program: str, *words: str) -> str | None:
     """What a program writes to stdout; None when it fails or cannot be started."""
     import sh
 
     with contextlib.suppress(sh.CommandNotFound, sh.ErrorReturnCode, OSError):
-        return str(sh.Command(program)(*words, _tty_out=False))
+        # Names of files are bytes, which sh takes for text without a way out.
+        plain = [os.fsencode(word).decode("latin-1") for word in words]
+        said = sh.Command(program)(*plain, _tty_out=False, _encoding="latin-1")
+        return os.fsdecode(str(said).encode("latin-1"))
     return None
 
 

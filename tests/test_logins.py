@@ -52,8 +52,12 @@ def test_a_login_does_not_show_its_password() -> None:
     [
         ("is https://mia:secret@host/x in reach?", "is https://host/x in reach?"),
         ("'docker://mia:p@ss@reg/x'; http://a:b@c", "'docker://reg/x'; http://c"),
-        ("git+ssh://git@host/x mia:secret@host", "git+ssh://git@host/x mia:secret@host"),
+        ("git+ssh://git@host/x", "git+ssh://git@host/x"),
+        ("'mia:s3cret@reg.example:5000/x:1' is none", "'reg.example:5000/x:1' is none"),
+        ("docker.io/library/centos:7@sha256:12/x", "docker.io/library/centos:7@sha256:12/x"),
+        ("a/b:1@sha256:12 x:y z@w/v", "a/b:1@sha256:12 x:y z@w/v"),
         ("https://host/@scope/x", "https://host/@scope/x"),
+        ("http://[USER:PASSWORD@]HOST:PORT", "http://[USER:PASSWORD@]HOST:PORT"),
         ("nothing", "nothing"),
     ],
 )

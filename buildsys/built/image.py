@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from buildsys import tools
+from buildsys import storage, tools
 from buildsys.built.layer import Entry, entries, files
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 
@@ -92,7 +92,7 @@ class BuiltImage:
                 blob.parent.mkdir(parents=True, exist_ok=True)
                 blob.touch()
         try:
-            tools.copy_image(self.source, layout)
+            storage.copy_image(self.source, layout)
         except tools.ToolFailed as failed:
             raise unreadable(self.name, str(failed)) from failed
 
@@ -117,10 +117,10 @@ def opened(names: Sequence[str], store: str) -> Iterator[list[BuiltImage]]:
 def _open(name: str, store: str, place: Path) -> BuiltImage:
     source = name if name.startswith(TRANSPORTS) else _in_store(name, store)
     try:
-        manifest = json.loads(tools.image_manifest(source))
+        manifest = json.loads(storage.image_manifest(source))
         if "layers" not in manifest:
             raise unreadable(name, "it is an index of images for several platforms; name one by its digest")
-        config = tools.image_config(source)
+        config = storage.image_config(source)
     except tools.ToolFailed as failed:
         raise unreadable(name, str(failed)) from failed
     return BuiltImage(
@@ -129,7 +129,7 @@ def _open(name: str, store: str, place: Path) -> BuiltImage:
 
 
 def _in_store(name: str, options: str) -> str:
-    found = tools.image_id(options, name)
+    found = storage.image_id(options, name)
     store = tools.store(options) if found else None
     if store is None:
         if mistake := tools.look_up("buildah").mistake():

@@ -183,8 +183,7 @@ def _compile(
     from buildsys.plan.compile import compile_plan
 
     image_set = choice.ready(build_directory, locking)
-    given = any(image.containerfile for image in image_set.images.values())
-    if wrong := unbuildable(str(directory.absolute()), containerfile=given):
+    if wrong := unbuildable(str(directory.absolute())):
         raise Ended(REFUSED, wrong)
     return image_set, compile_plan(image_set)
 

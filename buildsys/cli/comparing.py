@@ -24,7 +24,7 @@ def differences(plan: Plan, directory: Path) -> list[Difference]:
 def _texts(texts: dict[str, str], directory: Path) -> Iterator[Difference]:
     for path, text in texts.items():
         try:
-            same = (directory / path).read_bytes() == text.encode()
+            same = (directory / path).read_bytes() == os.fsencode(text)
             if not same or (path.startswith("steps/") and not os.access(directory / path, os.X_OK)):
                 yield "changed", path
         except OSError:

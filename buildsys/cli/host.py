@@ -35,7 +35,7 @@ PATIENCE = 5
 """Seconds a repository has to answer."""
 GIB = 2**30
 ENOUGH = 20 * GIB
-"""What a hundred images want free in the store, roughly. Less is told, not refused: the build looks again."""
+"""What a hundred images want free in the store, roughly. Less is a note, no error: the build checks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def doctor(names: tuple[str, ...], site: str | None, store: str, *, as_json: boo
     sets = {folder.name: Choice(folder, site, (), {}).look() for folder in folders}
     sites = {name: item.site for name, item in sets.items()}
     programs = [*_programs(sites.values()), *_solver(sites.values())]
-    findings = [*programs, *_to_install(programs), *_rights(), *_clock(sets.values()), *_place(sets.values())]
+    findings = [*programs, *_to_install(programs), *_rights(), *_clock(sets.values()), *_place()]
     findings += [*_store(store), *_containers(store)]
     for name, chosen in sites.items():
         findings += _packages(name, chosen)
@@ -99,7 +99,7 @@ def _program(name: str) -> Finding:
     tool = tools.look_up(name)
     name = tool.name
     if not tool.path:
-        # Nothing that builds calls podman; who tests or runs the images does.
+        # Builds do not use podman; tests do.
         return Finding("note" if name == "podman" else "missing", name, ABSENT)
     version = tool.version or tools.version_of(tool.path)
     found = f"{tools.dotted(version)}, {tool.path}" if version else tool.path
@@ -168,13 +168,12 @@ def _clock(sets: Iterable[ImageSet]) -> Iterator[Finding]:
         yield Finding("missing", "clock", f"the clock of this machine says {now:%Y-%m-%d}, {files}")
 
 
-def _place(sets: Iterable[ImageSet]) -> Iterator[Finding]:
+def _place() -> Iterator[Finding]:
     """Whether plans can run below this folder, where the command writes them unless it is asked otherwise."""
     here = Path.cwd()
     if os.statvfs(here).f_flag & os.ST_NOEXEC:
         yield Finding("missing", "folder", f"a plan cannot run from a file system mounted noexec: {here}")
-    given = any(image.containerfile for item in sets for image in item.images.values())
-    if wrong := unbuildable(str(here), containerfile=given):
+    if wrong := unbuildable(str(here)):
         yield Finding("missing", "folder", wrong)
 
 

@@ -233,7 +233,7 @@ class _Run:
         self.found.write(self.directory)
         say(f"{self.found.set}: {self.found.sentence()}; {self.directory}/report.md says more")
         if self.found.outcome == report.CHANGED:
-            # After the report: whoever is killed before that is told of the same changes the next time.
+            # After the report: if this run is killed before that, the next one reports the same changes.
             baseline.write(self.directory, baseline.now(self.directory))
 
 
@@ -266,8 +266,8 @@ def _move_lock(
 
 
 def _names(directory: Path) -> list[str]:
-    """The images that a plan has; none, where there is no plan yet."""
+    """The images that a plan has; none, where there is no plan yet, or one that a crash damaged."""
     try:
-        return list(json.loads((directory / "plan.json").read_text())["images"])
-    except FileNotFoundError:
+        return list(json.loads((directory / "plan.json").read_bytes())["images"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return []

@@ -39,17 +39,8 @@ def unusable(place: str) -> str:
     return f"a container store cannot lie in {place}: its path must hold no : , + ] \\ or newline"
 
 
-NOT_IN_PLANS = ':,+[]*?\\"\n'
-"""Letters that no plan's directory holds where an image has a Containerfile."""
-
-
-def unbuildable(place: str, *, containerfile: bool) -> str:
+def unbuildable(place: str) -> str:
     """Why a plan cannot run in a directory; empty when it can."""
-    if containerfile and any(letter in place for letter in NOT_IN_PLANS):
-        return (
-            f"an image with a Containerfile cannot be built in {place}: "
-            'its path must hold no : , + [ ] * ? \\ " or newline'
-        )
     return "a plan cannot lie in a directory with a newline in its name" if "\n" in place else ""
 
 

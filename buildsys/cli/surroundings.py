@@ -1,13 +1,12 @@
-"""What this process takes from its caller, put right first: descriptors, signals, encoding, TMPDIR."""
+"""What this process takes from its caller, put right first: descriptors, encoding, TMPDIR."""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-
-from buildsys.cli.interrupts import hear
 
 MODES = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
 """How stdin, stdout and stderr are opened where the caller closed them."""
@@ -23,7 +22,6 @@ def settle() -> None:
     and recipes name files in UTF-8. Programs that it starts print English in UTF-8, for it to read.
     """
     _open_descriptors()
-    hear()
     if sys.getfilesystemencoding() != "utf-8":
         # What a person reads stays in the encoding of the terminal.
         os.environ["PYTHONIOENCODING"] = f"{sys.stderr.encoding if sys.stderr else 'ascii'}{REPLACING}"
@@ -65,3 +63,6 @@ def _open_descriptors() -> None:
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # Names of files are bytes, and come out as they went in.
+        sys.stdout.reconfigure(errors="surrogateescape")

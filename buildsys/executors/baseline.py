@@ -41,12 +41,12 @@ class Change:
 
 
 def now(directory: Path) -> Left:
-    """The images of a plan that are built; none where there is no plan yet."""
+    """The images of a plan that are built; none where there is no plan yet, or one that a crash damaged."""
     try:
         planned = json.loads((directory / "plan.json").read_bytes())["images"]
-    except FileNotFoundError:
+        return {name: left for name, entry in planned.items() if (left := _image(directory, name, entry))}
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    return {name: left for name, entry in planned.items() if (left := _image(directory, name, entry))}
 
 
 def _image(directory: Path, name: str, entry: Mapping[str, str]) -> LeftImage | None:

@@ -102,7 +102,7 @@ def _mark(directory: Path, form: str, names: set[str]) -> None:
 
 
 def _text(path: Path, text: str, *, runs: bool = False) -> int:
-    data, mode = text.encode(), 0o755 if runs else 0o644
+    data, mode = os.fsencode(text), 0o755 if runs else 0o644
     if _is_file(path) and path.read_bytes() == data and path.stat().st_mode & 0o777 == mode:
         return 0
     aside = _aside(path)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from posixpath import basename
 
 from buildsys.exporters.subject import Subject
-from buildsys.image import BaseImage, Containerfile, Image, ParentImage
+from buildsys.image import Containerfile, Image, ParentImage
 
 STARTER = "kolla_start"
 """The command of Kolla's images: it puts the service's configuration in place, and starts it."""
@@ -23,22 +23,19 @@ def without_starter(subject: Subject, names: Iterable[str], consumer: str) -> It
     shown = lacking if more <= 1 else [*lacking[:_SHOWN], f"{more} more"]
     which = f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else shown[0]
     yield (
-        f"{consumer} configures a container by {CONFIGURATION}, which {STARTER} reads: it is not what "
-        f"containers of {which} start with, so they would run without that configuration"
+        f"{consumer} configures a container by {CONFIGURATION}, which {STARTER} reads: nothing says that "
+        f"containers of {which} start with it, and without it they run without that configuration"
     )
 
 
 def _lacks(subject: Subject, image: Image) -> bool:
-    """Whether an image is known to start with something else."""
+    """Whether nothing in the set says that an image starts with it; what was built elsewhere may."""
     command = entrypoint = None
     at: Image | None = image
     while at is not None:
         own_command, own_entrypoint = _own(at)
         command = own_command if command is None else command
         entrypoint = own_entrypoint if entrypoint is None else entrypoint
-        if isinstance(at.parent, BaseImage) and (command is None or entrypoint is None):
-            # What was built elsewhere may say the rest.
-            return bool(command) and not _starts(command) and not _starts(entrypoint)
         at = subject.set.images[at.parent.name] if isinstance(at.parent, ParentImage) else None
     return not _starts(command) and not _starts(entrypoint)
 

@@ -239,7 +239,7 @@ def _words(piece: str, variables: Mapping[str, str]) -> list[str] | None:
 
     if "'" not in piece:
         piece = re.sub(r"\$(?:\{(\w+)\}|(\w+))", value, piece)
-    if "$" in piece or "`" in piece or "<" in piece:
+    if "$" in piece or "`" in piece or "<" in _QUOTED.sub("", piece):
         return None
     try:
         return [text for text in shlex.split(piece) if text not in _NOWHERE] or None
@@ -247,6 +247,7 @@ def _words(piece: str, variables: Mapping[str, str]) -> list[str] | None:
         return None
 
 
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _NOWHERE = {">/dev/null", "1>/dev/null", "2>/dev/null", "2>&1", "&>/dev/null"}
 
 

@@ -31,8 +31,10 @@ def packages(inputs: Iterable[str]) -> Held:
     """The packages that the lines of an image's build key name."""
     found: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
     for line in inputs:
-        if line.startswith(PACKAGE):
-            _, name, version, arch, _, checksum = line.split(" ")
+        words = line.split(" ")
+        # What a crash cut short names nothing.
+        if line.startswith(PACKAGE) and len(words) == 6:
+            _, name, version, arch, _, checksum = words
             found[name, arch] = (*found.get((name, arch), ()), (version, checksum))
     return found
 

@@ -56,14 +56,14 @@ def taken(files: Files, source: str, epoch: int) -> str | None:
         return None
     alone = place in files and not stat.S_ISDIR(files[place].mode)
     first: dict[tuple[int, int], str] = {}
-    said = []
+    taken_files = []
     for name, file in sorted(below.items()):
         # A file that is copied alone is as new as the copy.
         time = 0 if alone and stat.S_ISREG(file.mode) else min(file.time, epoch)
         same = first.setdefault(file.same, name) if stat.S_ISREG(file.mode) else name
         kept = (time, file.digest, file.link, same[len(place) :], file.capability)
-        said.append((name[len(place) :], f"{file.mode:o}", *kept))
-    return f"sha256:{hashlib.sha256(repr(said).encode()).hexdigest()}"
+        taken_files.append((name[len(place) :], f"{file.mode:o}", *kept))
+    return f"sha256:{hashlib.sha256(repr(taken_files).encode()).hexdigest()}"
 
 
 def _is_link(files: Files, path: PurePosixPath) -> bool:

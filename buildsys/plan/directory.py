@@ -92,7 +92,7 @@ def _is_there(path: str, text: str, executable: bool) -> bool:  # noqa: FBT001 -
     # Plain calls on plain strings: a set of ten thousand images is written through here.
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-            return file.read() == text.encode() and (not executable or os.access(path, os.X_OK))
+            return file.read() == os.fsencode(text) and (not executable or os.access(path, os.X_OK))
     except FileNotFoundError:
         return False
 
@@ -100,7 +100,7 @@ def _is_there(path: str, text: str, executable: bool) -> bool:  # noqa: FBT001 -
 def _write(path: str, text: str, executable: bool) -> int:  # noqa: FBT001 - one caller, above
     if _is_there(path, text, executable):
         return 0
-    data = text.encode()
+    data = os.fsencode(text)  # paths of recipes are bytes
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     target = path
     # Nobody reads a file that is not there yet; one cut short by a crash is seen to differ next time.

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from buildsys import tools
+from buildsys import storage, tools
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.executors.proof import promoted
 from buildsys.executors.turn import images_stay, turn
@@ -74,7 +74,7 @@ def publish(
     if not (directory / "plan.json").is_file():
         subject(directory, ())
     with turn(directory, "publishing", say), images_stay(opened.run):
-        chosen = subject(directory, set(tools.image_ids(store).values()), only)
+        chosen = subject(directory, set(storage.image_ids(store).values()), only)
         wish = replace(wish, tags=_tags(wish.tags, directory))
         check(chosen, destinations, wish, stand_ins=stand_ins)
         shelf = Shelf(directory / "state/publish/shelf", opened)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from buildsys import tools
+from buildsys import storage, tools
 from buildsys.executors.proof import write
 from buildsys.publishing.manifests import (
     Blob,
@@ -124,7 +124,7 @@ class Shelf:
             path = Path(self.store.location, f"{self.store.driver}-images", identity, name)
             if path.is_file() and digest(data := path.read_bytes()) == f"sha256:{identity}":
                 return data
-            return tools.image_config(self.reference(identity)).encode()
+            return storage.image_config(self.reference(identity)).encode()
         except tools.ToolFailed as failed:
             raise Problem(
                 "unreadable-image", f"the image {identity[:12]} cannot be read: {failed}"
@@ -148,7 +148,7 @@ class Shelf:
             blobs.mkdir(parents=True)
             for key in keys.keys() - missing:
                 (blobs / keys[key].removeprefix("sha256:")).touch()
-            tools.export_image(self.reference(identity), layout, compression)
+            storage.export_image(self.reference(identity), layout, compression)
             index = json.loads((layout / "index.json").read_bytes())
             top = index["manifests"][0]["digest"].removeprefix("sha256:")
             found = json.loads((blobs / top).read_bytes())["layers"]

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from buildsys import tools
+from buildsys import storage, tools
 from buildsys.publishing.destinations import Destination
 from buildsys.publishing.manifests import Form, configuration, digest
 from buildsys.publishing.refusals import Problem
@@ -37,7 +37,7 @@ def fill_store(work: Work) -> None:
     options = options_of(work.outcome.destination)
     form = Form(work.subject.format, work.wish.compression, work.wish.labels)
     try:
-        known = tools.image_ids(options)
+        known = storage.image_ids(options)
         there = set(known.values())
         with ThreadPoolExecutor(work.wish.uploads) as pool:
             ids = list(pool.map(lambda item: _bring(work, item, form, there), work.subject.items))
@@ -48,18 +48,18 @@ def fill_store(work: Work) -> None:
             names = [name_of(item, tag) for tag in work.tags(item)]
             new = [name for name in names if known.get(name) != identity]
             if new:
-                tools.name_image(options, identity, new)
+                storage.name_image(options, identity, new)
             work.outcome.tags += len(new)
         plain = {
             item.id for item, identity in zip(work.subject.items, ids, strict=True) if identity != item.id
         }
         left = {
             name
-            for name in tools.image_ids(options)
+            for name in storage.image_ids(options)
             if name.startswith(_asides(work)) or name in plain - there
         }
         if left:
-            tools.remove_names(options, sorted(left))
+            storage.remove_names(options, sorted(left))
     except tools.ToolFailed as failed:
         raise Problem("store-refuses", f"{work.outcome.destination}: {failed}") from failed
     work.finish()
@@ -79,15 +79,15 @@ def _bring(work: Work, item: Item, form: Form, there: Collection[str]) -> str:
         return identity
     to = f"containers-storage:{work.outcome.destination.place}{_asides(work)}{item.name}:{item.id[:12]}"
     if item.id not in there:
-        tools.copy_image_to(work.shelf.reference(item.id), to)
+        storage.copy_image_to(work.shelf.reference(item.id), to)
     if identity != item.id:
         # Over the layers that are there now: no layer goes with it.
-        manifest = json.loads(tools.image_manifest(work.shelf.reference(item.id)))
+        manifest = json.loads(storage.image_manifest(work.shelf.reference(item.id)))
         manifest["config"] |= {"digest": digest(config), "size": len(config)}
         with TemporaryDirectory(dir=work.shelf.directory, prefix="export.") as folder:
             Path(folder, identity).write_bytes(config)
             Path(folder, "manifest.json").write_text(json.dumps(manifest), "utf-8")
             Path(folder, "version").write_text("Directory Transport Version: 1.1\n", "utf-8")
-            tools.copy_image_to(f"dir:{folder}", to)
+            storage.copy_image_to(f"dir:{folder}", to)
     work.outcome.images += 1
     return identity

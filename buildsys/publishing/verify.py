@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from buildsys import tools
+from buildsys import storage, tools
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.publishing.archives import SUMS
 from buildsys.publishing.contents import contents
@@ -230,7 +230,7 @@ def _in_archives(destination: Destination, known: Journal, wish: Wish) -> Report
 def _in_store(destination: Destination, known: Journal, wish: Wish) -> Report:
     """Every name is of the id that was recorded, and each layer, read whole, is what its digest says."""
     del wish
-    there = tools.image_ids(options_of(destination))
+    there = storage.image_ids(options_of(destination))
     findings, blobs = [], 0
     # All of the set is read into it: /tmp is often memory.
     room = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108 - the folder in it is ours alone
@@ -244,7 +244,7 @@ def _in_store(destination: Destination, known: Journal, wish: Wish) -> Report:
                 continue
             try:
                 # Layers that were read before are in the layout already.
-                tools.copy_image(f"containers-storage:{destination.place}@{found}", Path(folder))
+                storage.copy_image(f"containers-storage:{destination.place}@{found}", Path(folder))
             except tools.ToolFailed as failed:
                 findings.append(Finding(name, reference, str(failed)))
         blobs = len(list(Path(folder).glob("blobs/sha256/*")))

@@ -65,17 +65,17 @@ class Context:
                 return "missing-file", f"{inner} is a link that leads nowhere", "put the file itself there"
             if inner.is_symlink() and inner.is_dir():
                 return "odd-file", f"{inner} is a link to a folder", "put the folder itself there"
-            if problem := unwritable(inner):
+            if problem := unwritable(inner, inner.relative_to(top)):
                 return problem
             if not (inner.is_file() or inner.is_dir()):
                 return "odd-file", f"{inner} is neither a file, a folder nor a link", "take it away"
         return None
 
 
-def unwritable(path: Path) -> Problem | None:
-    """What keeps the name of a file out of a plan, which is text; or nothing."""
+def unwritable(path: Path, name: Path) -> Problem | None:
+    """What keeps the name that a file has in its folder out of a plan's steps, which are text; or nothing."""
     try:
-        str(path).encode()
+        str(name).encode()
     except UnicodeEncodeError:
         shown = os.fsencode(path).decode(errors="backslashreplace")
         return "odd-file", f"the name of {shown} is not UTF-8", "give it another name"

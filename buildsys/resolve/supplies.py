@@ -167,8 +167,8 @@ def odd(folder: Path) -> Iterator[Diagnostic]:
     """
     for path in context(str(folder)):
         whole = folder / path
-        for name in (whole, *([whole.readlink()] if whole.is_symlink() else [])):
-            if problem := unwritable(name):
+        for name in (Path(path), *([whole.readlink()] if whole.is_symlink() else [])):
+            if problem := unwritable(whole, name):
                 yield Diagnostic(Spot(str(folder)), *problem)
         if not (whole.is_symlink() or whole.is_file() or whole.is_dir()):
             message = f"{whole} is neither a file, a folder nor a link"

@@ -134,7 +134,7 @@ def _build(data_file: Path, output: Path, busybox: Path, inputs: str) -> None:
         _index(new / "repo", data.epoch)
         _write_manifest(new, data, inputs)
         with suppress(FileNotFoundError):
-            os.link(output / LOCK, new / LOCK)
+            shutil.copyfile(output / LOCK, new / LOCK)
         _publish(new, output)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)

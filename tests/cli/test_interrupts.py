@@ -17,7 +17,7 @@ from tests.programs import started
 NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 PARENT = """\
 import subprocess, sys
-from buildsys.cli.interrupts import hear
+from buildsys.interrupts import hear
 hear()
 print("ready", flush=True)
 subprocess.run(["sh", "-c", "sleep 97.{pid}; :"])
@@ -56,7 +56,7 @@ def test_what_a_process_started_ends_with_it(number: signal.Signals) -> None:
 def test_what_the_caller_ignores_stays_ignored() -> None:
     program = (
         "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-        "from buildsys.cli.interrupts import hear; hear()\n"
+        "from buildsys.interrupts import hear; hear()\n"
         "assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN\n"
         "assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL\n"
     )

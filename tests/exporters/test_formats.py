@@ -111,10 +111,12 @@ def test_kolla_ansible_has_a_variable_for_what_is_a_service(tmp_path: Path) -> N
 
 
 START = OciConfig(cmd=("kolla_start",))
-MISSED = "it is not what containers of {} start with, so they would run without that configuration"
+MISSED = (
+    "nothing says that containers of {} start with it, and without it they run without that configuration"
+)
 STARTS: list[tuple[OciConfig, OciConfig, str]] = [
     (START, OciConfig(), ""),
-    (OciConfig(), OciConfig(), ""),  # what was built elsewhere may start with it
+    (OciConfig(), OciConfig(), "api and more"),
     (OciConfig(entrypoint=("dumb-init", "--")), OciConfig(cmd=("/usr/bin/kolla_start",)), ""),
     (START, OciConfig(cmd=("httpd",)), "api and more"),
     (OciConfig(entrypoint=("/usr/local/bin/kolla_start",)), OciConfig(cmd=("httpd",)), ""),

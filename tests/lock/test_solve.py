@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from buildsys.lock.rpm_solver.library import Unreachable
 from tests.lock.world import FIRST, SITE, Told, World, refusal, rows
 
 LATER = 1700009999
@@ -202,3 +203,15 @@ def test_what_a_site_leaves_out_is_left_out_of_the_lock(world: World) -> None:
         "thief": "it needs top",
     }
     assert lock.images.keys() == {"base", "middle", "side"}
+
+
+def test_the_cause_that_dnf_only_logs() -> None:
+    """Of the host's own repositories nobody else can ask; their addresses stay out of it."""
+    first = "Errors during downloading metadata for repository 'stones':\n"
+    first += "  - Curl error (7): Couldn't connect to server for http://a/ [Failed to connect]\n"
+    both = first + "  - Status code: 404 for http://mia:secret@b/repodata/repomd.xml (IP: 127.0.0.1)"
+    words = "Failed to download metadata for repo 'stones': Cannot download x: All mirrors were tried"
+    found = Unreachable(words, [both])
+    assert (found.repository, found.reason) == ("stones", "Status code: 404")
+    assert Unreachable(words, [first]).reason == "Curl error (7): Couldn't connect to server"
+    assert Unreachable("repo 'stones': it is no repository", [both]).reason == "it is no repository"

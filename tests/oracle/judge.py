@@ -80,6 +80,10 @@ class Bench:
     """What each was remembered with last."""
     known: dict[Key, str] = field(default_factory=dict)
     """All that the store can know, and its id."""
+    given: set[tuple[str, str]] = field(default_factory=set)
+    """Images and ids of which this plan noted what others copy."""
+    alike: dict[Key, set[Key]] = field(default_factory=dict)
+    """Keys of images that differ in nothing but ids of images they copy equal files from."""
     spots: Spots = field(default_factory=dict)
     then: dict[str, str] = field(default_factory=dict)
     """Where things stood when the image they belong to was looked at last."""
@@ -236,6 +240,8 @@ class Bench:
                     self.build = f"build-{self.count.rounds}"
                     self.keys.clear()
                     self.then.clear()
+                    self.given.clear()
+                    self.alike.clear()
                 case "touch" | "older":
                     times = None if what == "touch" else (LONG_AGO, LONG_AGO)
                     for path in (self.place / self.world.home).rglob("*"):
@@ -264,6 +270,8 @@ class Bench:
         events = self.run(self.build, self.store)
         now = self.named(self.store)
         clean = self._from_nothing()
+        takers = [other for name in self.world.recipes for other in self.world.takes(name)]
+        self.given |= {(name, clean[name]) for name in takers if events.get(name, ("fresh",))[0] == "built"}
         wanted = self._expected(direct, missing, named, clean)
         about = ", ".join(self.kinds[-4:])
         for name in self.world.recipes:
@@ -311,6 +319,15 @@ class Bench:
     def key(self, name: str, ids: Mapping[str, str]) -> Key:
         return name, self.world.inputs(name), tuple(ids[other] for other in self.world.reads(name))
 
+    def content(self, name: str, ids: Mapping[str, str]) -> Key | None:
+        """A key with what is copied in the place of ids; none where this plan did not note it."""
+        taken = self.world.takes(name)
+        if not taken or any((other, ids[other]) not in self.given for other in taken):
+            return None
+        reads = [other for other in self.world.reads(name) if other not in taken]
+        copies = [repr((other, self.world.recipes[other].lines, self.world.epoch)) for other in taken]
+        return name, self.world.inputs(name), (*(ids[other] for other in reads), *copies)
+
     def _expected(
         self,
         direct: Mapping[str, str],
@@ -325,6 +342,8 @@ class Bench:
             before = self.keys.get(name)
             if key in self.known:
                 found[name] = self._known(name, key, named)
+            elif self._alike(name, ids):
+                found[name] = ("renamed", "what it copies from other images is the same as before")
             elif before is None:
                 found[name] = ("stale", "never built here")
             elif name in direct:
@@ -339,6 +358,10 @@ class Bench:
             else:
                 found[name] = ("unforeseen", f"{before} {key}")
         return found
+
+    def _alike(self, name: str, ids: Mapping[str, str]) -> bool:
+        content = self.content(name, ids)
+        return content is not None and not self.alike.get(content, set()).isdisjoint(self.known)
 
     def _known(self, name: str, key: Key, named: Mapping[str, str]) -> tuple[str, str]:
         """What should become of an image that is in the store: perhaps it needs its name."""
@@ -366,6 +389,8 @@ class Bench:
             self.known[key] = ids[name]
             if name in events:
                 self.keys[name] = key
+                if content := self.content(name, ids):
+                    self.alike.setdefault(content, set()).add(key)
                 mine = (f"{name}.", "trait.", "overlay.", "common")
                 self.then |= {what: spot for what, spot in self.spots.items() if what.startswith(mine)}
         self.ids = dict(ids)

@@ -29,6 +29,7 @@ TOUR: dict[Flavour, list[dict[str, str]]] = {
     "bare": [
         {"comment": "base", "order-of-keys": "tip", "another-file": "side", "touch": ""},
         {"line-added": "tip", "equal-content": "base"},
+        {"environment": "side"},
         {"older-times": "", "another-path": "", "another-tag": "", "trait-given-another-word": "side"},
         {"line-changed-under-old-times": "side", "line-removed": "top"},
         {"parent": "top side", "environment": "tip"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -235,6 +236,19 @@ def test_files_of_a_folder(tiny: Tiny, folder: str, name: str, said: str, edit: 
     reason = tiny.reasons()[name].replace("files/", "")
     reason = re.sub(r"file added: (\S+/deep), (\S+/deep/new)", r"file added: \2", reason)
     assert reason == words.format(at=said).replace("files/", "")
+
+
+def test_empty_folders_and_hard_links_of_a_folder(tiny: Tiny) -> None:
+    tree = tiny.place / "files/tree"
+    (tree / "empty").mkdir()
+    assert tiny.reasons()["base"] == "file added: files/tree/empty"
+    os.link(tree / "a", tree / "same")
+    assert tiny.reasons()["base"] == "file added: files/tree/same"
+    (tree / "same").unlink()
+    (tree / "same").write_text("content a\n")
+    assert tiny.reasons()["base"] == "file changed: files/tree/same"
+    (tree / "empty").rmdir()
+    assert tiny.reasons()["base"] == "file removed: files/tree/empty"
 
 
 def test_a_file_and_a_line_at_once(tiny: Tiny) -> None:

@@ -93,6 +93,11 @@ class World:
         parent = [] if recipe.parent == "site" else [recipe.parent]
         return [*parent, *(other for other in dict.fromkeys(recipe.copies) if other not in parent)]
 
+    def takes(self, name: str) -> list[str]:
+        """Images that an image copies from, but for its parent: everything hangs on that anyway."""
+        recipe = self.recipes[name]
+        return [other for other in dict.fromkeys(recipe.copies) if other != recipe.parent]
+
     # ── what it means ───────────────────────────────────────────────────────────────────────────────────────
 
     def newest(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -273,3 +274,24 @@ def test_a_base_named_by_digest_or_without_a_tag_is_found_without_pulling(
     faked.set_images({digest: "e" * 64})
     assert changed(faked, made) == {"base": "never built here"}
     assert faked.calls("buildah pull") == []
+
+
+def test_a_file_that_is_taken_from_a_package_is_named(tmp_path: Path) -> None:
+    """The key holds what is taken, and where; of the package itself it says nothing."""
+
+    def key(*files: tuple[str, str]) -> str:
+        lines = [f"payload kolla sha256:{content * 64} {path}" for path, content in files]
+        return "\n".join(["do payload '' '' kolla /x /x", *lines, "format oci"]) + "\n"
+
+    reason = Path(__file__).parents[2] / "buildsys/plan/runtime/reason.sh"
+    script = 'INPUTS=$(<now) STATE=. PLAN=. IMAGE=x RECIPE=r FROM=""; . "$0"; why_stale'
+    (tmp_path / "x.inputs").write_text(key(("/a", "1"), ("/b c", "1"), ("/d", "1")))
+    (tmp_path / "now").write_text(key(("/a", "1"), ("/b c", "2"), ("/d", "2")))
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script, reason],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "file changed: /b c of package kolla, /d of package kolla"

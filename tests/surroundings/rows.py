@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -122,7 +123,7 @@ def _hostile(scene: Scene) -> Scene:
     )  # fmt: skip
 
 
-def _place(name: str, *, store: bool = False, containerfile: bool = True) -> Callable[[Scene], Scene]:
+def _place(name: str, *, store: bool = False) -> Callable[[Scene], Scene]:
     """Recipes and plan, or the container store, in a folder of this name."""
 
     def make(scene: Scene) -> Scene:
@@ -131,7 +132,7 @@ def _place(name: str, *, store: bool = False, containerfile: bool = True) -> Cal
             there = Store(folder / "store")
             options = f"--root {shlex.quote(str(there.root))} --runroot {shlex.quote(str(there.runroot))}"
             return scene.but(store=there, options=options)
-        return scene.but(build=folder / "build", containerfile=containerfile)
+        return scene.but(build=folder / "build")
 
     return make
 
@@ -174,7 +175,6 @@ def _make_jobs(style: str) -> Callable[[Scene], Scene]:
 
 
 STORE = "a container store cannot lie in"
-CONTAINERFILE = "an image with a Containerfile cannot be built in"
 NOEXEC = "a plan cannot run from a file system mounted noexec"
 CLOCK = "the clock of this machine says 2001-02-03"
 NAMES = "choose another directory for the store, `BS_STORE='--root DIR --runroot DIR'`"
@@ -182,6 +182,7 @@ MOVE = "build elsewhere: `--build-dir`"
 FIFO = "--jobserver-style=fifo"
 SET_CLOCK = "set the clock; what a step writes is known by being newer than the set's epoch"
 HOSTILE = "`BASH_ENV`, `CDPATH`, `OLDPWD`, `GREP_OPTIONS`, `TAR_OPTIONS`, `MAKEFILES`, `SHELLOPTS`, functions"
+BYTES = os.fsdecode(b"a\xffb")
 HARD = 'a:b,c+d]e"f\\g[h*i?'
 _plan_noexec = _apart('mount --bind "$place" "$place"; mount -o remount,bind,noexec "$place"')
 _version_1 = "mkdir /sys/fs/cgroup/pids; mount -t cgroup -o pids none /sys/fs/cgroup/pids"
@@ -205,8 +206,9 @@ ROWS = (
     Row("temporary files", "`/tmp` and `/var/tmp` mounted `noexec`", _temporary("noexec")),
     Row("paths", "recipes and plan in a path with a space, `ü` or `&%'$#;@`", _place(ODD)),
     Row("paths", "the container store in such a path", _place(ODD, store=True)),
-    Row("paths", 'recipes and plan in a path with `:,+[]*?"\\`', _place(HARD, containerfile=False)),
-    Row("paths", "the same, for an image with a Containerfile", _place(HARD), CONTAINERFILE, MOVE),
+    Row("paths", 'recipes and plan in a path with `:,+[]*?"\\`', _place(HARD)),
+    Row("paths", "recipes and plan in a path that is not UTF-8", _place(BYTES)),
+    Row("paths", "the container store in such a path", _place(BYTES, store=True)),
     Row("paths", "a plan on a file system mounted `noexec`", _plan_noexec, NOEXEC, MOVE),
     *(
         Row("paths", f"container store in a path with `{it}`", _place(f"a{it}b", store=True), STORE, NAMES)

@@ -24,8 +24,15 @@ MORE = {
     "containerfiles/bound/Containerfile": (
         f"FROM base\nRUN --mount=type=bind,from={BUSYBOX},target=/mnt cp /mnt/bin/busybox /bound\n"
     ),
+    "images/staged.yaml": "image: staged\ncontainerfile: ../containerfiles/staged/Containerfile\n",
+    "containerfiles/staged/Containerfile": (
+        f"FROM {BUSYBOX} AS one\nFROM {BUSYBOX} AS two\nRUN echo two >/two\n"
+        "FROM base\nCOPY --from=one /bin/busybox /staged\nCOPY --from=two /two /\n"
+    ),
+    "images/alone.yaml": "image: alone\ncontainerfile: ../containerfiles/alone/Containerfile\n",
+    "containerfiles/alone/Containerfile": f"FROM {BUSYBOX}\n",
 }
-IMAGES = {"base", "left", "given", "direct", "copied", "bound"}
+IMAGES = {"base", "left", "given", "direct", "copied", "bound", "staged", "alone"}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.stores import store
 from tests.surroundings.ground import Done, Scene, plain, save_base
-from tests.surroundings.rows import CONTAINERFILE, ROWS, STORE, Row
+from tests.surroundings.rows import ROWS, STORE, Row
 
 PAGE = ROOT / "docs/reference/surroundings.md"
 BEGIN, END = "<!-- rows -->\n", "<!-- end of rows -->\n"
@@ -82,7 +82,7 @@ def _refused(row: Row, scene: Scene) -> None:
     plainly = scene.but(store=None, options=None, wrapper=())
     plainly.prepare()
     verbs = [scene.built, scene.doctored]
-    if row.refused in (STORE, CONTAINERFILE):
+    if row.refused == STORE:
         verbs.append(scene.planned)
     for verb in verbs:
         _says(row, verb())

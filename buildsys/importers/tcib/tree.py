@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from buildsys.resolve import syntax
 
 _PLACES = ("", "tcib", "container-images/tcib")
 """Where the tree lies, in what a person names."""
+_KEY = re.compile(rb"^tcib_", re.MULTILINE)
+_LOOKED_AT = 1 << 20
+"""Bytes of a file in which a key of tcib stands, if it has one."""
 _INSTALLED = (
     "/usr/share/tcib/container-images/",
     "/usr/share/tripleo-common/container-images/",
@@ -49,7 +53,11 @@ class Tree:
     def at(cls, given: Path) -> Tree:
         """The tree in a folder, wherever in it."""
         top = next(path for path in (given / place for place in reversed(_PLACES)) if path.is_dir())
-        return cls(top, top.parent if top.name == "tcib" or _is_image(top) else top)
+        if top.name == "tcib":
+            return cls(top, top.parent)
+        if not _is_image(top):
+            return cls(top, top)
+        return cls(top, next((place.parent for place in top.parents if place.name == "tcib"), top.parent))
 
     def find(self, source: str, folder: Path) -> Path | None:
         """The file of the tree that an image's files name so; nothing leads out of the tree."""
@@ -118,8 +126,9 @@ def _walk(top: Path) -> Iterator[tuple[Path, tuple[Path, ...]]]:
 
 
 def _is_image(folder: Path) -> bool:
-    """Whether a folder that may lie above the images is one itself."""
-    return any((folder / f"{folder.resolve().name}{ending}").is_file() for ending in (".yaml", ".yml"))
+    """Whether a folder that may lie above the images is one itself: a list of images lies there too."""
+    files = [path for path in folder.iterdir() if path.suffix in {".yaml", ".yml"} and path.is_file()]
+    return any(_KEY.search(path.read_bytes()[:_LOOKED_AT]) for path in files)
 
 
 def _unreadable(error: OSError) -> None:

@@ -1,5 +1,6 @@
 """The library of dnf 4: `dnf` for configuration and repositories, `hawkey` for packages and solutions."""
 
+import logging
 from typing import Any
 
 import dnf  # type: ignore[import-not-found]
@@ -9,6 +10,22 @@ import hawkey  # type: ignore[import-not-found]
 from .library import Job, Library, Package, Row, Unreachable, Unreadable
 
 
+class _Hearing(logging.Handler):
+    """What dnf tells nobody but its log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        self.lines.append(record.getMessage())
+
+
+_HEARD = _Hearing()
+logging.getLogger("dnf").addHandler(_HEARD)
+
+
 class Dnf4(Library):
     """See `Library`."""
 
@@ -16,7 +33,7 @@ class Dnf4(Library):
         try:
             self._base = _open(request, work, root)
         except dnf.exceptions.Error as error:
-            raise Unreachable(error) from error
+            raise Unreachable(error, _HEARD.lines) from error
         self._sack = self._base.sack
         super().__init__(map(_package, hawkey.Query(self._sack)))
 

@@ -8,14 +8,22 @@ Row = Any
 """A map, as it came out of JSON or goes there."""
 
 
+_ANSWER = re.compile(r"Status code: \d+|Curl error \(\d+\): [^\[\n]*?(?= for |\[|\n|$)")
+
+
 class Unreachable(Exception):  # noqa: N818 - reads as what happened
     """A repository does not answer, or the configuration of this host is not fit for use."""
 
-    def __init__(self, words: Any) -> None:
+    def __init__(self, words: Any, answers: Any = ()) -> None:
+        """`answers`: what the library logged meanwhile; the last answer of a server is the reason."""
         words = " ".join(str(words).split())
         # Either library names the repository in its sentence and nowhere else; dnf5 its address as well.
         found = re.search(r"repo(?:sitory)? ['\"]([^'\"]+)['\"]: (.*)", words)
         self.repository, self.reason = found.groups() if found else ("", words)
+        # Without addresses: they may be the host's own affair.
+        said = [part for line in answers for part in _ANSWER.findall(line)]
+        if said and "mirrors were" in words:
+            self.reason = said[-1].strip()
         super().__init__(words)
 
 

@@ -44,10 +44,7 @@ commit() {
     made=${made#sha256:}
     if something_removed; then date_removals "$made" "$SCRATCH/normal"; fi
     normalise "$made"
-    content_name
-    name=(${CONTENT_NAME:+"$CONTENT_NAME"})
-    if [[ $ID == "$made" && $COMMITS == once ]]; then rm -f "$word"; else name+=("$REFERENCE"); fi
-    ((${#name[@]} == 0)) || buildah tag "$KEY_NAME" "${name[@]}"
+    if [[ $ID == "$made" && -n ${name-} ]]; then rm -f "$word"; else buildah tag "$KEY_NAME" "$REFERENCE"; fi
     exec {NAMING}>&-
 }
 

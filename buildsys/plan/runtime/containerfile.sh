@@ -5,6 +5,8 @@
 # with its own program, the layers that are read, read-only, and BUILDER, the folder of this build. While a RUN may still
 # be there the host reads nothing below BUILDER, and later only by programs that enter again.
 
+# What BUILDER is called there: tools read letters of a path as parts of a store's name, or take it for text.
+WITHIN=/builder
 WITH_IMAGES=() SECRETS=() HELD='' LAID=context
 
 # with_file MODE HASH PATH, with_folder PATH, with_link TARGET PATH: what the build gets to see beside the Containerfile, or
@@ -28,7 +30,7 @@ with_link() {
 with_context() {
     LAID=contexts/${#WITH_IMAGES[@]}
     mkdir -p "$SCRATCH/builder/$LAID"
-    WITH_IMAGES+=(--build-context "$1=$SCRATCH/builder/$LAID")
+    WITH_IMAGES+=(--build-context "$1=$WITHIN/$LAID")
 }
 
 # with_secret NAME [FILE]: what RUN --mount=type=secret means by that name: what BS_SECRETS says, or FILE.
@@ -73,7 +75,7 @@ containerfile() {
     builder buildah "${BUILDER_STORE[@]}" \
         build --isolation chroot --network host --uts host --cap-drop all --security-opt seccomp=/seccomp.json "${options[@]}" \
         --pull=never --layers=false --format "$BS_FORMAT" --timestamp "$BS_EPOCH" --omit-history --identity-label=false \
-        --iidfile "$BUILDER/id" "${WITH_IMAGES[@]}" --file "$BUILDER/Containerfile" "$@" "$BUILDER/context" || {
+        --iidfile "$WITHIN/id" "${WITH_IMAGES[@]}" --file "$WITHIN/Containerfile" "$@" "$WITHIN/context" || {
         local status=$?
         ONLINE=''
         at "$(failed_line)"
@@ -103,10 +105,10 @@ builder_begin() {
     printf 'root:x:0:0:root:/root:/bin/sh\n' >"$SCRATCH/passwd"
     # In an ordinary user's namespace buildah looks for that user's home.
     [[ ! -v _CONTAINERS_ROOTLESS_UID ]] ||
-        printf 'user:x:%d:%d:user:%s:/bin/sh\n' "$_CONTAINERS_ROOTLESS_UID"{,} "$BUILDER/home" >>"$SCRATCH/passwd"
+        printf 'user:x:%d:%d:user:%s:/bin/sh\n' "$_CONTAINERS_ROOTLESS_UID"{,} "$WITHIN/home" >>"$SCRATCH/passwd"
     printf 'root:x:0:\n' >"$SCRATCH/group"
-    BUILDER_STORE=("${STORE[@]}" --root "$BUILDER/store" --runroot "$BUILDER/run" --storage-driver "$DRIVER"
-        --storage-opt "$DRIVER.imagestore=$BUILDER/below")
+    BUILDER_STORE=("${STORE[@]}" --root "$WITHIN/store" --runroot "$WITHIN/run" --storage-driver "$DRIVER"
+        --storage-opt "$DRIVER.imagestore=$WITHIN/below")
     # Stores that the user's own reads from hold layers of its images.
     for name in "${STORE_OPTIONS[@]}"; do [[ $name != *.imagestore=* ]] || BUILDER_STORE+=(--storage-opt "$name"); done
     BUILDER_OPTIONS=(
@@ -136,15 +138,15 @@ builder_begin() {
         [[ $name != *.imagestore=* ]] || BUILDER_OPTIONS+=(--ro-bind "${name#*=}" "${name#*=}")
     done
     for name in "${SECRETS[@]}"; do BUILDER_OPTIONS+=(--ro-bind "${name#*=}" "/secrets/${name%%=*}"); done
-    BUILDER_OPTIONS+=(--bind "$BUILDER" "$BUILDER")
+    BUILDER_OPTIONS+=(--bind "$BUILDER" "$WITHIN")
 }
 
 # builder COMMAND…: buildah or skopeo, in that root. RESULT, when it is set, is a folder of the host that it may write in.
 builder() {
-    local options=("${BUILDER_OPTIONS[@]}") environment=(PATH="$PATH" HOME="$BUILDER/home" TMPDIR="$BUILDER/tmp") name
+    local options=("${BUILDER_OPTIONS[@]}") environment=(PATH="$PATH" HOME="$WITHIN/home" TMPDIR="$WITHIN/tmp") name
     # buildah mounts; what a RUN calls is filtered by buildah itself.
     local FILTERED=''
-    [[ -z ${RESULT-} ]] || options+=(--bind "$RESULT" "$RESULT")
+    [[ -z ${RESULT-} ]] || options+=(--bind "$RESULT" "$WITHIN/result")
     [[ $ONLINE != 1 ]] || online
     # In the user namespace of an ordinary user the tools are told so.
     for name in "${!_CONTAINERS_@}" GOGC GOMAXPROCS; do [[ ! -v $name ]] || environment+=("$name=${!name}"); done
@@ -187,7 +189,7 @@ lay_layer() {
         real=$real/dir below=$below/dir
     fi
     mkdir -p "$below/$1" "$below/l"
-    BUILDER_OPTIONS+=(--ro-bind "$real/$1" "$below/$1")
+    BUILDER_OPTIONS+=(--ro-bind "$real/$1" "$WITHIN${below#"$BUILDER"}/$1")
     if [[ -s $real/$1/link ]]; then
         name=$(<"$real/$1/link")
         ln -s "../$1/diff" "$below/l/$name"
@@ -236,7 +238,7 @@ bring_layers() {
         # An empty file keeps a layer from being read: it is taken to be there already.
         ! grep -Fqs "\"diff-digest\":\"$layer\"" "${known[@]}" || : >"$blobs/${layer#sha256:}"
     done < <(grep -o '"diff_ids":\[[^]]*\]' "$KEPT" | grep -o 'sha256:[0-9a-f]*')
-    builder skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers "$(held "@$BUILT")" "oci:$RESULT:new"
+    builder skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers "$(held "@$BUILT")" "oci:$WITHIN/result:new"
     find "$blobs" -type f -size +0 -exec mv -t "$SCRATCH/normal" {} +
 }
 
@@ -245,5 +247,5 @@ held() {
     local option more=''
     for option in "${STORE_OPTIONS[@]}"; do [[ $option != *.imagestore=* ]] || more+=,$option; done
     printf 'containers-storage:[%s@%s+%s:%s.imagestore=%s%s]%s' \
-        "$DRIVER" "$BUILDER/store" "$BUILDER/run" "$DRIVER" "$BUILDER/below" "$more" "$1"
+        "$DRIVER" "$WITHIN/store" "$WITHIN/run" "$DRIVER" "$WITHIN/below" "$more" "$1"
 }

@@ -2,15 +2,15 @@
 # became of the image they come from.
 #
 # The image that gives them notes their hashes when it is built, since its files are at hand then; state/NAME.given has a line
-# for each: its id, the hash, the path. The image that takes them gets one more name, localhost/buildsys-content/SET/NAME:HASH,
-# where HASH is the build key's but for the ids of such images. What is not noted counts by the image's id.
+# for each: its id, the hash, the path. state/NAME.contents has a line for each key of an image that takes them: a hash of
+# the key's inputs with these hashes in the place of ids, and the key. What is not noted counts by the image's id.
 
 # note_given: hashes of what others copy from this image (GIVES, paths), before it is committed.
 note_given() {
     local path hash
     ((${#GIVES[@]})) || return 0
     for path in "${GIVES[@]}"; do
-        # A path that is not there is missed by whoever copies it.
+        # A missing path fails the step that copies it.
         hash=$(hash_given "$path") || continue
         printf '%s %s\n' "$hash" "$path"
     done >"$SCRATCH/given"
@@ -37,10 +37,11 @@ remember_given() {
     } >"$2"
 }
 
-# content_name: sets CONTENT_NAME, the name by what this image copies (TAKES: `IMAGE PATH`); empty when that is not known.
-content_name() {
+# content: sets CONTENT, a hash of the inputs with what this image copies (TAKES: `IMAGE PATH`) in the place of ids; empty
+# when that is not known.
+content() {
     local taken name path found id hash file text=$INPUTS
-    CONTENT_NAME=''
+    CONTENT=''
     ((${#TAKES[@]})) || return 0
     for taken in "${TAKES[@]}"; do
         name=${taken%% *} path=${taken#* } found=''
@@ -52,7 +53,25 @@ content_name() {
         text=${text/$'\n'"image $name ${READ_IDS[$name]}"/}
         text+=$'\n'"taken $name $found $path"
     done
-    text=$(printf '%s\n' "$text" | sha256sum)
-    CONTENT_NAME=localhost/buildsys-content/$SET/$IMAGE:${text%% *}
+    CONTENT=$(printf '%s\n' "$text" | sha256sum)
+    CONTENT=${CONTENT%% *}
 }
-CONTENT_NAME=''
+
+# same_content: is an image in the store under a key that differs in ids alone? Sets ID.
+same_content() {
+    local hash key
+    content
+    [[ -n $CONTENT && -s $STATE/$IMAGE.contents ]] || return
+    while read -r hash key; do
+        [[ $hash == "$CONTENT" ]] || continue
+        ID=$(image_id "localhost/buildsys-key/$SET/$IMAGE:$key")
+        [[ -z $ID ]] || break
+    done <"$STATE/$IMAGE.contents"
+    [[ -n $ID ]] && SAME_CONTENT=yes
+}
+SAME_CONTENT=''
+
+remember_content() {
+    content
+    [[ -z $CONTENT ]] || printf '%s %s\n' "$CONTENT" "$KEY" >>"$STATE/$IMAGE.contents"
+}

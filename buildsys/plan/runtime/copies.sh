@@ -18,8 +18,8 @@ target() {
     fi
 }
 
-# place MODE OWNER SOURCE TO: put a file of the plan at TO, owned by root unless said; how the plan's own file is owned and
-# what attributes it has is the host's affair
+# place MODE OWNER SOURCE TO: put a file of the plan at TO, owned by root without OWNER. Owner and attributes of the plan's
+# own file depend on the host and do not count.
 place() {
     target "$3" "$4"
     rm -f "$to"
@@ -30,8 +30,8 @@ place() {
     chmod "$1" "$to"
 }
 
-# transfer MODE OWNER SOURCE TO: put a file or a tree that came out of a layer or a package at TO, owned by root unless
-# said, with its attributes and its links of both kinds
+# transfer MODE OWNER SOURCE TO: put a file or a tree that came out of a layer or a package at TO, with its attributes
+# and its links of both kinds; owned by root without OWNER
 transfer() {
     target "$3" "$4"
     owner_options "$2"

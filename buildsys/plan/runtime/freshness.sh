@@ -50,9 +50,7 @@ decide() {
     fi
     ID=$(image_id "$KEY_NAME")
     if [[ -z $ID ]]; then
-        content_name
-        [[ -z $CONTENT_NAME ]] || ID=$(image_id "$CONTENT_NAME")
-        if [[ -n $ID ]]; then
+        if same_content; then
             DECISION=renamed REASON='what it copies from other images is the same as before'
             return
         fi
@@ -135,6 +133,7 @@ remember() {
         remember_given "$1" "$new.given"
         files+=("$new.given")
     fi
+    remember_content
     sum=$(sha256sum <"$new.spots")
     {
         printf '%s %s %s %s %s %s\n' "$1" "$REFERENCE" "$BS_FORMAT" "$BS_EPOCH" "$KEY" "${sum%% *}"

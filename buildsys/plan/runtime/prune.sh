@@ -21,7 +21,6 @@ as_root_of_a_namespace "$@"
 . "$LIB/store.sh"
 : "${BS_STORE=}"
 KEYS=localhost/buildsys-key/$SET
-CONTENTS=localhost/buildsys-content/$SET
 YES='' KEEP=0
 
 main() {
@@ -119,20 +118,14 @@ find_images() {
         what=store "$SCRATCH/store" |
         sort -k 1,1 -k 2,2nr | awk -v keep="$KEEP" '++seen[$1] > keep { print $3, $4 }' >"$SCRATCH/older"
     # An image goes with the last of its names.
-    awk -v contents="$CONTENTS/" '
+    awk '
         what == "older" { going[$2] = 1 }
-        # A name by content (lib/copied.sh) goes with the image; it keeps none.
-        what == "store" && index($2, contents) == 1 { more[$1] = more[$1] " " $2; next }
         what == "store" && !($2 in going) { stays[$1] = 1 }
         what == "used" { used[$1] = 1 }
         what == "" {
             if ($1 in stays) print "name", $1, $2
             else if ($1 in used) print "in-use", $1, $2
             else print ($1 in said ? "name" : "image"), $1, $2
-            if (!($1 in stays) && !($1 in used) && !($1 in said)) {
-                count = split(more[$1], name, " ")
-                for (i = 1; i <= count; i++) print "name", $1, name[i]
-            }
             said[$1] = 1
         }' what=older "$SCRATCH/older" what=store "$SCRATCH/store" what=used "$SCRATCH/used" what= "$SCRATCH/older"
 }

@@ -97,7 +97,7 @@ REASON_PROGRAM='
         if (other_lock) add("lock changed: ", lock_name("was") " -> " lock_name("now"))
         other_parent = parent_kind["was"] " " parent_name["was"] != parent_kind["now"] " " parent_name["now"] &&
             known["was"]
-        # The recipe is looked at first: what it asks for now is no news about packages.
+        # The recipe comes first: packages that it asks for now are no news.
         arrange("was")
         arrange("now")
         tell_files()
@@ -130,6 +130,8 @@ REASON_PROGRAM='
             kinds = split(line[which, i], words, " ")
             text = line[which, i]
             gsub("\t", " ", text)
+            # The installer has a reason of its own.
+            sub(/^do (dnf|yum|rpm|apt)_/, "do ", text)
             if (words[2] ~ /^(context|folders|same|attributes)$/) {
                 # A file, an empty folder, a hard link, or what a file has besides, of what is copied as a whole.
                 group = parts[4] "\t" parts[5]
@@ -269,7 +271,7 @@ REASON_PROGRAM='
         for (i = 1; i <= change_count; i++) {
             which = change_side[i]
             at = which == "now" ? b_at[change[i]] : a_at[change[i]]
-            # What only moved is told where it is now.
+            # A line that only moved is named where it is now.
             if (which == "was" && (a[change[i]] in in_b)) continue
             if (by_variable(which, at)) continue
             if (other_site && at ~ /(^|\/)sites\/[^\/]*$/) continue

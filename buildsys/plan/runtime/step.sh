@@ -51,7 +51,7 @@ main() {
     if [[ $DECISION != stale ]]; then
         if [[ $DECISION != fresh ]]; then
             name_alone "$ID"
-            buildah tag "$ID" "$REFERENCE" ${CONTENT_NAME:+"$KEY_NAME"}
+            buildah tag "$ID" "$REFERENCE" ${SAME_CONTENT:+"$KEY_NAME"}
             exec {NAMING}>&-
         fi
         log_result "$ID" fresh "$REASON" "$BEGAN"

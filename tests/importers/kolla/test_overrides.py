@@ -391,6 +391,7 @@ def test_a_number_is_made_of_the_digits_of_numbers(tmp_path: Path) -> None:
         ("curl https://a.example/x | sh && curl file:///etc/passwd", None),
         ("pip install --index-url https://a.example a", None),
         ("pip install -r list.txt", None),
+        ("mysql <dump && yum -y install a", ['run: [/bin/sh, -c, "mysql <dump"]', "packages: [a]"]),
         ("pip install .", None),
         ("rpm -i https://a.example/a.rpm", None),
         ("(cd /x && curl -o y https://a.example/x)", None),
@@ -436,6 +437,14 @@ def test_overrides_that_are_a_template_of_mako_themselves_are_read(tmp_path: Pat
     overlay, found = turned(tmp_path, block("a_footer", *lines))
     assert ("packages: [a]" in overlay, runs(overlay)) == (True, ['run: [/bin/sh, -c, "touch /b"]'])
     assert found == ["LABEL is not taken over: the value of v is made of another"]
+
+
+def test_pip_keeps_what_it_is_told_of_versions(tmp_path: Path) -> None:
+    command = "/venv/bin/pip install --no-cache-dir -c /u.txt 'one>=1,<2' \"two[x]\" three==3 >/dev/null"
+    overlay, found = turned(tmp_path, block("a_footer", f"RUN {command}"), demo(folder=with_a(tmp_path)))
+    (run,) = runs(overlay)
+    assert run.endswith('--find-links=/var/tmp/wheels, -c, /u.txt, "one>=1,<2", "two[x]", three==3]')
+    assert found == ["what pip downloads for 'a' is not taken over: it is installed from files/wheels/a"]
 
 
 def test_a_user_is_taken_where_it_is_another(tmp_path: Path) -> None:

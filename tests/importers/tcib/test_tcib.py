@@ -95,7 +95,22 @@ def test_the_tree_is_found_in_what_holds_it(given: str, tree: Path) -> None:
     output = Path("../shop")
     names, _ = take_over(Path(given), output.resolve(), Asked())
     assert names == ("back", "base", "front", "queue", "web")
+    assert (output / "files/base/start.sh").exists()
     shutil.rmtree(output)
+
+
+def test_what_lies_at_the_top_is_an_image_where_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "all.yaml": "tcib_cmd: x\n",
+        "containers.yaml": "container_images: []\n",
+        "a/a.yaml": "tcib_cmd: y\n",
+    }
+    names, _ = take_over(write(Path("Root"), files), OUT, Asked())
+    assert names == ("a", "root")
+    assert resolved().images["a"].parent == ParentImage("root")
 
 
 def test_variables_are_those_that_a_person_gives(tree: Path) -> None:

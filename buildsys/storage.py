@@ -1,0 +1,100 @@
+"""Images of container stores and elsewhere, as buildah and skopeo give them. References are skopeo's."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from buildsys.tools import answer, output
+
+
+def image_id(options: str, name: str) -> str | None:
+    """The id of an image of the store that these options of buildah choose; None when it has none."""
+    words = ("inspect", "--type", "image", "--format", "{{.FromImageID}}", name)
+    said = answer("buildah", *shlex.split(options), *words)
+    return said.strip() if said else None
+
+
+def image_manifest(reference: str) -> str:
+    """The manifest of an image, as it is stored. References are `TRANSPORT:NAME`.
+
+    Raises:
+        ToolFailed: the image cannot be read.
+    """
+    return _skopeo("inspect", "--raw", reference)
+
+
+def image_config(reference: str) -> str:
+    """The configuration of an image, as it is stored.
+
+    Raises:
+        ToolFailed: the image cannot be read.
+    """
+    return _skopeo("inspect", "--raw", "--config", reference)
+
+
+def copy_image(reference: str, layout: Path) -> None:
+    """Copy an image into an OCI layout; a blob whose name is there already is not copied.
+
+    Raises:
+        ToolFailed: the image cannot be read, or the layout not be written.
+    """
+    options = ("--insecure-policy", "copy", "--quiet", "--dest-oci-accept-uncompressed-layers")
+    _skopeo(*options, reference, f"oci:{layout}")
+
+
+def export_image(reference: str, layout: Path, compression: str) -> None:
+    """Copy an image into an OCI layout, its layers packed; a layer whose name is there already is not read.
+
+    Raises:
+        ToolFailed: the image cannot be read, or the layout not be written.
+    """
+    options = ("--insecure-policy", "copy", "--quiet", "--dest-compress-format", compression)
+    _skopeo(*options, reference, f"oci:{layout}")
+
+
+def copy_image_to(reference: str, name: str) -> None:
+    """Copy an image; both names are skopeo's. Layers that are there already are not copied.
+
+    Raises:
+        ToolFailed: it cannot be read, or not be written.
+    """
+    _skopeo("--insecure-policy", "copy", "--quiet", reference, name)
+
+
+def name_image(options: str, identity: str, names: Iterable[str]) -> None:
+    """Give an image of the store that these options of buildah choose more names.
+
+    Raises:
+        ToolFailed: it cannot be.
+    """
+    output("buildah", *shlex.split(options), "tag", identity, *names)
+
+
+def remove_names(options: str, names: Iterable[str]) -> None:
+    """Take names away from images of a store; an image that has no other one goes with it.
+
+    Raises:
+        ToolFailed: it cannot be.
+    """
+    output("buildah", *shlex.split(options), "rmi", *names)
+
+
+def image_ids(options: str) -> dict[str, str]:
+    """The id of every image of the store that these options choose, by name; of one without, by its id.
+
+    Raises:
+        ToolFailed: the store cannot be read.
+    """
+    form = "{{.ID}} {{.Name}}:{{.Tag}}"
+    said = output("buildah", *shlex.split(options), "images", "--all", "--no-trunc", "--format", form)
+    rows = (line.removeprefix("sha256:").split(None, 1) for line in said.splitlines())
+    return {name if "<none>" not in name else identity: identity for identity, name in rows}
+
+
+def _skopeo(*words: str) -> str:
+    # Of itself it puts temporary files into /var/tmp, whatever TMPDIR says.
+    place = os.environ.get("TMPDIR")
+    return output("skopeo", *(("--tmpdir", place) if place else ()), *words)
