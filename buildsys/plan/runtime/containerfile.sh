@@ -208,18 +208,19 @@ hold_below() {
 failed_line() {
     local steps='^(\[([0-9]+)/[0-9]+\] )?STEP ([0-9]+)/[0-9]+: ([A-Z]+).*' last
     last=$(sed -nE "s,$steps,\\2 \\3 \\4,p" "$PLAN/logs/$IMAGE.log" | tail -n 1)
-    instructions "$PLAN/keys/$IMAGE" <(spots) | LAST=$last FIRST=$SPOT awk -F '\t' '
+    LAST=$last FIRST=$SPOT awk -F '\t' '
         BEGIN {
             count = split(ENVIRON["LAST"], step, " ")
             if (count == 2) { step[3] = step[2]; step[2] = step[1]; step[1] = 1 }
         }
-        $1 !~ /^do containerfile [A-Z]/ { next }
-        { split($1, said, " ") }
+        FILENAME == ARGV[1] { place[FNR] = $1; next }
+        !/^do containerfile [A-Z]/ { next }
+        { split($0, said, " ") }
         said[3] == "FROM" { stage++; number = 0 }
         # Behind each FROM stands one that is ours.
         { number += number == 1 ? 2 : 1 }
-        stage == step[1] && number == step[2] && (said[3] == step[3] || said[3] == "ADD") { found = $2 }
-        END { print found == "" ? ENVIRON["FIRST"] : found }'
+        stage == step[1] && number == step[2] && (said[3] == step[3] || said[3] == "ADD") { found = place[FNR] }
+        END { print found == "" ? ENVIRON["FIRST"] : found }' <(spots) "$PLAN/keys/$IMAGE"
 }
 
 # bring_layers: the layers that the real store does not have, beside the files that `normalise` makes an image of.
