@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class Temporary:
                 continue
             self._before = before
             os.environ["TMPDIR"] = str(self._path)
+            _forget()
             return
 
     def end(self) -> None:
@@ -48,6 +50,7 @@ class Temporary:
         else:
             os.environ["TMPDIR"] = self._before
         self._path = None
+        _forget()
 
     def _make(self, place: Path) -> None:
         sweep(place)
@@ -58,6 +61,12 @@ class Temporary:
             # Somebody may have swept it before it was locked.
             if lock is not None:
                 self._path, self._lock = path, lock
+
+
+def _forget() -> None:
+    """Let Python look at TMPDIR again: it remembers what it found the first time."""
+    if "tempfile" in sys.modules:
+        setattr(sys.modules["tempfile"], "tempdir", None)  # noqa: B010 - imported only by who needs it
 
 
 def sweep(place: Path) -> None:
