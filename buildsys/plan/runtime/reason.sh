@@ -100,8 +100,8 @@ REASON_PROGRAM='
         # The recipe comes first: packages that it asks for now are no news.
         arrange("was")
         arrange("now")
-        tell_files()
         tell_containerfile()
+        tell_files()
         tell_arguments()
         tell_recipe()
         tell_parent()
@@ -194,7 +194,9 @@ REASON_PROGRAM='
                 mine = (owner["was", key] == owner["now", key] || owner["was", key] == "any" || owner["now", key] == "any") &&
                     (mode["was", key] == mode["now", key] || natural["was", key] != natural["now", key])
                 if (!mine) recipe_file[key] = 1
-                if (changed) add("file changed: ", path["now", key])
+                # Of the Containerfile itself the lines are named already.
+                if (changed && !(added_places && path["now", key] == ENVIRON["CONTAINERFILE"]))
+                    add("file changed: ", path["now", key])
             } else if (("was", of_group["now", key]) in groups) {
                 fresh[++fresh_count] = key
                 left_out["now", key] = 1
