@@ -9,7 +9,7 @@ from buildsys.plan.compile import RUNTIME
 
 TWO_BUILDS = """\
 set -euo pipefail
-HOST='' INSTALLER=some PLAN=$1/plan STATE=$1/state
+HOST='' INSTALLER=some PLAN=$1/plan STATE=$1/state LIB=$2
 . "$2/repositories.sh"
 some_call() { :; }
 fetching() {

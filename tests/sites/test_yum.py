@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,11 +183,10 @@ def test_a_repository_that_cannot_be_read(ground: Ground, stones: Stones, tmp_pa
     done = quarry.make(BS_PAUSE="0")
     assert done.status
     assert "] Error 75\n" in done.text
-    sentence = (
-        f"error: {quarry.set}/images/base.yaml:3:12: the repository stones cannot be read\n"
-        f"  hint: is {nobody} in reach from here?\n"
-    )
-    assert sentence in quarry.log("base"), quarry.log("base")
+    place = re.escape(f"error: {quarry.set}/images/base.yaml:3:12: the repository stones cannot be read: ")
+    hint = re.escape(f"  hint: is {nobody} in reach from here?\n")
+    # The cause is curl's sentence, which differs between its versions.
+    assert re.search(rf"{place}[^\n]*connect[^\n]*\n{hint}", quarry.log("base")), quarry.log("base")
 
 
 def test_a_proxy_stays_outside(ground: Ground, stones: Stones, tmp_path: Path) -> None:
