@@ -52,7 +52,7 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
     "diff": ("diffutils", "diffutils"), "dpkg-deb": ("dpkg", "dpkg"), "find": ("findutils", "findutils"),
     "flock": ("util-linux", "util-linux"), "ldd": ("libc-bin", "glibc-common"),
     "newuidmap": ("uidmap", "shadow-utils"), "rpm2archive": ("rpm", "rpm"), "rpmkeys": ("rpm", "rpm"),
-    "setfattr": ("attr", "attr"), "sha256sum": ("coreutils", "coreutils"),
+    "setfattr": ("attr", "attr"), "sha256sum": ("coreutils", "coreutils"), "sync": ("coreutils", "coreutils"),
     "unshare": ("util-linux", "util-linux"),
 }  # fmt: skip
 """Where a program's package has another name: its name to apt and to dnf."""

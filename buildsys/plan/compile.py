@@ -54,7 +54,7 @@ FILTER = ("seccomp.bpf", "seccomp.json")
 """System calls that no program of an image may make, for bwrap and for buildah; see tools/seccomp-filter."""
 TOOLS = (
     "bash", "make", "buildah", "skopeo",
-    "awk", "sed", "find", "diff", "tar", "flock", "unshare", "bwrap", "ldd", "sha256sum",
+    "awk", "sed", "find", "diff", "tar", "flock", "unshare", "bwrap", "ldd", "sha256sum", "sync",
 )  # fmt: skip
 
 

@@ -222,8 +222,8 @@ def test_build_ends_as_the_run_does(buildsys: Run, fake_bash: Path, status: int)
     assert fake_bash.exists()
 
 
-def test_build_hands_on_what_was_asked_for(buildsys: Run, fake_bash: Path) -> None:
-    store = "--root /a --runroot /b"
+def test_build_hands_on_what_was_asked_for(buildsys: Run, fake_bash: Path, tmp_path: Path) -> None:
+    store = f"--root {tmp_path}/a --runroot {tmp_path}/b --storage-driver vfs"
     words = ["--jobs", "3", "--force", "--store", store, "-o", "there"]
     assert buildsys("build", "tiny", *words, env={"MAKEFLAGS": "k"}).returncode == 0
     argv, environment = called(fake_bash)
@@ -232,9 +232,10 @@ def test_build_hands_on_what_was_asked_for(buildsys: Run, fake_bash: Path) -> No
     assert {name: environment[name] for name in expected} == expected
 
 
-def test_build_takes_the_store_from_the_environment(buildsys: Run, fake_bash: Path) -> None:
-    assert buildsys("build", "tiny", env={"BS_STORE": "--root /c"}).returncode == 0
-    assert called(fake_bash)[1]["BS_STORE"] == "--root /c"
+def test_build_takes_the_store_from_the_environment(buildsys: Run, fake_bash: Path, tmp_path: Path) -> None:
+    store = f"--root {tmp_path}/c --runroot {tmp_path}/d --storage-driver vfs"
+    assert buildsys("build", "tiny", env={"BS_STORE": store}).returncode == 0
+    assert called(fake_bash)[1]["BS_STORE"] == store
 
 
 @pytest.mark.parametrize(

@@ -51,13 +51,13 @@ FAULTS: dict[str, tuple[str, Callable[[str], str], Flavour, str, str]] = {
     ),
     "a wrong word": (
         "reason.sh",
-        lambda text: text.replace("'parent changed: %s' \"$first\"", "'parent moved: %s' \"$first\""),
+        lambda text: text.replace('add("parent changed: "', 'add("parent moved: "'),
         "bare",
         "base-moved",
         "wrong",
     ),
     "stamps that trust any base image": (
-        "run.sh",
+        "judge.sh",
         lambda text: text.replace("good = unmoved(word[2], word[3])", "good = 1"),
         "bare",
         "base-moved",

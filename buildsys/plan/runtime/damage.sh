@@ -93,7 +93,7 @@ damaged_images() {
             if (kind[id "/diff"] != "d") bad(id, "its folder is gone")
             else if (link == "") bad(id, "its link is lost")
             else if (target["l/" link] != "../" id "/diff") bad(id, "its link leads nowhere")
-            else if (parent[id] in there && says[id "/lower"] != lower_of(parent[id])) bad(id, "what lies below it is lost")
+            else if (parent[id] != "" && parent[id] in there && says[id "/lower"] != lower_of(parent[id])) bad(id, "what lies below it is lost")
         }
         function note(id) {
             if (!(id in wrong)) print id, split_size[id], size[id "/lower"] >ENVIRON["noted"]
