@@ -51,7 +51,7 @@ FAULTS: dict[str, tuple[str, Callable[[str], str], Flavour, str, str]] = {
     ),
     "a wrong word": (
         "reason.sh",
-        lambda text: text.replace('add("parent changed: "', 'add("parent moved: "'),
+        lambda text: text.replace('? "parent" :', '? "ancestor" :'),
         "bare",
         "base-moved",
         "wrong",
