@@ -169,7 +169,7 @@ def test_reasons_are_given_in_words(demo: Demo) -> None:
     assert demo.why("app") == "app\tstale\tfile changed: demo/containerfiles/app/conf/it's"
     demo.built()
     demo.edit("images/app.yaml", "1 2", "3")
-    assert demo.why("app") == "app\tstale\trecipe changed: demo/images/app.yaml:1:8"
+    assert demo.why("app") == "app\tstale\targument changed: VERSION 1 2 -> 3 (demo/images/app.yaml:3:17)"
     demo.edit("images/tools.yaml", "append: tool", "append: other")
     built = demo.built()
     assert set(built) == {"tools", "app", "child"}

@@ -153,6 +153,8 @@ REASON_PROGRAM='
                 container_at[which, containers[which]] = parts[1]
             } else if (words[2] == "configure" && words[3] == "--build-arg") {
                 sub(/^do configure --build-arg /, "", text)
+                # Quoted as for a shell where it has to be.
+                if (text ~ /^\047[^\047]*\047$/) text = substr(text, 2, length(text) - 2)
                 key = text
                 sub(/=.*/, "", key)
                 sub(/^[^=]*=/, "", text)
