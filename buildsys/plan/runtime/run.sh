@@ -143,20 +143,15 @@ end_below() {
 awaited() {
     local status=0
     (trap - INT QUIT TERM HUP && "$@") &
-    AWAITED=$!
-    wait "$AWAITED" || status=$?
-    AWAITED=''
+    wait "$!" || status=$?
     return "$status"
 }
-AWAITED=''
 
 # stop: what a signal does before make runs, and after.
 stop() {
     trap '' INT TERM HUP
-    if [[ -n $AWAITED ]]; then
-        end_below "$$"
-        wait || :
-    fi
+    end_below "$$"
+    wait || :
     exit 130
 }
 
