@@ -41,6 +41,7 @@ test   command:locale-gen       locales          -
 test   command:runc             runc             runc
 test   command:docker-registry  docker-registry  docker-distribution
 test   command:mmdebstrap       mmdebstrap       mmdebstrap
+test   command:setcap           libcap2-bin      libcap
 test   command:shellcheck       shellcheck       ShellCheck
 '
 
