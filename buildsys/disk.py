@@ -1,7 +1,7 @@
-"""Full disks: which one it is, for whatever failed because of it.
+"""Full disks: which one is full, for whatever failed because of it.
 
-What programs say of a full disk names a file at best, and often something else: a repository out of reach, a
-closed pipe.
+The messages of programs name a file at best, and often something else: a repository out of reach,
+a closed pipe.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Errors of the system that say it."""
+"""Errors of the system for a full disk and a used-up quota."""
 WORDS = re.compile(
     r"no space left on device|quota exceeded|database or disk is full|needs \d+[KMG]?i?B more space|"
     r"needs \d+ (more )?inodes|not enough (free )?(disk )?space|disk full",
     re.IGNORECASE,
 )
-"""How programs say it."""
+"""Words of programs for the same."""
 ENOUGH_BYTES, ENOUGH_INODES = 1 << 20, 16
 """Less than this is nothing: a block of metadata, and a line that says what happened."""
 HINT = "free some space; the next run goes on from here"
@@ -33,20 +33,21 @@ def writes(*places: Path) -> None:
     _places.update(dict.fromkeys(places))
 
 
-def heard(said: str) -> None:
-    """Note what was said of a failure before the verb ends."""
-    _heard.append(said)
+def heard(message: str) -> None:
+    """Note the message of a program that failed before the verb ends."""
+    _heard.append(message)
 
 
-def blamed(said: str) -> str:
-    """A sentence about the disk that is to blame for a failure of which this was said; empty when none is.
+def blamed(message: str, *, only_by_words: bool = False) -> str:
+    """A sentence that names the disk which caused the failure with this message; empty when none did.
 
-    To blame is one of those that are written to, or of the temporary folder, that has no space or no inode
-    left; or, where what was said says so, the one with the least space: what was written may be gone again.
+    The cause is a disk that is written to, or that of the temporary folder, without space or inodes left.
+    Where the message names a full disk it is the one with the least space: what filled it may be gone again.
+    `only_by_words`: the message must name one; a mistake in a recipe is no less one where a disk is full.
     """
-    words = WORDS.search("\n".join((*_heard, said)))
+    words = WORDS.search("\n".join((*_heard, message)))
     found = sorted(_looked(), key=lambda item: (not item[0], item[1]))
-    if not found or not (words or found[0][0]):
+    if not found or not (words or (found[0][0] and not only_by_words)):
         return ""
     is_full, _, free = found[0]
     if words and "quota" in words[0].lower():
@@ -67,7 +68,8 @@ def _looked() -> Iterator[tuple[bool, int, str]]:
             device, status = there.stat().st_dev, os.statvfs(there)
         except OSError:
             continue
-        if device in seen:
+        # One that is only read has no space left by nature.
+        if device in seen or status.f_flag & os.ST_RDONLY:
             continue
         seen.add(device)
         # Blocks that are kept for root are of use to root only.

@@ -102,14 +102,13 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except Refused as refused:
         say(refused.text())
-        if _blames_a_disk(refused.text()):
-            return FAILED
-        return status_of(item.code for item in refused.diagnostics)
+        status = status_of(item.code for item in refused.diagnostics)
+        return FAILED if _names_a_disk(refused.text(), only_by_words=status != FAILED) else status
     except Ended as ended:
         if ended.sentence:
             say(f"error: {ended.sentence}")
         if ended.status == FAILED:
-            _blames_a_disk(ended.sentence)
+            _names_a_disk(ended.sentence)
         return ended.status
     except BrokenPipeError:
         # Who read our output has had enough. Nothing more can be written there, at exit neither.
@@ -124,12 +123,12 @@ def run(arguments: Sequence[str]) -> int:
         files = " to ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
         say(f"error: {files}{': ' if files else ''}{error.strerror or error}")
         disk.writes(*(Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if name))
-        _blames_a_disk(str(error.strerror))
+        _names_a_disk(str(error.strerror))
         return FAILED
     except Exception as error:  # noqa: BLE001 - the last resort
         _trace(arguments)
         what = f"{type(error).__name__}: {error}".rstrip(": ")
-        if _blames_a_disk(what):
+        if _names_a_disk(what):
             return FAILED
         say(f"error: this is a bug of buildsys, not of your recipes: {what}")
         if "--debug" not in arguments:
@@ -140,9 +139,9 @@ def run(arguments: Sequence[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _blames_a_disk(said: str) -> bool:
-    """Name the disk that was in the way of what failed, if one was."""
-    sentence = disk.blamed(said)
+def _names_a_disk(message: str, *, only_by_words: bool = False) -> bool:
+    """Name the full disk that caused a failure, if one did."""
+    sentence = disk.blamed(message, only_by_words=only_by_words)
     if sentence:
         say(f"error: {sentence}\n  hint: {disk.HINT}")
     return bool(sentence)

@@ -11,7 +11,7 @@ from pathlib import Path
 MODES = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
 """How stdin, stdout and stderr are opened where the caller closed them."""
 UNUSABLE = "BS_TMPDIR_UNUSABLE"
-"""What TMPDIR was, where it cannot be used and that is not told yet."""
+"""An unusable TMPDIR, until the note about it is printed."""
 REPLACING = ":backslashreplace"
 
 

@@ -147,26 +147,51 @@ def test_errors_of_the_system() -> None:
     assert all(disk.WORDS.search(os.strerror(number)) for number in (errno.ENOSPC, errno.EDQUOT))
 
 
-def test_verbs_name_the_disk_they_write_to(tmp_path: Path) -> None:
-    """A plan, by a process of its own: what it fills is a disk of its own."""
-    (tmp_path / "demo/images").mkdir(parents=True)
-    (tmp_path / "demo/set.yaml").write_text("set: demo\nnamespace: example\ntag: latest\nepoch: 1517443200\n")
-    (tmp_path / "demo/images/base.yaml").write_text("image: base\nfrom: {image: 'localhost/x:1'}\n")
+@pytest.fixture
+def demo(tmp_path: Path) -> Path:
+    """A set without mistakes whose plan needs no network."""
+    files = {
+        "set.yaml": "set: demo\nnamespace: example\ntag: latest\nepoch: 1517443200\nsite: here\n",
+        "sites/here.yaml": "site: here\nbase: {image: 'localhost/x:1'}\ninstaller: dnf\n",
+        "images/base.yaml": "image: base\nfrom: site\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / "demo" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
     (tmp_path / "small").mkdir()
-    command = [
-        sys.executable,
-        "-m",
-        "buildsys",
-        "plan",
-        str(tmp_path / "demo"),
-        "-o",
-        f"{tmp_path}/small/plan",
-    ]
-    full = f"head -c 2M /dev/zero >{tmp_path}/small/fill 2>/dev/null; exec {shlex.join(command)}"
-    done = subprocess.run(
-        small(tmp_path / "small", full), cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
+    return tmp_path / "demo"
+
+
+def buildsys(*words: str | Path) -> str:
+    """The command as a line of shell."""
+    return shlex.join([sys.executable, "-m", "buildsys", *map(str, words)])
+
+
+def test_verbs_name_the_disk_they_write_to(demo: Path, tmp_path: Path) -> None:
+    """A plan, by a process of its own: what it fills is a disk of its own."""
+    (tmp_path / "wide").mkdir()
+    for fill, status in (("", 0), (f"head -c 2M /dev/zero >{tmp_path}/small/fill 2>/dev/null; ", 1)):
+        script = f"{fill}exec {buildsys('plan', demo, '-o', tmp_path / 'small/plan')}"
+        done = subprocess.run(
+            small(tmp_path / "small", script, "size=3m" if not fill else "size=1m"),
+            cwd=tmp_path / "wide", capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == status, done.stderr
     assert "error: the disk is full: 0 MiB and " in done.stderr
     assert f"free at {tmp_path}/small" in done.stderr
     assert done.stderr.endswith(HINT)
+
+
+@pytest.mark.parametrize("options", ["size=1m", "size=1m,ro"])
+def test_a_mistake_in_a_recipe_is_no_full_disk(demo: Path, tmp_path: Path, options: str) -> None:
+    """The command runs in a folder that has no space left, or takes none: the recipe is what is wrong."""
+    (demo / "images/base.yaml").write_text("image: base\nfrom: nobody\n")
+    fill = f"cd {tmp_path}/small && {{ head -c 2M /dev/zero >fill; }} 2>/dev/null"
+    full = f"{fill}; exec {buildsys('check', demo)}"
+    done = subprocess.run(
+        small(tmp_path / "small", full, options), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "nobody" in done.stderr
+    assert "disk" not in done.stderr
