@@ -239,8 +239,9 @@ def test_what_buildah_annotates_goes_and_what_a_recipe_declares_stays(tmp_path: 
 
 
 def fill(what: str) -> str:
-    """A `run` on the host; the working container is what it stands beside."""
-    return f'host cd "$FAKE"/containers/*-big/diff && mkdir -p var/log/deep && {what}'
+    """A `run` on the host, in the working container: its root shows what its layer holds."""
+    seen = "rmdir merged && ln -s diff merged && cd diff"
+    return f'host cd "$FAKE"/containers/*-big && {seen} && mkdir -p var/log/deep && {what}'
 
 
 def upper(
@@ -270,6 +271,24 @@ def test_logs_of_zeros_are_emptied(faked: Faked, tmp_path: Path) -> None:
             "var/log/end 2097154", "var/log/faillog 0", "var/log/lastlog 0"]  # fmt: skip
     assert layer.splitlines() == [f"{row} {EPOCH}" for row in rows]
     assert "note:" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "trap",
+    [
+        "truncate -s 2M 'var/log/x '; ln -s {outside} var/log/x",
+        "truncate -s 2M $'var/log/x\\n'; ln -s {outside} var/log/x",
+        "mkdir -p ' var/log'; truncate -s 2M ' var/log/outside'; rm -r var/log; ln -s {folder} var/log",
+    ],
+    ids=["a blank behind", "a newline behind", "a blank before"],
+)
+def test_no_name_of_a_log_leads_out_of_the_root(faked: Faked, tmp_path: Path, trap: str) -> None:
+    outside = tmp_path / "outside"
+    outside.write_bytes(bytes(3 << 20))
+    done, layer = upper(faked, tmp_path, trap.format(outside=outside, folder=tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert outside.stat().st_size == 3 << 20
+    assert layer
 
 
 def test_other_files_with_holes_are_named_with_their_size(faked: Faked, tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ commit() {
     weigh_layer
     note_given
     # buildah itself leaves word of what it made: this step may be killed meanwhile. lib/run.sh removes what has no name.
-    local made options=() name=() with=(command) word=$STATE/committed.$IMAGE.$BEGAN
+    local made removed='' options=() name=() with=(command) word=$STATE/committed.$IMAGE.$BEGAN
+    ! something_removed || removed=yes
     # A newer buildah says these by itself in either way; an older one has taken them with the rest of the configuration.
     [[ $BS_BUILDAH_IS != once\ * ]] || options=("${ANNOTATED[@]}")
     # Once: with options that leave nothing volatile, the image is what normalise makes of it.
@@ -42,7 +43,7 @@ commit() {
     CONTAINER=''
     read -r made <"$word" || :
     made=${made#sha256:}
-    if something_removed; then date_removals "$made" "$SCRATCH/normal"; fi
+    [[ -z $removed ]] || date_removals "$made" "$SCRATCH/normal"
     normalise "$made"
     if [[ $ID == "$made" && -n ${name-} ]]; then rm -f "$word"; else buildah tag "$KEY_NAME" "$REFERENCE"; fi
     exec {NAMING}>&-

@@ -13,12 +13,12 @@ damaged_images() {
     # Layers of other stores are theirs.
     [[ "${STORE_OPTIONS[*]}" != *imagestore=* ]] || more=yes
     records "$images/images.json" >"$place/images"
-    mapfile -t ids < <(PREFIX=$PREFIX bases=$(plan_bases) awk "$READ_RECORDS"'
-        BEGIN { count = split(ENVIRON["bases"], base, "\n"); for (i = 1; i <= count; i++) is_base[base[i]] = 1 }
+    mapfile -t ids < <(named=$(plan_bases && plan_names) awk "$READ_RECORDS"'
+        BEGIN { count = split(ENVIRON["named"], one, "\n"); for (i = 1; i <= count; i++) is_named[one[i]] = 1 }
         {
             count = names($0)
             for (i = 1; i <= count; i++) {
-                if (index(name[i], "localhost/buildsys-key/") == 1 || index(name[i], ENVIRON["PREFIX"]) == 1 || name[i] in is_base) {
+                if (index(name[i], "localhost/buildsys-key/") == 1 || name[i] in is_named) {
                     print value($0, "id"); break
                 }
             }
@@ -53,7 +53,8 @@ damaged_images() {
         !(value($0, "id") in looked) { next }
         {
             image = value($0, "id"); top = value($0, "layer")
-            digest = match($0, /"digest":"sha256:[0-9a-f]+"/) ? substr($0, RSTART + 17, 64) : ""
+            # Of the manifest that is there now: "digest" is that of the first which an image with this id had.
+            digest = match($0, /"manifest":"sha256:[0-9a-f]+"/) ? substr($0, RSTART + 19, 64) : ""
             # Older manifests are not known by the hash of their file; those of ours are.
             words = $0 ~ /"localhost\/buildsys-key\// ? image_damage(image, digest) : ""
             for (id = top; id != "" && words == ""; id = parent[id]) {
@@ -188,6 +189,9 @@ READ_RECORDS='
         if (list == "") return 0
         return split(list, name, /","/)
     }'
+
+# plan_names: the names that this plan gives to images, a line each.
+plan_names() { awk -v prefix="$PREFIX" -v tag="$TAG" '{ print prefix $2 ":" tag }' "$PLAN/graph"; }
 
 # plan_bases: the images built elsewhere that those of the plan are made from, a line each.
 plan_bases() { (cd "$PLAN/keys" && cat -- * | sed -nE 's/^(base|outside) //p' | sort -u); }

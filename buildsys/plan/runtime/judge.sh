@@ -20,7 +20,9 @@ remove_odd_files() {
     for name in "${known[@]}"; do names+=(-o -name "$name"); done
     {
         find "$STATE/" -mindepth 1 -maxdepth 1 ! \( "${names[@]:1}" \) \( ! -type f -o ! -readable \) -print0
-        find "$STATE/" -mindepth 1 -maxdepth 1 \( "${names[@]:1}" \) ! -type d ! -name '*.lock' -print0
+        find "$STATE/" -mindepth 1 -maxdepth 1 \( "${names[@]:1}" \) ! -type d ! -name '*.lock' \
+            ! -name '*.id' ! -name '*.inputs' ! -name '*.spots' ! -name '*.keys' ! -name '*.checked' ! -name '*.given' \
+            ! -name '*.contents' -print0
         find "$PLAN/results/" "$PLAN/logs/" -mindepth 1 -maxdepth 1 -name '*.*' \( ! -type f -o ! -readable \) -print0
     } | xargs -r -0 rm -rf
     for name in events.jsonl promoted.json; do [[ ! -d $PLAN/$name ]] || rm -rf "${PLAN:?}/$name"; done

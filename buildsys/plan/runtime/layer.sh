@@ -11,9 +11,14 @@ weigh_layer() {
     for name in "${LOGS_BY_NUMBER[@]}"; do by_number+=(-o -path "$UPPER/var/log/$name"); done
     # Hard links are one file.
     total=$(find -P "$UPPER" -type f -newerct "@$SINCE" -printf '%s %i %n\n' \
-        \( -size +64k "${by_number[@]}" \) -fprintf "$large" '%s %b %P\0' |
+        \( -size +64k "${by_number[@]}" \) -links 1 -fprintf "$large" '%s %b %P\0' |
         awk '$3 == 1 || !seen[$2]++ { total += $1 } END { printf "%.0f", total }')
-    while IFS=' ' read -r -d '' size blocks name; do
+    # The name is taken as it is, blanks at its ends too: another name may be a link that leads out of the root.
+    while IFS= read -r -d '' name; do
+        size=${name%% *} name=${name#* }
+        blocks=${name%% *} name=${name#* }
+        # Overlays may keep the data of a file below, where the step changed its mode alone.
+        ((blocks * 512 >= size / 2)) || blocks=$(stat -c %b -- "$ROOT/$name")
         if emptied_log "$size" "$blocks" "$name"; then
             total=$((total - size))
         elif ((size >= 16 * MIB && blocks * 512 < size / 2)); then
@@ -29,11 +34,11 @@ weigh_layer() {
 # emptied_log SIZE BLOCKS PATH: empties a log that is indexed by user number, or that is large and holds zeros only.
 emptied_log() {
     [[ $3 == var/log/* && $1 != 0 ]] || return
-    [[ " ${LOGS_BY_NUMBER[*]/#/var/log/} " == *" $3 "* ]] || (($2 == 0)) ||
-        { (($1 >= MIB)) && cmp -s -n "$1" "$UPPER/$3" /dev/zero; } || return
-    truncate -s 0 "$UPPER/$3"
+    [[ " ${LOGS_BY_NUMBER[*]/#/var/log/} " == *" $3 "* ]] ||
+        { (($2 == 0 || $1 >= MIB)) && cmp -s -n "$1" -- "$ROOT/$3" /dev/zero; } || return
+    truncate -s 0 -- "$ROOT/$3"
     # As old as the set, like all that the step wrote.
-    touch -h -d "@$BS_EPOCH" "$UPPER/$3"
+    touch -h -d "@$BS_EPOCH" -- "$ROOT/$3"
 }
 
 # check_room BYTES: the layer is packed into temporary files before it enters the store.
@@ -53,5 +58,5 @@ check_room() {
             "$RECIPE" "$IMAGE" "$need" "$place" "$free"
         printf '  hint: free some space, or let the step write less; it has written %d MiB\n' "$(($1 / MIB))"
         return 1
-    done < <(df --output=avail,source -B "$MIB" -- "${places[@]}" | sed 1d)
+    done < <(paste -d ' ' <(df --output=avail -B "$MIB" -- "${places[@]}" | sed 1d) <(stat -c %d -- "${places[@]}"))
 }

@@ -12,7 +12,8 @@ login() {
         login_decoded LOGIN_USER
         login_decoded LOGIN_PASSWORD
         return
-    done <<<"${BS_LOGINS-}"
+    # A here-string may be a file.
+    done < <(printf '%s\n' "${BS_LOGINS-}")
     file=${NETRC:-${HOME:-/nonexistent}/.netrc}
     [[ -f $file && -r $file ]] || return
     {
