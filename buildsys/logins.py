@@ -17,8 +17,11 @@ from urllib.parse import unquote, urlsplit
 VARIABLE = "BS_LOGINS"
 """A line a host: `HOST[:PORT] USER =PASSWORD`, user and password encoded as in a URL."""
 
-_USERINFO = re.compile(r"(?P<before>\b[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<userinfo>[^\s/?#'\"<>\[\]]*)@")
-_BARE = re.compile(r"(?<![\w/.@:-])[\w.%+-]+:[^\s/@:'\"]+@(?=[\w-]+(?:\.[\w-]+)*(?::\d+)?/)")
+_USERINFO = re.compile(
+    # Hints say [USER:PASSWORD@], in brackets.
+    r"(?P<before>\b[a-zA-Z][a-zA-Z0-9+.-]*://)(?!\[[A-Z]+(?::[A-Z]+)?@\])(?P<userinfo>[^\s/?#'\"]*)@"
+)
+_BARE = re.compile(r"(?<![\w/.@:-])[\w.%+-]+:[^\s/'\"]+@(?=[\w-]+(?:\.[\w-]+)*(?::\d+)?/)")
 """The same before the name of a registry, which has no scheme."""
 _TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^\s]+)')
 _MACRO = re.compile(r"^[ \t]*macdef\b.*?(?:\n[ \t]*\n|\Z)", re.DOTALL | re.MULTILINE)
@@ -58,7 +61,7 @@ def masked(text: str, *, sign: str = "") -> str:
 
     def without(found: re.Match[str]) -> str:
         # A user without a password is how one writes a repository of git.
-        if found["before"].endswith("ssh://"):
+        if found["before"].endswith("ssh://") and ":" not in found["userinfo"]:
             return found[0]
         return found["before"] + sign * (len(found["userinfo"]) + 1)
 

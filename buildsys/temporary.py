@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 PLACES = ("/var/tmp", "/tmp")  # noqa: S108 - what is made in them is ours alone
@@ -84,8 +85,10 @@ def _ours(place: Path) -> Iterable[Path]:
             # A name of ours has the number of a process behind the prefix. A link is none of ours.
             number = entry.name.removeprefix(PREFIX).partition("-")[0]
             is_ours = number.isdigit() and entry.name != number and entry.is_dir(follow_symlinks=False)
-            if is_ours and entry.stat(follow_symlinks=False).st_uid == os.geteuid():
-                yield place / entry.name
+            # Its process may end now.
+            with suppress(FileNotFoundError):
+                if is_ours and entry.stat(follow_symlinks=False).st_uid == os.geteuid():
+                    yield place / entry.name
 
 
 def _locked(path: Path, *, wait: bool) -> int | None:

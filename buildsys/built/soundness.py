@@ -12,6 +12,7 @@ import json
 import os
 import stat
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,9 @@ def _records(path: Path) -> list[dict[str, Any]]:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return []
-    return [item for item in found if isinstance(item, dict) and "id" in item]
+    return (
+        [item for item in found if isinstance(item, dict) and "id" in item] if isinstance(found, list) else []
+    )
 
 
 def _chain(layer: str, layers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -122,7 +125,7 @@ def _differs(location: Path, driver: str, record: Mapping[str, Any]) -> str:
             packed.read_to_end()
     except _Gone as gone:
         return str(gone)
-    except (OSError, EOFError, ValueError, KeyError, tarfile.TarError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error, tarfile.TarError):
         return "how its bytes were packed cannot be read"
     if digest and f"sha256:{packed.hash.hexdigest()}" != digest:
         return packed.doubtful or "the content of a file is another"

@@ -344,7 +344,7 @@ class Reading:
 def _list(value: str) -> list[str]:
     """The words of an instruction in its JSON form; none: it is another."""
     try:
-        said = json.loads(value) if value.startswith("[") else []
-    except ValueError:
+        found = json.loads(value) if value.startswith("[") else []
+    except (ValueError, RecursionError):
         return []
-    return said if all(isinstance(text, str) for text in said) else []
+    return found if all(isinstance(text, str) for text in found) else []

@@ -255,8 +255,8 @@ class _Reader:
         above = self._stage(name)
         if above and above.name:
             name = above.name
-        elif above is None and name.isdecimal() and int(name) < len(self._stages):
-            above = self._stages[int(name)]
+        elif above is None and (number := _number(name)) is not None and number < len(self._stages):
+            above = self._stages[number]
         if name != written:
             line = self._lines[spot.line - 1]
             before, after = line[: spot.column - 1], line[spot.column - 1 + len(written) :]
@@ -329,8 +329,8 @@ class _Reader:
         if not name or "$" in name:
             hint = "write the name of an image or of a stage"
             self._note(spot, "containerfile-from", f"'{name}' names no image", hint)
-        elif name.isdecimal():
-            if int(name) >= len(self._stages) - 1:
+        elif (number := _number(name)) is not None:
+            if number >= len(self._stages) - 1:
                 hint = "stages are counted from 0, and only earlier ones can be copied from"
                 self._note(spot, "containerfile-from", f"there is no stage {name} before this one", hint)
         elif self._stages[-1].name.lower() == name.lower():
@@ -400,3 +400,8 @@ class _Reader:
 
     def _note(self, spot: Spot, code: str, message: str, hint: str = "") -> None:
         self._found.append(Diagnostic(spot, code, message, hint))
+
+
+def _number(name: str) -> int | None:
+    """The number that a stage is called by; of one with very many digits, a number that no stage has."""
+    return int(name[:10]) if name.isdecimal() else None

@@ -103,6 +103,8 @@ def scan(file: str, lines: Sequence[str], found: list[Diagnostic]) -> Iterator[I
             )
         elif any(len(item.mark.name.encode()) > _LONGEST_NAME for item in here):
             message = "the name of this here-document is too long"
+        elif any(item.mark.name in {".", ".."} for item in here):
+            message = "a here-document becomes a file, which '.' and '..' cannot name"
         if message:
             found.append(Diagnostic(spot, "containerfile-syntax", message, hint))
             return

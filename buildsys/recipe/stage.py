@@ -94,10 +94,10 @@ def words(value: str) -> tuple[str, ...]:
     """The words of a JSON array, or of plain text."""
     if value.startswith("["):
         try:
-            said = json.loads(value)
-        except ValueError:
+            found = json.loads(value)
+        except (ValueError, RecursionError):
             return ()
-        return tuple(map(str, said)) if isinstance(said, list) else ()
+        return tuple(map(str, found)) if isinstance(found, list) else ()
     return tuple(value.split())
 
 

@@ -171,6 +171,7 @@ def buildsys(*words: str | Path) -> str:
 def test_verbs_name_the_disk_they_write_to(demo: Path, tmp_path: Path) -> None:
     """A plan, by a process of its own: what it fills is a disk of its own."""
     (tmp_path / "wide").mkdir()
+    done = None
     for fill, status in (("", 0), (f"head -c 2M /dev/zero >{tmp_path}/small/fill 2>/dev/null; ", 1)):
         script = f"{fill}exec {buildsys('plan', demo, '-o', tmp_path / 'small/plan')}"
         done = subprocess.run(
@@ -178,6 +179,7 @@ def test_verbs_name_the_disk_they_write_to(demo: Path, tmp_path: Path) -> None:
             cwd=tmp_path / "wide", capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == status, done.stderr
+    assert done is not None
     assert "error: the disk is full: 0 MiB and " in done.stderr
     assert f"free at {tmp_path}/small" in done.stderr
     assert done.stderr.endswith(HINT)

@@ -229,6 +229,22 @@ def test_other_names_go_with_what_is_damaged(built: Ground) -> None:
     assert "localhost/mine:1" not in built.store.names()
 
 
+def test_what_others_do_to_healthy_images_is_no_damage(built: Ground, tmp_path: Path) -> None:
+    """One that went away compressed and came back has another manifest."""
+    key = next(name for name in built.store.names() if "/t-two:" in name or "/two:" in name)
+    place = f"[overlay@{built.store.root}+{built.store.runroot}]"
+    skopeo = ["skopeo", "--insecure-policy", "copy", "--quiet"]
+    away = [*skopeo, "--dest-compress", f"containers-storage:{place}{key}", f"oci:{tmp_path}/away:x"]
+    back = [*skopeo, f"oci:{tmp_path}/away:x", f"containers-storage:{place}localhost/pulled:1"]
+    for words in (away, back):
+        subprocess.run(words, check=True)
+    built.store.buildah("tag", BUSYBOX, "localhost/tests/t-mine:7")
+    before = built.store.names()
+    done = built.call("run.sh")
+    assert (done.returncode, "damaged" in done.stderr) == (0, False), done.stderr
+    assert built.store.names() == before
+
+
 def test_a_container_keeps_what_is_damaged(built: Ground) -> None:
     built.store.buildah("from", "--name", "mine", "localhost/tests/t-two:1")
     _remove(part(built, "two").split)

@@ -170,3 +170,23 @@ def test_a_nul_has_its_place(tmp_path: Path, text: str) -> None:
     line = text[: text.index("\0")].count("\n") + 1
     column = len(text[: text.index("\0")].rpartition("\n")[2]) + 1
     assert (mistake.code, mistake.spot.line, mistake.spot.column) == ("nul-character", line, column)
+
+
+@pytest.mark.parametrize("text", [f"VOLUME {'[' * 20_000}\n", f"CMD {'[' * 20_000}\n"])
+def test_an_array_of_arrays_is_text(tmp_path: Path, text: str) -> None:
+    assert names(read(tmp_path, f"FROM a\n{text}")) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"FROM a\nCOPY --from={'1' * 5000} /a /b\n",
+        'FROM a\nCOPY <<".." /x/\nhello\n..\n',
+        'FROM a\nCOPY <<"." /x/\nhello\n.\n',
+    ],
+    ids=["a long number", "two dots", "a dot"],
+)
+def test_names_that_are_none_have_their_place(tmp_path: Path, text: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read(tmp_path, text)
+    assert {item.spot.line for item in refused.value.diagnostics} == {2}

@@ -52,7 +52,8 @@ def turn_configuration(
     parser = configparser.RawConfigParser(default_section="", strict=False, allow_no_value=True)
     try:
         parser.read_string(text, file)
-    except configparser.Error as error:
+    except (configparser.Error, AttributeError) as error:
+        # An AttributeError is the library's own for an indented line below a name without a value.
         line = getattr(error, "lineno", 0) or next((line for line, _ in getattr(error, "errors", ())), 1)
         message = "this is no configuration: sections, and NAME = VALUE below them"
         raise Refused([Diagnostic(Spot(file, line), "kolla-syntax", message)]) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from buildsys.importers.tcib.image import DEFAULTS, Image, read_image
 from buildsys.importers.tcib.tree import Folder, Tree, folders
 from buildsys.importers.tcib.writing import Surroundings, write_set
 from buildsys.importers.untaken import untaken
-from buildsys.recipe.document import read_foreign
+from buildsys.recipe.document import read_foreign, read_text
 from buildsys.recipe.written import strings
 from buildsys.resolve import syntax
 
@@ -69,8 +70,13 @@ def take_over(given: Path, output: Path, asked: Asked) -> tuple[tuple[str, ...],
 
 def _check_arguments(every: Collection[Folder], asked: Asked, found: list[Diagnostic]) -> None:
     """Make sure that a value is for a variable that a file names."""
-    text = "".join(file.read_text("utf-8", "replace") for folder in every for file in folder.files)
-    known = set(re.findall(r"[A-Za-z_]\w*", text)) | set(DEFAULTS)
+    if not asked.arguments:
+        return
+    known = set(DEFAULTS)
+    for file in (file for folder in every for file in folder.files):
+        # What cannot be read is named with its image.
+        with suppress(Refused):
+            known.update(re.findall(r"[A-Za-z_]\w*", read_text(str(file))))
     wrong = [
         Diagnostic(NOWHERE, "no-match", f"--arg: no file names the variable '{name}'", closest(name, known))
         for name in asked.arguments

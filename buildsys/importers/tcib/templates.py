@@ -7,6 +7,7 @@ multiply, nest loops, make values of others or call anything but what is listed 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
@@ -69,7 +70,7 @@ class Filling:
             _allow(tree)
             whole = _one_lookup(tree)
             if whole is not None:
-                return self._lookup(whole)
+                return self._lookup(_held(whole))
             scope = {**self._variables, "lookup": self._called}
             parts, length = [], 0
             for part in environment.from_string(tree).generate(**scope):
@@ -77,14 +78,15 @@ class Filling:
                 length += len(part)
                 if length > LONGEST:
                     raise Unfilled(f"it becomes longer than {LONGEST} characters")
-            return "".join(parts)
+            return _held("".join(parts))
         except TemplateError as error:
             raise Unfilled((error.message or "this is no template").rstrip(".")) from None
-        except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, MemoryError) as error:
-            raise Unfilled(f"the template fails: {error}") from None
+        except _FAILURES as error:
+            # The place that a SyntaxError names is one in what jinja2 makes of the template.
+            raise Unfilled(f"the template fails: {getattr(error, 'msg', '') or error}") from None
 
     def _called(self, kind: str, pattern: str = "", **_: Any) -> str:
-        if kind != "fileglob":
+        if kind != "fileglob" or not isinstance(pattern, str):
             raise ValueError(f"nothing is known of lookup('{kind}')")
         return ",".join(self._lookup(pattern))
 
@@ -103,6 +105,13 @@ def _environment() -> Environment:
 _FILTERS = ("default", "d", "first", "last", "length", "list", "lower", "sort", "string", "trim", "unique",
             "upper", "int")  # fmt: skip
 _CALLS = {"get", "items", "keys", "split", "values"}
+
+
+def _held(text: str) -> str:
+    """A text, if files and commands can hold it."""
+    if _NO_TEXT.search(text):
+        raise Unfilled("it becomes what no text can hold")
+    return text
 
 
 def _as_text(value: Any) -> Any:
@@ -144,15 +153,28 @@ def _allow(tree: nodes.Node, *, in_loop: bool = False) -> None:
                 raise Unfilled("only items(), get() and the like can be called in a template here")
         elif isinstance(node, nodes.Assign):
             made = (node.node, *node.node.find_all(nodes.Node))
-            if any(type(part).__name__ not in _ASSIGNED for part in made):
+            if any(type(part).__name__ not in _ASSIGNED for part in made) or _multiplies(made):
                 raise Unfilled("what {% set %} gives a name is made of others")
         elif kind not in _ALLOWED:
             raise Unfilled(f"'{kind.lower()}' cannot be used in a template here")
+        if isinstance(node, nodes.Concat) and len(node.nodes) > MOST_JOINED:
+            raise Unfilled(f"at most {MOST_JOINED} texts can be joined by ~ in a template here")
         if isinstance(node, nodes.For) and (in_loop or node.recursive):
             raise Unfilled("a loop cannot stand in another")
         _allow(node, in_loop=in_loop or isinstance(node, nodes.For))
 
 
+def _multiplies(made: Iterable[nodes.Node]) -> bool:
+    """Whether a tuple holds names: a few such assignments, one after the other, would fill the memory."""
+    tuples = (part for part in made if isinstance(part, nodes.Tuple) and part.ctx == "load")
+    return any(not isinstance(item, nodes.Const) for part in tuples for item in part.items)
+
+
+MOST_JOINED = 16
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_FAILURES = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, AssertionError, SyntaxError,
+             RecursionError, MemoryError)  # fmt: skip
+"""What Python and jinja2 raise for a template that only its text makes fail."""
 _ALLOWED = frozenset(
     "Output TemplateData Name Const List Tuple Filter Test If CondExpr For Concat And Or Not Compare Operand "
     "Getitem Getattr Slice Keyword Pair Dict".split()

@@ -365,6 +365,13 @@ def test_a_number_is_made_of_the_digits_of_numbers(tmp_path: Path) -> None:
     assert [item.message for item in more] == ["the account 'nova' is not taken over: '²' is no number"]
 
 
+def test_a_line_that_goes_on_from_a_name_alone_is_a_mistake(tmp_path: Path) -> None:
+    configuration = tmp_path / "x.conf"
+    configuration.write_text("[DEFAULT]\nfoo\n  bar\n")
+    with pytest.raises(Refused, match="kolla-syntax"):
+        turn([str(configuration)], demo())
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

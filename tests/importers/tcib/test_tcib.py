@@ -176,6 +176,13 @@ NAMED = {
         "RUN is not taken over: access to attribute '__class__' of 'str' object is unsafe",
     "tcib_actions:\n- run: \"{{ lookup('env', 'HOME') }}\"\n":
         "RUN is not taken over: the template fails: nothing is known of lookup('env')",
+    "tcib_actions:\n- run: \"{{ lookup('fileglob', 5) }}x\"\n":
+        "RUN is not taken over: the template fails: nothing is known of lookup('fileglob')",
+    "tcib_actions:\n- run: \"{{ x.get(a=1,a=2) }}\"\n":
+        "RUN is not taken over: the template fails: keyword argument repeated: a",
+    "tcib_actions:\n- run: \"echo {{ '\\\\ud800' }}\"\n":
+        "RUN is not taken over: it becomes what no text can hold",
+    "tcib_envs: {A: \"x{{ '\\\\ud800' }}\"}\n": "ENV is not taken over: it becomes what no text can hold",
     "tcib_actions:\n- fly: away\n": "FLY is not taken over: 'FLY' is no instruction",
     "tcib_actions:\n- just text\n": "an action is not taken over: it is no map of one instruction",
     "tcib_actions: {run: x}\n": "'tcib_actions' is not taken over: it is no list",
@@ -234,6 +241,27 @@ def test_a_text_that_grows_is_cut() -> None:
         filling.fill("{{ a40 }}")
     with pytest.raises(Unfilled, match="is made of others"):
         filling.fill("{% set b = [a0, a0] %}{{ b }}")
+    with pytest.raises(Unfilled, match="is made of others"):
+        filling.fill("{% set b = (a0, a0) %}{{ b }}")
+    with pytest.raises(Unfilled, match="at most 16 texts"):
+        filling.fill(f"{{{{ {'~'.join(['a0'] * 17)} }}}}")
+
+
+def test_a_file_that_nobody_can_read_costs_only_its_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tree = write(Path("tcib"), {"base/base.yaml": "tcib_cmd: x\n"})
+    for name in ("one", "two"):
+        (tree / name).mkdir()
+    os.mkfifo(tree / "one/pipe.yaml")
+    (tree / "two/dangling.yaml").symlink_to("nowhere")
+    names, found = take_over(tree, OUT, Asked({"tcib_release": "9"}))
+    assert names == ("base",)
+    assert [item.message for item in found] == [
+        "'one' is not taken over: tcib/one/pipe.yaml is no file, but a folder, a pipe or a device",
+        "'two' is not taken over: cannot read this file: no such file or directory",
+    ]
 
 
 @pytest.mark.parametrize(
