@@ -18,7 +18,7 @@ SHELL = ("/bin/sh", "-ec")
 
 
 def run(
-    written: schema.Run | schema.ScenarioStep, notes: Notes, path: Path, *, timeout: float
+    written: schema.CommandTest | schema.ScenarioStep, notes: Notes, path: Path, *, timeout: float
 ) -> testing.Run:
     """A command; `timeout` is how many seconds it may take where it does not say."""
     command = written.run
@@ -41,7 +41,7 @@ def run(
 
 
 def runs(
-    written: list[schema.Run] | None, notes: Notes, path: Path, *, timeout: float
+    written: list[schema.CommandTest] | None, notes: Notes, path: Path, *, timeout: float
 ) -> tuple[testing.Run, ...]:
     """The commands of a list."""
     return tuple(

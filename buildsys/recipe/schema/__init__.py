@@ -6,11 +6,11 @@ None, and `buildsys.resolve` alone says what that means.
 
 from buildsys.recipe.schema.base import Model
 from buildsys.recipe.schema.checks import (
+    CommandTest,
     Container,
     HealthCheck,
     Http,
     ImageTest,
-    Run,
     Scenario,
     ScenarioStep,
     Service,
@@ -40,9 +40,8 @@ from buildsys.recipe.schema.reading import check_template, read, read_filled
 from buildsys.recipe.schema.steps import VERBS, AnyStep
 
 __all__ = [
-    "VERBS", "Account", "AddRemove", "AnyStep", "BaseImage", "Bootstrap", "Container", "DownloadSource",
-    "Fragment", "HealthCheck", "Http", "ImageTest", "LeftOut", "Model", "Overlay", "Patch", "Recipe",
-    "Repository", "RepositoryFile", "Run", "Scenario", "ScenarioStep", "Service", "SetFile", "Site",
-    "SitePatch", "StepsPatch", "Trait", "UsesPatch", "check_template", "json_schema", "read",
-    "read_filled",
+    "VERBS", "Account", "AddRemove", "AnyStep", "BaseImage", "Bootstrap", "CommandTest", "Container",
+    "DownloadSource", "Fragment", "HealthCheck", "Http", "ImageTest", "LeftOut", "Model", "Overlay", "Patch",
+    "Recipe", "Repository", "RepositoryFile", "Scenario", "ScenarioStep", "Service", "SetFile", "Site",
+    "SitePatch", "StepsPatch", "Trait", "UsesPatch", "check_template", "json_schema", "read", "read_filled",
 ]  # fmt: skip

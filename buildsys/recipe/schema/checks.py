@@ -36,7 +36,7 @@ HealthCheckKey = Annotated[
 ]
 
 
-class Run(Model):
+class CommandTest(Model):
     """A command in a container, and what it must come to."""
 
     run: TextOrList
@@ -51,7 +51,7 @@ def _run(value: Any) -> Any:
     return {"run": value} if isinstance(value, str | list) else value
 
 
-RunKey = Annotated[Run, BeforeValidator(_run, json_schema_input_type=str | list[str] | Run)]
+RunKey = Annotated[CommandTest, BeforeValidator(_run, json_schema_input_type=str | list[str] | CommandTest)]
 """A command alone, or a map with what it must come to; the latter afterwards."""
 
 
