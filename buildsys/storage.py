@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from buildsys.tools import answer, output
+from buildsys.programs import answer, output
 
 
 def image_id(options: str, name: str) -> str | None:

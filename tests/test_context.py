@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from buildsys.diagnostics import Refused
-from buildsys.image.context import context
+from buildsys.image.ignore import context
 from buildsys.resolve.context import Context
 
 FILES = (

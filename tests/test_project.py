@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from buildsys import tools
+from buildsys import programs
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -103,8 +103,8 @@ def test_readme_has_the_oldest_tested_version_of_each_program() -> None:
     }
     (newer,) = re.findall(r"^\| dnf5 \| - \| - \| (\d+)\.(\d+)", README, re.MULTILINE)
     first["dnf5"] = tuple(map(int, newer))
-    assert first == {name: tools.TESTED[name] for name in first}
-    assert first.keys() == tools.TESTED.keys()
+    assert first == {name: programs.TESTED[name] for name in first}
+    assert first.keys() == programs.TESTED.keys()
 
 
 def test_readme_lists_every_site() -> None:

@@ -15,10 +15,10 @@ from buildsys.cli.ending import REFUSED, Ended, say
 from buildsys.cli.stores import chosen_store
 
 if TYPE_CHECKING:
-    from buildsys.cli.choosing import Verb
+    from buildsys.cli.options import Verb
     from buildsys.image import ImageSet
-    from buildsys.lock.file import Lock
-    from buildsys.lock.places import Places
+    from buildsys.lock.lockfile import Lock
+    from buildsys.lock.pool_files import Places
 
 UNLOCKED = "unlocked: any repository change rebuilds"
 
@@ -35,7 +35,7 @@ class Locking:
 
     def places(self, build_directory: Path) -> Places:
         """Where what is fetched is kept."""
-        from buildsys.lock.places import Places
+        from buildsys.lock.pool_files import Places
 
         return Places.below(build_directory, self.pool)
 
@@ -49,8 +49,8 @@ class Locking:
             Refused: the lock cannot be used, or what it names cannot be had.
         """
         from buildsys.lock.apply import apply_lock
-        from buildsys.lock.places import always_locked, used_lock
         from buildsys.lock.pool import fill
+        from buildsys.lock.pool_files import always_locked, used_lock
 
         site = image_set.site
         if self.unlocked and always_locked(image_set):
@@ -74,10 +74,10 @@ class Locking:
         Raises:
             Refused: it cannot be used, or not be made.
         """
-        from buildsys.lock.answers import require_answer
-        from buildsys.lock.file import read
+        from buildsys.lock.check import require_answer
         from buildsys.lock.keep import kept_lock
-        from buildsys.lock.places import always_locked, used_lock
+        from buildsys.lock.lockfile import read
+        from buildsys.lock.pool_files import always_locked, used_lock
 
         own = used_lock(image_set, build_directory, kept)
         path = self.file or own

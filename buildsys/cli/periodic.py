@@ -11,23 +11,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildsys.cli import report
-from buildsys.cli.building import planned, takes_plan
-from buildsys.cli.choosing import EVERY, Choice, takes_set
+from buildsys.cli import periodic_report
+from buildsys.cli.build import planned, takes_plan
 from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, MISSING, REFUSED, Ended, say, status_of
 from buildsys.cli.locks import Locking
+from buildsys.cli.options import EVERY, Choice, takes_set
 from buildsys.cli.stores import takes_store
-from buildsys.cli.testing import (
-    enter_user_namespace,
-    require_podman,
-    takes_timeout_factor,
-    try_and_tell,
-)
+from buildsys.cli.test import enter_user_namespace, require_podman, takes_timeout_factor, try_and_tell
 from buildsys.diagnostics import Refused
 
 if TYPE_CHECKING:
-    from buildsys.executors.outcome import Result
     from buildsys.image import ImageSet
+    from buildsys.plan.read import Result
 
 
 @click.command()
@@ -58,7 +53,7 @@ def periodic(
     """
     enter_user_namespace()
     began, start = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    run = _Run(directory, report.Report(choice.name, choice.site or "", began))
+    run = _Run(directory, periodic_report.Report(choice.name, choice.site or "", began))
     try:
         run.build(
             choice,
@@ -70,17 +65,17 @@ def periodic(
         )
     except Refused as refused:
         outside = status_of(item.code for item in refused.diagnostics) == FAILED
-        word = report.FAILED if outside else report.REFUSED
+        word = periodic_report.FAILED if outside else periodic_report.REFUSED
         run.found = replace(run.found, outcome=word, mistakes=refused.diagnostics)
         raise
     except Ended as ended:
-        run.found = replace(run.found, outcome=report.FAILED, error=ended.sentence)
+        run.found = replace(run.found, outcome=periodic_report.FAILED, error=ended.sentence)
         raise
     except OSError as error:
-        run.found = replace(run.found, outcome=report.FAILED, error=str(error))
+        run.found = replace(run.found, outcome=periodic_report.FAILED, error=str(error))
         raise
     except KeyboardInterrupt:
-        run.found = replace(run.found, outcome=report.INTERRUPTED)
+        run.found = replace(run.found, outcome=periodic_report.INTERRUPTED)
         raise
     finally:
         run.leave(round(time.monotonic() - start, 1))
@@ -89,10 +84,10 @@ def periodic(
 
 
 STATUS = {
-    report.UNCHANGED: 0,
-    report.CHANGED: CHANGED,
-    report.FAILED: FAILED,
-    report.INTERRUPTED: INTERRUPTED,
+    periodic_report.UNCHANGED: 0,
+    periodic_report.CHANGED: CHANGED,
+    periodic_report.FAILED: FAILED,
+    periodic_report.INTERRUPTED: INTERRUPTED,
 }
 """Exit status of a run that came to its end."""
 
@@ -100,12 +95,13 @@ STATUS = {
 class _Run:
     """One periodic build, and what is found out about it so far."""
 
-    def __init__(self, directory: Path, found: report.Report) -> None:
-        from buildsys.executors import baseline, outcome
+    def __init__(self, directory: Path, found: periodic_report.Report) -> None:
+        from buildsys.plan import read
+        from buildsys.run import baseline
 
         self.directory = directory
         self.found = found
-        self._before = outcome.look(directory)
+        self._before = read.look(directory)
         left = baseline.read(directory)
         self._left = baseline.now(directory) if left is None else left
         if left is None and (directory / "plan.json").is_file():
@@ -123,7 +119,7 @@ class _Run:
         timeout_factor: float | None,
     ) -> None:
         """Move the lock, build, and test unless there is no `timeout_factor`."""
-        from buildsys.executors import make
+        from buildsys.run import make
 
         names = _names(self.directory)
         moved = _move_lock(choice, locking, build_directory, store)
@@ -149,12 +145,13 @@ class _Run:
 
     def _take(self, status: int) -> None:
         """Take up what the run made of the images."""
-        from buildsys.executors import baseline, outcome
+        from buildsys.plan import read
+        from buildsys.run import baseline
 
         directory = self.directory
-        events = outcome.results(directory, self._before)
+        events = read.results(directory, self._before)
         # A run that ends before it begins, for want of a tool or of space, has looked at nothing.
-        fresh = [] if events is None else outcome.known_fresh(directory)
+        fresh = [] if events is None else read.known_fresh(directory)
         by = {
             kind: [item for item in events or () if item.status == kind]
             for kind in ("built", "fresh", "failed")
@@ -165,42 +162,42 @@ class _Run:
             self.found,
             built=tuple(self._built(item) for item in by["built"]),
             changed=tuple(
-                report.Changed(
+                periodic_report.Changed(
                     change.image,
                     change.new.reference,
                     change.old.id if change.old else "",
                     change.new.id,
-                    outcome.reason(directory, change.image),
+                    read.reason(directory, change.image),
                     change.image in built,
                 )
                 for change in baseline.changes(self._left, now)
             ),
             failed=tuple(
-                report.Failed(
+                periodic_report.Failed(
                     item.image,
                     item.at,
                     f"{directory}/logs/{item.image}.log",
-                    tuple(outcome.log_end(directory, item.image)),
+                    tuple(read.log_end(directory, item.image)),
                 )
                 for item in by["failed"]
             ),
             blocked=tuple(name for name in _names(directory) if name not in reached),
             fresh=len(fresh) + len(by["fresh"]),
             packages=tuple(
-                report.Package(image, change.name, change.arch, change.old, change.new)
+                periodic_report.Package(image, change.name, change.arch, change.old, change.new)
                 for image, change in baseline.changed_packages(self._left, now)
             ),
         )
-        well = report.CHANGED if found.is_changed else report.UNCHANGED
-        self.found = replace(found, outcome=report.FAILED if status else well)
+        well = periodic_report.CHANGED if found.is_changed else periodic_report.UNCHANGED
+        self.found = replace(found, outcome=periodic_report.FAILED if status else well)
 
-    def _built(self, item: Result) -> report.Built:
+    def _built(self, item: Result) -> periodic_report.Built:
         known = self._before.images.get(item.image)
         is_new = known is None or known.id != item.id
-        return report.Built(item.image, item.reason, item.seconds, item.id, is_new)
+        return periodic_report.Built(item.image, item.reason, item.seconds, item.id, is_new)
 
     def _test(self, image_set: ImageSet, *, store: str, jobs: int | None, timeout_factor: float) -> None:
-        from buildsys.executors.proof import promoted
+        from buildsys.testing.passed import promoted
 
         images, scenarios = tuple(image_set.images), tuple(image_set.scenarios)
         tried = try_and_tell(
@@ -213,11 +210,13 @@ class _Run:
             timeout_factor=timeout_factor,
         )
         unfit = tuple(
-            report.Unfit(item.kind, item.name, item.mistakes, item.log) for item in tried if not item.passed
+            periodic_report.Unfit(item.kind, item.name, item.mistakes, item.log)
+            for item in tried
+            if not item.passed
         )
         self.found = replace(
             self.found,
-            outcome=report.FAILED if unfit else self.found.outcome,
+            outcome=periodic_report.FAILED if unfit else self.found.outcome,
             tried=sum(not item.known for item in tried),
             unfit=unfit,
             promoted=promoted(self.directory) is not None,
@@ -225,30 +224,30 @@ class _Run:
 
     def leave(self, seconds: float) -> None:
         """Write the report into the plan's directory, where there is one; remember a set that is well."""
-        from buildsys.executors import baseline
+        from buildsys.run import baseline
 
         self.found = replace(self.found, seconds=seconds)
         if not (self.directory / "plan.json").is_file():
             return
         self.found.write(self.directory)
         say(f"{self.found.set}: {self.found.sentence()}; {self.directory}/report.md says more")
-        if self.found.outcome == report.CHANGED:
+        if self.found.outcome == periodic_report.CHANGED:
             # After the report: if this run is killed before that, the next one reports the same changes.
             baseline.write(self.directory, baseline.now(self.directory))
 
 
 def _move_lock(
     choice: Choice, locking: Locking, build_directory: Path, store: str
-) -> tuple[report.Moved, ...]:
+) -> tuple[periodic_report.Moved, ...]:
     """Move a lock that is written down to what the repositories hold now; returns what moved.
 
     One that keeps itself is renewed when the plan is written; where there is none, nothing is held.
     """
-    from buildsys.lock.answers import differences
-    from buildsys.lock.file import read, write
+    from buildsys.lock.check import differences
+    from buildsys.lock.diff import moves
+    from buildsys.lock.lockfile import read, write
     from buildsys.lock.make import Wish, make_lock
-    from buildsys.lock.moved import moves
-    from buildsys.lock.places import used_lock
+    from buildsys.lock.pool_files import used_lock
     from buildsys.lock.unmoved import unmoved
 
     image_set, kept = choice.made(build_directory)
@@ -262,7 +261,7 @@ def _move_lock(
     new = make_lock(image_set, places, Wish(old), store=store)
     if new != old:
         write(new, path)
-    return tuple(report.Moved(move.image, move.name, move.old, move.new) for move in moves(old, new))
+    return tuple(periodic_report.Moved(move.image, move.name, move.old, move.new) for move in moves(old, new))
 
 
 def _names(directory: Path) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
-from buildsys.exporters.subject import Export, Subject
+from buildsys.exporters.request import Export, Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 from buildsys.diagnostics import Refused
 from buildsys.exporters import containerfiles
-from buildsys.exporters.containerfiles.given import CONTEXT, folders, values
+from buildsys.exporters.containerfiles.as_written import CONTEXT, folders, values
 from buildsys.exporters.names import same_names
-from buildsys.exporters.subject import Export, Subject
+from buildsys.exporters.request import Export, Subject
 from buildsys.exporters.text import as_json
 from buildsys.image import Image
 

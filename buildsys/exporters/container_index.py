@@ -8,9 +8,9 @@ from typing import Any
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.exporters import containerfiles
-from buildsys.exporters.containerfiles.given import CONTEXT
+from buildsys.exporters.containerfiles.as_written import CONTEXT
 from buildsys.exporters.names import same_names
-from buildsys.exporters.subject import Export, Subject
+from buildsys.exporters.request import Export, Subject
 from buildsys.exporters.text import yaml
 from buildsys.image import BaseImage, Image, ImageReference
 

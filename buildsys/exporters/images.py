@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from buildsys.exporters.subject import Export, Subject, packages
+from buildsys.exporters.request import Export, Subject, packages
 from buildsys.exporters.text import as_json
 from buildsys.image import Image, ImageSet, ParentImage
 

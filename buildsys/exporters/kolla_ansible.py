@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from buildsys.diagnostics import Refused
-from buildsys.exporters.consumers import entries, require_known, texts
 from buildsys.exporters.names import same_names
+from buildsys.exporters.request import Export, Subject
+from buildsys.exporters.set_data import entries, require_known, texts
 from buildsys.exporters.starting import without_starter
-from buildsys.exporters.subject import Export, Subject
 from buildsys.exporters.text import yaml
 
 

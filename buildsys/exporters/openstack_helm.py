@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from buildsys.diagnostics import Diagnostic, Refused
-from buildsys.exporters.consumers import entries, mapping, require_known
-from buildsys.exporters.subject import Export, Subject
+from buildsys.exporters.request import Export, Subject
+from buildsys.exporters.set_data import entries, mapping, require_known
 from buildsys.exporters.text import yaml
 
 

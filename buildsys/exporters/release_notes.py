@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from buildsys.exporters.images import described
-from buildsys.exporters.subject import Export, Subject, packages
+from buildsys.exporters.request import Export, Subject, packages
 from buildsys.image import LockedPackage
 from buildsys.packages.change import Held, PackageChange, package_changes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from posixpath import basename
 
-from buildsys.exporters.subject import Subject
+from buildsys.exporters.request import Subject
 from buildsys.image import Containerfile, Image, ParentImage
 
 STARTER = "kolla_start"

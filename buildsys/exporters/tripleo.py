@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
-from buildsys.exporters.consumers import entries, mapping, require_known, texts
+from buildsys.exporters.request import Export, Subject
+from buildsys.exporters.set_data import entries, mapping, require_known, texts
 from buildsys.exporters.starting import without_starter
-from buildsys.exporters.subject import Export, Subject
 from buildsys.exporters.text import yaml
 
 ENVIRONMENT, LIST = "overcloud_images.yaml", "overcloud_containers.yaml"

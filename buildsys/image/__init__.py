@@ -4,6 +4,17 @@ All types here are frozen and complete: no field means "default". What a person 
 optional parts, lives in `buildsys.recipe`; `buildsys.resolve` turns the one into the other.
 """
 
+from buildsys.image.image import (
+    Absent,
+    BaseImage,
+    EmptyRoot,
+    Format,
+    HealthCheck,
+    Image,
+    ImageSet,
+    OciConfig,
+    ParentImage,
+)
 from buildsys.image.instructions import (
     AppendFile,
     AppendLines,
@@ -42,33 +53,13 @@ from buildsys.image.instructions import (
     UpdateAll,
     WriteRepository,
 )
+from buildsys.image.names import NAME, Account, ImageReference, LockedPackage, PackageName
 from buildsys.image.origin import Origin, Setting
-from buildsys.image.parts import (
-    NAME,
-    Account,
-    ImageReference,
-    LockedPackage,
-    PackageName,
-)
 from buildsys.image.site import (
     Repository,
     Site,
 )
-from buildsys.image.testing import (
-    ImageTest,
-    Scenario,
-)
-from buildsys.image.whole import (
-    Absent,
-    BaseImage,
-    EmptyRoot,
-    Format,
-    HealthCheck,
-    Image,
-    ImageSet,
-    OciConfig,
-    ParentImage,
-)
+from buildsys.testing.spec import ImageTest, Scenario
 
 __all__ = [
     "NAME",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Spot
-from buildsys.image.parts import Account, LockedPackage, PackageName
+from buildsys.image.names import Account, LockedPackage, PackageName
 from buildsys.logins import Login
 
 
@@ -45,7 +45,7 @@ class Transaction(_Instruction):
     bootstrap: bool = False
     """Whether the root is empty before."""
     early: tuple[tuple[int, tuple[str, ...]], ...] = ()
-    """See `buildsys.lock.file.LockedStep`."""
+    """See `buildsys.lock.lockfile.LockedStep`."""
 
 
 @dataclass(frozen=True, slots=True)

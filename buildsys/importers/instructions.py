@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from buildsys.command import word, words
 from buildsys.diagnostics import Diagnostic, Spot
 from buildsys.importers.commands import (
     SCRATCH,
@@ -27,6 +26,7 @@ from buildsys.importers.overlay import Changes, Step
 from buildsys.importers.untaken import untaken
 from buildsys.recipe.scan import Instruction
 from buildsys.resolve import syntax
+from buildsys.shell import word, words
 
 WHEELS = "wheels"
 """The folder in files/ that pip installs from."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from buildsys.diagnostics import Spot
-from buildsys.recipe.flow import flow
 from buildsys.recipe.written import is_template
+from buildsys.recipe.yaml_text import flow
 
 IMAGE = "\ue002"
 """Stands for the name of the image that a text is for."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from buildsys.diagnostics import Spot
 from buildsys.importers.lines import beside, listed, printable, said, step_lines
-from buildsys.recipe.flow import flow
+from buildsys.recipe.yaml_text import flow
 
 Step = Mapping[str, Any]
 

@@ -21,7 +21,7 @@ from buildsys.image import (
     UpdateAll,
 )
 from buildsys.lock.bases import pinned
-from buildsys.lock.file import Lock, LockedStep
+from buildsys.lock.lockfile import Lock, LockedStep
 from buildsys.lock.present import present
 
 VERSION_LABEL = "org.opencontainers.image.version"
@@ -31,7 +31,7 @@ VERSION_LABEL = "org.opencontainers.image.version"
 def apply_lock(image_set: ImageSet, lock: Lock) -> ImageSet:
     """The set with a `Transaction` for each Bootstrap, Install and UpdateAll, and base images by digest.
 
-    The lock must answer the set as it is (see `buildsys.lock.answers`). What cannot be built at the site is
+    The lock must answer the set as it is (see `buildsys.lock.check`). What cannot be built at the site is
     left out.
     """
     image_set = present(image_set, lock.absent)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from buildsys.image import LockedPackage
 from buildsys.lock.apt import Apt, AptFailed, alone
 from buildsys.lock.fetch import Unfetched
-from buildsys.lock.places import Places
+from buildsys.lock.pool_files import Places
 
 GONE = ("404", "410", "File not found", "No such file")
 """How the ways that apt knows say that a file is not there."""

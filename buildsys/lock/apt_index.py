@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 
 from buildsys.image import LockedPackage
 from buildsys.lock.apt import Apt, Target
-from buildsys.lock.file import Metadata
+from buildsys.lock.lockfile import Metadata
 
 FIELD = re.compile(r"^([A-Za-z0-9-]+): *(.*)$", re.MULTILINE)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from buildsys import tools
+from buildsys import programs
 from buildsys.diagnostics import Diagnostic, Refused, Spot
 
 DATABASES = ("var/lib/rpm", "usr/lib/sysimage/rpm")
@@ -125,7 +125,7 @@ def _skopeo() -> list[str]:
 def _source(reference: str, digest: str, spot: Spot, store: str) -> str:
     if not reference.startswith(LOCAL):
         return f"docker://{pinned(reference, digest)}"
-    opened = tools.store(store)
+    opened = programs.store(store)
     if opened is None:
         message = f"the base image {reference} cannot be looked at: the container store cannot be opened"
         raise Refused([Diagnostic(spot, "base-unreachable", message)])

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from buildsys.image import LockedPackage
-from buildsys.lock.file import Lock
+from buildsys.lock.lockfile import Lock
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from buildsys.diagnostics import Refused
 from buildsys.image import ImageSet
-from buildsys.lock.answers import differences
-from buildsys.lock.file import Lock, read, write
+from buildsys.lock.check import differences
+from buildsys.lock.dnf import solver_hash
+from buildsys.lock.lockfile import Lock, read, write
 from buildsys.lock.make import Wish, make_lock
-from buildsys.lock.places import Places
-from buildsys.lock.solve import solver_hash
+from buildsys.lock.pool_files import Places
 
 
 def kept_lock(image_set: ImageSet, path: Path, places: Places, *, store: str = "") -> Lock:

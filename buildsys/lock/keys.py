@@ -9,13 +9,13 @@ from typing import Any
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.image import ImageSet
-from buildsys.lock import asked
+from buildsys.lock import requests
 from buildsys.lock.bases import look_at
+from buildsys.lock.dnf import ask, sources
 from buildsys.lock.fetch import Unfetched, fetch
-from buildsys.lock.file import Lock
-from buildsys.lock.places import Places
+from buildsys.lock.lockfile import Lock
+from buildsys.lock.pool_files import Places
 from buildsys.lock.signatures import file_of
-from buildsys.lock.solve import ask, sources
 from buildsys.lock.sound import is_sound
 
 
@@ -121,7 +121,7 @@ class Keys:
         raise Refused([Diagnostic(NOWHERE, "not-fetched", message, hint)])
 
     def _in_base(self, path: str) -> bytes:
-        for reference, spot in asked.bases(self._set).items():
+        for reference, spot in requests.bases(self._set).items():
             digest = self._lock.bases[reference]
             base = look_at(reference, digest, spot, self._store, self._places.bases)
             if (file := base.file(path)) is not None:

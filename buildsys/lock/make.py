@@ -11,13 +11,13 @@ from typing import Any
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.image import BaseImage, ImageSet, LockedPackage, Repository
-from buildsys.lock import apt_solve, asked
+from buildsys.lock import apt_solver, requests
 from buildsys.lock.bases import Base, digest_of, look_at
+from buildsys.lock.dnf import Answer, Question, solve, solver_hash
 from buildsys.lock.fetch import Unfetched, fetch
-from buildsys.lock.file import Lock, Metadata
-from buildsys.lock.places import Places
+from buildsys.lock.lockfile import Lock, Metadata
+from buildsys.lock.pool_files import Places
 from buildsys.lock.present import absent_with_dependents, present
-from buildsys.lock.solve import Answer, Question, solve, solver_hash
 from buildsys.lock.unknown import unknown
 
 
@@ -38,7 +38,7 @@ def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "
     """Make the lock of a resolved set. `store` are options of buildah: where base images built here are.
 
     Raises:
-        Refused: see `buildsys.lock.solve.solve`; besides, a base image (`base-unreachable`), a key or a
+        Refused: see `buildsys.lock.dnf.solve`; besides, a base image (`base-unreachable`), a key or a
             download (`not-fetched`) cannot be had, a repository is older than before (`repository-older`), or
             an image's packages are to be installed into what a Containerfile builds (`not-lockable`).
     """
@@ -56,7 +56,7 @@ def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "
         } if old else {},
         held_payloads={
             package.name: old.payloads[package.name]
-            for package, image in asked.payloads(image_set)
+            for package, image in requests.payloads(image_set)
             if old and image.name in held and package.name in old.payloads
         },
         kept={name: old.images[name] for name in sorted(held) if name in old.images} if old else {},
@@ -64,7 +64,7 @@ def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "
         cache=places.metadata,
     )  # fmt: skip
     by_apt = image_set.site.installer == "apt"
-    answer = apt_solve.solve(image_set, question, places) if by_apt else solve(image_set, question)
+    answer = apt_solver.solve(image_set, question, places) if by_apt else solve(image_set, question)
     if old is not None:
         refuse_older(image_set, old, answer)
     absent = absent_with_dependents(image_set, answer.absent)
@@ -72,7 +72,7 @@ def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "
     return Lock(
         set=image_set.name,
         site=image_set.site.name,
-        solver=apt_solve.solver_hash() if by_apt else solver_hash(),
+        solver=apt_solver.solver_hash() if by_apt else solver_hash(),
         images={name: answer.images[name] for name in image_set.images},
         payloads=answer.payloads,
         repositories=_held(answer, wish),
@@ -120,7 +120,7 @@ def _date(seconds: int) -> str:
 
 
 def _bases(image_set: ImageSet, places: Places, wish: Wish, store: str) -> Iterator[tuple[str, Base]]:
-    for reference, spot in asked.bases(image_set).items():
+    for reference, spot in requests.bases(image_set).items():
         known = wish.old.bases.get(reference) if wish.old else None
         if known is None or any(
             isinstance(image.parent, BaseImage) and image.parent.reference == reference and wish.moves(name)
@@ -171,7 +171,7 @@ def _packages(answer: Answer) -> Iterator[LockedPackage]:
 def _downloads(image_set: ImageSet, places: Places, wish: Wish) -> Iterator[tuple[str, str]]:
     old: Mapping[str, Any] = wish.old.downloads if wish.old else {}
     done: dict[str, str] = {}
-    for step, image in asked.downloads(image_set):
+    for step, image in requests.downloads(image_set):
         if step.url in done:
             continue
         if step.sha256:

@@ -16,15 +16,15 @@ from urllib.parse import quote, urljoin
 
 from buildsys.diagnostics import Diagnostic, Refused
 from buildsys.image import ImageSet, LockedPackage, Repository
-from buildsys.lock import apt_fetch, asked
+from buildsys.lock import apt_fetch, requests
+from buildsys.lock.dnf import ask, sources
 from buildsys.lock.fetch import Unfetched, fetch
-from buildsys.lock.file import Lock
 from buildsys.lock.keys import Keys
-from buildsys.lock.places import Places
+from buildsys.lock.lockfile import Lock
+from buildsys.lock.pool_files import Places
 from buildsys.lock.present import present
-from buildsys.lock.refusals import Blame
 from buildsys.lock.signatures import is_whole, keyring
-from buildsys.lock.solve import ask, sources
+from buildsys.lock.solver import Blame
 from buildsys.lock.sound import is_sound, seal, sha256_of
 
 AT_ONCE = 4
@@ -59,7 +59,9 @@ def fill(image_set: ImageSet, lock: Lock, places: Places, *, store: str = "", sa
     )
     if site.host_repositories:
         repositories = tuple(Repository(name, "", "", str(key), "") for name, key in keys.items())
-    files = {step.url: str(places.file(lock.downloads[step.url])) for step, _ in asked.downloads(image_set)}
+    files = {
+        step.url: str(places.file(lock.downloads[step.url])) for step, _ in requests.downloads(image_set)
+    }
     return replace(
         image_set,
         site=replace(
@@ -92,7 +94,7 @@ class _Filling:
         self._repositories = {item.id: item for item in image_set.site.repositories}
         self.keys = Keys(image_set, lock, places, store)
         wanted = [item for name in image_set.images for item in lock.images[name].packages()]
-        wanted += [lock.payloads[item.name] for item, _ in asked.payloads(image_set)]
+        wanted += [lock.payloads[item.name] for item, _ in requests.payloads(image_set)]
         self._wanted = {item.checksum: item for item in wanted}
         self._found: list[Diagnostic] = []
         self._by_apt = image_set.site.installer == "apt"
@@ -101,7 +103,7 @@ class _Filling:
     def missing(self) -> tuple[list[LockedPackage], list[str]]:
         """Packages and URLs of downloads that the pool does not have, or not whole."""
         packages = [item for item in self._wanted.values() if not self._has(item)]
-        urls = dict.fromkeys(step.url for step, _ in asked.downloads(self._set))
+        urls = dict.fromkeys(step.url for step, _ in requests.downloads(self._set))
         return packages, [url for url in urls if not self._has_download(url)]
 
     def _has(self, package: LockedPackage) -> bool:

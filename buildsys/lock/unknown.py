@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from buildsys.diagnostics import Diagnostic
 from buildsys.image import Image, ImageSet, ParentImage
-from buildsys.lock.asked import package_steps
+from buildsys.lock.requests import package_steps
 
 
 def unknown(image_set: ImageSet) -> Iterator[Diagnostic]:

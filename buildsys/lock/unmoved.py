@@ -8,11 +8,11 @@ from pathlib import Path
 
 from buildsys.diagnostics import Refused
 from buildsys.image import ImageSet, Repository
-from buildsys.lock import apt_solve, asked
+from buildsys.lock import apt_solver, requests
 from buildsys.lock.bases import digest_of
 from buildsys.lock.fetch import Unfetched, fetch
-from buildsys.lock.file import Lock
-from buildsys.lock.places import Places
+from buildsys.lock.lockfile import Lock
+from buildsys.lock.pool_files import Places
 from buildsys.lock.present import present
 
 INDEX = "repodata/repomd.xml"
@@ -26,16 +26,16 @@ def unmoved(image_set: ImageSet, lock: Lock, places: Places, *, store: str) -> b
     image_set = present(image_set, lock.absent)
     site = image_set.site
     if site.installer == "apt":
-        return apt_solve.sources_hold(places) == lock.repositories
+        return apt_solver.sources_hold(places) == lock.repositories
     if site.host_repositories or {item.id for item in site.repositories} != lock.repositories.keys():
         return False
-    unknown = {step.url for step, _ in asked.downloads(image_set) if not step.sha256}
+    unknown = {step.url for step, _ in requests.downloads(image_set) if not step.sha256}
     part = places.pool / "part"
     part.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(8) as workers:
         bases = workers.map(
             lambda item: digest_of(item[0], item[1], store) == lock.bases[item[0]],
-            asked.bases(image_set).items(),
+            requests.bases(image_set).items(),
         )
         indices = workers.map(
             lambda item: _index(item, part) == lock.repositories[item.id].sha256, site.repositories

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from buildsys.command import Command
 from buildsys.image import Bootstrap, ImportKey, Install, Transaction, Uninstall, UpdateAll
 from buildsys.packages import apt, dnf, rpm, yum
+from buildsys.shell import Command
 
 PackageInstruction = Bootstrap | Install | Transaction | Uninstall | UpdateAll | ImportKey
 

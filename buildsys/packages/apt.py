@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from buildsys.command import Command
 from buildsys.image import Bootstrap, ImportKey, Install, Transaction, Uninstall, UpdateAll
+from buildsys.shell import Command
 
 CONFIGURE = "--configure="
 """Begins a word between files of packages: those that are configured before more are unpacked."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from buildsys.command import Command
 from buildsys.image import Bootstrap, ImportKey, Install, Transaction, Uninstall, UpdateAll
+from buildsys.shell import Command
 
 
 class Dnf:

@@ -32,15 +32,22 @@ from buildsys.image import (
     UpdateAll,
 )
 from buildsys.image.acting import FILES
-from buildsys.image.context import context as beside_containerfile
+from buildsys.image.ignore import context as beside_containerfile
 from buildsys.packages import MANAGERS
 from buildsys.packages.payload import Files, capabilities, files_of, taken
 from buildsys.plan import makefile
-from buildsys.plan.pool import file_hash, key_place, key_said, pool_files, repositories_file, unsigned_files
+from buildsys.plan.carried import (
+    file_hash,
+    key_place,
+    key_said,
+    pool_files,
+    repositories_file,
+    unsigned_files,
+)
+from buildsys.plan.commands import FOLDER, LINK, SAME, Carried, ContextFile
 from buildsys.plan.reads import acting_text
-from buildsys.plan.script import Step, compile_step, installer, taken_from_others, text_hash
+from buildsys.plan.step import Step, compile_step, installer, taken_from_others, text_hash
 from buildsys.plan.testing import testing_files
-from buildsys.plan.verbs import FOLDER, LINK, SAME, Carried, ContextFile
 from buildsys.resolve.gems import Gems
 from buildsys.spread import spread
 

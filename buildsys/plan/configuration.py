@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from buildsys.command import words
 from buildsys.image import OciConfig
+from buildsys.shell import words
 
 
 def configure(config: OciConfig) -> list[tuple[str, str]]:

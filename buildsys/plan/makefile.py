@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from buildsys.command import assignment
 from buildsys.image import Image, ImageSet
-from buildsys.plan.script import Step
+from buildsys.plan.step import Step
+from buildsys.shell import assignment
 
 FRONT = """\
 # {set}: {count} images. Compiled by `buildsys plan {set}`; nothing here is meant to be edited.

@@ -3,6 +3,6 @@
 The only place with defaults. Everything wrong with a set is found in one go and told together.
 """
 
-from buildsys.resolve.whole import resolve
+from buildsys.resolve.image_set import resolve
 
 __all__ = ["resolve"]

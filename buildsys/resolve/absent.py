@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 
 from buildsys.diagnostics import Diagnostic, Spot
 from buildsys.image import Absent, Bootstrap, CopyPayload, Image, Install, InstallGems, PackageName
-from buildsys.resolve.sites import Chosen
+from buildsys.resolve.site import Chosen
 
 Reason = tuple[Spot, str, str, tuple[Spot, str]]
 """Where the image asks for it, what is missing, what to do, and where the site says so."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from buildsys.diagnostics import Spot
 from buildsys.recipe import schema
-from buildsys.resolve.notes import Notes
+from buildsys.resolve.source import Notes
 
 T = TypeVar("T")
 Addition = tuple[schema.SitePatch, Notes]

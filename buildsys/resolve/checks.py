@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from buildsys.diagnostics import Spot
-from buildsys.image import testing
 from buildsys.recipe import schema
 from buildsys.resolve import syntax
-from buildsys.resolve.notes import Notes
+from buildsys.resolve.source import Notes
+from buildsys.testing import spec
 
 Path = tuple[str | int, ...]
 
@@ -19,7 +19,7 @@ SHELL = ("/bin/sh", "-ec")
 
 def run(
     written: schema.CommandTest | schema.ScenarioStep, notes: Notes, path: Path, *, timeout: float
-) -> testing.Run:
+) -> spec.Run:
     """A command; `timeout` is how many seconds it may take where it does not say."""
     command = written.run
     if not command or command == [""] or command is None:
@@ -29,7 +29,7 @@ def run(
     env = written.env or {}
     for name in env:
         notes.problem((*path, "env", name), syntax.environment_name(name), key=True)
-    return testing.Run(
+    return spec.Run(
         argv=(*SHELL, command) if isinstance(command, str) else tuple(command),
         user=notes.check((*path, "user"), syntax.user, written.user),
         env=env,
@@ -42,14 +42,14 @@ def run(
 
 def runs(
     written: list[schema.CommandTest] | None, notes: Notes, path: Path, *, timeout: float
-) -> tuple[testing.Run, ...]:
+) -> tuple[spec.Run, ...]:
     """The commands of a list."""
     return tuple(
         run(item, notes, (*path, number), timeout=timeout) for number, item in enumerate(written or ())
     )
 
 
-def request(written: schema.Http, notes: Notes, path: Path) -> testing.Http:
+def request(written: schema.Http, notes: Notes, path: Path) -> spec.Http:
     """A request; what it does not say is GET / and status 200."""
     port(written.port, notes, (*path, "port"))
     headers = written.headers or {}
@@ -62,7 +62,7 @@ def request(written: schema.Http, notes: Notes, path: Path) -> testing.Http:
             notes.problem((*path, "json", place), syntax.NOT_ONE_VALUE)
     given = _given(status=written.status, output=written.output)
     spots = _spots(notes, path, "http", given)
-    return testing.Http(
+    return spec.Http(
         port=written.port,
         path=notes.check((*path, "path"), syntax.path, written.path) or "/",
         method=written.method or "GET",

@@ -12,7 +12,7 @@ from buildsys.recipe import schema
 from buildsys.recipe.containerfile import Containerfile, read_containerfile
 from buildsys.resolve import syntax
 from buildsys.resolve.draft import Draft
-from buildsys.resolve.notes import Notes
+from buildsys.resolve.source import Notes
 from buildsys.resolve.supplies import Around, Meant, contexts, odd, plain_path, secrets
 
 Parent = image.ParentImage | image.BaseImage | image.EmptyRoot

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from buildsys import image
 from buildsys.diagnostics import Diagnostic, Spot
-from buildsys.resolve.parts import Part, Scalar, Spotted
-from buildsys.resolve.testing import TestPart
+from buildsys.resolve.fragment import Part, Scalar, Spotted
+from buildsys.resolve.tests import TestPart
 
 T = TypeVar("T")
 

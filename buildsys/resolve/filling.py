@@ -9,7 +9,7 @@ from buildsys.diagnostics import Diagnostic, Refused
 from buildsys.recipe import schema, variables
 from buildsys.recipe.library import Source
 from buildsys.recipe.written import Written
-from buildsys.resolve.notes import Notes
+from buildsys.resolve.source import Notes
 
 M = TypeVar("M", bound=schema.Model)
 

@@ -6,7 +6,7 @@ from buildsys import image
 from buildsys.diagnostics import Diagnostic, Spot
 from buildsys.recipe.library import Library
 from buildsys.resolve import syntax
-from buildsys.resolve.notes import Notes
+from buildsys.resolve.source import Notes
 
 LONGEST_NAME = 255
 """Characters a reference may have between registry and tag."""

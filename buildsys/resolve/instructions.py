@@ -11,7 +11,7 @@ from buildsys.recipe.schema import steps as written
 from buildsys.resolve import spelling, syntax
 from buildsys.resolve.context import Context
 from buildsys.resolve.gems import Gems
-from buildsys.resolve.notes import Notes
+from buildsys.resolve.source import Notes
 
 Path = tuple[str | int, ...]
 

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from buildsys import image
 from buildsys.diagnostics import Diagnostic, Spot, closest
 from buildsys.recipe import schema
-from buildsys.resolve import parts, spelling, syntax
+from buildsys.resolve import fragment, spelling, syntax
 from buildsys.resolve.draft import Draft
 from buildsys.resolve.instructions import Surroundings, package_names
-from buildsys.resolve.notes import Notes
-from buildsys.resolve.testing import test_part
+from buildsys.resolve.source import Notes
+from buildsys.resolve.tests import test_part
 from buildsys.resolve.traits import Uses
 
 T = TypeVar("T")
@@ -24,16 +24,16 @@ _SCALARS = ("user", "cmd", "entrypoint", "healthcheck", "stop_signal", "workdir"
 def apply(patch: schema.Patch, draft: Draft, notes: Notes, around: Surroundings) -> None:
     """Change a draft as the patch says: append and remove, merge maps, replace or take away values."""
     if patch.accounts:
-        there = parts.accounts(_present(patch.accounts), notes)
+        there = fragment.accounts(_present(patch.accounts), notes)
         _merge(draft.accounts, patch.accounts, there, "accounts", notes, gone=draft.gone)
     if patch.repositories:
-        written = parts.repositories(_present(patch.repositories), notes)
+        written = fragment.repositories(_present(patch.repositories), notes)
         _merge(draft.repositories, patch.repositories, written, "repositories", notes, gone=draft.gone)
     for key, steps, change in (("before", draft.before, patch.before), ("steps", draft.steps, patch.steps)):
         if change:
             _remove_steps(steps, change.remove or [], (key, "remove"), notes, around, gone=draft.gone_steps)
-            steps[:0] = parts.steps(change.prepend or [], (key, "prepend"), notes, around)
-            steps.extend(parts.steps(change.append or [], (key, "append"), notes, around))
+            steps[:0] = fragment.steps(change.prepend or [], (key, "prepend"), notes, around)
+            steps.extend(fragment.steps(change.append or [], (key, "append"), notes, around))
     if patch.packages:
         _remove(draft.packages, patch.packages.remove, "packages", draft.gone, notes)
         for package in package_names(notes, ("packages", "append"), patch.packages.append or []):
@@ -41,14 +41,14 @@ def apply(patch: schema.Patch, draft: Draft, notes: Notes, around: Surroundings)
     for key in _SCALARS:
         if key in patch.model_fields_set and getattr(patch, key) is None:
             _take_away(draft.scalars, key, key.replace("_", "-"), notes)
-    draft.scalars.update(parts.scalars(patch, notes))
+    draft.scalars.update(fragment.scalars(patch, notes))
     for key, items, changes, check in (
         ("env", draft.env, patch.env, syntax.environment_name),
         ("labels", draft.labels, patch.labels, syntax.label_name),
         ("annotations", draft.annotations, patch.annotations, syntax.label_name),
     ):
         if changes:
-            values = parts.named(_present(changes), key, check, notes)
+            values = fragment.named(_present(changes), key, check, notes)
             _merge(items, changes, values, key, notes, gone=draft.gone)
     for key, spots, lists, check, spelled in (
         ("volumes", draft.volumes, patch.volumes, syntax.path, spelling.path),
@@ -56,7 +56,7 @@ def apply(patch: schema.Patch, draft: Draft, notes: Notes, around: Surroundings)
     ):
         if lists:
             _remove(spots, [*map(spelled, lists.remove or [])], key, draft.gone, notes)
-            for text, spot in parts.texts(lists.append, (key, "append"), check, notes):
+            for text, spot in fragment.texts(lists.append, (key, "append"), check, notes):
                 spots.setdefault(spelled(text), spot)
     if patch.test:
         draft.tests.append(test_part(patch.test, notes))
@@ -113,7 +113,7 @@ def _remove_steps(
     notes: Notes, around: Surroundings, *, gone: list[image.Instruction],
 ) -> None:  # fmt: skip
     """Take away all steps that are what an unwanted one says."""
-    for item in parts.steps(unwanted, path, notes, around):
+    for item in fragment.steps(unwanted, path, notes, around):
         same = [step for step in steps if _anywhere(step) == _anywhere(item)]
         before = next((step for step in gone if _anywhere(step) == _anywhere(item)), None)
         if not same and before:

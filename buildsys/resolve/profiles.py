@@ -8,8 +8,8 @@ from fnmatch import translate
 from typing import Any
 
 from buildsys.diagnostics import Diagnostic, Spot, closest
-from buildsys.resolve.notes import Notes
-from buildsys.resolve.rings import diagnostic, rings
+from buildsys.resolve.cycles import diagnostic, rings
+from buildsys.resolve.source import Notes
 
 Joined = Iterable[tuple[str, str, Spot]]
 

@@ -12,24 +12,24 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from buildsys.diagnostics import Diagnostic, closest
-from buildsys.image import testing
 from buildsys.recipe import schema
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import Written
-from buildsys.resolve import checks, parts, syntax
+from buildsys.resolve import checks, fragment, syntax
+from buildsys.resolve.cycles import diagnostic, rings
 from buildsys.resolve.filling import filled
-from buildsys.resolve.notes import Notes
-from buildsys.resolve.rings import diagnostic, rings
+from buildsys.resolve.source import Notes
 from buildsys.resolve.traits import reserved
+from buildsys.testing import spec
 
 COMMAND, HEALTHY, WHOLE = 300.0, 120.0, 1800.0
 """Seconds for a command, until a container is healthy, and for a scenario, where it does not say."""
-MARKED = re.compile(f"{testing.OPEN}(.*?){testing.CLOSE}")
+MARKED = re.compile(f"{spec.OPEN}(.*?){spec.CLOSE}")
 
 
 def scenarios(
     library: Library, variables: Mapping[str, Any], found: list[Diagnostic]
-) -> dict[str, testing.Scenario]:
+) -> dict[str, spec.Scenario]:
     """Every scenario of a set, by name; mistakes are added to `found`."""
     resolved = {}
     for name, source in sorted(library.scenarios.items()):
@@ -62,10 +62,10 @@ class _Scenario:
             if problem is not None:
                 found.append(Diagnostic(source.written.key_spot(*path), *problem))
         names = (*self._secrets, *dict(self._captured))
-        unknown = {name: f"{testing.OPEN}{name}{testing.CLOSE}" for name in names}
+        unknown = {name: f"{spec.OPEN}{name}{spec.CLOSE}" for name in names}
         self._ready = filled(source, {**variables, **unknown}, found)
 
-    def resolved(self) -> testing.Scenario | None:
+    def resolved(self) -> spec.Scenario | None:
         """The scenario; None when its variables cannot be filled in."""
         if self._ready is None:
             return None
@@ -93,7 +93,7 @@ class _Scenario:
         steps = self._steps(written.steps, "steps", written, notes)
         last = self._steps(written.checks, "checks", written, notes)
         self._refuse_unknown_values(written, notes)
-        return testing.Scenario(
+        return spec.Scenario(
             name=written.scenario,
             about=written.about or "",
             timeout=checks.seconds(written.timeout, notes, ("timeout",), default=WHOLE),
@@ -108,7 +108,7 @@ class _Scenario:
 
     def _container(
         self, name: str, written: schema.Container, whole: schema.Scenario, notes: Notes
-    ) -> testing.Container:
+    ) -> spec.Container:
         path = ("containers", name)
         notes.problem(path, syntax.container_name(name), key=True)
         image = written.image or name
@@ -120,12 +120,12 @@ class _Scenario:
             notes.problem((*path, "env", variable), syntax.environment_name(variable), key=True)
         health: tuple[str, ...] = ()
         if written.healthcheck is not None:
-            health = parts.health_check(written.healthcheck, notes, (*path, "healthcheck")).command
+            health = fragment.health_check(written.healthcheck, notes, (*path, "healthcheck")).command
         after = written.after or []
         for number, other in enumerate(after):
             self._refuse_unknown_container(other, whole, notes, (*path, "after", number))
         mounts = written.mounts or {}
-        return testing.Container(
+        return spec.Container(
             name=name,
             image=image,
             env=written.env or {},
@@ -162,7 +162,7 @@ class _Scenario:
 
     def _steps(
         self, written: list[schema.ScenarioStep] | None, key: str, whole: schema.Scenario, notes: Notes
-    ) -> tuple[testing.Step, ...]:
+    ) -> tuple[spec.Step, ...]:
         return tuple(
             step
             for number, item in enumerate(written or ())
@@ -171,11 +171,11 @@ class _Scenario:
 
     def _step(
         self, written: schema.ScenarioStep, path: checks.Path, whole: schema.Scenario, notes: Notes
-    ) -> testing.Step | None:
+    ) -> spec.Step | None:
         if (written.run is None) == (written.http is None):
             self._found.append(Diagnostic(notes.spot(*path), *_ONE_OF_TWO))
             return None
-        action: testing.Run | testing.Http
+        action: spec.Run | spec.Http
         if written.http is not None:
             for key in ("in_", "user", "env", "status", "output", "timeout"):
                 if getattr(written, key) is not None:
@@ -200,7 +200,7 @@ class _Scenario:
             self._found.append(Diagnostic(spot, "misplaced-key", message, hint))
         for name, pattern in capture.items():
             notes.check((*path, "capture", name), syntax.expression, pattern)
-        return testing.Step(
+        return spec.Step(
             about=written.about or "",
             container=written.in_ or "",
             action=action,

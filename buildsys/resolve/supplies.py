@@ -10,12 +10,12 @@ from pathlib import Path
 
 from buildsys import image
 from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
-from buildsys.image.context import context
+from buildsys.image.ignore import context
 from buildsys.recipe import schema
 from buildsys.recipe.containerfile import Containerfile, Read
 from buildsys.resolve import syntax
 from buildsys.resolve.context import unwritable
-from buildsys.resolve.notes import Notes
+from buildsys.resolve.source import Notes
 
 Names = Mapping[str, str]
 """What a Containerfile may call an image of the set -> the image."""

@@ -11,11 +11,11 @@ from buildsys.diagnostics import Diagnostic, Spot, closest
 from buildsys.recipe import schema, variables
 from buildsys.recipe.library import Source
 from buildsys.recipe.written import Written, is_template, strings
+from buildsys.resolve.cycles import diagnostic, rings
 from buildsys.resolve.filling import filled, filled_part
+from buildsys.resolve.fragment import Part, part
 from buildsys.resolve.instructions import Surroundings
-from buildsys.resolve.notes import Notes
-from buildsys.resolve.parts import Part, part
-from buildsys.resolve.rings import diagnostic, rings
+from buildsys.resolve.source import Notes
 
 Scope = Mapping[str, Any]
 Parts = dict[tuple[str, str], Part]

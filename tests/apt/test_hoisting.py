@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from buildsys.image import LockedPackage
-from buildsys.lock.file import Lock, LockedImage, LockedStep
 from buildsys.lock.hoisting import Hoist, Own, hoists, own
+from buildsys.lock.lockfile import Lock, LockedImage, LockedStep
 from tests.apt.world import World
 
 SIZES = {"python": 100, "perl": 50, "one": 7, "two": 9}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.lock.file import read, text, write
-from buildsys.lock.moved import Split, splits
+from buildsys.lock.diff import Split, splits
+from buildsys.lock.lockfile import read, text, write
 from tests.apt.world import FIRST, World, rows
 from tests.lock.world import Told
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from buildsys.command import words
 from buildsys.image import Bootstrap, Image, Install, ParentImage, UpdateAll
+from buildsys.shell import words
 
 SCRIPT = """\
 #!/bin/bash

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildsys.executors.make import Run as HowToRun
-from buildsys.executors.turn import turn
+from buildsys.run.lock import turn
+from buildsys.run.make import Run as HowToRun
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Fake, Run

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildsys import tools
+from buildsys import programs
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Fake, Run
@@ -91,14 +91,14 @@ def test_of_two_programs_either_will_do(
     host: Path, tmp_path: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "none"))
-    neither = tools.look_up("dnf|dnf5")
+    neither = programs.look_up("dnf|dnf5")
     assert (neither.name, neither.path) == ("dnf or dnf5", "")
     monkeypatch.setenv("PATH", str(host / "bin"))
-    assert tools.look_up("dnf|dnf5").name == "dnf"
+    assert programs.look_up("dnf|dnf5").name == "dnf"
     (host / "bin/dnf").unlink()
     fake("dnf5", "echo 'repo id  repo name'", "echo 'os  The system'")
-    assert tools.look_up("dnf|dnf5").path == str(host / "bin/dnf5")
-    assert tools.host_repositories("dnf") == ("os",)
+    assert programs.look_up("dnf|dnf5").path == str(host / "bin/dnf5")
+    assert programs.host_repositories("dnf") == ("os",)
 
 
 @pytest.mark.parametrize(("status", "state"), [(0, "ok"), (1, "missing")])
@@ -150,10 +150,10 @@ def test_what_is_missing_is_one_command_away(
     monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}" if name in managers else None)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     missing = ["skopeo", "busybox", "createrepo_c"]
-    assert tools.install_command(missing) == told
-    assert tools.install_command([]) is None
+    assert programs.install_command(missing) == told
+    assert programs.install_command([]) is None
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    assert tools.install_command(missing) == (told and f"sudo {told}")
+    assert programs.install_command(missing) == (told and f"sudo {told}")
 
 
 def test_doctor_says_how_to_install_what_is_missing_or_too_old(buildsys: Run, host: Path, fake: Fake) -> None:
@@ -177,8 +177,8 @@ def test_doctor_and_set_up_name_the_same_packages() -> None:
     assert len(table) > 10
     for program, *packages in table:
         for index, package in enumerate(packages):
-            if package != "-" and program in {*tools.PACKAGES, "buildah", "podman", "skopeo"}:
-                assert tools.PACKAGES.get(program, (program, program))[index] == package
+            if package != "-" and program in {*programs.PACKAGES, "buildah", "podman", "skopeo"}:
+                assert programs.PACKAGES.get(program, (program, program))[index] == package
 
 
 def test_a_program_that_does_not_say_its_version(buildsys: Run, host: Path, fake: Fake) -> None:

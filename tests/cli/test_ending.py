@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildsys import cli
-from buildsys.cli.choosing import Choice
+from buildsys.cli.options import Choice
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -122,7 +122,7 @@ def test_an_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert capsys.readouterr().err.strip() == ""
 
 
-@pytest.mark.parametrize("module", ["buildsys.cli", "buildsys.cli.reading", "buildsys.recipe.library"])
+@pytest.mark.parametrize("module", ["buildsys.cli", "buildsys.cli.show", "buildsys.recipe.library"])
 def test_an_interrupt_is_quiet_at_any_time(
     here: Path, environment: dict[str, str], tmp_path: Path, module: str
 ) -> None:

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildsys import image
-from buildsys.cli import showing
-from buildsys.cli.choosing import Choice
+from buildsys.cli import image_text
+from buildsys.cli.options import Choice
 from buildsys.diagnostics import NOWHERE, Spot
-from buildsys.recipe.flow import flow
+from buildsys.recipe.yaml_text import flow
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -260,9 +260,9 @@ def an_instruction(kind: type[Any]) -> Any:
 @pytest.mark.parametrize("kind", get_args(image.Instruction), ids=lambda kind: kind.__name__)
 def test_every_kind_of_instruction_is_shown_with_its_place(kind: type[Any]) -> None:
     step = an_instruction(kind)
-    told = list(showing.lines(an_image(step)))
+    told = list(image_text.lines(an_image(step)))
     (shown,) = yaml.safe_load("\n".join(line.text for line in told))["instructions"]
-    assert shown == plain(showing.said(step))
+    assert shown == plain(image_text.said(step))
     assert [line.spot for line in told if line.text.startswith("  - ")] == [step.spot]
 
 
@@ -283,7 +283,7 @@ def test_every_image_of_the_pike_set_is_shown_whole_as_yaml() -> None:
     shown = Choice(ROOT / "recipes/stable-pike", None, (), {}).look().images
     assert len(shown) == 108
     for name, resolved in shown.items():
-        told = yaml.safe_load("\n".join(line.text for line in showing.lines(resolved)))
+        told = yaml.safe_load("\n".join(line.text for line in image_text.lines(resolved)))
         assert (told["image"], told["reference"]) == (name, str(resolved.reference))
         assert len(told.get("instructions", ())) == len(resolved.instructions)
         assert told.get("user") == resolved.config.user
@@ -293,7 +293,9 @@ def test_every_image_of_the_pike_set_is_shown_whole_as_yaml() -> None:
             for key, value in told.items()
             if key not in {"image", "reference", "profiles", "instructions"}
         }
-        placed = {line.text.split(":")[0].strip() for line in showing.lines(resolved) if line.spot != NOWHERE}
+        placed = {
+            line.text.split(":")[0].strip() for line in image_text.lines(resolved) if line.spot != NOWHERE
+        }
         assert every - {"env", "labels"} <= placed
 
 

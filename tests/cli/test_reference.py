@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from buildsys import cli, tools
+from buildsys import cli, programs
 from buildsys.cli import ending
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/reference/commands.md").read_text()
@@ -53,7 +53,7 @@ def test_the_page_and_the_help_list_every_exit_status() -> None:
     assert set(map(int, re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE))) == {0, *statuses}
 
 
-@pytest.mark.parametrize("name", tools.NEEDS)
+@pytest.mark.parametrize("name", programs.NEEDS)
 def test_the_page_names_the_oldest_version_of_each_program(name: str) -> None:
-    oldest = tools.dotted(tools.NEEDS[name].oldest)
+    oldest = programs.dotted(programs.NEEDS[name].oldest)
     assert re.search(rf"\b{name} \(?{re.escape(oldest)}\b", PAGE)

@@ -9,8 +9,8 @@ import click
 import pytest
 
 from buildsys.cli.secrets import check_secrets, named_files
-from buildsys.executors.make import Run
 from buildsys.image import Containerfile, Secret
+from buildsys.run.make import Run
 from tests.plan.sets import image, image_set
 
 

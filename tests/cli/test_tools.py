@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildsys import tools
+from buildsys import programs
 from buildsys.diagnostics import Refused
 
 if TYPE_CHECKING:
@@ -32,33 +32,33 @@ def path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ],
 )
 def test_versions(fake: Fake, said: str, version: tuple[int, ...]) -> None:
-    assert tools.version_of(str(fake("thing", f'printf "{said}\\n"'))) == version
+    assert programs.version_of(str(fake("thing", f'printf "{said}\\n"'))) == version
 
 
 @pytest.mark.parametrize("lines", [("exit 1",), ("kill -9 $$",)])
 def test_a_program_that_fails_has_no_version(fake: Fake, lines: tuple[str, ...]) -> None:
-    assert tools.version_of(str(fake("thing", *lines))) == ()
+    assert programs.version_of(str(fake("thing", *lines))) == ()
 
 
 def test_a_version_is_asked_for_again_when_the_program_changes(fake: Fake, tmp_path: Path) -> None:
     asked, notebook = tmp_path / "asked", tmp_path / "new" / "tools.json"
     fake("buildah", f"echo >>{asked}", "echo 1.30.0")
-    tools.require(["buildah"], notebook)
-    tools.require(["buildah", "buildah"], notebook)
+    programs.require(["buildah"], notebook)
+    programs.require(["buildah", "buildah"], notebook)
     assert asked.read_text() == "\n"
     fake("buildah", f"echo >>{asked}", "echo 1.30.10")
-    tools.require(["buildah"], notebook)
+    programs.require(["buildah"], notebook)
     assert asked.read_text() == "\n\n"
     fake("buildah", "echo 1.3.0")
     with pytest.raises(Refused, match=r"1\.27 or newer is needed, .*/bin/buildah is version 1\.3\.0"):
-        tools.require(["buildah"], notebook)
+        programs.require(["buildah"], notebook)
 
 
 def test_an_old_program_stays_old_the_second_time(fake: Fake, tmp_path: Path) -> None:
     fake("skopeo", "echo 0.1")
     for _ in range(2):
         with pytest.raises(Refused, match=r"skopeo 1\.2 or newer is needed"):
-            tools.require(["skopeo"], tmp_path / "tools.json")
+            programs.require(["skopeo"], tmp_path / "tools.json")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{"])
@@ -66,7 +66,7 @@ def test_a_notebook_that_cannot_be_read_is_written_anew(fake: Fake, tmp_path: Pa
     notebook = tmp_path / "tools.json"
     notebook.write_text(content)
     program = fake("buildah", "echo 1.30.0")
-    tools.require(["buildah"], notebook)
+    programs.require(["buildah"], notebook)
     ((key, version),) = json.loads(notebook.read_text()).items()
     assert (key.split()[0], version) == (str(program), [1, 30, 0])
 
@@ -78,12 +78,12 @@ def test_without_a_place_for_the_notebook_versions_are_asked_for_each_time(
     fake("buildah", f"echo >>{asked}", "echo 1.30.0")
     (tmp_path / "file").write_text("in the way")
     for _ in range(2):
-        tools.require(["buildah"], tmp_path / "file" / "tools.json")
+        programs.require(["buildah"], tmp_path / "file" / "tools.json")
     assert asked.read_text() == "\n\n"
 
 
 def test_programs_whose_version_does_not_matter_are_only_looked_for(fake: Fake, tmp_path: Path) -> None:
     fake("flock", f"echo >>{tmp_path / 'asked'}")
-    tools.require(["flock"], tmp_path / "tools.json")
+    programs.require(["flock"], tmp_path / "tools.json")
     assert not (tmp_path / "asked").exists()
     assert not (tmp_path / "tools.json").exists()

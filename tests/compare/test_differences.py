@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from buildsys import cli
-from buildsys.built.difference import Difference, differences
-from buildsys.built.image import opened
 from buildsys.diagnostics import Refused
+from buildsys.inspect_image.diff import Difference, differences
+from buildsys.inspect_image.image import opened
 from tests.compare.layouts import (
     BLOCK,
     CHARACTER,

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.built.soundness import damaged
-from buildsys.cli import building
+from buildsys.cli import build
+from buildsys.inspect_image.soundness import damaged
 from tests.busybox import Ground
 from tests.plan.sets import BASE, BUSYBOX, image
 from tests.runtime.faked import does
@@ -210,14 +210,14 @@ def test_damage_within_a_layer_is_found_by_reading(built: Ground, way: str) -> N
     said = _buildsys(built, "doctor", "--verify-store")
     assert f"{at.layer[:12]} of " in said.stdout
     assert said.returncode in {1, 3}
-    unsound = building._damaged(built.plan, built.store.options)
+    unsound = build._damaged(built.plan, built.store.options)
     done = built.call("run.sh", BS_DAMAGED=str(unsound))
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("damaged in the store, removed: layer ") == 2
     assert done.stderr.endswith("tiny: 4 images: 2 built, 2 fresh\n")
     assert _ids(built) == before
     assert list(damaged(root, "overlay", read=True)) == []
-    assert building._damaged(built.plan, built.store.options) is None
+    assert build._damaged(built.plan, built.store.options) is None
 
 
 def test_other_names_go_with_what_is_damaged(built: Ground) -> None:

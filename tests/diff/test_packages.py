@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from buildsys import cli, tools
-from buildsys.built.difference import Difference, differences
-from buildsys.built.image import opened
-from buildsys.built.packages import installed
+from buildsys import cli, programs
 from buildsys.diagnostics import Refused
+from buildsys.inspect_image.diff import Difference, differences
+from buildsys.inspect_image.image import opened
+from buildsys.inspect_image.packages import installed
 from tests.compare.layouts import folder, image, layer, member
 from tests.rpms import build, install
 
@@ -114,11 +114,11 @@ def test_without_rpm(
     before: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def missing(*_: object) -> str:
-        mistake = tools.Tool("rpm", "").mistake()
+        mistake = programs.Tool("rpm", "").mistake()
         assert mistake
         raise Refused([mistake])
 
-    monkeypatch.setattr(tools, "installed_packages", missing)
+    monkeypatch.setattr(programs, "installed_packages", missing)
     assert cli.run(["diff", "--packages", before, before]) == 3
     assert "rpm is needed and is not installed" in capsys.readouterr().err
 

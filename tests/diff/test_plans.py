@@ -12,8 +12,8 @@ import pytest
 from buildsys import cli
 from buildsys.image import Image, LockedPackage, MakeDirectory, Repository, Touch, Transaction
 from buildsys.plan.compile import compile_plan
-from buildsys.plan.difference import plan_change, read_plan
-from buildsys.plan.directory import MARK, write_plan
+from buildsys.plan.diff import plan_change, read_plan
+from buildsys.plan.write import MARK, write_plan
 from tests.plan.sets import BASE, image, image_set, locked, site
 
 

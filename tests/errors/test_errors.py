@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from buildsys import diagnostics
-from buildsys.cli.choosing import Selection
+from buildsys.cli.options import Selection
 from buildsys.diagnostics import Diagnostic, Refused, Spot
 from buildsys.lock.present import buildable
 from buildsys.recipe.library import load_set

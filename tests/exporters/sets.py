@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from buildsys.exporters.subject import Subject
+from buildsys.exporters.request import Subject
 from buildsys.graph import ImageGraph
 from buildsys.image import (
     Account,

@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from buildsys.built.image import opened
-from buildsys.built.root import write_root
 from buildsys.diagnostics import Refused
 from buildsys.exporters import FORMATS
-from buildsys.exporters.directory import write_export
+from buildsys.exporters.containerfiles.root import write_root
+from buildsys.exporters.write import write_export
 from buildsys.image import EmptyRoot, ImageSet, OciConfig, Run
+from buildsys.inspect_image.image import opened
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 from tests.exporters.sets import data_set, subject

@@ -15,10 +15,10 @@ from dockerfile_parse import DockerfileParser  # type: ignore[import-untyped]
 
 from buildsys.diagnostics import Refused, Spot
 from buildsys.exporters import FORMATS
-from buildsys.exporters.containerfiles.packages import repositories
-from buildsys.exporters.subject import Export, Subject
+from buildsys.exporters.request import Export, Subject
 from buildsys.image import ImageSet, OciConfig, Repository, Run
 from buildsys.lock.present import buildable
+from buildsys.packages.containerfile import repositories
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 from tests.conftest import ROOT

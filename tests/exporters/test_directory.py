@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from buildsys.diagnostics import Refused
-from buildsys.exporters.directory import MARK, write_export
-from buildsys.exporters.subject import Export
+from buildsys.exporters.request import Export
+from buildsys.exporters.write import MARK, write_export
 
 
 def test_only_what_changed_is_written(tmp_path: Path) -> None:

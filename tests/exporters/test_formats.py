@@ -13,7 +13,7 @@ import yaml
 
 from buildsys.diagnostics import Refused, Spot
 from buildsys.exporters import FORMATS
-from buildsys.exporters.subject import Data, Naming, Subject
+from buildsys.exporters.request import Data, Naming, Subject
 from buildsys.exporters.text import yaml as written
 from buildsys.image import (
     BaseImage,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from buildsys.diagnostics import Refused
-from buildsys.exporters.given import read_digests, read_images
+from buildsys.exporters.inputs import read_digests, read_images
 from tests.plan.sets import BASE, image, image_set
 
 DIGEST = "sha256:" + "c" * 64

@@ -13,7 +13,7 @@ import yaml
 
 from buildsys.diagnostics import Refused, Spot
 from buildsys.exporters import FORMATS
-from buildsys.exporters.subject import Data, Naming, Subject
+from buildsys.exporters.request import Data, Naming, Subject
 from buildsys.image import ImageSet
 from buildsys.recipe import document
 from buildsys.recipe.library import load_set

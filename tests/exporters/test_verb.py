@@ -12,7 +12,7 @@ import pytest
 
 from buildsys import cli
 from buildsys.exporters import FORMATS
-from buildsys.publishing.journal import Entry, journal
+from buildsys.publish.journal import Entry, journal
 
 WriteSet = Callable[[Mapping[str, str]], Path]
 DIGEST = "sha256:" + "d" * 64

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from buildsys.image import ImageSet
-from buildsys.lock.answers import differences, require_answer
-from buildsys.lock.file import Lock, LockedImage, LockedStep, Metadata
+from buildsys.lock.check import differences, require_answer
+from buildsys.lock.lockfile import Lock, LockedImage, LockedStep, Metadata
 from tests.lock.test_file import package
 from tests.lock.world import Told, World
 

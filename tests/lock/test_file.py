@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from buildsys.image import LockedPackage
-from buildsys.lock.file import Lock, LockedImage, LockedStep, Metadata, read, text, write
+from buildsys.lock.lockfile import Lock, LockedImage, LockedStep, Metadata, read, text, write
 from tests.lock.world import Told
 
 
@@ -161,7 +161,7 @@ def test_sealed_by_somebody_who_does_not_know_what_a_lock_holds(
 WRITER = """
 import sys
 from pathlib import Path
-from buildsys.lock.file import write
+from buildsys.lock.lockfile import write
 from tests.lock.test_file import sample
 locks = [sample("1.0"), sample("1.1")]
 print("ready", flush=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from buildsys.diagnostics import Refused
-from buildsys.lock.file import read, text
+from buildsys.lock.lockfile import read, text
 from tests.lock.test_file import sample
 from tests.lock.world import World
 

@@ -13,7 +13,7 @@ import pytest
 from buildsys.image import ImageSet
 from buildsys.lock import sound
 from buildsys.lock.apply import apply_lock
-from buildsys.lock.file import Lock
+from buildsys.lock.lockfile import Lock
 from tests import rpms
 from tests.lock.world import SITE, Told, World
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from buildsys.image import Install
 from buildsys.lock.apply import apply_lock
-from buildsys.lock.asked import bases
-from buildsys.lock.file import Lock, LockedImage
+from buildsys.lock.lockfile import Lock, LockedImage
+from buildsys.lock.requests import bases
 from buildsys.lock.unknown import unknown
 from tests.plan.sets import BASE, every_kind, image, image_set, package
 

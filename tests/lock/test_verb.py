@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 
-from buildsys.lock.file import read, text
+from buildsys.lock.lockfile import read, text
 from tests.conftest import ROOT
 from tests.lock.test_solve import ALL, LATER
 from tests.lock.world import FIRST, World

@@ -10,7 +10,7 @@ import pytest
 
 from buildsys.image import Image, Install, OciConfig
 from buildsys.lock.apply import VERSION_LABEL, apply_lock
-from buildsys.lock.file import Lock, LockedImage, LockedStep
+from buildsys.lock.lockfile import Lock, LockedImage, LockedStep
 from buildsys.plan.compile import compile_plan
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve

@@ -17,10 +17,10 @@ import pytest
 from buildsys import cli, diagnostics
 from buildsys.diagnostics import Refused
 from buildsys.image import ImageSet
-from buildsys.lock.file import Lock
+from buildsys.lock.lockfile import Lock
 from buildsys.lock.make import Wish, make_lock
-from buildsys.lock.places import Places
 from buildsys.lock.pool import fill
+from buildsys.lock.pool_files import Places
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 from tests.lock.serve import Server

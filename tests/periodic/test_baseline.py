@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.executors import baseline
-from buildsys.executors.baseline import LeftImage
+from buildsys.run import baseline
+from buildsys.run.baseline import LeftImage
 
 LINE = "package tool {version}-1 noarch tool.rpm sha256:{sum}"
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from buildsys.image import LockedPackage
-from buildsys.lock.file import Lock, LockedImage, Metadata, read, text
+from buildsys.lock.lockfile import Lock, LockedImage, Metadata, read, text
 from tests.conftest import BuiltPike
 from tests.lock.libraries import answers, image, request, step
 

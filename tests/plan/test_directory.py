@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from buildsys.diagnostics import Refused
-from buildsys.executors.turn import turn
 from buildsys.plan.compile import Plan, compile_plan
-from buildsys.plan.directory import MARK, write_plan
+from buildsys.plan.write import MARK, write_plan
+from buildsys.run.lock import turn
 from tests.plan.sets import every_kind
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from buildsys.command import Command, assignment, call, comment, fragment, heredoc, word
 from buildsys.image import Run
 from buildsys.plan.compile import compile_plan
+from buildsys.shell import Command, assignment, call, comment, fragment, heredoc, word
 from tests.plan.sets import BASE, image, image_set
 
 SHELLS = (("bash",), ("dash",), ("busybox", "sh"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from buildsys.plan.compile import compile_plan
-from buildsys.plan.directory import write_plan
+from buildsys.plan.write import write_plan
 from tests.plan.sets import every_kind
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from buildsys.image import ImageSet
 from buildsys.plan.compile import compile_plan
-from buildsys.plan.directory import write_plan
+from buildsys.plan.write import write_plan
 from tests.plan.sets import BUSYBOX, EPOCH
 from tests.runtime.faked import OURS
 from tests.stores import Store

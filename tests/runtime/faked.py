@@ -11,7 +11,7 @@ from pathlib import Path
 
 from buildsys.image import Image, ImageSet, Run
 from buildsys.plan.compile import compile_plan
-from buildsys.plan.directory import write_plan
+from buildsys.plan.write import write_plan
 from tests.plan.sets import BUSYBOX
 
 FAKES = Path(__file__).parent / "fakes"

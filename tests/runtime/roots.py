@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from buildsys.command import Command
 from buildsys.image.acting import FILES
+from buildsys.shell import Command
 
 RUNTIME = Path(__file__).parents[2] / "buildsys/plan/runtime"
 SHELLS = ("busybox", "dash", "bash")

@@ -20,7 +20,7 @@ from buildsys.image import (
     MovePath,
 )
 from buildsys.plan.compile import compile_plan
-from buildsys.plan.directory import write_plan
+from buildsys.plan.write import write_plan
 from tests.busybox import Ground, put_base
 from tests.plan.sets import BASE, image, image_set
 from tests.stores import store

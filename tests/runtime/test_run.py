@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.executors.outcome import Ground, look, results
-from buildsys.executors.turn import turn
 from buildsys.image import CopyImage, OciConfig
+from buildsys.plan.read import Ground, look, results
+from buildsys.run.lock import turn
 from tests.plan.sets import BASE, BUSYBOX, image, image_set
 from tests.runtime.faked import Done, Faked, does, reference
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.executors import make
 from buildsys.image import CopyImage
+from buildsys.run import make
 from tests.plan.sets import BASE, image, image_set
 from tests.runtime.faked import Faked, does
 

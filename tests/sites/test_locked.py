@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from buildsys.lock.bases import pinned
-from buildsys.lock.file import read
+from buildsys.lock.lockfile import read
 from tests.sites.ground import Ground
 from tests.sites.loopback import Web
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from buildsys import tools
-from buildsys.executors.rights import Host, lack
+from buildsys import programs
+from buildsys.run.rights import Host, lack
 
 SOMEONE = 4242
 
@@ -22,7 +22,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     for kind in ("uid", "gid"):
         (there.etc / f"sub{kind}").write_text(f"other:1:1\n{SOMEONE}:100000:65536\n")
     monkeypatch.setattr(os, "geteuid", lambda: SOMEONE)
-    monkeypatch.setattr(tools, "complaint", lambda *_: None)
+    monkeypatch.setattr(programs, "complaint", lambda *_: None)
     return there
 
 
@@ -46,7 +46,9 @@ def test_a_kernel_without_user_namespaces(host: Host, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["newuidmap", "newgidmap"])
 def test_a_program_that_is_missing(host: Host, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "look_up", lambda asked: tools.Tool(asked, "" if asked == name else "/x"))
+    monkeypatch.setattr(
+        programs, "look_up", lambda asked: programs.Tool(asked, "" if asked == name else "/x")
+    )
     assert lack(host) == f"{name} is not installed: it is in uidmap (Debian) or shadow-utils (Fedora)"
 
 
@@ -77,7 +79,7 @@ def test_a_namespace_that_cannot_be_used(
     host: Host, program: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        tools, "complaint", lambda *words: "no" if words[:3:2] == ("buildah", program) else None
+        programs, "complaint", lambda *words: "no" if words[:3:2] == ("buildah", program) else None
     )
     assert lack(host) == said
     setting(host, "kernel.apparmor_restrict_unprivileged_userns", "1")
@@ -88,5 +90,5 @@ def test_a_namespace_that_cannot_be_used(
 
 
 def test_a_chroot(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "complaint", lambda *_: "unshare failed")
+    monkeypatch.setattr(programs, "complaint", lambda *_: "unshare failed")
     assert lack(host) == "an ordinary user may make no user namespace here, as in a chroot: unshare failed"

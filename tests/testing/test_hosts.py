@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.cli.testing import enter_user_namespace
-from buildsys.executors.podman import LONGEST, Interrupted, Podman
-from buildsys.executors.suiting import NothingSuits, suit
+from buildsys.cli.test import enter_user_namespace
+from buildsys.testing.podman import LONGEST, Interrupted, Podman
+from buildsys.testing.suiting import NothingSuits, suit
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from buildsys.diagnostics import Spot
-from buildsys.executors import expected
-from buildsys.executors.expected import CLOSE, OPEN
 from buildsys.image import ImageSet
-from buildsys.image.testing import ImageTest
 from buildsys.plan.compile import Plan, compile_plan
-from buildsys.plan.directory import write_plan
+from buildsys.plan.write import write_plan
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
+from buildsys.testing import expected
+from buildsys.testing.expected import CLOSE, OPEN
+from buildsys.testing.spec import ImageTest
 
 WriteSet = Callable[[Mapping[str, str]], Path]
 

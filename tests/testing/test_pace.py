@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.executors import pace
-from buildsys.executors.pace import MOST, Pace, crowd
-from buildsys.executors.podman import Podman
+from buildsys.run import pace
+from buildsys.run.pace import MOST, Pace, crowd
+from buildsys.testing.podman import Podman
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from buildsys.executors.proof import promoted
+from buildsys.testing.passed import promoted
 from tests.conftest import ROOT, BuiltPike
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.executors.proof import promoted
+from buildsys.testing.passed import promoted
 from tests.testing.conftest import Bench
 
 BASE = """\

@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildsys.diagnostics import Diagnostic, Spot
-from buildsys.executors import asking
-from buildsys.executors.asking import Answer
-from buildsys.executors.cases import Case, Outcome
-from buildsys.executors.expected import CLOSE, OPEN, Http, Places, Run, one_line, spot
-from buildsys.executors.junit import junit
-from buildsys.executors.podman import Said
-from buildsys.executors.values import Values
-from buildsys.executors.verdicts import Health, of_answer, of_health, of_run, seconds
+from buildsys.testing import http as client
+from buildsys.testing.expected import CLOSE, OPEN, Http, Places, Run, one_line, spot
+from buildsys.testing.http import Answer
+from buildsys.testing.junit import junit
+from buildsys.testing.podman import Said
+from buildsys.testing.result import Case, Outcome
+from buildsys.testing.values import Values
+from buildsys.testing.verdicts import Health, of_answer, of_health, of_run, seconds
 
 AT = Places({"run": "a.yaml:3:5", "http": "a.yaml:9:5", "output": "a.yaml:4:9"})
 
@@ -130,25 +130,25 @@ HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 def test_a_server_is_asked_within_the_network_of_a_process() -> None:
     with server(HELLO) as port:
-        assert asking.ask(os.getpid(), http(port, "/a b?c=d&e=%20"), 5) == Answer(200, "hello")
+        assert client.ask(os.getpid(), http(port, "/a b?c=d&e=%20"), 5) == Answer(200, "hello")
 
 
 def test_who_listens() -> None:
     with server(b"") as port:
-        assert asking.listens(os.getpid(), port, 5)
-    assert not asking.listens(os.getpid(), port, 5)
-    assert not asking.listens(2**22 + 1, port, 5)  # no process has that number
+        assert client.listens(os.getpid(), port, 5)
+    assert not client.listens(os.getpid(), port, 5)
+    assert not client.listens(2**22 + 1, port, 5)  # no process has that number
 
 
 @pytest.mark.parametrize("answer", [b"220 mail.example ESMTP\r\n", b"", b"HTTP/1.1 abc\r\n\r\n"])
 def test_what_is_no_http_is_no_answer(answer: bytes) -> None:
     with server(answer) as port, pytest.raises(OSError, match=r"this is no HTTP|reset"):
-        asking.ask(os.getpid(), http(port), 5)
+        client.ask(os.getpid(), http(port), 5)
 
 
 def test_a_server_that_answers_byte_by_byte_is_not_waited_for() -> None:
     with server(HELLO * 10, drip=0.2) as port, pytest.raises(TimeoutError):
-        asking.ask(os.getpid(), http(port), 1)
+        client.ask(os.getpid(), http(port), 1)
 
 
 # ── health, durations ───────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from buildsys.built.layer import Entry
+from buildsys.inspect_image.layer import Entry
 from tests.exporters.test_conformance import build_tree
 from tests.exporters.trees import described, differing, leavings, without_given_path
 from tests.stores import Store, store

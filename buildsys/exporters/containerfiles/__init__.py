@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from buildsys.exporters.containerfiles.given import links_of
+from buildsys.exporters.containerfiles.as_written import links_of
 from buildsys.exporters.containerfiles.render import Containerfile
-from buildsys.exporters.subject import Export, Subject
+from buildsys.exporters.request import Export, Subject
 from buildsys.image import EmptyRoot, ImageSet
 
 FILES = Path(__file__).parent

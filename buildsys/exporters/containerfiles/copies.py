@@ -10,17 +10,7 @@ from pathlib import Path
 from typing import assert_never
 
 from buildsys.exporters.containerfiles.lines import SAFE, Lines
-from buildsys.exporters.containerfiles.packages import (
-    CARE,
-    PAYLOAD,
-    POOL,
-    VERBS,
-    PackageInstruction,
-    key_is_carried,
-    manager,
-    repositories,
-)
-from buildsys.exporters.subject import Subject
+from buildsys.exporters.request import Subject
 from buildsys.image import (
     CopyContext,
     CopyImage,
@@ -31,6 +21,16 @@ from buildsys.image import (
     LockedPackage,
     Transaction,
     Uninstall,
+)
+from buildsys.packages.containerfile import (
+    CARE,
+    PAYLOAD,
+    POOL,
+    VERBS,
+    PackageInstruction,
+    key_is_carried,
+    manager,
+    repositories,
 )
 from buildsys.resolve.gems import Gems
 

@@ -9,10 +9,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from buildsys.command import chain, comment, line
 from buildsys.diagnostics import Spot
-from buildsys.exporters.containerfiles.packages import CARE, DPKG, VERBS
 from buildsys.image.acting import FILES
+from buildsys.packages.containerfile import CARE, DPKG, VERBS
+from buildsys.shell import chain, comment, line
 
 TOOLS = {
     VERBS: {

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
-from buildsys.command import Glob, comment
 from buildsys.exporters.containerfiles import configuration
+from buildsys.exporters.containerfiles.as_written import cmd_said, given, user_said
 from buildsys.exporters.containerfiles.copies import Copies
-from buildsys.exporters.containerfiles.given import cmd_said, given, user_said
 from buildsys.exporters.containerfiles.lines import Lines
-from buildsys.exporters.containerfiles.packages import CARE
-from buildsys.exporters.subject import Subject
+from buildsys.exporters.request import Subject
 from buildsys.image import (
     AppendFile,
     AppendLines,
@@ -53,6 +51,8 @@ from buildsys.image import (
     WriteRepository,
 )
 from buildsys.image import Containerfile as Written
+from buildsys.packages.containerfile import CARE
+from buildsys.shell import Glob, comment
 
 _ROOT = {None, "root", "0", "root:root", "0:0"}
 

@@ -12,7 +12,7 @@ from buildsys.importers.containerfiles.naming import Naming
 from buildsys.importers.containerfiles.source import Source
 from buildsys.importers.containerfiles.tree import IGNORE_FILES
 from buildsys.importers.set_folder import set_name, written_whole
-from buildsys.recipe.flow import flow
+from buildsys.recipe.yaml_text import flow
 
 CONTEXTS = "containerfiles"
 """The set's folder for contexts: below images/ their YAML would be read as recipes."""

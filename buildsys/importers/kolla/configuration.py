@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from buildsys.diagnostics import Diagnostic, Refused, Spot
 from buildsys.image import Account, DeclareAccounts
 from buildsys.importers.kolla.archives import Archives
-from buildsys.importers.kolla.everywhere import give_all
+from buildsys.importers.kolla.common import give_all
 from buildsys.importers.kolla.lists import Target
 from buildsys.importers.overlay import Changes, Overlay
 from buildsys.importers.untaken import untaken

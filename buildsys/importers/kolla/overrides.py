@@ -9,8 +9,8 @@ from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot
 from buildsys.image import ImageSet
 from buildsys.importers.kolla.archives import Archives
 from buildsys.importers.kolla.blocks import Blocks
+from buildsys.importers.kolla.common import give_all
 from buildsys.importers.kolla.configuration import turn_configuration
-from buildsys.importers.kolla.everywhere import give_all
 from buildsys.importers.kolla.lists import Target, turn_lists
 from buildsys.importers.kolla.templates import Block, read_template
 from buildsys.importers.overlay import Changes, Overlay

@@ -14,7 +14,7 @@ from buildsys.importers.lines import beside, listed, printable, said, step_lines
 from buildsys.importers.overlay import Changes, Step
 from buildsys.importers.set_folder import set_name, written_whole
 from buildsys.importers.tcib.image import Image
-from buildsys.recipe.flow import flow
+from buildsys.recipe.yaml_text import flow
 
 SITE = "elsewhere"
 

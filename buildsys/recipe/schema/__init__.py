@@ -5,17 +5,7 @@ None, and `buildsys.resolve` alone says what that means.
 """
 
 from buildsys.recipe.schema.base import Model
-from buildsys.recipe.schema.checks import (
-    CommandTest,
-    Container,
-    HealthCheck,
-    Http,
-    ImageTest,
-    Scenario,
-    ScenarioStep,
-    Service,
-)
-from buildsys.recipe.schema.editor import json_schema
+from buildsys.recipe.schema.errors import check_template, read, read_filled
 from buildsys.recipe.schema.files import (
     Account,
     AddRemove,
@@ -36,8 +26,18 @@ from buildsys.recipe.schema.files import (
     Trait,
     UsesPatch,
 )
-from buildsys.recipe.schema.reading import check_template, read, read_filled
+from buildsys.recipe.schema.json_schema import json_schema
 from buildsys.recipe.schema.steps import VERBS, AnyStep
+from buildsys.recipe.schema.tests import (
+    CommandTest,
+    Container,
+    HealthCheck,
+    Http,
+    ImageTest,
+    Scenario,
+    ScenarioStep,
+    Service,
+)
 
 __all__ = [
     "VERBS", "Account", "AddRemove", "AnyStep", "BaseImage", "Bootstrap", "CommandTest", "Container",

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Tag
 
 from buildsys.recipe.schema.base import Maybe, Model
-from buildsys.recipe.schema.checks import HealthCheckKey, ImageTest
 from buildsys.recipe.schema.steps import Step
+from buildsys.recipe.schema.tests import HealthCheckKey, ImageTest
 
 
 class Account(Model):

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildsys.command import words
 from buildsys.image import Account, Bootstrap, DeclareAccounts, Image, Install, ParentImage
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
+from buildsys.shell import words
 
 ROOT = Path(__file__).resolve().parents[3]
 PREFIX = "localhost/baseline"

@@ -11,7 +11,7 @@ import pytest
 
 from buildsys.diagnostics import Refused, _lines
 from buildsys.exporters import FORMATS
-from buildsys.exporters.directory import write_export
+from buildsys.exporters.write import write_export
 from buildsys.image import BaseImage, Containerfile, ImageSet, ParentImage
 from buildsys.importers.containerfiles import Asked, take_over
 from buildsys.importers.containerfiles.naming import Meant, Naming, meant, naming

@@ -1,0 +1,133 @@
+"""The verbs that take over what other systems have: import containerfiles, tcib, kolla-overrides."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from buildsys.cli.counting import counted
+from buildsys.cli.ending import say
+from buildsys.cli.options import RECIPES, Choice, given_directory, named_values
+from buildsys.cli.overlay import write_new
+
+if TYPE_CHECKING:
+    from buildsys.diagnostics import Diagnostic
+
+
+@click.group("import")
+def import_() -> None:
+    """Take over what other systems have, and name each thing that cannot be."""
+
+
+@import_.command()
+@click.argument("top", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", "output", metavar="OUT", type=click.Path(path_type=Path),
+    help="The set's folder, new or empty; else recipes/ and the name of DIR.",
+)  # fmt: skip
+@click.option(
+    "--arg", "arguments", metavar="NAME=VALUE", multiple=True, callback=named_values,
+    help="A value for what Containerfiles declare by ARG.",
+)  # fmt: skip
+@click.option(
+    "--network", metavar="IMAGE", multiple=True,
+    help="An image, or several by a glob, whose build needs a network.",
+)  # fmt: skip
+@click.option(
+    "--context", "contexts", metavar="NAME=DIR|IMAGE", multiple=True, callback=named_values,
+    help="What a name means that is no stage and no image of the tree.",
+)  # fmt: skip
+def containerfiles(
+    top: Path,
+    output: Path | None,
+    arguments: dict[str, str],
+    network: tuple[str, ...],
+    contexts: dict[str, str],
+) -> None:
+    """Take a tree of Containerfiles over as an image set, a folder an image.
+
+    An image is a folder with a Containerfile or a Dockerfile, and bears the folder's name; of several in a
+    folder, Dockerfile.SUFFIX is the image FOLDER-SUFFIX. Folders are copied whole. FROM and COPY --from that
+    name images of the tree become the order of building.
+    """
+    from buildsys.importers.containerfiles import Asked, take_over
+
+    output = output or RECIPES / Path(os.path.realpath(top)).name
+    images, found = take_over(top, output, Asked(arguments, network, contexts))
+    _tell(found)
+    say(f"{output}: {counted(len(images), 'image')}, {counted(len(found), 'warning')}")
+    Choice(output, None, (), {}).look()
+
+
+@import_.command()
+@click.argument("top", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", "output", metavar="OUT", type=click.Path(path_type=Path),
+    help="The set's folder, new or empty; else recipes/ and the name of DIR.",
+)  # fmt: skip
+@click.option(
+    "--base", metavar="IMAGE", default="",
+    help="What the first image begins with; else as tcib_from says, or CentOS Stream 9.",
+)  # fmt: skip
+@click.option(
+    "--arg", "arguments", metavar="NAME=VALUE", multiple=True, callback=named_values,
+    help="A value of a variable: tcib_distro, tcib_release, and others that files name.",
+)  # fmt: skip
+def tcib(top: Path, output: Path | None, base: str, arguments: dict[str, str]) -> None:
+    """Take a tree of tcib, TripleO's YAML files of images, over as an image set.
+
+    An image is a folder with YAML files, and begins with the image of the folder above. DIR is the tree, or a
+    folder that holds it as tcib/ or container-images/tcib/.
+    """
+    from buildsys.importers.tcib import Asked, take_over
+
+    output = output or RECIPES / Path(os.path.realpath(top)).name
+    images, found = take_over(top, output, Asked(arguments, base))
+    _tell(found)
+    say(f"{output}: {counted(len(images), 'image')}, {counted(len(found), 'warning')}")
+    Choice(output, None, (), {}).look()
+
+
+@import_.command("kolla-overrides")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "-o", "--output", "output", metavar="OVERLAY", type=click.Path(path_type=Path),
+    help="Where to write it; else the first FILE's name with .yaml, here.",
+)  # fmt: skip
+@click.option("--set", "name", metavar="SET", help="The set it is for: its images, packages and accounts.")
+def kolla_overrides(files: Sequence[str], output: Path | None, name: str | None) -> None:
+    """Turn Kolla's template overrides (.j2) and kolla-build.conf into an overlay.
+
+    Lists of packages and for pip, the headers and footers of images, and files that lie beside FILE: these
+    are copied into files/ beside the overlay. With --set names are checked, and what refers to the set can
+    be turned: lists that are replaced, accounts, what every image does, downloads.
+    """
+    from buildsys.importers.files import check_files, write_files
+    from buildsys.importers.kolla.overrides import turn
+
+    choice = Choice(given_directory(name), None, (), {}) if name is not None else None
+    library = choice.load() if choice else None
+    image_set = choice.look(library) if choice else None
+    overlay, found = turn(files, image_set, library.sites if library else ())
+    output = output or Path(f"{Path(files[0]).stem}.yaml")
+    word = re.sub(r"[^a-z0-9]+", "-", output.stem.lower()).strip("-") or "overlay"
+    check_files(overlay.files, output.parent / "files")
+    write_new(output, overlay.text(word, ", ".join(files)))
+    write_files(overlay.files, output.parent / "files")
+    _tell(found)
+    changes = len(overlay.common) + sum(map(len, overlay.images.values()))
+    changed = sum(1 for item in overlay.images.values() if len(item))
+    say(f"{output}: {counted(changes, 'change')} of {counted(changed, 'image')}, {len(found)} not taken over")
+    if choice:
+        # What fits each for itself may yet not fit together.
+        Choice(choice.directory, None, (output,), {}).look()
+
+
+def _tell(found: Sequence[Diagnostic]) -> None:
+    for item in found:
+        say(f"{item.text('warning')}\n")

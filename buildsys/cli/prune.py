@@ -1,0 +1,46 @@
+"""The verb that removes what earlier builds left: prune."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from buildsys.cli.options import given_directory
+from buildsys.cli.stores import takes_store
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+
+
+@click.command()
+@click.argument("name", metavar="SET")
+@click.option(
+    "-o", "--output", "directory", metavar="DIR", type=click.Path(path_type=Path),
+    help="The plan's directory; else SET below the build directory.",
+)  # fmt: skip
+@click.option(
+    "--build-dir", "build_directory", metavar="DIR", type=click.Path(path_type=Path), default="build",
+    show_default=True, help="Where everything that is made goes.",
+)  # fmt: skip
+@takes_store
+@click.option(
+    "--keep", metavar="N", type=click.IntRange(min=0), default=0, show_default=True,
+    help="Leave each image its N newest older keys.",
+)  # fmt: skip
+@click.option("--yes", is_flag=True, help="Remove it; without this it is only listed.")
+def prune(
+    name: str, directory: Path | None, build_directory: Path, *, store: str, keep: int, yes: bool
+) -> None:
+    """Remove what earlier builds of an image set left in the store.
+
+    Images under keys that are no longer current, and working containers of builds that were killed; of this
+    set and plan only, never while a build uses the store. What has another name loses only its key. Without
+    --yes nothing is removed: a line a thing says what would go, and how much that frees.
+    """
+    from buildsys.run import make
+
+    directory = directory or build_directory / given_directory(name).absolute().name
+    if not (directory / "lib" / "prune.sh").is_file():
+        hint = f"`buildsys plan {name}` writes one; what was built stays"
+        message = f"{directory} holds no plan, or one of an older buildsys"
+        raise Refused([Diagnostic(NOWHERE, "no-plan", message, hint)])
+    make.prune(directory, make.Run(store), keep=keep, remove=yes)

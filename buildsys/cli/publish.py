@@ -1,0 +1,214 @@
+"""The verbs that ship what was built: publish, verify."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from buildsys import disk
+from buildsys.cli.counting import counted
+from buildsys.cli.ending import FAILED, Ended, say
+from buildsys.cli.options import Verb, words
+from buildsys.cli.stores import takes_store
+from buildsys.cli.test import enter_user_namespace
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+
+if TYPE_CHECKING:
+    from buildsys.publish.task import Outcome
+
+
+def takes_published(verb: Verb) -> Verb:
+    """Give a verb the set, whose plan must be there, and the ways into a registry."""
+
+    @click.argument("image_set", metavar="SET")
+    @click.option(
+        "-o", "--output", "directory", metavar="DIR", type=click.Path(path_type=Path),
+        help="The plan's directory; else SET below the build directory.",
+    )  # fmt: skip
+    @click.option(
+        "--build-dir", "build_directory", metavar="DIR", type=click.Path(path_type=Path), default="build",
+        show_default=True, help="Where everything that is made goes.",
+    )  # fmt: skip
+    @click.option(
+        "--authfile", metavar="FILE", type=click.Path(path_type=Path),
+        help="Credentials of registries; else where the container tools keep them.",
+    )  # fmt: skip
+    @click.option(
+        "--cert-dir", "certificates", metavar="DIR", type=click.Path(path_type=Path),
+        help="Certificates: authorities (*.crt), and ours (*.cert, *.key); else the tools' certs.d/HOST.",
+    )  # fmt: skip
+    @functools.wraps(verb)
+    def taking(image_set: str, directory: Path | None, build_directory: Path, **others: Any) -> Any:
+        directory = directory or build_directory / Path(image_set).absolute().name
+        disk.writes(build_directory, directory)
+        return verb(directory=directory, **others)
+
+    return taking
+
+
+@click.command()
+@takes_published
+@click.argument("patterns", metavar="[IMAGE]...", nargs=-1)
+@click.option(
+    "--only", metavar="IMAGES", multiple=True,
+    help="The same as IMAGE, several in one text: --only \"nova-api 'neutron-*'\".",
+)  # fmt: skip
+@click.option(
+    "--to", "texts", metavar="DEST", multiple=True, required=True,
+    help="docker://HOST[/NAMESPACE], oci:DIR, dir:DIR or another destination. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--tag", "tags", metavar="TAG", multiple=True,
+    help="One more tag for every image; `date`, `lock` and `promoted` are known words. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--label", "labels", metavar="NAME=VALUE", multiple=True, help="A label of the release. Repeatable."
+)
+@click.option(
+    "--compression", type=click.Choice(["gzip", "zstd"]), default="gzip", show_default=True,
+    help="How layers are packed; zstd needs a set of `format: oci`.",
+)  # fmt: skip
+@click.option(
+    "--uploads", metavar="N", type=click.IntRange(min=1), default=4, show_default=True,
+    help="Uploads at once, to each registry.",
+)  # fmt: skip
+@click.option("--stand-ins", is_flag=True, help="Let images of stand-in packages leave this host.")
+@takes_store
+def publish(
+    directory: Path,
+    patterns: tuple[str, ...],
+    only: tuple[str, ...],
+    *,
+    texts: tuple[str, ...],
+    tags: tuple[str, ...],
+    labels: tuple[str, ...],
+    compression: Any,
+    uploads: int,
+    authfile: Path | None,
+    certificates: Path | None,
+    stand_ins: bool,
+    store: str,
+) -> None:
+    """Publish a set that was built, as a whole: all its images first, then all tags.
+
+    SET is published as it was built last; IMAGE, a name or a glob in quotes ('neutron-*'), is a part of it.
+    What a destination has already is not sent again. When anything fails, no tag is moved there, and the next
+    run goes on from where this one ended.
+    """
+    from buildsys.programs import ToolFailed, require
+    from buildsys.publish.destination import destinations
+    from buildsys.publish.publish import publish as publish_set
+    from buildsys.publish.reach import Patience
+    from buildsys.publish.task import Wish
+
+    chosen = destinations(texts)
+    disk.writes(*(Path(place.place) for place in chosen if place.is_directory))
+    wish = Wish(
+        tags=tags,
+        labels=tuple(sorted(_labels(labels).items())),
+        compression=compression,
+        uploads=uploads,
+        authfile=authfile,
+        certificates=certificates,
+        patience=Patience.of_environment(),
+    )
+    require(("buildah", "skopeo"), directory.parent / "tools.json")
+    enter_user_namespace()
+    try:
+        outcomes = publish_set(
+            directory,
+            chosen,
+            wish,
+            store=store,
+            stand_ins=stand_ins,
+            say=_waits(directory),
+            tell=_tell,
+            only=words((*patterns, *only)),
+        )
+    except ToolFailed as failed:
+        raise Ended(FAILED, str(failed)) from failed
+    if not all(outcome.well() for outcome in outcomes):
+        raise Ended(FAILED)
+
+
+def _waits(directory: Path) -> Any:
+    return lambda message: say(f"{directory.name}: {message}")
+
+
+def _labels(texts: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise Refused([Diagnostic(NOWHERE, "bad-label", f"'{text}' is no label", "NAME=VALUE")])
+        found[name] = value
+    return found
+
+
+def _tell(outcome: Outcome) -> None:
+    for mistake in outcome.mistakes:
+        say(mistake.text())
+        # That one is about a disk of the registry.
+        if mistake.code != "registry-full":
+            disk.heard(mistake.text())
+    for note in outcome.notes:
+        say(f"note: {outcome.destination}: {note}")
+    counts = {"image": outcome.images, "blob": outcome.blobs, "tag": outcome.tags}
+    words = ", ".join(counted(number, what) for what, number in counts.items() if number)
+    if not outcome.well():
+        say(f"{outcome.destination}: not published" + (f"; sent: {words}" if words else ""))
+    else:
+        say(f"{outcome.destination}: " + (f"published: {words}" if words else "had all of it already"))
+
+
+@click.command()
+@takes_published
+@click.option(
+    "--at", "text", metavar="DEST", required=True, help="Where it was published, as `publish --to` had it."
+)
+@click.option(
+    "--downloads", metavar="N", type=click.IntRange(min=1), default=4, show_default=True,
+    help="Downloads at once.",
+)  # fmt: skip
+def verify(
+    directory: Path, text: str, authfile: Path | None, certificates: Path | None, downloads: int
+) -> None:
+    """Prove that a set is at a destination as it was published: read all of it back.
+
+    Every tag must lead to the digest that was recorded when it was published, and every blob be there and
+    hash to its digest. What is wrong is data: image, reference, what is the matter; then the status is 1.
+    """
+    from buildsys.cli.output import put_table
+    from buildsys.programs import ToolFailed
+    from buildsys.publish.destination import destination
+    from buildsys.publish.errors import Problem
+    from buildsys.publish.reach import Patience
+    from buildsys.publish.task import Wish
+    from buildsys.publish.verify import verify as verify_set
+
+    place = destination(text)
+    wish = Wish(
+        uploads=downloads, authfile=authfile, certificates=certificates, patience=Patience.of_environment()
+    )
+    if place.transport == "containers-storage":
+        enter_user_namespace()
+    try:
+        report = verify_set(directory, place, wish)
+    except ToolFailed as failed:
+        raise Ended(FAILED, str(failed)) from failed
+    except Problem as problem:
+        say(problem.diagnostic.text())
+        raise Ended(FAILED) from problem
+    put_table(
+        ("IMAGE", "REFERENCE", "WRONG"),
+        [(item.image, item.reference, item.message) for item in report.findings],
+    )
+    counts = {"image": report.images, "tag": report.tags, "blob": report.blobs}
+    looked = ", ".join(counted(number, what) for what, number in counts.items())
+    if report.findings:
+        say(f"{place}: {looked}: {len(report.findings)} wrong")
+        raise Ended(FAILED)
+    say(f"{place}: {looked}: as they were published")

@@ -1,0 +1,145 @@
+"""Writes an `Export` to a directory: only what changed, and never into one that is not ours."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from filecmp import cmp
+from pathlib import Path
+
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.exporters.request import Export
+
+MARK = ".buildsys-export"
+"""Says that a directory is ours to rewrite, of which format it is, and which files are ours."""
+
+
+def write_export(export: Export, form: str, directory: Path) -> int:
+    """Make the directory hold exactly this export; returns how many files changed.
+
+    A file is replaced by rename. What was exported before and is no more is removed; a file that a person
+    added is left alone.
+
+    Raises:
+        Refused: it holds something that is no export (`export-directory-taken`), or one of another format
+            (`export-other-format`), or a file of the export would not be in it (`export-bad-path`).
+    """
+    wrong = [
+        Diagnostic(NOWHERE, "export-bad-path", f"'{name}' is no path of a file in an export")
+        for name in sorted({*export.texts, *export.links})
+        if not _stays_in(name)
+    ]
+    if wrong:
+        raise Refused(wrong)
+    with _alone(directory):
+        return _write(export, form, directory)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Two exports into one directory take turns."""
+    if directory.exists() and not directory.is_dir():
+        raise _taken(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(export: Export, form: str, directory: Path) -> int:
+    before = _claim(directory, form)
+    now = {*export.texts, *export.links}
+    # What is ours is written down before it is there: whatever is killed, the next run knows its files.
+    _mark(directory, form, before | now)
+    # First, for what was a file may be a folder now.
+    for name in before - now:
+        _remove(directory / name, directory)
+    changed = sum(
+        _text(directory / name, text, runs=name in export.programs) for name, text in export.texts.items()
+    )
+    changed += sum(
+        _link(directory / name, source, runs=name in export.programs) for name, source in export.links.items()
+    )
+    _mark(directory, form, now)
+    return changed + len(before - now)
+
+
+def _claim(directory: Path, form: str) -> set[str]:
+    """Make sure the directory is empty or one of ours; the files that are ours in it."""
+    mark = directory / MARK
+    if mark.is_file():
+        first, *names = mark.read_text("utf-8").splitlines()
+        if first != form:
+            message = f"{directory} holds an export of another format: {first}"
+            hint = "give -o another directory, or remove this one"
+            raise Refused([Diagnostic(NOWHERE, "export-other-format", message, hint)])
+        # A list that somebody wrote into must not lead out of the directory.
+        return {name for name in names if _stays_in(name)}
+    if any(directory.iterdir()):
+        raise _taken(directory)
+    return set()
+
+
+def _stays_in(name: str) -> bool:
+    """Whether a path leads to a file below the directory, and can stand on a line of the list."""
+    return not {"", ".", ".."} & {*name.split("/")} and name.isprintable()
+
+
+def _taken(directory: Path) -> Refused:
+    message = f"{directory} is not empty and not an export: nothing was written"
+    hint = "give -o a directory that is empty, missing or holds an export"
+    return Refused([Diagnostic(NOWHERE, "export-directory-taken", message, hint)])
+
+
+def _mark(directory: Path, form: str, names: set[str]) -> None:
+    _text(directory / MARK, "".join(f"{line}\n" for line in (form, *sorted(names))))
+
+
+def _text(path: Path, text: str, *, runs: bool = False) -> int:
+    data, mode = os.fsencode(text), 0o755 if runs else 0o644
+    if _is_file(path) and path.read_bytes() == data and path.stat().st_mode & 0o777 == mode:
+        return 0
+    aside = _aside(path)
+    aside.write_bytes(data)
+    aside.chmod(mode)
+    aside.replace(path)
+    return 1
+
+
+def _link(path: Path, source: Path, *, runs: bool) -> int:
+    """A file as it is: a hard link would change with what a person edits in place, so it is a copy."""
+    mode = 0o755 if runs or os.access(source, os.X_OK) else 0o644
+    if _is_file(path) and cmp(path, source, shallow=False) and path.stat().st_mode & 0o777 == mode:
+        return 0
+    aside = _aside(path)
+    shutil.copyfile(source, aside)
+    aside.chmod(mode)
+    aside.replace(path)
+    return 1
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _aside(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.new")
+    aside.unlink(missing_ok=True)
+    return aside
+
+
+def _remove(path: Path, top: Path) -> None:
+    """Remove a file, and folders that nothing is in any more."""
+    if path.is_file() or path.is_symlink():
+        path.unlink()
+    folder = path.parent
+    while folder != top and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

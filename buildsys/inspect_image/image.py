@@ -1,0 +1,146 @@
+"""An image as it is stored: in a container store, a registry, a directory, an archive."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from buildsys import programs, storage
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.inspect_image.layer import Entry, entries, files
+
+TRANSPORTS = ("containers-storage:", "dir:", "docker:", "docker-archive:", "oci:", "oci-archive:")
+"""What a name that is meant for skopeo begins with; any other is one of the container store."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """An image that was built. Its layers are fetched one by one, when they are asked for."""
+
+    name: str
+    """As a person gave it."""
+    source: str
+    """As skopeo takes it."""
+    manifest: dict[str, Any]
+    config: dict[str, Any]
+    id: str
+    place: Path
+    """Where its layers are put."""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The digests of the layers' content, the lowest first."""
+        return tuple(self.config["rootfs"]["diff_ids"])
+
+    def entries(self, number: int) -> dict[str, Entry]:
+        """All that the layer of that number, from 0, says, by absolute path; see `layer.entries`.
+
+        Raises:
+            Refused: it cannot be fetched or read (`unreadable-image`).
+        """
+        with self._reading(number) as archive:
+            return entries(archive)
+
+    def files(self, number: int, folder: str) -> dict[str, bytes | None]:
+        """The files that a layer has right in a folder, by name; None for one that is gone.
+
+        Raises:
+            Refused: it cannot be fetched or read (`unreadable-image`).
+        """
+        with self._reading(number) as archive:
+            return dict(files(archive, folder))
+
+    def archive(self, number: int) -> Path:
+        """The layer of that number, from 0, as an archive that is there while the image is open.
+
+        Raises:
+            Refused: it cannot be fetched (`unreadable-image`).
+        """
+        return self._archive(number)
+
+    @contextmanager
+    def _reading(self, number: int) -> Iterator[Path]:
+        archive = self._archive(number)
+        try:
+            yield archive
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            raise unreadable(self.name, f"layer {number + 1}: {error}") from error
+
+    def _archive(self, number: int) -> Path:
+        layout = self.place / str(number)
+        if not layout.is_dir():
+            self._fetch(number, layout)
+        (index,) = json.loads((layout / "index.json").read_text())["manifests"]
+        layers = json.loads(_blob(layout, index["digest"]).read_text())["layers"]
+        return _blob(layout, layers[number]["digest"])
+
+    def _fetch(self, number: int, layout: Path) -> None:
+        layout.mkdir(parents=True)
+        # A layout's blobs are known by their names: those of the other layers are not copied when they stand
+        # there already, and nobody reads them.
+        for others in (self.layers, [layer["digest"] for layer in self.manifest["layers"]]):
+            for other in {*others} - {others[number]}:
+                blob = _blob(layout, other)
+                blob.parent.mkdir(parents=True, exist_ok=True)
+                blob.touch()
+        try:
+            storage.copy_image(self.source, layout)
+        except programs.ToolFailed as failed:
+            raise unreadable(self.name, str(failed)) from failed
+
+
+def _blob(layout: Path, digest: str) -> Path:
+    return layout / "blobs" / digest.replace(":", "/")
+
+
+@contextmanager
+def opened(names: Sequence[str], store: str) -> Iterator[list[BuiltImage]]:
+    """Images, to be read while the `with` lasts.
+
+    A name is one of the store that these options of buildah choose, an id, or `TRANSPORT:NAME` for skopeo.
+
+    Raises:
+        Refused: one is not there (`missing-image`) or cannot be read (`unreadable-image`).
+    """
+    with tempfile.TemporaryDirectory(prefix="buildsys-") as folder:
+        yield [_open(name, store, Path(folder, str(number))) for number, name in enumerate(names)]
+
+
+def _open(name: str, store: str, place: Path) -> BuiltImage:
+    source = name if name.startswith(TRANSPORTS) else _in_store(name, store)
+    try:
+        manifest = json.loads(storage.image_manifest(source))
+        if "layers" not in manifest:
+            raise unreadable(name, "it is an index of images for several platforms; name one by its digest")
+        config = storage.image_config(source)
+    except programs.ToolFailed as failed:
+        raise unreadable(name, str(failed)) from failed
+    return BuiltImage(
+        name, source, manifest, json.loads(config), hashlib.sha256(config.encode()).hexdigest(), place
+    )
+
+
+def _in_store(name: str, options: str) -> str:
+    found = storage.image_id(options, name)
+    store = programs.store(options) if found else None
+    if store is None:
+        if mistake := programs.look_up("buildah").mistake():
+            raise Refused([mistake])
+        words = f"buildah {options} images".replace("  ", " ")
+        hint = f"`{words}` lists those that are there; another place is named as TRANSPORT:NAME"
+        message = f"the container store has no image '{name}'"
+        raise Refused([Diagnostic(NOWHERE, "missing-image", message, hint)])
+    return store.name(f"@{found}")
+
+
+def unreadable(name: str, reason: str) -> Refused:
+    """The refusal of an image that is there, or should be, and cannot be read."""
+    return Refused([Diagnostic(NOWHERE, "unreadable-image", f"'{name}' cannot be read: {reason}")])

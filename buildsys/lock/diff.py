@@ -1,0 +1,110 @@
+"""What moved from one lock to the next, and source packages that end at two versions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from buildsys.image import LockedPackage
+from buildsys.lock.lockfile import Lock
+
+BASE, DOWNLOAD, PAYLOAD, KEY = "(base image)", "(download)", "(copied from)", "(key)"
+"""What stands in the place of an image for what belongs to none."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Move:
+    """One thing that is another than before; an empty version: it was, or is, not there.
+
+    Equal versions: a package has other content under the version it had; it was rebuilt.
+    """
+
+    image: str
+    name: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Split:
+    """A source package that ends at several versions in the set."""
+
+    source: str
+    versions: tuple[tuple[str, tuple[str, ...]], ...]
+    """Each version, and the images that install packages of it."""
+
+
+def moves(old: Lock | None, new: Lock) -> list[Move]:
+    """What moved, image by image; without an old lock everything is new."""
+    found: list[Move] = []
+    before = old.images if old else {}
+    for name in sorted({*before, *new.images}):
+        found += _moves(name, *(_versions(lock, name) for lock in (old, new)))
+    found += _moves(BASE, _exact(old.bases if old else {}), _exact(new.bases))
+    found += _moves(DOWNLOAD, _exact(old.downloads if old else {}), _exact(new.downloads))
+    # Without an old lock there is no key that was trusted before.
+    found += _moves(KEY, _exact(old.keys if old else new.keys), _exact(new.keys))
+    payloads = (
+        {name: (item.evr, item.checksum) for name, item in lock.payloads.items()} if lock else {}
+        for lock in (old, new)
+    )
+    return [*found, *_moves(PAYLOAD, *payloads)]
+
+
+_Version = tuple[str, str]
+"""A version as people write it, and a hash of what it is."""
+
+
+def _exact(named: Mapping[str, str]) -> dict[str, _Version]:
+    """What is named by a hash, or by a package with its version."""
+    return {name: (text, text) for name, text in named.items()}
+
+
+def _versions(lock: Lock | None, image: str) -> dict[str, _Version]:
+    """An image's own packages: the last transaction that has one counts."""
+    if lock is None or image not in lock.images:
+        return {}
+    packages = [*lock.images[image].packages()]
+    arches: dict[str, set[str]] = defaultdict(set)
+    for item in packages:
+        arches[item.name].add(item.arch)
+    # Show the architecture only where a name has several.
+    return {
+        item.name if len(arches[item.name]) == 1 else f"{item.name}.{item.arch}": (item.evr, item.checksum)
+        for item in packages
+    }
+
+
+def _moves(image: str, old: Mapping[str, _Version], new: Mapping[str, _Version]) -> Iterator[Move]:
+    absent = ("", "")
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            yield Move(image, name, old.get(name, absent)[0], new.get(name, absent)[0])
+
+
+def splits(lock: Lock) -> list[Split]:
+    """Source packages of which the images of the set get several versions."""
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for image, item in _installed(lock):
+        if item.source:
+            name, version = _source(item.source)
+            found[name][version].add(image)
+    return sorted(
+        Split(name, tuple((version, tuple(sorted(images))) for version, images in sorted(versions.items())))
+        for name, versions in found.items()
+        if len(versions) > 1
+    )
+
+
+def _installed(lock: Lock) -> Iterable[tuple[str, LockedPackage]]:
+    return ((name, item) for name, image in lock.images.items() for item in image.packages())
+
+
+def _source(file: str) -> tuple[str, str]:
+    """`name-version-release.src.rpm` or Debian's `name_version` as name and version."""
+    if not file.endswith(".rpm"):
+        name, _, version = file.partition("_")
+        return name, version
+    name, version, release = file.removesuffix(".rpm").rpartition(".")[0].rsplit("-", 2)
+    return name, f"{version}-{release}"

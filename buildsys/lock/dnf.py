@@ -1,0 +1,258 @@
+"""Ask the distribution's solver for the exact packages of every image, parents first."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.graph import ImageGraph
+from buildsys.image import BaseImage, Image, ImageSet, LockedPackage, ParentImage
+from buildsys.lock.bases import DATABASES, Base
+from buildsys.lock.fetch import cause
+from buildsys.lock.lockfile import LockedImage, LockedStep, Metadata
+from buildsys.lock.requests import asked, bases, package_steps, payloads
+from buildsys.lock.solver import problems
+from buildsys.logins import login_for
+
+SOLVER = Path(__file__).with_name("rpm_solver")
+START = f"import sys; sys.path.append(sys.argv[1]); from {SOLVER.name}.program import main; main()"
+"""How the system's interpreter, which knows nothing of buildsys, runs the program."""
+MODULES = {"dnf4": "python3-dnf", "dnf5": "python3-libdnf5"}
+"""What distributions call the packages with the modules of a library."""
+PLUGINS = ("subscription-manager", "rhsm", "spacewalk", "amazon-id", "rhui*", "azure-rhui*")
+"""Plugins of dnf 4 and dnf5 that give this host's own repositories their certificates and addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked besides the set itself."""
+
+    bases: Mapping[str, Base] = field(default_factory=dict)
+    """Base images by their reference: what is in them is installed."""
+    held: Mapping[str, Sequence[LockedPackage]] = field(default_factory=dict)
+    """Images whose packages stay at the versions they have."""
+    held_payloads: Mapping[str, LockedPackage] = field(default_factory=dict)
+    kept: Mapping[str, LockedImage] = field(default_factory=dict)
+    """The same images, as the lock so far has them."""
+    key_files: Sequence[str] = ()
+    """Paths of public keys that some package may bring."""
+    cache: Path | None = None
+    """Where metadata is kept from one time to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the solver says."""
+
+    images: Mapping[str, LockedImage]
+    payloads: Mapping[str, LockedPackage]
+    repositories: Mapping[str, Metadata]
+    absent: Mapping[str, str]
+    """Images of which a package is in no repository, at a site that leaves some out."""
+    keys: Mapping[str, Any]
+    """Where the keys of the host's repositories are; else, by its path, which package brings a key."""
+
+
+def solver_hash() -> str:
+    """Hash of the program that answers: one for all libraries, since equal repositories give equal locks."""
+    whole = hashlib.sha256()
+    for file in sorted(SOLVER.glob("*.py")):
+        whole.update(hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()
+
+
+def solve(image_set: ImageSet, question: Question) -> Answer:
+    """Solve the whole set.
+
+    Raises:
+        Refused: a repository cannot be reached (`repository-unreachable`) or is not fit for a lock
+            (`repository-unfit`); rpm cannot read a base image's database (`base-unreadable`); a package is in
+            no repository (`package-missing`, at the recipe's line), cannot be installed with the others
+            (`package-unsolvable`), is held but gone (`package-vanished`), or cannot be held (`lock-held`).
+    """
+    answer = ask(_request(image_set, question))
+    if "unreadable" in answer:
+        raise Refused([_unreadable(image_set, question, answer["unreadable"])])
+    if answer["problems"]:
+        raise Refused(problems(image_set, answer["problems"]))
+    found = Answer(
+        images={name: _image(image_set.images[name], rows) for name, rows in answer["images"].items()},
+        payloads={name: LockedPackage(**row) for name, row in answer["payloads"].items()},
+        repositories={name: Metadata(**row) for name, row in answer["repositories"].items()},
+        absent=answer["absent"],
+        keys=answer["keys"],
+    )
+    _refuse_weak(found)
+    return found
+
+
+def ask(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the solver's program on a request.
+
+    Raises:
+        Refused: it cannot reach a repository (`repository-unreachable`), or dnf or its modules for Python are
+            missing (`missing-tool`).
+    """
+    interpreter, libraries = interpreter_of_dnf()
+    answer = run(request, interpreter, libraries)
+    if "unimportable" in answer:
+        message = f"dnf's modules for Python are needed, and {interpreter} does not have them"
+        hint = f"install {MODULES[libraries[0]]}; building from a lock does not need it"
+        raise Refused([Diagnostic(NOWHERE, "missing-tool", message, hint)])
+    if "unreachable" in answer:
+        name, message = answer["repository"], answer["unreachable"]
+        urls = [item["url"] for item in request["repositories"] if item["id"] == name]
+        # Of several servers that may have been asked, dnf says only that all were.
+        message = next(
+            filter(None, (cause(f"{url.rstrip('/')}/repodata/repomd.xml") for url in urls)), message
+        )
+        if name:
+            message = f"the repository '{name}' cannot be read: {message}"
+        hint = (
+            f"is {urls[0]} in reach from here?" if urls else "`dnf makecache` or `dnf5 makecache` says more"
+        )
+        raise Refused([Diagnostic(NOWHERE, "repository-unreachable", message, hint)])
+    return answer
+
+
+def run(request: Mapping[str, Any], interpreter: str, libraries: Sequence[str]) -> dict[str, Any]:
+    """The program's answer, by the first of these libraries that an interpreter has, or `unimportable`."""
+    with tempfile.TemporaryDirectory(prefix="buildsys-lock-") as home:
+        # Debian's rpm would look for a package database in the home of the caller, not in the root.
+        Path(home, ".rpmmacros").write_text(f"%_dbpath /{request.get('database') or DATABASES[0]}\n")
+        done = subprocess.run(
+            # No bytecode is left here: the interpreter is another than ours, and root may run it.
+            [interpreter, "-IB", "-c", START, str(SOLVER.parent)],
+            input=json.dumps({**request, "libraries": libraries}),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            env={**os.environ, "HOME": home, "LC_ALL": "C.UTF-8"},
+        )
+    if done.returncode:
+        raise RuntimeError(f"the solver failed:\n{done.stderr}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def sources(image_set: ImageSet, cache: Path | None) -> dict[str, Any]:
+    """The part of a request that says where packages come from."""
+    site = image_set.site
+    if cache is not None:
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return {
+        "release": site.release,
+        "cache": str(cache.absolute()) if cache else "",
+        "host_repositories": site.host_repositories,
+        "plugins": os.environ.get("BS_DNF_PLUGINS", ",".join(PLUGINS)).split(","),
+        "repositories": [
+            {
+                "id": item.id,
+                "url": item.url or Path(item.directory).resolve().as_uri(),
+                "login": login_for(item.url) if item.url else None,
+            }
+            for item in site.repositories
+        ],
+    }
+
+
+def _request(image_set: ImageSet, question: Question) -> dict[str, Any]:
+    images = [image_set.images[name] for name in ImageGraph(image_set.images).order()]
+    found = {base.database for base in question.bases.values() if base.database}
+    return sources(image_set, question.cache) | {
+        "database": next(iter(sorted(found)), ""),
+        "key_files": list(question.key_files),
+        "incomplete": bool(image_set.site.left_out),
+        "images": [_asking(image, question) for image in images],
+        "payloads": [
+            {"name": name, "held": item.nevra if (item := question.held_payloads.get(name)) else ""}
+            for name in sorted({item.name for item, _ in payloads(image_set)})
+        ],
+    }
+
+
+def _asking(image: Image, question: Question) -> dict[str, Any]:
+    root = ""
+    if isinstance(image.parent, BaseImage) and (base := question.bases.get(image.parent.reference)):
+        root = str(base.root.absolute()) if base.database else ""
+    held = question.held.get(image.name)
+    return {
+        "name": image.name,
+        "parent": image.parent.name if isinstance(image.parent, ParentImage) else "",
+        "root": root,
+        "steps": [_step(asked(step)) for step in package_steps(image)],
+        "held": held
+        if held is None
+        else [{"name": item.name, "arch": item.arch, "nevra": item.nevra} for item in held],
+    }
+
+
+def _step(words: tuple[str, ...]) -> dict[str, Any]:
+    kind, *names = words
+    return {
+        "install": names if kind == "install" else [],
+        "remove": names if kind == "remove" else [],
+        "update": kind == "update",
+    }
+
+
+def _image(image: Image, transactions: list[list[dict[str, Any]]]) -> LockedImage:
+    steps = zip(package_steps(image), transactions, strict=True)
+    return LockedImage(
+        image.parent.name if isinstance(image.parent, ParentImage) else "",
+        tuple(LockedStep(asked(step), tuple(LockedPackage(**row) for row in rows)) for step, rows in steps),
+    )
+
+
+def _unreadable(image_set: ImageSet, question: Question, root: str) -> Diagnostic:
+    names = {str(base.root.absolute()): reference for reference, base in question.bases.items()}
+    reference = names[root]
+    message = f"rpm of this host cannot read the package database of the base image {reference}"
+    hint = f"`rpm --root {root} -qa` says more; a host with another rpm may read it: lock there"
+    return Diagnostic(bases(image_set)[reference], "base-unreadable", message, hint)
+
+
+def _refuse_weak(answer: Answer) -> None:
+    everything = [item for image in answer.images.values() for item in image.packages()]
+    weak = {
+        (item.repository, item.checksum.partition(":")[0])
+        for item in (*everything, *answer.payloads.values())
+        if not item.checksum.startswith("sha256:")
+    }
+    if weak:
+        raise Refused(_unfit(weak))
+
+
+def _unfit(weak: set[tuple[str, str]]) -> Iterator[Diagnostic]:
+    for repository, kind in sorted(weak):
+        message = f"the repository '{repository}' knows its packages by {kind}; a lock needs their sha256"
+        hint = "index it anew with createrepo_c, or build unlocked"
+        yield Diagnostic(NOWHERE, "repository-unfit", message, hint)
+
+
+def interpreter_of_dnf() -> tuple[str, list[str]]:
+    """The interpreter that has dnf's modules, and the libraries: first the one that this host's dnf uses.
+
+    Raises:
+        Refused: this host has no dnf (`missing-tool`).
+    """
+    program = shutil.which("dnf") or shutil.which("dnf5")
+    if program is None:
+        hint = "install dnf5 or dnf; building from a lock needs neither"
+        raise Refused([Diagnostic(NOWHERE, "missing-tool", "dnf is needed and is not installed", hint)])
+    with Path(program).open("rb") as stream:
+        first = stream.readline(200)
+    if first.startswith(b"#!"):
+        return first[2:].decode(errors="replace").split()[0], ["dnf4", "dnf5"]
+    # dnf5 is no Python program: the system's own interpreter stands next to it.
+    return str(Path(program).resolve().with_name("python3")), ["dnf5", "dnf4"]

@@ -1,0 +1,144 @@
+"""What the solver cannot do, and what is wrong with files of a lock, as Diagnostics at the recipe's lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from buildsys.diagnostics import NOWHERE, Diagnostic, Spot
+from buildsys.graph import ImageGraph
+from buildsys.image import Image, ImageSet, LockedPackage
+from buildsys.lock.fetch import Unfetched
+from buildsys.lock.lockfile import Lock
+from buildsys.lock.requests import downloads, names, package_steps, payloads, where
+
+Kind = Literal["missing", "unsolvable", "vanished", "held"]
+
+
+def problems(image_set: ImageSet, found: list[Mapping[str, Any]]) -> Iterator[Diagnostic]:
+    """Each problem the solver met as the Diagnostics that tell it."""
+    for problem in found:
+        image = image_set.images.get(problem["image"])
+        yield from _problem(image_set, image, problem)
+
+
+def vanished(image_set: ImageSet, image: Image | None, nevra: str, repository: str = "") -> Diagnostic:
+    """A package of the lock is in its repository no more."""
+    name = nevra.rsplit("-", 2)[0]
+    words: tuple[str, ...]
+    if image is None:
+        spot = next((item.spot for item, _ in payloads(image_set) if item.name == name), NOWHERE)
+        about, words = "", ("--update",)
+    else:
+        spot, about, words = where(image, name), f" of '{image.name}'", ("--update", image.name)
+    there = f"the repository '{repository}'"
+    if not repository:
+        there = f"any repository of the site '{image_set.site.name}'"
+    lacks = f"{nevra}{about} is in the lock, and is not in {there} any more"
+    return Diagnostic(
+        spot, "package-vanished", lacks, f"{_command(image_set, *words)} takes what is there now"
+    )
+
+
+def _problem(image_set: ImageSet, image: Image | None, problem: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    kind: Kind = problem["kind"]
+    site = image_set.site.name
+    match kind:
+        case "missing":
+            steps = package_steps(image) if image else ()
+            spots = {item.name: item.spot for item, _ in payloads(image_set)} if image is None else {}
+            spots |= {item.name: item.spot for step in steps for item in names(step)}
+            for name in problem["names"]:
+                message = f"no repository of the site '{site}' has a package '{name}'"
+                hint = problem.get("near", {}).get(name, "")
+                yield Diagnostic(spots.get(name, NOWHERE), "package-missing", message, hint)
+        case "vanished":
+            for nevra in problem["names"]:
+                yield vanished(image_set, image, nevra)
+        case "unsolvable" if image is not None:
+            reasons = problem["reasons"]
+            asking = [item for step in package_steps(image) for item in names(step)]
+            named = [item.spot for item in asking if any(item.name in line for line in reasons)]
+            message = f"the packages of '{image.name}' cannot be installed together: {'; '.join(reasons)}"
+            yield Diagnostic(named[0] if named else image.spot, "package-unsolvable", message)
+        case "held" if image is not None:
+            stay = ", ".join(problem["names"]) or "its packages"
+            message = f"'{image.name}' cannot keep {stay}: what it is made from has moved on"
+            hint = f"name it too: {_command(image_set, '--update', '…', image.name)}"
+            yield Diagnostic(where(image, ""), "lock-held", message, hint)
+        case _:
+            raise AssertionError(problem)
+
+
+class Blame:
+    """Words for files of a lock that are not as they should be, each at the line that asks for it."""
+
+    def __init__(self, image_set: ImageSet, lock: Lock) -> None:
+        self._set = image_set
+        self._lock = lock
+
+    def not_fetched(self, package: LockedPackage, error: Unfetched) -> Diagnostic:
+        """A package cannot be fetched: it is gone, or nobody answers."""
+        image = self._image(package)
+        if error.gone:
+            return vanished(self._set, image, package.nevra, package.repository)
+        message = f"{package.nevra} cannot be fetched: {error}"
+        urls = {item.id: item.url for item in self._set.site.repositories}
+        where = urls.get(package.repository) or f"the repository '{package.repository}'"
+        hint = f"is {where} in reach from here?"
+        return Diagnostic(self._spot(package), "not-fetched", message, hint)
+
+    def wrong(self, package: LockedPackage, checksum: str, size: int | None) -> Diagnostic:
+        """A package has come twice and was not the one of the lock; with `size`, it is cut off there."""
+        about = f"{package.nevra} of the repository '{package.repository}'"
+        spot = self._spot(package)
+        if size is not None:
+            message = f"{about} comes cut short, twice: {size} bytes of {package.size}"
+            hint = "the repository is damaged, or being written to: try later, or another mirror"
+            return Diagnostic(spot, "package-truncated", message, hint)
+        now, then = checksum.partition(":")[2], package.checksum.partition(":")[2]
+        message = f"{about} is not what the lock names: its sha256 is {now}, not {then}"
+        hint = "it was built anew under the same name, or tampered with; " + self._update(package)
+        return Diagnostic(spot, "wrong-checksum", message, hint)
+
+    def unknown_signer(self, package: LockedPackage, why: str) -> Diagnostic:
+        """A package that no key of the site signs."""
+        message = f"no key of the site '{self._set.site.name}' signs {package.nevra}: {why}"
+        hint = f"the key of the repository '{package.repository}' is named in the site: is it the right one?"
+        return Diagnostic(self._spot(package), "unknown-signer", message, hint)
+
+    def download_not_fetched(self, url: str, error: Unfetched) -> Diagnostic:
+        """A download cannot be fetched."""
+        address = self._set.site.addresses.get(url, url)
+        message = f"{url} cannot be fetched: {error}"
+        return Diagnostic(self._download(url), "not-fetched", message, f"is {address} in reach from here?")
+
+    def wrong_download(self, url: str, now: str, then: str) -> Diagnostic:
+        """A download is not what the lock knows."""
+        message = f"{url} is not what the lock names: its sha256 is {now}, not {then}"
+        hint = "find out why it changed; " + _command(self._set, "--update") + " takes it as it is now"
+        return Diagnostic(self._download(url), "wrong-checksum", message, hint)
+
+    def _update(self, package: LockedPackage) -> str:
+        image = self._image(package)
+        words = ("--update", image.name) if image else ("--update",)
+        return _command(self._set, *words) + " takes it as it is now"
+
+    def _image(self, package: LockedPackage) -> Image | None:
+        for name in ImageGraph(self._set.images).order():
+            if any(item.checksum == package.checksum for item in self._lock.images[name].packages()):
+                return self._set.images[name]
+        return None
+
+    def _spot(self, package: LockedPackage) -> Spot:
+        image = self._image(package)
+        if image is not None:
+            return where(image, package.name)
+        return next((item.spot for item, _ in payloads(self._set) if item.name == package.name), NOWHERE)
+
+    def _download(self, url: str) -> Spot:
+        return next((step.spot for step, _ in downloads(self._set) if step.url == url), NOWHERE)
+
+
+def _command(image_set: ImageSet, *words: str) -> str:
+    return f"`buildsys {' '.join(('lock', image_set.name, '--site', image_set.site.name, *words))}`"

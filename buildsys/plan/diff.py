@@ -1,0 +1,118 @@
+"""What changed between two plans, as they are written: images, what each depends on, packages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import zip_longest
+from pathlib import Path
+
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.packages.change import PACKAGE, Held, PackageChange, package_changes, packages
+from buildsys.plan.write import LAYOUT, MARK
+
+NONE = ""
+"""Stands for the side that has nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedImage:
+    """An image of a written plan, by all that its build key is made of."""
+
+    parent: str
+    """Name of the image of the plan that it is made from; empty: of none."""
+    inputs: tuple[str, ...]
+    """Its inputs, a line each, but for the packages."""
+    packages: Held
+    """What its own steps install; nothing without a lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageChange:
+    """What an image depends on now and did not before."""
+
+    image: str
+    parents: tuple[str, str] | None
+    """The parent before and after; None: it is the same."""
+    inputs: tuple[tuple[str, str], ...]
+    """Lines of its key before and after; empty for a line that was added or taken away."""
+    packages: tuple[PackageChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChange:
+    """What changed from one plan to the other; images are in order of their names."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    everywhere: tuple[tuple[str, str], ...]
+    """Inputs that changed alike in all images that both plans have; not told again of each."""
+    changed: tuple[ImageChange, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+def read_plan(directory: Path) -> dict[str, PlannedImage]:
+    """The images of a plan as it is written in a directory.
+
+    Raises:
+        Refused: the directory holds no plan (`no-plan`), or its layout is of another version of buildsys
+            (`plan-directory-version`).
+    """
+    try:
+        layout = (directory / MARK).read_text("utf-8")
+        images = json.loads((directory / "plan.json").read_bytes())["images"] if layout == LAYOUT else {}
+    except (FileNotFoundError, NotADirectoryError) as missing:
+        hint = "`buildsys plan SET` writes one, to build/SET"
+        raise Refused([Diagnostic(NOWHERE, "no-plan", f"{directory} holds no plan", hint)]) from missing
+    if layout != LAYOUT:
+        message = f"{directory} was written by another version of buildsys"
+        hint = "write it again: `buildsys plan SET -o DIR`"
+        raise Refused([Diagnostic(NOWHERE, "plan-directory-version", message, hint)])
+    return {
+        name: _image(entry["parent"] or NONE, _lines(directory / "keys" / name))
+        for name, entry in images.items()
+    }
+
+
+def _lines(path: Path) -> list[str]:
+    # Only a newline ends one: words of recipes hold all else that Python calls a line's end.
+    return path.read_bytes().decode().removesuffix("\n").split("\n")
+
+
+def _image(parent: str, lines: Sequence[str]) -> PlannedImage:
+    others = tuple(line for line in lines if not line.startswith(PACKAGE))
+    return PlannedImage(parent, others, packages(lines))
+
+
+def plan_change(old: Mapping[str, PlannedImage], new: Mapping[str, PlannedImage]) -> PlanChange:
+    """What changed from one plan to the other."""
+    both = sorted(old.keys() & new.keys())
+    inputs = {name: tuple(_inputs(old[name].inputs, new[name].inputs)) for name in both}
+    alike = [pair for pair in next(iter(inputs.values()), ()) if all(pair in of for of in inputs.values())]
+    everywhere = tuple(alike) if len(both) > 1 else ()
+    return PlanChange(
+        tuple(sorted(new.keys() - old.keys())),
+        tuple(sorted(old.keys() - new.keys())),
+        everywhere,
+        tuple(
+            ImageChange(
+                name,
+                None if old[name].parent == new[name].parent else (old[name].parent, new[name].parent),
+                tuple(pair for pair in inputs[name] if pair not in everywhere),
+                tuple(package_changes(old[name].packages, new[name].packages)),
+            )
+            for name in both
+            if old[name] != new[name]
+        ),
+    )
+
+
+def _inputs(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, str]]:
+    matcher = SequenceMatcher(a=old, b=new, autojunk=False)
+    for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
+        if kind != "equal":
+            yield from zip_longest(old[old_from:old_to], new[new_from:new_to], fillvalue=NONE)

@@ -1,0 +1,158 @@
+"""What is published: the images of a plan as they were built, by the plan's directory and the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot, closest
+from buildsys.publish.errors import listed
+from buildsys.publish.manifest import Format
+from buildsys.run.make import current
+
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An image to publish."""
+
+    name: str
+    id: str
+    repository: str
+    """Its own: namespace, and prefix and name as one word."""
+    tag: str
+    parents: tuple[str, ...]
+    """Images of the set that it is made from, or copies from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A set that was built, or the part of it that was asked for. `items` are parents first."""
+
+    directory: Path
+    set: str
+    format: Format
+    stand_ins: bool
+    items: tuple[Item, ...]
+    everything: tuple[str, ...]
+    """Names of all images of the set."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the images."""
+        return tuple(item.name for item in self.items)
+
+
+def subject(directory: Path, stored: Collection[str], patterns: Sequence[str] = ()) -> Subject:
+    """The set that this plan built, or the images of it that names and globs mean.
+
+    `stored` are the ids of all images of the store.
+
+    Raises:
+        Refused: there is no plan (`no-plan`), it has no such image (`unknown-image`), an image or what it is
+            made from was not built from what the plan says now (`not-current`), or it is not in the store
+            (`missing-image`); all such images are named.
+    """
+    try:
+        plan = json.loads((directory / "plan.json").read_text("utf-8"))
+        rows = [line.split() for line in (directory / "graph").read_text("utf-8").splitlines()]
+    except FileNotFoundError as error:
+        hint = "`buildsys build` writes the plan and builds the images"
+        raise Refused([Diagnostic(NOWHERE, "no-plan", f"{directory} holds no plan", hint)]) from error
+    names = {name: needs for _, name, *needs in rows}
+    asked = set(_meant(patterns, names)) if patterns else set(names)
+    needed = _with_parents(asked, names)
+    rows = [row for row in rows if row[1] in needed]
+    ids = current(directory)
+    stale = [name for _, name, *_ in rows if name not in ids]
+    gone = [name for _, name, *_ in rows if name in asked and name in ids and ids[name] not in stored]
+    mistakes = []
+    if stale:
+        message = f"not built from the plan as it is now: {listed(stale)}"
+        hint = f"`buildsys build` them, or `make -C {directory}`"
+        mistakes.append(Diagnostic(NOWHERE, "not-current", message, hint))
+    if gone:
+        message = f"not in the container store: {listed(gone)}"
+        hint = "--store names another store; `buildsys build` builds what is missing"
+        mistakes.append(Diagnostic(NOWHERE, "missing-image", message, hint))
+    if mistakes:
+        raise Refused(mistakes)
+    items = []
+    for _, name, *parents in rows:
+        if name not in asked:
+            continue
+        stem, _, tag = plan["images"][name]["reference"].rpartition(":")
+        items.append(
+            Item(
+                name,
+                ids[name],
+                stem.partition("/")[2],
+                tag,
+                tuple(parent for parent in parents if parent in asked),
+            )
+        )
+    return Subject(directory, plan["set"], plan["format"], plan["stand_ins"], tuple(items), tuple(names))
+
+
+def _meant(patterns: Iterable[str], names: Collection[str]) -> Iterator[str]:
+    """The images that names and globs mean.
+
+    Raises:
+        Refused: one means none.
+    """
+    unknown = []
+    for pattern in patterns:
+        found = [name for name in names if fnmatchcase(name, pattern)]
+        if not found:
+            unknown.append(pattern)
+        yield from found
+    if unknown:
+        raise Refused(
+            [
+                Diagnostic(NOWHERE, "unknown-image", f"the plan has no image '{name}'", closest(name, names))
+                for name in unknown
+            ]
+        )
+
+
+def _with_parents(asked: Iterable[str], needs: dict[str, list[str]]) -> set[str]:
+    """Images and all that they are made from."""
+    found: set[str] = set()
+    waiting = list(asked)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += needs[name]
+    return found
+
+
+def lock_hash(directory: Path) -> str:
+    """Twelve digits that stand for all locked packages of a plan; empty where nothing is locked."""
+    names = sorted(path.name for path in (directory / "keys").iterdir())
+    packages = [
+        f"{name} {line}"
+        for name in names
+        for line in _text(directory / "keys" / name).splitlines()
+        if line.startswith(("package ", "payload "))
+    ]
+    return hashlib.sha256("\n".join(packages).encode()).hexdigest()[:12] if packages else ""
+
+
+def spot(text: str) -> Spot:
+    """A place as plan.json has it: file:line:column."""
+    file, line, column = text.rsplit(":", 2)
+    return Spot(file, int(line), int(column))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,108 @@
+"""What is known to be at a destination: written as it gets there, read by the next run and by `verify`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from buildsys.testing.passed import write
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An image at a destination."""
+
+    id: str
+    """Of the image of the store."""
+    form: str
+    repository: str
+    digest: str
+    """Of its manifest; in a container store, and in docker's archives, of its configuration."""
+    tag: str
+    """Its own."""
+    more: tuple[str, ...] = ()
+    """Its other tags."""
+
+
+@dataclass(slots=True)
+class Journal:
+    """The images of a set at one destination."""
+
+    path: Path
+    destination: str
+    entries: dict[str, Entry] = field(default_factory=dict)
+    """By image; what went there in a run that has not come to its tags yet, too."""
+    published: dict[str, Entry] = field(default_factory=dict)
+    """By image; those that the tags lead to."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, image: str, entry: Entry) -> None:
+        """An image is there, by its digest."""
+        with self._lock:
+            if self.entries.get(image) != entry:
+                self.entries[image] = entry
+                self._save()
+
+    def finish(self, images: Collection[str], others: Collection[str] = ()) -> None:
+        """All tags of these images lead to them now. Of `others` what is known stays; of no other image."""
+        with self._lock:
+            before = (self.entries, self.published)
+            self.published = {
+                **{name: entry for name, entry in self.published.items() if name in others},
+                **{name: self.entries[name] for name in images},
+            }
+            self.entries = {
+                name: entry
+                for name, entry in self.entries.items()
+                if name in self.published or name in others
+            }
+            if before != (self.entries, self.published):
+                self._save()
+
+    def doubt(self, images: Collection[str]) -> None:
+        """What is at the destination of these images is not right: the next run shall bring it anew."""
+        with self._lock:
+            self.entries = {name: entry for name, entry in self.entries.items() if name not in images}
+            self._save()
+
+    def doubts(self, image: str) -> bool:
+        """Whether what was published of an image is known to be wrong."""
+        return image in self.published and image not in self.entries
+
+    def _save(self) -> None:
+        data = {
+            "version": 1,
+            "destination": self.destination,
+            "published": {name: asdict(entry) for name, entry in self.published.items()},
+            "there": {name: asdict(entry) for name, entry in self.entries.items()},
+        }
+        write(self.path, data)
+
+
+def journal(directory: Path, destination: str) -> Journal:
+    """What the plan in `directory` knows of a destination; nothing, where it was never published there."""
+    word = re.sub(r"[^A-Za-z0-9.-]+", "-", destination).strip("-")[:60]
+    mark = hashlib.sha256(destination.encode()).hexdigest()[:8]
+    found = Journal(directory / "state/publish" / f"{word}.{mark}.json", destination)
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        data = json.loads(found.path.read_text("utf-8"))
+        entries, published = (
+            {
+                name: Entry(**{**entry, "more": tuple(entry.get("more", ()))})
+                for name, entry in data[key].items()
+            }
+            for key in ("there", "published")
+        )
+        found.entries, found.published = entries, published
+    return found
+
+
+def digests(directory: Path, destination: str) -> dict[str, str]:
+    """The digest of each image's manifest where it was published last."""
+    return {name: entry.digest for name, entry in journal(directory, destination).published.items()}

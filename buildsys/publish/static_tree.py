@@ -1,0 +1,81 @@
+"""Publish to a static tree that a plain web server serves as a registry, for pulling only.
+
+`v2` is a link: the tree it leads to is made beside it, whole, and then one rename moves all tags. What both
+trees have is stored once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from buildsys.publish.built_set import Item
+from buildsys.publish.files import claimed, is_there, packed, put_blob, put_text
+from buildsys.publish.layers import Packed
+from buildsys.publish.manifest import Form
+from buildsys.publish.task import Work
+
+
+def write_tree(work: Work) -> None:
+    """Bring a static tree up to date."""
+    with claimed(work) as directory:
+        _write(work, directory)
+
+
+def _write(work: Work, directory: Path) -> None:
+    form = Form(work.subject.format, work.wish.compression, work.wish.labels)
+    images = packed(work, form)
+    rows = [
+        (item.repository, tag, image.manifest.digest) for item, image in images for tag in work.tags(item)
+    ]
+    name = ".v2-" + hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+    current = directory / "v2"
+    if current.is_symlink() and current.readlink() == Path(name):
+        _fill(work, images, form, directory / name, current)
+    else:
+        tree = directory / f".part.{name}"
+        _fill(work, images, form, tree, current)
+        work.go_on()
+        # A run that was killed before its link may have left one that nothing leads to.
+        shutil.rmtree(directory / name, ignore_errors=True)
+        tree.replace(directory / name)
+        aside = directory / ".part.v2"
+        aside.symlink_to(name)
+        aside.replace(current)
+        work.outcome.tags = len(rows)
+    for old in directory.glob(".v2-*"):
+        if old.name != name:
+            shutil.rmtree(old)
+    for item, image in images:
+        work.journal.note(item.name, work.entry(item, form, item.repository, image.manifest.digest))
+    work.finish()
+
+
+def _fill(work: Work, images: list[tuple[Item, Packed]], form: Form, tree: Path, old: Path) -> None:
+    """Put into a tree what it lacks; what the old one has is linked, not copied."""
+    doubted = work.doubted(images)
+    files: dict[str, Path] = {}
+    for item, image in images:
+        work.go_on()
+        known, place = work.outcome.blobs, item.repository
+        for blob, layer in {blob: layer for layer, blob in image.layers}.items():
+            path, before = (folder / place / "blobs" / blob.digest for folder in (tree, old))
+            right = blob.digest not in doubted
+            if not right or not is_there(path, blob):
+                source = files.get(blob.digest) or (before if right and is_there(before, blob) else None)
+                put_blob(path, source or work.shelf.file(image, layer, blob, form.compression))
+                work.outcome.blobs += source is None
+            files.setdefault(blob.digest, path)
+        config = image.manifest.blobs()[0]
+        work.outcome.blobs += not (old / place / "blobs" / config.digest).exists()
+        put_text(tree / place / "blobs" / config.digest, image.config)
+        for reference in (image.manifest.digest, *work.tags(item)):
+            put_text(tree / place / "manifests" / reference, image.manifest.bytes)
+        # One type for all manifests of a set; Apache takes it from here.
+        put_text(tree / place / "manifests/.htaccess", f"ForceType {image.manifest.type}\n")
+        put_text(tree / place / "tags/list", json.dumps({"name": place, "tags": sorted(work.tags(item))}))
+        work.outcome.images += work.outcome.blobs > known
+    # What is answered to who asks whether this is a registry.
+    put_text(tree / "index.html", "{}")

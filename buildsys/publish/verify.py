@@ -1,0 +1,251 @@
+"""The proof of what was published: tags lead to the digests recorded, all blobs are there and right."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from buildsys import programs, storage
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.publish.archives import SUMS
+from buildsys.publish.contents import contents
+from buildsys.publish.destination import Destination
+from buildsys.publish.files import hashed
+from buildsys.publish.journal import Entry, Journal, journal
+from buildsys.publish.manifest import Blob, Manifest
+from buildsys.publish.oci_layout import NAME
+from buildsys.publish.pushing import registry
+from buildsys.publish.store import options_of
+from buildsys.publish.task import Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with an image at a destination."""
+
+    image: str
+    reference: str
+    """As it is called there."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was looked at, and what is wrong."""
+
+    images: int
+    tags: int
+    blobs: int
+    findings: tuple[Finding, ...]
+
+
+def verify(directory: Path, destination: Destination, wish: Wish) -> Report:
+    """Hold a destination against what is recorded of it. The next publish brings anew what is wrong.
+
+    Raises:
+        Refused: the set was never published there, from this plan (`not-published`).
+        Problem: the destination cannot be asked.
+    """
+    known = journal(directory, str(destination))
+    if not known.published:
+        message = f"{directory.name} was not published to {destination}, as far as its plan knows"
+        hint = f"`buildsys publish {directory.name} --to {destination}` publishes it"
+        raise Refused([Diagnostic(NOWHERE, "not-published", message, hint)])
+    look = {
+        "docker": _at_registry,
+        "oci": _in_layout,
+        "dir": _in_tree,
+        "oci-archive": _in_archives,
+        "docker-archive": _in_archives,
+        "containers-storage": _in_store,
+    }[destination.transport]
+    report = look(destination, known, wish)
+    if report.findings:
+        journal(directory, str(destination)).doubt({finding.image for finding in report.findings})
+    return report
+
+
+def _pairs(known: Journal) -> list[tuple[str, Entry, str]]:
+    return [(name, entry, tag) for name, entry in known.published.items() for tag in (entry.tag, *entry.more)]
+
+
+# ── where manifests and blobs can be asked for one by one ───────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """How a destination is asked."""
+
+    manifest: Callable[[str, str], Manifest]
+    """By repository and tag; LookupError where there is none."""
+    check: Callable[[str, Blob], str]
+    """What is wrong with a repository's blob."""
+    has: Callable[[str, Blob], bool]
+    at_once: int = 4
+
+
+def _compare(known: Journal, source: _Source) -> Report:
+    """Every tag, and every blob: read whole once, and looked for in each repository that needs it."""
+    pairs = _pairs(known)
+    with ThreadPoolExecutor(source.at_once) as pool:
+        read = list(pool.map(lambda pair: _read(pair, source), pairs))
+        findings = [found for found, _ in read if found]
+        needed: dict[Blob, dict[str, str]] = {}
+        for (name, entry, _), (_, manifest) in zip(pairs, read, strict=True):
+            for blob in manifest.blobs() if manifest else ():
+                needed.setdefault(blob, {}).setdefault(entry.repository, name)
+        for found in pool.map(lambda item: _blob_findings(item[0], item[1], source), needed.items()):
+            findings += found
+    return Report(len(known.published), len(pairs), len(needed), tuple(findings))
+
+
+def _read(pair: tuple[str, Entry, str], source: _Source) -> tuple[Finding | None, Manifest | None]:
+    name, entry, tag = pair
+    reference = f"{entry.repository}:{tag}"
+    try:
+        manifest = source.manifest(entry.repository, tag)
+    except LookupError:
+        return Finding(name, reference, "there is no such tag"), None
+    except ValueError:
+        return Finding(name, reference, "leads to what is no manifest"), None
+    if manifest.digest != entry.digest:
+        return Finding(name, reference, f"leads to {manifest.digest}, not {entry.digest}"), None
+    return None, manifest
+
+
+def _blob_findings(blob: Blob, repositories: dict[str, str], source: _Source) -> list[Finding]:
+    first, *others = repositories.items()
+    found = []
+    if wrong := source.check(first[0], blob):
+        found.append(Finding(first[1], first[0], wrong))
+    found += [
+        Finding(name, place, f"{blob.digest} is not there")
+        for place, name in others
+        if not source.has(place, blob)
+    ]
+    return found
+
+
+def _at_registry(destination: Destination, known: Journal, wish: Wish) -> Report:
+    first = next(iter(known.published.values())).repository
+    found, renamed = registry(destination, wish, first, "pull")
+    return _compare(
+        known,
+        _Source(
+            lambda place, tag: found.manifest(renamed(place), tag)[1],
+            lambda place, blob: found.check(renamed(place), blob),
+            lambda place, blob: found.has(renamed(place), blob.digest),
+            wish.uploads,
+        ),
+    )
+
+
+def _in_layout(destination: Destination, known: Journal, wish: Wish) -> Report:
+    del wish
+    blobs = destination.directory / "blobs/sha256"
+    rows: dict[str, dict[str, str]] = {}
+    with suppress(OSError, ValueError, KeyError):
+        index = json.loads((destination.directory / "index.json").read_text("utf-8"))
+        rows = {row["annotations"][NAME]: row for row in index["manifests"]}
+
+    def manifest(place: str, tag: str) -> Manifest:
+        row = rows[f"{place}:{tag}"]
+        return _manifest(blobs / row["digest"].removeprefix("sha256:"))
+
+    def path(_place: str, blob: Blob) -> Path:
+        return blobs / blob.digest.removeprefix("sha256:")
+
+    return _compare(known, _of_files(manifest, path))
+
+
+def _in_tree(destination: Destination, known: Journal, wish: Wish) -> Report:
+    del wish
+    tree = destination.directory / "v2"
+    return _compare(
+        known,
+        _of_files(
+            lambda place, tag: _manifest(tree / place / "manifests" / tag),
+            lambda place, blob: tree / place / "blobs" / blob.digest,
+        ),
+    )
+
+
+def _of_files(manifest: Callable[[str, str], Manifest], path: Callable[[str, Blob], Path]) -> _Source:
+    def check(place: str, blob: Blob) -> str:
+        file = path(place, blob)
+        if not file.is_file():
+            return f"{blob.digest} is not there"
+        found = f"sha256:{hashed(file)}"
+        return "" if found == blob.digest else f"{blob.digest} is {found}, {file.stat().st_size} bytes"
+
+    return _Source(manifest, check, lambda place, blob: path(place, blob).is_file())
+
+
+def _manifest(path: Path) -> Manifest:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise LookupError(path) from error
+    return Manifest(str(json.loads(data).get("mediaType", "")), data)
+
+
+# ── archives and stores ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _in_archives(destination: Destination, known: Journal, wish: Wish) -> Report:
+    """Every archive is what SHA256SUMS says, bears its tags, and all that they lead to is in it and right."""
+    del wish
+    findings, blobs = [], 0
+    sums = destination.directory / SUMS
+    listed = sums.read_text("utf-8").splitlines() if sums.is_file() else []
+    for name, entry in known.published.items():
+        file = destination.directory / f"{name}.tar"
+        if not file.is_file():
+            findings.append(Finding(name, file.name, "there is no such archive"))
+            continue
+        if f"{hashed(file)}  {file.name}" not in listed:
+            findings.append(Finding(name, file.name, f"is not what {SUMS} says"))
+            continue
+        try:
+            found = contents(file)
+        except ValueError as error:
+            findings.append(Finding(name, file.name, f"is no archive of an image: {error}"))
+            continue
+        blobs += found.blobs
+        findings += [Finding(name, file.name, wrong) for wrong in found.wrong]
+        findings += [
+            Finding(name, file.name, f"has no {entry.repository}:{tag}, or another")
+            for tag in (entry.tag, *entry.more)
+            if found.names.get(f"{entry.repository}:{tag}") != entry.digest
+        ]
+    return Report(len(known.published), len(_pairs(known)), blobs, tuple(findings))
+
+
+def _in_store(destination: Destination, known: Journal, wish: Wish) -> Report:
+    """Every name is of the id that was recorded, and each layer, read whole, is what its digest says."""
+    del wish
+    there = storage.image_ids(options_of(destination))
+    findings, blobs = [], 0
+    # All of the set is read into it: /tmp is often memory.
+    room = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108 - the folder in it is ours alone
+    with TemporaryDirectory(dir=room, prefix="buildsys-verify.") as folder:
+        for name, entry, tag in _pairs(known):
+            reference = f"localhost/{entry.repository}:{tag}"
+            found = there.get(reference)
+            if found is None or f"sha256:{found}" != entry.digest:
+                said = f"leads to sha256:{found}, not {entry.digest}" if found else "there is no such tag"
+                findings.append(Finding(name, reference, said))
+                continue
+            try:
+                # Layers that were read before are in the layout already.
+                storage.copy_image(f"containers-storage:{destination.place}@{found}", Path(folder))
+            except programs.ToolFailed as failed:
+                findings.append(Finding(name, reference, str(failed)))
+        blobs = len(list(Path(folder).glob("blobs/sha256/*")))
+    return Report(len(known.published), len(_pairs(known)), blobs, tuple(findings))

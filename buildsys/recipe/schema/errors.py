@@ -1,0 +1,299 @@
+"""Check a written piece against its model, and say what is wrong with it in a recipe's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import Tag, ValidationError
+from pydantic_core import ErrorDetails
+
+from buildsys.diagnostics import Diagnostic, Refused, closest
+from buildsys.recipe.schema.base import Model, key_of
+from buildsys.recipe.schema.files import (
+    ORIGINS,
+    Fragment,
+    Overlay,
+    Patch,
+    Recipe,
+    SetFile,
+    Site,
+    SitePatch,
+    Trait,
+)
+from buildsys.recipe.schema.steps import VERBS
+from buildsys.recipe.schema.tests import Scenario
+from buildsys.recipe.written import Written, is_template
+
+M = TypeVar("M", bound=Model)
+Path = tuple[str | int, ...]
+
+NOUNS: dict[type[Model], str] = {
+    Recipe: "a recipe", Trait: "a trait", Fragment: "a fragment", SetFile: "set.yaml", Site: "a site",
+    Overlay: "an overlay", Patch: "a change to an image", SitePatch: "a change to a site",
+    Scenario: "a scenario",
+}  # fmt: skip
+"""What a model is called in a sentence; others are called by the key they stand under."""
+
+_WANTED = {
+    "string_type": "text", "int_type": "a whole number", "bool_type": "true or false", "list_type": "a list",
+    "dict_type": "a map", "model_type": "a map", "model_attributes_type": "a map",
+}  # fmt: skip
+
+
+def read(model: type[M], written: Written) -> M:
+    """What `written` says, as a model.
+
+    Raises:
+        Refused: it does not fit the model; every mistake of it.
+    """
+    try:
+        made = model.model_validate(written.data)
+    except ValidationError as error:
+        raise Refused(_diagnostics(model, written, error.errors(include_url=False))) from None
+    if lacking := _diagnostics(model, written, ()):
+        raise Refused(lacking)
+    return made
+
+
+_READ_BEFORE_FILLING: tuple[tuple[str, ...], ...] = ((), ("parameters",), ("variables",))
+"""What cannot come by a variable as a whole: the piece itself, and what says which variables there are."""
+
+
+def check_template(model: type[Model], written: Written) -> None:
+    """Check a piece that holds variables: a text may yet become a list or a number.
+
+    Raises:
+        Refused: it cannot fit the model whatever its variables hold.
+    """
+    try:
+        model.model_validate(written.data)
+    except ValidationError as error:
+        certain = [
+            detail
+            for detail in error.errors(include_url=False)
+            if detail["type"] == "extra_forbidden"
+            or detail["loc"][:1] in _READ_BEFORE_FILLING
+            or not _may_change(detail["input"])
+        ]
+        if found := _diagnostics(model, written, certain):
+            raise Refused(found) from None
+    else:
+        if lacking := _diagnostics(model, written, ()):
+            raise Refused(lacking)
+
+
+def _may_change(value: Any) -> bool:
+    return isinstance(value, str) and is_template(value)
+
+
+def _diagnostics(model: type[Model], written: Written, details: Iterable[ErrorDetails]) -> list[Diagnostic]:
+    found = [_diagnostic(model, written, detail) for detail in details]
+    if model is Recipe and isinstance(written.data, dict) and not ORIGINS & written.data.keys():
+        found.append(Diagnostic(written.spot(), "missing-key", "a recipe needs the key 'from'"))
+    # A required key that is only misspelt is told once, by its misspelling.
+    meant = {item.hint for item in found if item.code == "unknown-key"}
+    return [
+        item for item in found
+        if item.code != "missing-key" or f"did you mean {item.message.rsplit(' ', 1)[-1]}?" not in meant
+    ]  # fmt: skip
+
+
+def _diagnostic(model: type[Model], written: Written, detail: ErrorDetails) -> Diagnostic:
+    kind, value = detail["type"], detail["input"]
+    path = _path(detail["loc"])
+    if kind in ("extra_forbidden", "missing"):  # these end in a key, whatever it looks like
+        path = (*_path(detail["loc"][:-1]), detail["loc"][-1])
+    last = path[-1] if path else ""
+    holder = _model_at(model, detail["loc"][:-1])
+    if kind == "extra_forbidden":
+        return _unknown_key(holder, written, path)
+    if kind == "missing":
+        spot = written.spot(*path[:-1])
+        return Diagnostic(spot, "missing-key", f"{_noun(holder, path[:-1])} needs the key '{last}'")
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _no_verb(written, path, value)
+    spot = written.spot(*path)
+    if kind == "literal_error":
+        allowed = [str(item) for item in _choices(detail)]
+        hint = closest(str(value), allowed) or f"write {' or '.join(allowed)}"
+        return Diagnostic(spot, "bad-choice", f"{_name(path)} cannot be {_shown(value)}", hint)
+    wanted = _WANTED.get(kind)
+    if not path:
+        return Diagnostic(spot, "wrong-type", f"{_noun(model, path)} is a map, not {_described(value)}")
+    if wanted is None:
+        return Diagnostic(spot, "wrong-type", f"{_name(path)}: {detail['msg']}")
+    message = f"{_name(path)} wants {wanted}, not {_described(value)}"
+    return Diagnostic(spot, "wrong-type", message, _type_hint(wanted, value, model))
+
+
+def _type_hint(wanted: str, value: Any, model: type[Model]) -> str:
+    if value is None:
+        return "write a value, or leave the key out"
+    if wanted == "text" and isinstance(value, bool | int):
+        return f'quote it: "{str(value).lower()}"'
+    if wanted == "a list" and isinstance(value, str):
+        return f"write [{value}]"
+    if wanted == "a whole number" and isinstance(value, str) and value.lstrip("-").isdigit():
+        return f"leave the quotes out: {value}"
+    if wanted == "true or false" and isinstance(value, str) and value in ("true", "false"):
+        return f"leave the quotes out: {value}"
+    if model is Patch and wanted == "a map" and isinstance(value, list):
+        return "an overlay says what it changes: {append: […]}, and also prepend: or remove:"
+    return ""
+
+
+def _unknown_key(holder: type[Model] | None, written: Written, path: Path) -> Diagnostic:
+    last = str(path[-1])
+    spot = written.key_spot(*path)
+    known = [key_of(field) for field in holder.model_fields] if holder else []
+    if holder in VERBS.values():
+        verb = known[0]
+        if last in VERBS:
+            message = f"a step does one thing, and this one has both '{verb}' and '{last}'"
+            return Diagnostic(spot, "two-verbs", message, "write two steps")
+        others = ", ".join(known[1:]) or "nothing"
+        message = f"the step '{verb}' has no '{last}'"
+        return Diagnostic(spot, "unknown-key", message, closest(last, known) or f"'{verb}' takes {others}")
+    hint = closest(last, known) or f"known keys: {', '.join(sorted(known))}"
+    return Diagnostic(spot, "unknown-key", f"{_noun(holder, path[:-1])} has no key '{last}'", hint)
+
+
+def _no_verb(written: Written, path: Path, value: Any) -> Diagnostic:
+    if not isinstance(value, dict):
+        message = f"a step is a map whose one key says what is done, not {_described(value)}"
+        return Diagnostic(written.spot(*path), "unknown-step", message, "for example: - mkdir: /path")
+    qualifiers = {key_of(field) for model in VERBS.values() for field in model.model_fields}
+    for key in value:
+        if key not in qualifiers:
+            hint = closest(key, VERBS) or f"known steps: {', '.join(sorted(VERBS))}"
+            return Diagnostic(
+                written.key_spot(*path, key), "unknown-step", f"no step is called '{key}'", hint
+            )
+    message = "this step does not say what is done"
+    hint = f"known steps: {', '.join(sorted(VERBS))}"
+    return Diagnostic(written.spot(*path), "unknown-step", message, hint)
+
+
+def _path(location: Iterable[str | int]) -> Path:
+    return tuple(step for step in location if not _is_tag(step))
+
+
+def _is_tag(step: str | int) -> bool:
+    return isinstance(step, str) and step.startswith("<") and step.endswith(">")
+
+
+def _choices(detail: ErrorDetails) -> list[Any]:
+    # pydantic words the choices as a sentence: 'docker' or 'oci'.
+    expected = detail.get("ctx", {}).get("expected", "")
+    return [word.strip("'").lower() for word in expected.replace(" or ", ", ").split(", ")]
+
+
+def _noun(holder: type[Model] | None, path: Path) -> str:
+    if holder in NOUNS:
+        return NOUNS[holder]
+    if holder in VERBS.values() and holder is not None:
+        return f"the step '{key_of(next(iter(holder.model_fields)))}'"
+    return _name(path)
+
+
+def _name(path: Path) -> str:
+    """What stands at a path, as a person would call it who looks at the place."""
+    last = path[-1]
+    if isinstance(last, str):
+        return f"'{last}'"
+    holder = next((step for step in reversed(path) if isinstance(step, str)), "")
+    return f"item {last + 1} of '{holder}'" if holder else f"item {last + 1}"
+
+
+def _described(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f"{str(value).lower()}"
+    if isinstance(value, int):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f"the text {_shown(value)}"
+    return "a list" if isinstance(value, list) else "a map"
+
+
+def _shown(value: Any) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"'{text if len(text) <= 40 else text[:39] + '…'}'"
+
+
+def _model_at(model: type[Model], location: Iterable[str | int]) -> type[Model] | None:
+    """The model whose keys stand at a location of pydantic's, which names the members of unions too."""
+    kind: Any = model
+    for step in location:
+        kind = _inner(kind, step)
+    kind = _bare(kind)
+    return kind if isinstance(kind, type) and issubclass(kind, Model) else None
+
+
+def _inner(kind: Any, step: str | int) -> Any:
+    kind = _bare(kind)
+    if isinstance(kind, type) and issubclass(kind, Model):
+        for name, info in kind.model_fields.items():
+            if key_of(name) == step:
+                return info.annotation
+        return None
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        for argument in arguments:
+            if get_origin(argument) is Annotated and Tag(str(step)) in argument.__metadata__:
+                return argument
+        return None
+    return arguments[-1] if origin in (list, dict) else None
+
+
+def _bare(kind: Any) -> Any:
+    """A type without its annotations and without `None`."""
+    while True:
+        if get_origin(kind) is Annotated:
+            kind = get_args(kind)[0]
+            continue
+        if get_origin(kind) in (Union, UnionType):
+            rest = [item for item in get_args(kind) if item is not type(None)]
+            if len(rest) == 1:
+                kind = rest[0]
+                continue
+        return kind
+
+
+def read_filled(model: type[M], written: Written, data: Any) -> M:
+    """What a piece says once its variables are filled in: `data`, in the shape of `written`.
+
+    A number that came by a variable may stand where text is wanted.
+
+    Raises:
+        Refused: it does not fit the model; every mistake of it.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            if detail["type"] == "string_type" and isinstance(detail["input"], bool | int):
+                _as_text(data, written.data, _path(detail["loc"]))
+    return read(model, Written(written.file, data, written.marks))
+
+
+def _as_text(data: Any, written: Any, path: Path) -> None:
+    """Write the number at `path` as text, if a variable put it there."""
+    for step in path[:-1]:
+        data, written = _step(data, step), _step(written, step)
+    last = path[-1]
+    value = _step(data, last)
+    if isinstance(_step(written, last), str) and isinstance(value, bool | int):
+        data[last] = str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _step(data: Any, step: str | int) -> Any:
+    """One step into data; a text has no inside and stays: there a variable may have put a list."""
+    if isinstance(data, dict):
+        return data.get(str(step))
+    if isinstance(data, list) and isinstance(step, int) and step < len(data):
+        return data[step]
+    return data if isinstance(data, str) else None

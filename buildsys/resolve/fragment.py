@@ -1,0 +1,192 @@
+"""A fragment (of a recipe, a trait, `common`) becomes a Part: what it adds to an image, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from buildsys import image
+from buildsys.diagnostics import Spot
+from buildsys.recipe import schema
+from buildsys.resolve import spelling, syntax
+from buildsys.resolve.instructions import Place, Surroundings, instruction, package_names
+from buildsys.resolve.source import Notes
+from buildsys.resolve.tests import TestPart, test_part
+
+T = TypeVar("T")
+Spotted = tuple[T, Spot]
+Scalar = str | tuple[str, ...] | image.HealthCheck
+
+LARGEST_ID = 4294967294
+NO_LOGIN = "/usr/sbin/nologin"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one fragment adds to an image. Parts are shared by all images that add the same."""
+
+    accounts: Mapping[str, Spotted[image.Account]] = field(default_factory=dict)
+    repositories: Mapping[str, image.WriteRepository] = field(default_factory=dict)
+    before: tuple[image.Instruction, ...] = ()
+    packages: tuple[image.PackageName, ...] = ()
+    steps: tuple[image.Instruction, ...] = ()
+    scalars: Mapping[str, Spotted[Scalar]] = field(default_factory=dict)
+    """`user`, `cmd`, `entrypoint`, `healthcheck`, `stop_signal`, `workdir`, `version_of`."""
+    env: Mapping[str, Spotted[str]] = field(default_factory=dict)
+    labels: Mapping[str, Spotted[str]] = field(default_factory=dict)
+    annotations: Mapping[str, Spotted[str]] = field(default_factory=dict)
+    volumes: tuple[Spotted[str], ...] = ()
+    ports: tuple[Spotted[str], ...] = ()
+    test: TestPart | None = None
+
+
+def part(fragment: schema.Fragment, notes: Notes, around: Surroundings) -> Part:
+    """The Part a fragment stands for."""
+    given: dict[str, Any] = {"scalars": scalars(fragment, notes)}
+    # Most fragments have few keys, and a large set has many fragments.
+    if fragment.accounts:
+        given["accounts"] = accounts(fragment.accounts, notes)
+    if fragment.repositories:
+        given["repositories"] = repositories(fragment.repositories, notes)
+    if fragment.before:
+        given["before"] = steps(fragment.before, ("before",), notes, around)
+    if fragment.packages:
+        given["packages"] = package_names(notes, ("packages",), fragment.packages)
+    if fragment.steps:
+        given["steps"] = steps(fragment.steps, ("steps",), notes, around)
+    if fragment.env:
+        given["env"] = named(fragment.env, "env", syntax.environment_name, notes)
+    if fragment.labels:
+        given["labels"] = named(fragment.labels, "labels", syntax.label_name, notes)
+    if fragment.annotations:
+        given["annotations"] = named(fragment.annotations, "annotations", syntax.label_name, notes)
+    if fragment.volumes:
+        volumes = texts(fragment.volumes, ("volumes",), syntax.path, notes)
+        given["volumes"] = tuple((spelling.path(text), spot) for text, spot in volumes)
+    if fragment.ports:
+        ports = texts(fragment.ports, ("ports",), syntax.port, notes)
+        given["ports"] = tuple((spelling.port(text), spot) for text, spot in ports)
+    if fragment.test:
+        given["test"] = test_part(fragment.test, notes)
+    return Part(**given)
+
+
+def steps(
+    written: list[schema.AnyStep], path: tuple[str, ...], notes: Notes, around: Surroundings
+) -> tuple[image.Instruction, ...]:
+    """The instructions of a list of steps."""
+    return tuple(
+        instruction(step, Place(notes, (*path, number), around)) for number, step in enumerate(written)
+    )
+
+
+def accounts(written: Mapping[str, schema.Account], notes: Notes) -> dict[str, Spotted[image.Account]]:
+    """Declared accounts. Left out: the group has the account's number, the home is /home/NAME, no login."""
+    declared = {}
+    for name, account in written.items():
+        path = ("accounts", name)
+        notes.problem(path, syntax.account(name), key=True)
+        for key, number in (("uid", account.uid), ("gid", account.gid)):
+            if number is not None and not 0 <= number <= LARGEST_ID:
+                notes.problem(
+                    (*path, key), ("bad-number", f"{number} cannot be a {key}", f"0 to {LARGEST_ID}")
+                )
+        notes.check((*path, "home"), syntax.path, account.home)
+        notes.check((*path, "shell"), syntax.path, account.shell)
+        groups = notes.check_each((*path, "groups"), syntax.account, account.groups or [])
+        gid = account.uid if account.gid is None else account.gid
+        home, shell = account.home or f"/home/{name}", account.shell or NO_LOGIN
+        declared[name] = (image.Account(name, account.uid, gid, home, shell, groups), notes.spot(*path))
+    return declared
+
+
+def repositories(
+    written: Mapping[str, schema.RepositoryFile], notes: Notes
+) -> dict[str, image.WriteRepository]:
+    """Repository files to write."""
+    files = {}
+    for name, repository in written.items():
+        path = ("repositories", name)
+        notes.problem(path, syntax.repository(name), key=True)
+        notes.check((*path, "file"), syntax.path, repository.file)
+        for option, value in repository.options.items():
+            notes.check((*path, "options", option), syntax.one_line, value)
+        files[name] = image.WriteRepository(
+            repository.file, name, tuple(repository.options.items()), spot=notes.spot(*path)
+        )
+    return files
+
+
+def scalars(written: schema.Fragment | schema.Patch, notes: Notes) -> dict[str, Spotted[Scalar]]:
+    """The settings of which an image has one each."""
+    found: dict[str, Spotted[Scalar]] = {}
+    if written.user is not None:
+        found["user"] = notes.check(("user",), syntax.user, written.user), notes.spot("user")
+    if written.cmd is not None:
+        found["cmd"] = tuple(written.cmd), notes.spot("cmd")
+    if written.entrypoint is not None:
+        found["entrypoint"] = tuple(written.entrypoint), notes.spot("entrypoint")
+    if written.healthcheck is not None:
+        found["healthcheck"] = health_check(written.healthcheck, notes), notes.spot("healthcheck")
+    if written.stop_signal is not None:
+        signal = notes.check(("stop-signal",), syntax.signal, written.stop_signal)
+        found["stop_signal"] = spelling.signal(signal), notes.spot("stop-signal")
+    if written.workdir is not None:
+        workdir = notes.check(("workdir",), syntax.path, written.workdir)
+        found["workdir"] = spelling.path(workdir), notes.spot("workdir")
+    if written.version_of is not None:
+        package = notes.check(("version-of",), syntax.package, written.version_of)
+        found["version_of"] = package, notes.spot("version-of")
+    return found
+
+
+def health_check(
+    written: schema.HealthCheck, notes: Notes, whole: tuple[str | int, ...] = ("healthcheck",)
+) -> image.HealthCheck:
+    """A health check, written at the path `whole`."""
+    command = written.command
+    if not command or command == [""]:
+        notes.problem(
+            whole, ("empty-command", "there is nothing to run", "write a command, or leave the key out")
+        )
+    seconds = {}
+    for key, text in (
+        ("interval", written.interval),
+        ("timeout", written.timeout),
+        ("start-period", written.start_period),
+    ):
+        value = 0.0 if text is None else syntax.duration(text)
+        if value is None and text is not None:
+            notes.problem((*whole, key), syntax.not_a_duration(text))
+        seconds[key] = value or 0.0
+    if written.retries is not None and written.retries < 1:
+        notes.problem(
+            (*whole, "retries"), ("bad-number", f"{written.retries} retries cannot be", "1 or more")
+        )
+    test = ("CMD-SHELL", command) if isinstance(command, str) else ("CMD", *command)
+    return image.HealthCheck(
+        test, seconds["interval"], seconds["timeout"], seconds["start-period"], written.retries or 0
+    )
+
+
+def named(
+    written: Mapping[str, T] | None, key: str, check: syntax.Check, notes: Notes
+) -> dict[str, Spotted[T]]:
+    """A map whose keys are checked, each value with its Spot."""
+    if not written:
+        return {}
+    for name in written:
+        if check(name) is not None:
+            notes.problem((key, name), check(name), key=True)
+    return {name: (value, notes.spot(key, name)) for name, value in written.items()}
+
+
+def texts(
+    written: list[str] | None, path: tuple[str, ...], check: syntax.Check, notes: Notes
+) -> tuple[Spotted[str], ...]:
+    """A list whose texts are checked, each with its Spot."""
+    if not written:
+        return ()
+    notes.check_each(path, check, written)
+    return tuple((text, notes.spot(*path, number)) for number, text in enumerate(written))

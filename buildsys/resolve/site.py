@@ -1,0 +1,317 @@
+"""The site a set is resolved for: repositories, downloads, gems and the base, checked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from buildsys import image
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot, closest
+from buildsys.logins import Login
+from buildsys.recipe import schema, variables
+from buildsys.recipe.library import Library, Source
+from buildsys.recipe.written import strings
+from buildsys.resolve import syntax
+from buildsys.resolve.additions import Missing, Pieces, missing, pieces
+from buildsys.resolve.filling import filled
+from buildsys.resolve.fragment import Spotted, named
+from buildsys.resolve.gems import Gems
+from buildsys.resolve.instructions import package_names
+from buildsys.resolve.source import Notes
+
+STAND_INS = "stand_ins"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A site, and what it puts on and under every image."""
+
+    site: image.Site
+    base: image.BaseImage | image.EmptyRoot
+    bootstrap: image.Bootstrap | None
+    checksums: Mapping[str, str]
+    """The checksum of each download the site knows; empty: declared unverified."""
+    gems: Gems
+    missing: Mapping[str, Missing]
+    """Packages that the site is known not to have."""
+    labels: Mapping[str, Spotted[str]]
+    epoch: int | None
+    """Instead of the set's; None: the set's."""
+    spot: Spot
+    """Where the base is written."""
+    site_spot: Spot
+    """Where the site's file begins."""
+
+
+def choose(library: Library, name: str | None) -> Source[schema.Site]:
+    """The site of that name, or the set's own.
+
+    Raises:
+        Refused: there is no such site.
+    """
+    wanted = name or library.set.site or (next(iter(library.sites)) if len(library.sites) == 1 else None)
+    if wanted is None:
+        message = "no site is named, and the set names none" if library.sites else "this set has no site"
+        raise _refuse(
+            library.written.spot(), "no-site", message, "write site: in set.yaml, and sites/NAME.yaml"
+        )
+    site = library.sites.get(wanted)
+    if site is None:
+        spot = NOWHERE if name else library.written.spot("site")
+        hint = closest(wanted, library.sites) or f"known sites: {', '.join(sorted(library.sites)) or 'none'}"
+        raise _refuse(spot, "unknown-site", f"no site is called '{wanted}'", hint)
+    return site
+
+
+def _refuse(spot: Spot, code: str, message: str, hint: str) -> Refused:
+    return Refused([Diagnostic(spot, code, message, hint)])
+
+
+def resolve_site(
+    source: Source[schema.Site], library: Library, scope: Mapping[str, Any], stand_ins: Path | None,
+    found: list[Diagnostic],
+) -> Chosen | None:  # fmt: skip
+    """The site with its variables filled in; None when that failed, and `found` says why.
+
+    Without `stand_ins` everything that lies in that directory is left out, and a note says so: enough to
+    look at a set, not to build it.
+    """
+    if stand_ins is None:
+        source = _without_stand_ins(source)
+    else:
+        scope = {**scope, STAND_INS: str(stand_ins.absolute())}
+    ready = filled(source, scope, found)
+    name = source.written.data["site"]
+    patches = [item.sites[name] for item in library.overlays if name in item.sites]
+    additions = [filled(patch, scope, found) for patch in patches]
+    if ready is None or None in additions:
+        return None
+    written, notes = ready
+    there = pieces(written, notes, [item for item in additions if item])
+    return _Resolver(written, notes, library, there, made=stand_ins is not None).chosen()
+
+
+def _without_stand_ins(source: Source[schema.Site]) -> Source[schema.Site]:
+    data = dict(source.written.data)
+    if not _in_stand_ins(data):
+        return source
+    if isinstance(data.get("repositories"), dict):
+        data["repositories"] = {k: v for k, v in data["repositories"].items() if not _in_stand_ins(v)}
+    if isinstance(data.get("downloads"), dict):
+        data["downloads"] = {
+            url: {key: value for key, value in place.items() if not _in_stand_ins(value)}
+            if isinstance(place, dict)
+            else place
+            for url, place in data["downloads"].items()
+        }
+    data = {key: value for key, value in data.items() if key != "gems" or not _in_stand_ins(value)}
+    return Source(source.written.with_data(data), source.kind, None, variables.holes(data))
+
+
+def _in_stand_ins(data: Any) -> bool:
+    return STAND_INS in variables.names_in(strings(data))
+
+
+class _Resolver:
+    """Resolves the parts of one site."""
+
+    def __init__(
+        self, written: schema.Site, notes: Notes, library: Library, there: Pieces, *, made: bool
+    ) -> None:
+        self._written = written
+        self._notes = notes
+        self._library = library
+        self._there = there
+        self._made = made
+        self._sentences: list[str] = []
+        self._logins: list[Login] = []
+
+    def chosen(self) -> Chosen:
+        """The whole site."""
+        written, notes = self._written, self._notes
+        if written.stand_ins is not None:
+            self._sentences.append(self._about_stand_ins())
+            if not self._made:
+                self._sentences.append("the stand-ins are not made yet: nothing can be installed from them")
+        repositories = self._repositories()
+        files, addresses, checksums = self._downloads()
+        gems = self._gems()
+        base, bootstrap = self._base()
+        left_out = {
+            name: item
+            for name, item in (written.left_out or {}).items()
+            if name not in self._there.repositories
+        }
+        for name, item in left_out.items():
+            self._sentences.append(f"the repository {name} is left out: {item.because}")
+        site = image.Site(
+            name=written.site,
+            installer=written.installer,
+            inside=bool(written.inside),
+            repositories=repositories,
+            host_repositories=written.repositories == "host",
+            downloads=files,
+            addresses=addresses,
+            gems=gems,
+            stand_ins=written.stand_ins is not None,
+            left_out=tuple(left_out),
+            release=notes.check(("release",), syntax.release, written.release),
+            logins=tuple(self._logins),
+            notes=tuple(self._sentences),
+        )
+        if written.epoch is not None:
+            notes.problem(("epoch",), syntax.epoch(written.epoch))
+        labels = named(written.labels, "labels", syntax.label_name, notes)
+        return Chosen(
+            site,
+            base,
+            bootstrap,
+            checksums,
+            Gems(gems, known=self._there.gems is not None),
+            missing(written, notes, self._there),
+            labels,
+            written.epoch,
+            notes.spot("base"),
+            notes.spot("site"),
+        )
+
+    def _about_stand_ins(self) -> str:
+        real = sorted(
+            name for name, site in self._library.sites.items() if not site.written.data.get("stand-ins")
+        )
+        others = f"; for the real ones use the site {' or '.join(real)}" if real else ""
+        return f"packages of the site {self._written.site} are stand-ins made here{others}"
+
+    def _base(self) -> tuple[image.BaseImage | image.EmptyRoot, image.Bootstrap | None]:
+        base, notes = self._written.base, self._notes
+        if self._written.installer == "apt":
+            self._check_apt()
+        if isinstance(base, schema.BaseImage):
+            return image.BaseImage(notes.check(("base", "image"), syntax.reference, base.image)), None
+        if self._written.inside:
+            problem = ("site-mismatch", "an empty root holds no installer to run inside it",
+                       "write base: {image: …}, or inside: false")  # fmt: skip
+            notes.problem(("inside",), problem)
+        packages = package_names(notes, ("base", "bootstrap"), base.bootstrap)
+        return image.EmptyRoot(), image.Bootstrap(packages, spot=notes.spot("base", "bootstrap"))
+
+    def _check_apt(self) -> None:
+        if self._written.repositories != "host":
+            message = "apt installs from the sources of the host, and from no others"
+            path = ("installer",) if self._written.repositories is None else ("repositories",)
+            self._notes.problem(path, ("site-mismatch", message, "write repositories: host"))
+        if isinstance(self._written.base, schema.BaseImage):
+            problem = ("site-mismatch", "with apt the base is made here, from an empty root",
+                       "write base: {bootstrap: [netbase, …]}")  # fmt: skip
+            self._notes.problem(("base", "image"), problem)
+
+    def _repositories(self) -> tuple[image.Repository, ...]:
+        return tuple(
+            self._repository(name, written, notes)
+            for name, (written, notes) in self._there.repositories.items()
+        )
+
+    def _repository(self, name: str, written: schema.Repository, notes: Notes) -> image.Repository:
+        path = ("repositories", name)
+        notes.problem(path, syntax.repository(name), key=True)
+        directory = checksum = ""
+        if (written.directory is None) == (written.url is None):
+            message = f"the repository '{name}' needs either a directory or a url"
+            notes.problem(path, ("site-mismatch", message, "write one of them"))
+        elif written.directory is not None:
+            directory = self._local(written.directory, (*path, "directory"), notes)
+            if directory:
+                checksum = self._metadata_checksum(directory, (*path, "directory"), notes)
+        url = self._address((*path, "url"), written.url, notes)
+        key = ""
+        if written.gpgcheck is False:
+            self._sentences.append(f"the repository {name} is not signed: its packages are taken as they are")
+        elif written.key is None:
+            message = f"the repository '{name}' has no key to check its packages by"
+            notes.problem(path, ("site-mismatch", message, "write key:, or gpgcheck: false"))
+        else:
+            key = self._key(written.key, (*path, "key"), notes)
+        return image.Repository(name, directory, url, key, checksum)
+
+    def _metadata_checksum(self, directory: str, path: tuple[str, ...], notes: Notes) -> str:
+        metadata = Path(directory, "repodata", "repomd.xml")
+        try:
+            return hashlib.sha256(metadata.read_bytes()).hexdigest()
+        except OSError:
+            if Path(directory).is_dir():
+                problem = ("missing-file", f"{directory} is no repository: it has no repodata/repomd.xml",
+                           "createrepo_c makes it")  # fmt: skip
+                notes.problem(path, problem)
+            return ""
+
+    def _key(self, key: str, path: tuple[str, ...], notes: Notes) -> str:
+        if "://" in key:
+            return self._address(path, key, notes)
+        if self._written.inside and key.startswith("/"):
+            return key  # a file of the image itself
+        return self._local(key, path, notes)
+
+    def _downloads(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+        files: dict[str, str] = {}
+        addresses, checksums = {}, {}
+        for written, (place, notes) in self._there.downloads.items():
+            path = ("downloads", written)
+            url = self._address(path, written, notes, key=True)
+            notes.check((*path, "sha256"), syntax.sha256, place.sha256)
+            if place.file is not None:
+                files[url] = self._local(place.file, (*path, "file"), notes)
+            if place.url is not None:
+                addresses[url] = self._address((*path, "url"), place.url, notes)
+                if place.file is not None:
+                    message = f"the download '{url}' is either a file or comes from a url"
+                    notes.problem(path, ("site-mismatch", message, "write one of them"), key=True)
+            file = Path(files[url]) if url in files else None
+            actual = hashlib.sha256(file.read_bytes()).hexdigest() if file and file.is_file() else ""
+            if place.sha256 is not None:
+                checksums[url] = place.sha256
+                if actual not in {"", place.sha256}:
+                    message = f"this is not the checksum of {file}"
+                    notes.problem((*path, "sha256"), ("wrong-checksum", message, f"it is {actual}"))
+            elif place.unverified:
+                checksums[url] = ""
+                self._sentences.append(f"the download {url} is not verified")
+            elif actual and place.file and not place.file.startswith("/"):
+                # A file of the set is as trusted as the recipe beside it.
+                checksums[url] = actual
+        return files, addresses, checksums
+
+    def _gems(self) -> tuple[str, ...]:
+        if self._there.gems is None:
+            return ()
+        directory = Path(self._local(self._there.gems[0], ("gems",), self._there.gems[1]))
+        return tuple(str(file) for file in sorted(directory.glob("*.gem")))
+
+    def _address(self, path: tuple[str, ...], text: str | None, notes: Notes, *, key: bool = False) -> str:
+        """A URL without the credentials in it, which the site keeps apart."""
+        url, login = notes.address(path, text, key=key)
+        if login is not None:
+            self._logins.append(login)
+        return url
+
+    def _local(self, text: str, path: tuple[str, ...], notes: Notes) -> str:
+        """A local path: absolute, or within the set's folder; empty when it can be none."""
+        if problem := syntax.local_path(text):
+            notes.problem(path, problem)
+            return ""
+        if ".." in text.split("/"):
+            problem = (
+                "path-leaves-context",
+                f"'{text}' leads out of the set's folder",
+                "write an absolute path",
+            )
+            notes.problem(path, problem)
+            return text
+        whole = self._library.directory / text
+        if not whole.exists():
+            beside = [entry.name for entry in whole.parent.iterdir()] if whole.parent.is_dir() else []
+            hint = closest(whole.name, beside) or "a relative path begins at the set's folder"
+            notes.problem(path, ("missing-file", f"there is no {whole}", hint))
+        return str(whole)

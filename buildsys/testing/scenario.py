@@ -1,0 +1,270 @@
+"""Play one scenario: a pod, its containers in the order of health, steps, checks; nothing of it stays."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from buildsys.diagnostics import Diagnostic
+from buildsys.testing.container import NotStarted, Running, answer_to, mistakes_of, run_once, start
+from buildsys.testing.expected import Container, Run, Scenario, Step
+from buildsys.testing.podman import Interrupted, Podman
+from buildsys.testing.pods import Pod, health_words
+from buildsys.testing.result import Case
+from buildsys.testing.values import Values
+from buildsys.testing.verdicts import of_health, seconds
+
+POLL = 1.0
+"""Seconds between two questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where a scenario is played."""
+
+    podman: Podman
+    ids: Mapping[str, str]
+    """Id of each image, by name."""
+    scratch: Path
+    """A directory for files and volumes; made for the scenario, and gone afterwards."""
+    logs: Path
+    """The directory for what everything said, where something fails."""
+
+
+class _Failed(Exception):  # noqa: N818 - reads as what happened
+    """A part of the scenario failed, and is written down; what depends on it is not tried."""
+
+
+def play(scenario: Scenario, stage: Stage) -> list[Case]:
+    """Play a scenario to its end.
+
+    Raises:
+        Interrupted: the run is to end.
+    """
+    return _Play(scenario, stage).cases()
+
+
+class _Play:
+    """A scenario under way."""
+
+    def __init__(self, scenario: Scenario, stage: Stage) -> None:
+        self._scenario = scenario
+        self._podman = stage.podman
+        self._stage = stage
+        self._values = Values(scenario.secrets)
+        self._pod = Pod(scenario, stage.podman, self._values, stage.scratch)
+        self._deadline = stage.podman.pace.now() + scenario.timeout
+        self._items = {item.name: item for item in scenario.containers}
+        self._ready = {item.name: threading.Event() for item in scenario.containers}
+        self._over = threading.Event()
+        """Something failed, or the run is to end: nobody waits any more."""
+        self._told_late = threading.Event()
+        self._running: dict[str, Running] = {}
+        self._cases: list[Case] = []
+        self._notes: dict[str, str] = {}
+        """What each `first` command said: their containers are gone."""
+        self._problems: list[BaseException] = []
+
+    def cases(self) -> list[Case]:
+        """What came of everything that was tried."""
+        shutil.rmtree(self._stage.logs, ignore_errors=True)
+        try:
+            self._make_pod()
+            self._start_all()
+            if not self._over.is_set():
+                self._steps()
+        except _Failed:
+            pass
+        finally:
+            if any(case.mistakes for case in self._cases):
+                with contextlib.suppress(Interrupted):
+                    self._keep_logs()
+            self._pod.remove()
+        return [self._values.masked_case(case) for case in self._cases]
+
+    def _make_pod(self) -> None:
+        try:
+            self._pod.make()
+        except NotStarted as problem:
+            message = f"the pod cannot be made: {problem}"
+            self._fail("pod", Diagnostic(self._scenario.at, "no-container", message))
+
+    # ── containers ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _start_all(self) -> None:
+        threads = [
+            threading.Thread(target=self._bring_up, args=(item,), daemon=True)
+            for item in self._scenario.containers
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for problem in self._problems:
+            raise problem
+
+    def _bring_up(self, item: Container) -> None:
+        try:
+            for other in item.after:
+                while not self._ready[other].wait(0.2):
+                    if self._over.is_set():
+                        return
+                    self._watch_clock()
+            self._start(item)
+            self._ready[item.name].set()
+        except _Failed:
+            pass
+        except BaseException as problem:  # noqa: BLE001 - told by who waits for this thread
+            self._problems.append(problem)
+            self._over.set()
+
+    def _start(self, item: Container) -> None:
+        common = self._pod.options(item)
+        image = self._stage.ids[item.image]
+        for number, command in enumerate(item.first):
+            self._stop_if_over()
+            name = self._podman.name("scenario", self._scenario.name, item.name, "first", str(number))
+            filled = self._filled(command)
+            said = run_once(self._podman, name, common, filled, image)
+            self._notes[item.name] = self._notes.get(item.name, "") + f"$ {command.words}\n{said.all}\n"
+            self._add(f"{item.name}: {command.words}", said.seconds, mistakes_of(filled, said), said.all)
+        self._stop_if_over()
+        name = self._podman.name("scenario", self._scenario.name, item.name)
+        words = [*common, *health_words(item)]
+        if item.entrypoint is not None:
+            words += ["--entrypoint", json.dumps(self._values.texts(item.entrypoint))]
+        words += [image, *self._values.texts(item.cmd or ())]
+        try:
+            running = start(self._podman, name, words)
+        except NotStarted as problem:
+            message = f"the container {item.name} cannot be started: {problem}"
+            self._fail(item.name, Diagnostic(item.places.spot("container"), "no-container", message))
+        self._running[item.name] = running
+        self._wait_until_healthy(item, running)
+        for command in item.then:
+            self._stop_if_over()
+            filled = self._filled(command)
+            said = running.run(filled)
+            self._add(f"{item.name}: {command.words}", said.seconds, mistakes_of(filled, said), said.all)
+
+    def _wait_until_healthy(self, item: Container, running: Running) -> None:
+        began, begun = time.monotonic(), self._podman.pace.now()
+        at = item.places.spot("within", otherwise="container")
+        while True:
+            health = running.health()
+            self._refuse_dead({item.name: running})
+            took = time.monotonic() - began
+            if health.state != "unhealthy":
+                self._add(f"{item.name} is ready", took, ())
+                return
+            if self._podman.pace.now() - begun > item.within:
+                mistakes = list(of_health(health, f"the container {item.name}", item.within, at))
+                self._add(f"{item.name} is ready", took, mistakes, running.log())
+            self._stop_if_over()
+            self._watch_clock()
+            self._podman.pause(POLL)
+
+    def _stop_if_over(self) -> None:
+        if self._over.is_set():
+            raise _Failed
+
+    def _refuse_dead(self, running: Mapping[str, Running]) -> None:
+        for name, container in running.items():
+            if not container.lives():
+                message = f"the container {name} {container.ending()}"
+                at = self._items[name].places.spot("container")
+                self._fail(name, Diagnostic(at, "service-ended", message), container.log())
+
+    # ── steps and checks ────────────────────────────────────────────────────────────────────────────────────
+
+    def _steps(self) -> None:
+        for step in self._scenario.steps:
+            self._take(step)
+            self._refuse_dead(self._running)
+        for check in self._scenario.checks:
+            try:
+                self._take(check)
+            except _Failed:
+                if self._late():
+                    return
+        self._refuse_dead(self._running)
+
+    def _take(self, step: Step) -> None:
+        began, begun = time.monotonic(), self._podman.pace.now()
+        while True:
+            output, mistakes = self._try(step)
+            if not mistakes:
+                break
+            self._refuse_dead(self._running)
+            if late := self._late():
+                mistakes = [*mistakes, late]
+            if late or self._podman.pace.now() - begun >= step.retry:
+                break
+            self._podman.pause(POLL)
+        for name, pattern in () if mistakes else step.capture.items():
+            found = re.search(self._values.pattern(pattern), output, re.MULTILINE)
+            if found is None:
+                message = f"nothing of what `{step.action.words}` says matches '{pattern}'"
+                mistakes = [*mistakes, Diagnostic(step.places.spot(f"capture.{name}"), "no-capture", message)]
+            else:
+                self._values.capture(name, found[found.re.groups and 1] or "")
+        self._add(step.words, time.monotonic() - began, mistakes, output)
+
+    def _try(self, step: Step) -> tuple[str, Sequence[Diagnostic]]:
+        if isinstance(step.action, Run):
+            filled = self._filled(step.action)
+            said = self._running[step.container].run(filled)
+            return said.all, mistakes_of(filled, said)
+        process = next(iter(self._running.values())).process
+        return answer_to(process, self._values.http(step.action))
+
+    # ── what was found ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _filled(self, command: Run) -> Run:
+        return self._values.run(command, max(1.0, self._deadline - self._podman.pace.now()))
+
+    def _watch_clock(self) -> None:
+        """End the scenario when its time is over; that is told once."""
+        if late := self._late():
+            if self._told_late.is_set():
+                raise _Failed
+            self._told_late.set()
+            self._fail("time", late)
+
+    def _late(self) -> Diagnostic | None:
+        if self._podman.pace.now() < self._deadline:
+            return None
+        message = f"the scenario {self._scenario.name} took longer than {seconds(self._scenario.timeout)}"
+        return Diagnostic(self._scenario.at, "time-limit", message)
+
+    def _add(self, name: str, took: float, mistakes: Sequence[Diagnostic], output: str = "") -> None:
+        """Write a case down.
+
+        Raises:
+            _Failed: something is wrong with it.
+        """
+        self._cases.append(Case(name, took, tuple(mistakes), output))
+        if mistakes:
+            self._over.set()
+            raise _Failed
+
+    def _fail(self, name: str, mistake: Diagnostic, output: str = "") -> NoReturn:
+        self._add(name, 0.0, [mistake], output)
+        raise AssertionError  # a mistake does not pass
+
+    def _keep_logs(self) -> None:
+        self._stage.logs.mkdir(parents=True, exist_ok=True)
+        texts = dict(self._notes)
+        for name, running in self._running.items():
+            texts[name] = texts.get(name, "") + running.log()
+        texts["steps"] = "".join(f"$ {case.name}\n{case.output}\n" for case in self._cases)
+        for name, text in texts.items():
+            (self._stage.logs / f"{name}.log").write_text(self._values.masked(text), "utf-8")
