@@ -101,6 +101,11 @@ def closest(word: str, known: Iterable[str]) -> str:
     return f"did you mean {_or(near)}?" if near else ""
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def _or(words: Sequence[str]) -> str:
     quoted = [f"'{word}'" for word in words]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"

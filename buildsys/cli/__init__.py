@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from buildsys import __version__, disk
-from buildsys.cli.ending import BUG, FAILED, INTERRUPTED, REFUSED, Ended, say, status_of
+from buildsys.cli.output import BUG, FAILED, INTERRUPTED, REFUSED, Ended, say, status_of
 from buildsys.cli.surroundings import tell_of_tmpdir
 from buildsys.diagnostics import Refused
 from buildsys.temporary import TEMPORARY

@@ -2,71 +2,46 @@
 
 from __future__ import annotations
 
-import functools
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from buildsys import disk
-from buildsys.cli.counting import counted
-from buildsys.cli.ending import FAILED, REFUSED, Ended, say
-from buildsys.cli.locks import Locking, takes_locking
-from buildsys.cli.options import EVERY, Choice, Selection, Verb, takes_selection, takes_set
-from buildsys.cli.output import put, put_row
-from buildsys.cli.secrets import check_secrets, named_files
-from buildsys.cli.stores import chosen_store, takes_store, unbuildable
+from buildsys.cli.options import as_json, takes_jobs, takes_plan, takes_selection, takes_set
+from buildsys.cli.output import FAILED, Ended, put, put_row, say, warn_of_absent
+from buildsys.cli.stores import takes_store
+from buildsys.diagnostics import closest, counted
+from buildsys.pipeline import Pipeline
+from buildsys.selection import EVERY, Selection
 
 if TYPE_CHECKING:
     from buildsys.image import ImageSet
-    from buildsys.plan.compile import Plan
-
-
-def takes_plan(verb: Verb) -> Verb:
-    """Give a verb the options that say where plans and stand-ins are written, and what locks them."""
-
-    @takes_locking
-    @click.option(
-        "-o", "--output", "directory", metavar="DIR", type=click.Path(path_type=Path),
-        help="The plan's directory; else SET below the build directory.",
-    )  # fmt: skip
-    @click.option(
-        "--build-dir", "build_directory", metavar="DIR", type=click.Path(path_type=Path), default="build",
-        show_default=True, help="Where everything that is made goes.",
-    )  # fmt: skip
-    @functools.wraps(verb)
-    def taking(choice: Choice, directory: Path | None, build_directory: Path, **others: Any) -> Any:
-        directory = directory or build_directory / choice.name
-        disk.writes(build_directory, directory)
-        return verb(choice=choice, directory=directory, build_directory=build_directory, **others)
-
-    return taking
 
 
 @click.command()
 @takes_set
 @takes_plan
 @click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 unless it is up to date.")
-def plan(
-    choice: Choice, locking: Locking, directory: Path, build_directory: Path, *, only_check: bool
-) -> None:
+def plan(pipeline: Pipeline, directory: Path, *, only_check: bool) -> None:
     """Write the plan of an image set, for make to run.
 
     Only files that change are written. `make -C DIR` then builds the images, without buildsys.
     """
-    chosen_store()  # whoever writes a plan learns now that it cannot be built there
-    choice.check_epoch(choice.load(), choice.look())
-    image_set, compiled = _compile(choice, locking, directory, build_directory)
-    EVERY.tell_absent(image_set)
+    library = pipeline.load()
+    pipeline.check_epoch(library, pipeline.resolve(library))
+    compiled = pipeline.compile()
+    warn_of_absent(EVERY, compiled.image_set)
     if not only_check:
-        changed = _write(compiled, directory)
-        say(f"{directory}: {counted(len(image_set.images), 'image')}, {counted(changed, 'file')} written")
+        changed = pipeline.write(compiled, directory)
+        images = counted(len(compiled.image_set.images), "image")
+        say(f"{directory}: {images}, {counted(changed, 'file')} written")
         return
     from buildsys.plan.comparing import differences
 
-    found = differences(compiled, directory)
+    found = differences(compiled.plan, directory)
     for difference, path in found:
         put(f"{difference}\t{path}")
     if found:
@@ -79,9 +54,7 @@ def plan(
 @takes_selection(parents=None)
 @takes_plan
 @takes_store
-@click.option(
-    "-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Images at once; else what suits this host."
-)
+@takes_jobs
 @click.option("--force", is_flag=True, help="Build what is fresh too. Verifies the store first.")
 @click.option(
     "--verify-store",
@@ -90,15 +63,13 @@ def plan(
 )
 @click.option(
     "--secret", "secrets", metavar="NAME=FILE", multiple=True,
-    callback=lambda _context, _parameter, value: named_files(value),
+    callback=lambda _context, _parameter, value: _named_files(value),
     help="A file for what a Containerfile mounts as a secret; several times.",
 )  # fmt: skip
 def build(
-    choice: Choice,
+    pipeline: Pipeline,
     selection: Selection,
-    locking: Locking,
     directory: Path,
-    build_directory: Path,
     *,
     store: str,
     jobs: int | None,
@@ -114,13 +85,13 @@ def build(
     from buildsys.run import make
 
     if force or verify_store:
-        from buildsys.cli.test import enter_user_namespace
+        from buildsys.cli.surroundings import enter_user_namespace
 
-        # Who does not own the store's files cannot read them.
+        # Only the owner of the store's files can read them.
         enter_user_namespace()
-    image_set, goals = planned(choice, selection, locking, directory, build_directory, runs=True)
-    check_secrets(secrets, image_set)
-    # What is built again to equal layers would find the damaged ones there.
+    image_set, goals = write_plan(pipeline, selection, directory, runs=True)
+    _check_secrets(secrets, image_set)
+    # A rebuild with equal layers would reuse the damaged ones.
     damaged = _damaged(directory, store) if force or verify_store else None
     make.run(directory, goals, make.Run(store, jobs, force, secrets, damaged=damaged))
 
@@ -131,13 +102,11 @@ def build(
 @takes_plan
 @takes_store
 @click.option("--all", "whole", is_flag=True, help="All that changed, not only the first three of a kind.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@as_json
 def why(
-    choice: Choice,
+    pipeline: Pipeline,
     selection: Selection,
-    locking: Locking,
     directory: Path,
-    build_directory: Path,
     *,
     store: str,
     whole: bool,
@@ -151,7 +120,7 @@ def why(
     """
     from buildsys.run import make
 
-    _, goals = planned(choice, selection, locking, directory, build_directory)
+    _, goals = write_plan(pipeline, selection, directory)
     decisions = make.why(directory, goals, make.Run(store, whole=whole))
     try:
         if as_json:
@@ -163,31 +132,27 @@ def why(
         raise Ended(failed.status) from failed
 
 
-def planned(
-    choice: Choice,
-    selection: Selection,
-    locking: Locking,
-    directory: Path,
-    build_directory: Path,
-    *,
-    runs: bool = False,
+def write_plan(
+    pipeline: Pipeline, selection: Selection, directory: Path, *, runs: bool = False
 ) -> tuple[ImageSet, tuple[str, ...]]:
-    """Write a plan that is used at once; the set, and the goals: none when all images are meant."""
-    from buildsys.plan.compile import TOOLS
-    from buildsys.programs import require, require_host_repositories
+    """Write a plan that is used at once.
 
-    notebook = build_directory / "tools.json"
-    # What every plan needs is looked for before anything is made; what this one needs, it says itself.
-    require(TOOLS, notebook)
-    image_set, compiled = _compile(choice, locking, directory, build_directory)
-    goals = selection.names(image_set) if selection.patterns else ()
+    `runs`: images are built next, so the host must have what the packages need.
+
+    Returns:
+        The set, and the names of the selected images: none when all of the set is selected.
+    """
+    # Look for what every plan needs before anything is made; the plan itself names the rest.
+    pipeline.require_tools()
+    compiled = pipeline.compile()
+    goals = selection.names(compiled.image_set) if selection.patterns else ()
     if runs:
-        selection.tell_absent(image_set)
-    require(json.loads(compiled.texts["plan.json"])["tools"], notebook)
-    if runs and image_set.site.host_repositories and not image_set.site.locked:
-        require_host_repositories(image_set.site.installer)
-    _write(compiled, directory)
-    return image_set, goals
+        warn_of_absent(selection, compiled.image_set)
+    pipeline.require_tools(compiled)
+    if runs:
+        pipeline.require_repositories(compiled.image_set)
+    pipeline.write(compiled, directory)
+    return compiled.image_set, goals
 
 
 def _damaged(directory: Path, options: str) -> Path | None:
@@ -208,19 +173,41 @@ def _damaged(directory: Path, options: str) -> Path | None:
     return path
 
 
-def _compile(
-    choice: Choice, locking: Locking, directory: Path, build_directory: Path
-) -> tuple[ImageSet, Plan]:
-    from buildsys.plan.compile import compile_plan
+def _named_files(values: Iterable[str]) -> tuple[str, ...]:
+    """The same, each file named from / on.
 
-    image_set = choice.ready(build_directory, locking)
-    if wrong := unbuildable(str(directory.absolute())):
-        raise Ended(REFUSED, wrong)
-    return image_set, compile_plan(image_set)
+    Raises:
+        click.BadParameter: a value is not NAME=FILE, or there is no such file that can be read.
+    """
+    found = []
+    for value in values:
+        name, equals, file = value.partition("=")
+        if not name or not equals or not file:
+            raise click.BadParameter(f"'{value}' is not NAME=FILE")
+        path = Path(file).expanduser()
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise click.BadParameter(
+                f"{name}: cannot read {file}: {(error.strerror or str(error)).lower()}"
+            ) from None
+        if not path.is_file():
+            raise click.BadParameter(f"{name}: {file} is no file")
+        found.append(f"{name}={path.absolute()}")
+    return tuple(found)
 
 
-def _write(compiled: Plan, directory: Path) -> int:
-    from buildsys.plan.write import write_plan
-    from buildsys.run.lock import turn
+def _check_secrets(given: Iterable[str], image_set: ImageSet) -> None:
+    """Refuse names of secrets that no image of the set mounts.
 
-    return write_plan(compiled, directory, lambda: turn(directory, "writing the plan", say))
+    Raises:
+        click.BadParameter: there is one.
+    """
+    written = [item.containerfile for item in image_set.images.values() if item.containerfile]
+    known = {secret.name for item in written for secret in item.secrets}
+    for value in given:
+        name = value.partition("=")[0]
+        if name not in known:
+            hint = closest(name, known)
+            message = f"no Containerfile of {image_set.name} mounts a secret '{name}'"
+            raise click.BadParameter(f"{message}; {hint}" if hint else message, param_hint="'--secret'")

@@ -1,4 +1,4 @@
-"""Verbs that hold two things against each other: diff, compare."""
+"""Verbs that compare two plans or two images: diff, compare."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildsys.cli.ending import FAILED, Ended, say
-from buildsys.cli.output import put, put_table
+from buildsys.cli.options import as_json
+from buildsys.cli.output import FAILED, Ended, put, put_table, say
 from buildsys.cli.stores import takes_store
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Row = tuple[str, ...]
 @click.argument("b", metavar="B")
 @click.option("--packages", "of_images", is_flag=True, help="A and B are images: compare their packages.")
 @takes_store
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@as_json
 def diff(a: str, b: str, *, of_images: bool, store: str, as_json: bool) -> None:
     """Show what changed from plan A to plan B, or which packages from image A to B.
 
@@ -105,7 +105,7 @@ def _new(change: PackageChange) -> str:
     "--limit", metavar="N", type=click.IntRange(min=0), default=20, show_default=True,
     help="Name the first N differences; 0: all of them.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@as_json
 def compare(a: str, b: str, *, store: str, limit: int, as_json: bool) -> None:
     """Name what differs between two images: exit status 0 when they are equal, 1 when not.
 

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import click
 
 from buildsys import programs
-from buildsys.cli.ending import FAILED, MISSING, Ended
-from buildsys.cli.options import RECIPES, Choice, given_directory
-from buildsys.cli.output import put, put_table
-from buildsys.cli.stores import takes_store, unbuildable, unusable
+from buildsys.cli.options import RECIPES, as_json, given_directory
+from buildsys.cli.output import FAILED, MISSING, Ended, put, put_table
+from buildsys.cli.stores import takes_store, unusable
 from buildsys.diagnostics import Refused
+from buildsys.pipeline import Pipeline, unusable_for_plans
 
 if TYPE_CHECKING:
     from buildsys.image import ImageSet, Repository, Site
@@ -52,7 +52,7 @@ class Finding:
 @click.option("--site", metavar="SITE", help="The site that is meant; else each set's own.")
 @takes_store
 @click.option("--verify-store", is_flag=True, help="Read every layer of the container store, to find damage.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@as_json
 def doctor(
     names: tuple[str, ...], site: str | None, store: str, *, verify_store: bool, as_json: bool
 ) -> None:
@@ -62,12 +62,12 @@ def doctor(
     status 3 when something needed is missing or too old, 1 when layers of the store are damaged.
     """
     if verify_store:
-        from buildsys.cli.test import enter_user_namespace
+        from buildsys.cli.surroundings import enter_user_namespace
 
-        # Who does not own the store's files cannot read them.
+        # Only the owner of the store's files can read them.
         enter_user_namespace()
     folders = list(map(given_directory, names)) or sorted(path.parent for path in RECIPES.glob("*/set.yaml"))
-    sets = {folder.name: Choice(folder, site, (), {}).look() for folder in folders}
+    sets = {folder.name: Pipeline(folder, site).resolve() for folder in folders}
     sites = {name: item.site for name, item in sets.items()}
     found = [*_programs(sites.values()), *_solver(sites.values())]
     findings = [*found, *_to_install(found), *_rights(), *_clock(sets.values()), *_place()]
@@ -184,7 +184,7 @@ def _place() -> Iterator[Finding]:
     here = Path.cwd()
     if os.statvfs(here).f_flag & os.ST_NOEXEC:
         yield Finding("missing", "folder", f"a plan cannot run from a file system mounted noexec: {here}")
-    if wrong := unbuildable(str(here)):
+    if wrong := unusable_for_plans(here):
         yield Finding("missing", "folder", wrong)
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildsys.cli.counting import counted
-from buildsys.cli.ending import FAILED, REFUSED, Ended, say
-from buildsys.cli.locks import Locking, takes_locking
-from buildsys.cli.options import Choice, Selection, Verb, takes_selection, takes_set
-from buildsys.cli.output import put_table
+from buildsys.cli.options import Verb, takes_build_directory, takes_locking, takes_selection, takes_set
+from buildsys.cli.output import FAILED, REFUSED, Ended, put_table, say, warn_of_absent
 from buildsys.cli.stores import takes_store
+from buildsys.diagnostics import counted
 from buildsys.exporters import FORMATS, Format
+from buildsys.pipeline import Pipeline
+from buildsys.selection import Selection
 
 if TYPE_CHECKING:
     from buildsys.exporters.request import Data, Naming, Subject
@@ -115,22 +115,18 @@ def takes_options(verb: Verb) -> Verb:
 )  # fmt: skip
 @takes_options
 @takes_locking
-@click.option(
-    "--build-dir", "build_directory", metavar="DIR", type=click.Path(path_type=Path), default="build",
-    show_default=True, help="Where everything that is made goes.",
-)  # fmt: skip
+@takes_build_directory
 @takes_store
 def export(
     *,
     form: str,
-    choice: Choice,
+    pipeline: Pipeline,
     selection: Selection,
     directory: Path,
     naming: Naming,
     at: str | None,
     digests: Path | None,
     options: dict[str, Any],
-    locking: Locking,
     build_directory: Path,
     store: str,
 ) -> None:
@@ -143,26 +139,27 @@ def export(
     from buildsys.exporters.request import Data, Subject
     from buildsys.exporters.write import write_export
 
+    pipeline = replace(pipeline, build_directory=build_directory)
     kind = FORMATS[form]
     _require_own(form, kind, options)
     if kind.tree or kind.packages:
-        image_set = choice.ready(build_directory, locking)
+        image_set = pipeline.locked(pipeline.prepare())
     else:
         from buildsys.lock.present import buildable
 
-        image_set = buildable(choice.look())
+        image_set = buildable(pipeline.resolve())
     # Who takes images by their names need not take what they were made from.
     names = replace(selection, parents=kind.tree).names(image_set)
     since = options.get("since")
     known: dict[str, str] = {}
     if at is not None:
-        naming, known = _published(at, naming, build_directory / choice.name)
+        naming, known = _published(at, naming, build_directory / pipeline.name)
     subject = Subject(
         set=image_set,
         names=names,
         naming=naming,
         digests=known | (read_digests(digests, image_set) if digests else {}),
-        data=_data(choice, form) if kind.data else Data(""),
+        data=_data(pipeline.directory, form) if kind.data else Data(""),
         previous=read_images(since) if since else None,
         options=options,
     )
@@ -171,7 +168,7 @@ def export(
             subject = replace(subject, roots=_roots(subject, build_directory, store, stack))
         made = kind.export(subject)
         changed = write_export(made, form, directory)
-    selection.tell_absent(image_set)
+    warn_of_absent(selection, image_set)
     for note in made.notes:
         say(f"note: {note}")
     loose = [name for name in names if name not in subject.digests]
@@ -203,13 +200,13 @@ def _published(text: str, naming: Naming, plan: Path) -> tuple[Naming, dict[str,
     return replace(naming, registry=naming.registry or place.host, namespace=namespace), found
 
 
-def _data(choice: Choice, form: str) -> Data:
+def _data(directory: Path, form: str) -> Data:
     """What the set says of this format's consumer."""
     from buildsys.diagnostics import Spot
     from buildsys.exporters.request import Data
     from buildsys.recipe import document
 
-    path = choice.directory / "exports" / f"{form}.yaml"
+    path = directory / "exports" / f"{form}.yaml"
     if not path.exists():
         return Data(str(path))
     written = document.read(path)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildsys.cli.counting import counted
-from buildsys.cli.ending import say
-from buildsys.cli.options import RECIPES, Choice, given_directory, named_values
+from buildsys.cli.options import RECIPES, given_directory, named_values
+from buildsys.cli.output import say
 from buildsys.cli.overlay import write_new
+from buildsys.diagnostics import counted
+from buildsys.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from buildsys.diagnostics import Diagnostic
@@ -61,7 +62,7 @@ def containerfiles(
     images, found = take_over(top, output, Asked(arguments, network, contexts))
     _tell(found)
     say(f"{output}: {counted(len(images), 'image')}, {counted(len(found), 'warning')}")
-    Choice(output, None, (), {}).look()
+    Pipeline(output).resolve()
 
 
 @import_.command()
@@ -90,7 +91,7 @@ def tcib(top: Path, output: Path | None, base: str, arguments: dict[str, str]) -
     images, found = take_over(top, output, Asked(arguments, base))
     _tell(found)
     say(f"{output}: {counted(len(images), 'image')}, {counted(len(found), 'warning')}")
-    Choice(output, None, (), {}).look()
+    Pipeline(output).resolve()
 
 
 @import_.command("kolla-overrides")
@@ -110,9 +111,9 @@ def kolla_overrides(files: Sequence[str], output: Path | None, name: str | None)
     from buildsys.importers.files import check_files, write_files
     from buildsys.importers.kolla.overrides import turn
 
-    choice = Choice(given_directory(name), None, (), {}) if name is not None else None
-    library = choice.load() if choice else None
-    image_set = choice.look(library) if choice else None
+    pipeline = Pipeline(given_directory(name)) if name is not None else None
+    library = pipeline.load() if pipeline else None
+    image_set = pipeline.resolve(library) if pipeline else None
     overlay, found = turn(files, image_set, library.sites if library else ())
     output = output or Path(f"{Path(files[0]).stem}.yaml")
     word = re.sub(r"[^a-z0-9]+", "-", output.stem.lower()).strip("-") or "overlay"
@@ -123,9 +124,9 @@ def kolla_overrides(files: Sequence[str], output: Path | None, name: str | None)
     changes = len(overlay.common) + sum(map(len, overlay.images.values()))
     changed = sum(1 for item in overlay.images.values() if len(item))
     say(f"{output}: {counted(changes, 'change')} of {counted(changed, 'image')}, {len(found)} not taken over")
-    if choice:
-        # What fits each for itself may yet not fit together.
-        Choice(choice.directory, None, (output,), {}).look()
+    if pipeline:
+        # Changes that are right one by one may contradict each other.
+        Pipeline(pipeline.directory, overlays=(output,)).resolve()
 
 
 def _tell(found: Sequence[Diagnostic]) -> None:

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from buildsys import disk
-from buildsys.cli.counting import counted
-from buildsys.cli.ending import FAILED, REFUSED, Ended, say
-from buildsys.cli.locks import Locking, takes_pool
-from buildsys.cli.options import EVERY, Choice, Selection, takes_selection, takes_set
-from buildsys.cli.output import put, put_table
+from buildsys.cli.options import as_json, takes_build_directory, takes_pool, takes_selection, takes_set
+from buildsys.cli.output import FAILED, REFUSED, Ended, put, put_table, say, warn_of_absent
 from buildsys.cli.stores import takes_store
-from buildsys.diagnostics import Diagnostic, Refused, Spot
+from buildsys.diagnostics import counted
+from buildsys.pipeline import Pipeline, no_lock, sizes
+from buildsys.selection import EVERY, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from buildsys.image import ImageSet
     from buildsys.lock.diff import Move, Split
-    from buildsys.lock.lockfile import Lock
-    from buildsys.lock.pool_files import Places
 
 
 @click.command()
@@ -39,15 +36,12 @@ if TYPE_CHECKING:
     "-o", "--output", "file", metavar="FILE", type=click.Path(path_type=Path),
     help="The lock; else SET/locks/SITE.yaml.",
 )  # fmt: skip
-@click.option(
-    "--build-dir", "build_directory", metavar="DIR", type=click.Path(path_type=Path), default="build",
-    show_default=True, help="Where everything that is made goes.",
-)  # fmt: skip
+@takes_build_directory
 @takes_pool
 @takes_store
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@as_json
 def lock(
-    choice: Choice,
+    pipeline: Pipeline,
     selection: Selection,
     file: Path | None,
     build_directory: Path,
@@ -66,95 +60,51 @@ def lock(
     glob in quotes ('neutron-*') or a profile (@compute).
     """
     disk.writes(build_directory, *(item for item in (file, pool) if item))
-    from buildsys.lock.diff import moves, splits
-    from buildsys.lock.keep import still_good
-    from buildsys.lock.lockfile import write
-    from buildsys.lock.make import Wish, make_lock
-    from buildsys.lock.pool_files import used_lock
+    from buildsys.lock.check import require_answer
+    from buildsys.lock.diff import splits
 
-    image_set, kept = choice.made(build_directory)
-    EVERY.tell_absent(image_set)
+    pipeline = replace(pipeline, lock_file=file, build_directory=build_directory, pool=pool, store=store)
+    prepared = pipeline.prepare()
+    image_set, path = prepared.image_set, prepared.lock
+    warn_of_absent(EVERY, image_set)
     names = _names(image_set, selection, update=update or only_check)
-    path = file or used_lock(image_set, build_directory, kept)
-    keeps_itself = path == kept
-    old = _old(image_set, path, keeps_itself=keeps_itself)
+    old = pipeline.last_lock(prepared)
     if old is None and (only_check or names is not None):
-        raise Refused([no_lock(image_set, path)])
-    places = Locking(pool=pool).places(build_directory)
-    if keeps_itself:
-        new = still_good(image_set, path) or make_lock(image_set, places, Wish(), store=store)
-    else:
-        new = _answer(image_set, old, places, names, update=update, only_check=only_check, store=store)
-    moved = moves(old, new)
-    _show(moved, () if only_check else splits(new), as_json=as_json)
-    for name, reason in sorted(new.absent.items()):
+        raise no_lock(prepared)
+    if only_check and old is not None and not prepared.is_automatic:
+        require_answer(image_set, old, "the lock")
+    moving = names if update or only_check else frozenset()
+    made = pipeline.new_lock(prepared, moving, look_first=only_check)
+    moved = made.moves()
+    _show(moved, () if only_check else splits(made.new), as_json=as_json)
+    for name, reason in sorted(made.new.absent.items()):
         say(f"note: {name} cannot be built at the site {image_set.site.name}: {reason}")
     if only_check:
         if moved:
             raise Ended(FAILED, f"{counted(len(moved), 'thing')} moved since {path} was made")
         say(f"{path}: nothing moved")
         return
-    if new == old:
-        say(f"{path}: nothing changed")
-    else:
-        write(new, path)
-        packages = counted(len(new.packages()), "package")
-        say(f"{path}: {counted(len(new.images), 'image')}, {packages}, {len(moved)} moved")
-    used = used_lock(image_set, build_directory, kept)
+    made.write()
+    say(
+        f"{path}: nothing changed"
+        if made.new == made.old
+        else f"{path}: {sizes(made.new)}, {len(moved)} moved"
+    )
+    used = pipeline.default_lock(prepared)
     if path.absolute() != used.absolute():
-        instead = str(used) if used.exists() or used == kept else "no lock"
+        instead = str(used) if used.exists() or used == prepared.automatic else "no lock"
         say(f"note: builds take {instead} unless they are called with --lock {path}")
-    if also_fetch and not keeps_itself:
-        from buildsys.lock.pool import fill
-
-        fill(image_set, new, places, store=store, say=say)
-
-
-def no_lock(image_set: ImageSet, path: Path) -> Diagnostic:
-    """What to say when there is no lock where one is needed."""
-    command = f"buildsys lock {image_set.name} --site {image_set.site.name}"
-    return Diagnostic(Spot(str(path)), "no-lock", "there is no lock yet", f"`{command}` makes it")
+    if also_fetch and not prepared.is_automatic:
+        pipeline.fetch(prepared, made.new)
 
 
 def _names(image_set: ImageSet, selection: Selection, *, update: bool) -> frozenset[str] | None:
-    """The images that are named; None: none is, all are meant."""
+    """The selected images; None: all are."""
     if not selection.patterns:
         return None
     if not update:
         raise Ended(REFUSED, "images are named with --update or --check: a lock is always of the whole set")
     return frozenset(selection.names(image_set))
-
-
-def _old(image_set: ImageSet, path: Path, *, keeps_itself: bool) -> Lock | None:
-    """The lock so far; of one that keeps itself what can be read, also when it no longer holds."""
-    from buildsys.lock.keep import last
-    from buildsys.lock.lockfile import read
-
-    if keeps_itself:
-        return last(image_set, path)
-    return read(path, image_set=image_set.name, site=image_set.site.name) if path.exists() else None
-
-
-def _answer(
-    image_set: ImageSet,
-    old: Lock | None,
-    places: Places,
-    names: frozenset[str] | None,
-    *,
-    update: bool,
-    only_check: bool,
-    store: str,
-) -> Lock:
-    from buildsys.lock.check import require_answer
-    from buildsys.lock.make import Wish, make_lock
-    from buildsys.lock.unmoved import unmoved
-
-    if only_check and old is not None:
-        require_answer(image_set, old, "the lock")
-        if unmoved(image_set, old, places, store=store):
-            return old
-    moving = names if update or only_check else frozenset()
-    return make_lock(image_set, places, Wish(old, moving), store=store)
 
 
 def _new(move: Move) -> str:

@@ -1,4 +1,7 @@
-"""How data looks: aligned and in colour for a person at a terminal, plain for everything else."""
+"""Data on stdout, messages on stderr, and exit statuses.
+
+Data is aligned and coloured at a terminal, and plain text with tabs everywhere else.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +18,69 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.tree import Tree
 
+    from buildsys.image import ImageSet
+    from buildsys.selection import Selection
+
+
+LACKING = frozenset({"missing-tool", "old-tool"})
+"""Codes of programs that this host lacks."""
+OUTSIDE = frozenset(
+    {"base-unreachable", "not-fetched", "package-truncated", "repository-unreachable", "stand-ins-failed"}
+)
+"""Codes of failures outside recipes and requests: a server or a tool did not do its work."""
+FAILED, REFUSED, MISSING, CHANGED, BUG, INTERRUPTED = 1, 2, 3, 10, 70, 130
+
+
+def status_of(codes: Iterable[str]) -> int:
+    """The exit status of a run that was refused with these codes."""
+    found = set(codes)
+    if found & LACKING:
+        return MISSING
+    return FAILED if found and found <= OUTSIDE else REFUSED
+
+
+class Ended(Exception):  # noqa: N818 - reads as what happened
+    """A run ends with this exit status; `sentence` says why, empty if the reason is printed already."""
+
+    def __init__(self, status: int, sentence: str = "") -> None:
+        self.status = status
+        self.sentence = sentence
+        super().__init__(sentence)
+
+
+def say(message: str) -> None:
+    """Print a message to stderr."""
+    click.echo(masked(message), err=True)
+
 
 def in_colour() -> bool:
-    """Whether stdout takes colours: a terminal, and nobody said NO_COLOR (https://no-color.org)."""
+    """Whether stdout takes colours: a terminal, and NO_COLOR (https://no-color.org) is not set."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def dim(text: str) -> str:
-    """Text that stands back."""
+    """Text in a fainter colour."""
     return click.style(text, dim=True) if in_colour() else text
 
 
+def warn_of_absent(selection: Selection, image_set: ImageSet) -> None:
+    """Name the selected images that the site cannot build, before anything is built."""
+    absent = selection.absent(image_set)
+    for why in absent:
+        say(f"{why.text('warning')}\n")
+    if absent:
+        every = {*image_set.images, *image_set.absent}
+        can = len(every) - len(image_set.absent)
+        say(f"{image_set.name}: the site {image_set.site.name} can build {can} of {len(every)} images")
+
+
 def put(text: str) -> None:
-    """One piece of data; no line is folded, whatever the terminal's width."""
+    """Print data; no line is folded, whatever the terminal's width."""
     click.echo(masked(text), color=in_colour())
 
 
 def put_row(cells: Sequence[str], *, widths: Sequence[int]) -> None:
-    """One line of a table whose other lines are not known yet."""
+    """Print one row of a table whose other rows are not known yet."""
     if sys.stdout.isatty():
         put(" ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
     else:
@@ -40,7 +88,7 @@ def put_row(cells: Sequence[str], *, widths: Sequence[int]) -> None:
 
 
 def put_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table for a terminal; for anything else a line a row, its cells parted by tabs, and no heading."""
+    """Print a table on a terminal; elsewhere a line for each row, with tabs between cells and no heading."""
     if not sys.stdout.isatty():
         for row in rows:
             put("\t".join(row))
@@ -56,7 +104,7 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def put_tree(tree: Tree) -> None:
-    """A tree, whole: its lines are as long as they need to be."""
+    """Print a tree without folding its lines."""
     _rich(tree)
 
 

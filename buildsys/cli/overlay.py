@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildsys.cli.counting import counted
-from buildsys.cli.ending import REFUSED, Ended, say
-from buildsys.cli.options import Choice, takes_set
-from buildsys.cli.output import put, put_table
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.cli.options import as_json, takes_set
+from buildsys.cli.output import REFUSED, Ended, put, put_table, say
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, counted
 
 if TYPE_CHECKING:
     from buildsys.cli.overlay_changes import Change
+    from buildsys.pipeline import Pipeline
     from buildsys.recipe.library import Library
 
 BEGINNING = """\
@@ -120,16 +119,16 @@ def write_new(file: Path, text: str) -> None:
 
 @overlay.command()
 @takes_set
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-def show(choice: Choice, *, as_json: bool) -> None:
+@as_json
+def show(pipeline: Pipeline, *, as_json: bool) -> None:
     """Show what overlays change: a line a thing, with where it is written.
 
     `(set)` stands for variables, `(site NAME)` for what a site gets. Of an image that is new only its parent
     is told: `buildsys show` has the rest. Nothing is built.
     """
-    if not choice.overlays:
+    if not pipeline.overlays:
         raise Ended(REFUSED, "no overlay is named: --overlay FILE")
-    found = list(_changes(choice))
+    found = list(_changes(pipeline))
     if as_json:
         put(json.dumps([_data(item) for item in found], indent=1, ensure_ascii=False))
         return
@@ -137,7 +136,7 @@ def show(choice: Choice, *, as_json: bool) -> None:
     put_table(("", "IMAGE", "WHAT", "BEFORE", "AFTER", "AT"), rows)
     images = {item.image for item in found if not item.image.startswith("(")}
     changed = counted(len(images), "image") + (" is" if len(images) == 1 else " are")
-    say(f"{choice.name}: {changed} other than without {' '.join(map(str, choice.overlays))}")
+    say(f"{pipeline.name}: {changed} other than without {' '.join(map(str, pipeline.overlays))}")
 
 
 def _data(item: Change) -> dict[str, str]:
@@ -147,25 +146,25 @@ def _data(item: Change) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _changes(choice: Choice) -> Iterator[Change]:
+def _changes(pipeline: Pipeline) -> Iterator[Change]:
     from buildsys.cli.overlay_changes import changes
 
-    plain = replace(choice, overlays=())
-    without, library = plain.load(), choice.load()
-    yield from _variables(choice, without, library)
+    plain = replace(pipeline, overlays=())
+    without, library = plain.load(), pipeline.load()
+    yield from _variables(pipeline, without, library)
     yield from _sites(library)
-    yield from changes(plain.look(without).images, choice.look(library).images, library.overlays)
+    yield from changes(plain.resolve(without).images, pipeline.resolve(library).images, library.overlays)
 
 
-def _variables(choice: Choice, without: Library, library: Library) -> Iterator[Change]:
+def _variables(pipeline: Pipeline, without: Library, library: Library) -> Iterator[Change]:
     from buildsys.cli.overlay_changes import Change
     from buildsys.recipe.yaml_text import flow
     from buildsys.resolve.site import choose
     from buildsys.resolve.variables import settings
 
     found: list[Diagnostic] = []
-    before = settings(without, choose(without, choice.site), choice.variables, found)[0]
-    after = settings(library, choose(library, choice.site), choice.variables, found)[0]
+    before = settings(without, choose(without, pipeline.site), pipeline.variables, found)[0]
+    after = settings(library, choose(library, pipeline.site), pipeline.variables, found)[0]
     if found:
         raise Refused(found)
     for name, value in sorted(after.items()):

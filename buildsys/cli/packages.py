@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from buildsys.cli.ending import say
-from buildsys.cli.lock import no_lock
-from buildsys.cli.locks import Locking
-from buildsys.cli.options import Choice, takes_set
-from buildsys.cli.output import put, put_table
-from buildsys.diagnostics import Refused
+from buildsys.cli.options import as_json, takes_build_directory, takes_lock_file, takes_set
+from buildsys.cli.output import put, put_table, say
+from buildsys.cli.stores import chosen_store
+from buildsys.pipeline import Pipeline, no_lock
 
 if TYPE_CHECKING:
     from buildsys.lock.hoisting import Hoist, Own
@@ -22,16 +20,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @takes_set
-@click.option(
-    "--lock", "file", metavar="FILE", type=click.Path(path_type=Path),
-    help="The lock; else SET/locks/SITE.yaml where there is one.",
-)  # fmt: skip
-@click.option(
-    "--build-dir", "build_directory", metavar="DIR", type=click.Path(path_type=Path), default="build",
-    show_default=True, help="Where everything that is made goes.",
-)  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-def packages(choice: Choice, file: Path | None, build_directory: Path, *, as_json: bool) -> None:
+@takes_lock_file
+@takes_build_directory
+@as_json
+def packages(pipeline: Pipeline, lock_file: Path | None, build_directory: Path, *, as_json: bool) -> None:
     """Say what each image installs itself, and what siblings install twice.
 
     From the lock; nothing is built. A line `own` an image: packages, MiB. A line `move` for packages that
@@ -39,12 +31,12 @@ def packages(choice: Choice, file: Path | None, build_directory: Path, *, as_jso
     many images would have them in vain.
     """
     from buildsys.lock.hoisting import hoists, own
-    from buildsys.lock.pool_files import lock_path
 
-    image_set, kept = choice.made(build_directory)
-    lock = Locking(file).lock(image_set, build_directory, kept)
+    pipeline = replace(pipeline, lock_file=lock_file, build_directory=build_directory, store=chosen_store())
+    prepared = pipeline.prepare()
+    lock = pipeline.lock(prepared)
     if lock is None:
-        raise Refused([no_lock(image_set, lock_path(image_set, build_directory))])
+        raise no_lock(prepared)
     mine, twice = own(lock), hoists(lock)
     if as_json:
         data = {"own": [asdict(item) for item in mine], "move": [asdict(item) for item in twice]}
@@ -53,7 +45,7 @@ def packages(choice: Choice, file: Path | None, build_directory: Path, *, as_jso
     put_table(("", "IMAGE", "PACKAGES", "MIB"), map(_own, mine))
     put_table(("", "TO", "SAVES MIB", "FROM", "PACKAGES", "IN VAIN"), map(_move, twice))
     whole, saved = sum(item.bytes for item in mine), sum(item.bytes for item in twice)
-    say(f"{image_set.name}: {_mib(whole)} MiB are installed; {_mib(saved)} of them need not be")
+    say(f"{lock.set}: {_mib(whole)} MiB are installed; {_mib(saved)} of them need not be")
 
 
 def _own(item: Own) -> tuple[str, ...]:

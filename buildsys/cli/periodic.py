@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 import click
 
 from buildsys.cli import periodic_report
-from buildsys.cli.build import planned, takes_plan
-from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, MISSING, REFUSED, Ended, say, status_of
-from buildsys.cli.locks import Locking
-from buildsys.cli.options import EVERY, Choice, takes_set
+from buildsys.cli.build import write_plan
+from buildsys.cli.options import takes_jobs, takes_plan, takes_set
+from buildsys.cli.output import CHANGED, FAILED, INTERRUPTED, MISSING, REFUSED, Ended, say, status_of
 from buildsys.cli.stores import takes_store
-from buildsys.cli.test import enter_user_namespace, require_podman, takes_timeout_factor, try_and_tell
+from buildsys.cli.surroundings import enter_user_namespace
+from buildsys.cli.test import require_podman, takes_timeout_factor, try_and_tell
 from buildsys.diagnostics import Refused
+from buildsys.pipeline import Pipeline
+from buildsys.selection import EVERY
 
 if TYPE_CHECKING:
     from buildsys.image import ImageSet
@@ -29,16 +31,12 @@ if TYPE_CHECKING:
 @takes_set
 @takes_plan
 @takes_store
-@click.option(
-    "-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Images at once; else what suits this host."
-)
+@takes_jobs
 @takes_timeout_factor
 @click.option("--no-tests", is_flag=True, help="Build only.")
 def periodic(
-    choice: Choice,
-    locking: Locking,
+    pipeline: Pipeline,
     directory: Path,
-    build_directory: Path,
     *,
     store: str,
     jobs: int | None,
@@ -53,16 +51,9 @@ def periodic(
     """
     enter_user_namespace()
     began, start = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    run = _Run(directory, periodic_report.Report(choice.name, choice.site or "", began))
+    run = _Run(directory, periodic_report.Report(pipeline.name, pipeline.site or "", began))
     try:
-        run.build(
-            choice,
-            locking,
-            build_directory,
-            store=store,
-            jobs=jobs,
-            timeout_factor=None if no_tests else timeout_factor,
-        )
+        run.build(pipeline, store=store, jobs=jobs, timeout_factor=None if no_tests else timeout_factor)
     except Refused as refused:
         outside = status_of(item.code for item in refused.diagnostics) == FAILED
         word = periodic_report.FAILED if outside else periodic_report.REFUSED
@@ -110,9 +101,7 @@ class _Run:
 
     def build(
         self,
-        choice: Choice,
-        locking: Locking,
-        build_directory: Path,
+        pipeline: Pipeline,
         *,
         store: str,
         jobs: int | None,
@@ -122,11 +111,14 @@ class _Run:
         from buildsys.run import make
 
         names = _names(self.directory)
-        moved = _move_lock(choice, locking, build_directory, store)
+        moved = tuple(
+            periodic_report.Moved(move.image, move.name, move.old, move.new)
+            for move in pipeline.update_lock()
+        )
         self.found = replace(self.found, lock=moved)
-        image_set, _ = planned(choice, EVERY, locking, self.directory, build_directory, runs=True)
+        image_set, _ = write_plan(pipeline, EVERY, self.directory, runs=True)
         if timeout_factor is not None:
-            require_podman(image_set, build_directory)
+            require_podman(image_set, pipeline.build_directory)
         status = make.wait(self.directory, make.Run(store, jobs, pull=not image_set.site.locked))
         before = self._left or dict.fromkeys(names)
         self.found = replace(
@@ -234,34 +226,6 @@ class _Run:
         if self.found.outcome == periodic_report.CHANGED:
             # After the report: if this run is killed before that, the next one reports the same changes.
             baseline.write(self.directory, baseline.now(self.directory))
-
-
-def _move_lock(
-    choice: Choice, locking: Locking, build_directory: Path, store: str
-) -> tuple[periodic_report.Moved, ...]:
-    """Move a lock that is written down to what the repositories hold now; returns what moved.
-
-    One that keeps itself is renewed when the plan is written; where there is none, nothing is held.
-    """
-    from buildsys.lock.check import differences
-    from buildsys.lock.diff import moves
-    from buildsys.lock.lockfile import read, write
-    from buildsys.lock.make import Wish, make_lock
-    from buildsys.lock.pool_files import used_lock
-    from buildsys.lock.unmoved import unmoved
-
-    image_set, kept = choice.made(build_directory)
-    path = locking.file or used_lock(image_set, build_directory, kept)
-    if locking.unlocked or path == kept or not path.exists():
-        return ()
-    old = read(path, image_set=image_set.name, site=image_set.site.name)
-    places = locking.places(build_directory)
-    if not differences(image_set, old) and unmoved(image_set, old, places, store=store):
-        return ()
-    new = make_lock(image_set, places, Wish(old), store=store)
-    if new != old:
-        write(new, path)
-    return tuple(periodic_report.Moved(move.image, move.name, move.old, move.new) for move in moves(old, new))
 
 
 def _names(directory: Path) -> list[str]:

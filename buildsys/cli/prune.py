@@ -6,21 +6,15 @@ from pathlib import Path
 
 import click
 
-from buildsys.cli.options import given_directory
+from buildsys.cli.options import given_directory, takes_build_directory, takes_plan_directory
 from buildsys.cli.stores import takes_store
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 
 
 @click.command()
 @click.argument("name", metavar="SET")
-@click.option(
-    "-o", "--output", "directory", metavar="DIR", type=click.Path(path_type=Path),
-    help="The plan's directory; else SET below the build directory.",
-)  # fmt: skip
-@click.option(
-    "--build-dir", "build_directory", metavar="DIR", type=click.Path(path_type=Path), default="build",
-    show_default=True, help="Where everything that is made goes.",
-)  # fmt: skip
+@takes_plan_directory
+@takes_build_directory
 @takes_store
 @click.option(
     "--keep", metavar="N", type=click.IntRange(min=0), default=0, show_default=True,

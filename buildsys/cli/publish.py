@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildsys import disk
-from buildsys.cli.counting import counted
-from buildsys.cli.ending import FAILED, Ended, say
-from buildsys.cli.options import Verb, words
+from buildsys.cli.options import Verb, takes_build_directory, takes_plan_directory, words
+from buildsys.cli.output import FAILED, Ended, say
 from buildsys.cli.stores import takes_store
-from buildsys.cli.test import enter_user_namespace
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.cli.surroundings import enter_user_namespace
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, counted
 
 if TYPE_CHECKING:
     from buildsys.publish.task import Outcome
@@ -24,14 +23,8 @@ def takes_published(verb: Verb) -> Verb:
     """Give a verb the set, whose plan must be there, and the ways into a registry."""
 
     @click.argument("image_set", metavar="SET")
-    @click.option(
-        "-o", "--output", "directory", metavar="DIR", type=click.Path(path_type=Path),
-        help="The plan's directory; else SET below the build directory.",
-    )  # fmt: skip
-    @click.option(
-        "--build-dir", "build_directory", metavar="DIR", type=click.Path(path_type=Path), default="build",
-        show_default=True, help="Where everything that is made goes.",
-    )  # fmt: skip
+    @takes_plan_directory
+    @takes_build_directory
     @click.option(
         "--authfile", metavar="FILE", type=click.Path(path_type=Path),
         help="Credentials of registries; else where the container tools keep them.",

@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING, assert_never
 
 import click
 
-from buildsys.cli.counting import counted
-from buildsys.cli.ending import REFUSED, Ended, say
-from buildsys.cli.options import EVERY, Choice, Selection, takes_selection, takes_set
-from buildsys.cli.output import dim, put, put_table, put_tree
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
+from buildsys.cli.options import as_json, takes_selection, takes_set
+from buildsys.cli.output import REFUSED, Ended, dim, put, put_table, put_tree, say, warn_of_absent
+from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest, counted
+from buildsys.pipeline import Pipeline
+from buildsys.selection import EVERY, Selection
 
 if TYPE_CHECKING:
-    from buildsys.image import Image
+    from collections.abc import Iterable, Sequence
 
-as_json = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+    from rich.tree import Tree
+
+    from buildsys.image import Image
 
 
 @click.command()
 @takes_set
 @as_json
-def check(choice: Choice, *, as_json: bool) -> None:
+def check(pipeline: Pipeline, *, as_json: bool) -> None:
     """Check the recipes of an image set, for all its sites.
 
     With --site, for that one. All mistakes are told together, each with its file, line and column.
@@ -31,12 +33,12 @@ def check(choice: Choice, *, as_json: bool) -> None:
     found: set[Diagnostic] = set()
     image_set = None
     try:
-        library = choice.load()
-        sites: list[str | None] = [choice.site] if choice.site else [*sorted(library.sites)]
+        library = pipeline.load()
+        sites: list[str | None] = [pipeline.site] if pipeline.site else [*sorted(library.sites)]
         for site in sites or [None]:
             try:
-                image_set = replace(choice, site=site).look(library)
-                choice.check_epoch(library, image_set)
+                image_set = replace(pipeline, site=site).resolve(library)
+                pipeline.check_epoch(library, image_set)
             except Refused as refused:
                 found.update(refused.diagnostics)
     except Refused as refused:
@@ -47,25 +49,25 @@ def check(choice: Choice, *, as_json: bool) -> None:
             raise Ended(REFUSED)
     elif found:
         raise Refused(found)
-    if image_set is not None and choice.site:
-        EVERY.tell_absent(image_set)
+    if image_set is not None and pipeline.site:
+        warn_of_absent(EVERY, image_set)
     images = len(image_set.images) if image_set is not None else 0
     for remark in image_set.remarks if image_set is not None else ():
         say(f"{remark.text('warning')}\n")
-    say(f"{choice.name}: {counted(images, 'image')}, no mistakes")
+    say(f"{pipeline.name}: {counted(images, 'image')}, no mistakes")
 
 
 @click.command("list")
 @takes_set
 @takes_selection(parents=False)
 @as_json
-def list_images(choice: Choice, selection: Selection, *, as_json: bool) -> None:
+def list_images(pipeline: Pipeline, selection: Selection, *, as_json: bool) -> None:
     """List images: name, parent, reference, profiles.
 
     Parents come before children. IMAGE is a name, a glob in quotes ('neutron-*') or a profile (@compute);
     none: all of the set.
     """
-    image_set = choice.look()
+    image_set = pipeline.resolve()
     images = [image_set.images[name] for name in selection.names(image_set)]
     if as_json:
         put(json.dumps([_listed(image) for image in images], indent=1))
@@ -91,11 +93,11 @@ def _listed(image: Image) -> dict[str, object]:
 @takes_set
 @click.argument("name", metavar="IMAGE")
 @as_json
-def show(choice: Choice, name: str, *, as_json: bool) -> None:
+def show(pipeline: Pipeline, name: str, *, as_json: bool) -> None:
     """Show one resolved image, each value with where it was written."""
     from buildsys.cli.image_text import beside, data, lines
 
-    image_set = choice.look()
+    image_set = pipeline.resolve()
     image = image_set.images.get(name)
     if image is None:
         message = f"{image_set.name} has no image called '{name}'"
@@ -118,19 +120,17 @@ def show(choice: Choice, name: str, *, as_json: bool) -> None:
     show_default=True,
     help="A tree to read, or a graph for Graphviz, programs or Mermaid.",
 )
-def graph(choice: Choice, selection: Selection, form: str) -> None:
+def graph(pipeline: Pipeline, selection: Selection, form: str) -> None:
     """Show which image is made from which.
 
     IMAGE is a name, a glob in quotes ('neutron-*') or a profile (@compute); none: all of the set.
     """
-    from buildsys.cli import drawing
-
-    image_set = choice.look()
+    image_set = pipeline.resolve()
     images = [image_set.images[name] for name in selection.names(image_set)]
     if form == "tree":
-        put_tree(drawing.tree(image_set.name, images))
+        put_tree(_tree(image_set.name, images))
     else:
-        draw = {"dot": drawing.dot, "json": drawing.as_json, "mermaid": drawing.mermaid}[form]
+        draw = {"dot": _dot, "json": _graph_json, "mermaid": _mermaid}[form]
         put(draw(image_set.name, images))
 
 
@@ -155,3 +155,69 @@ def parent_name(image: Image) -> str:
             return "scratch"
         case other:
             assert_never(other)
+
+
+# ── the graph, drawn ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _tree(title: str, images: Sequence[Image]) -> Tree:
+    """Each image below its parent, with the other images that it copies from; parents come first."""
+    from rich.tree import Tree
+
+    from buildsys.image import ParentImage
+
+    top = Tree(title)
+    branches: dict[str, Tree] = {}
+    for image in images:
+        parent = image.parent.name if isinstance(image.parent, ParentImage) else ""
+        # A parent that was not chosen leaves its children at the top, with its name.
+        at = branches.get(parent, top)
+        label = image.name if at is not top or not parent else f"{image.name} (from {parent})"
+        others = [name for name in image.dependencies() if name != parent]
+        branches[image.name] = at.add(f"{label} (copies from {', '.join(others)})" if others else label)
+    return top
+
+
+def _dot(title: str, images: Iterable[Image]) -> str:
+    """For Graphviz: an arrow from each image to what is made from it, dashed where it only copies."""
+    lines = [f"digraph {json.dumps(title)} {{", "  rankdir=LR;", "  node [shape=box];"]
+    for image in images:
+        lines.append(f'  "{image.name}";')
+        lines += [
+            f'  "{read}" -> "{image.name}"{"" if kind == "from" else " [style=dashed]"};'
+            for read, kind in _reads(image)
+        ]
+    return "\n".join([*lines, "}"])
+
+
+def _mermaid(title: str, images: Iterable[Image]) -> str:
+    """For Mermaid: as in `dot`."""
+    lines = ["---", f"title: {json.dumps(title)}", "---", "flowchart LR"]
+    for image in images:
+        lines.append(f'  {_identifier(image.name)}["{image.name}"]')
+        for read, kind in _reads(image):
+            arrow = "-->" if kind == "from" else "-.->"
+            lines.append(f"  {_identifier(read)} {arrow} {_identifier(image.name)}")
+    return "\n".join(lines)
+
+
+def _graph_json(title: str, images: Iterable[Image]) -> str:
+    """For programs: the images, parents before children, and what each is made from."""
+    nodes = [
+        {"image": image.name, "reads": [{"image": read, "as": kind} for read, kind in _reads(image)]}
+        for image in images
+    ]
+    return json.dumps({"set": title, "images": nodes}, indent=1)
+
+
+def _reads(image: Image) -> list[tuple[str, str]]:
+    """The images that an image is made from: pairs of a name and `from` or `copy`."""
+    from buildsys.image import ParentImage
+
+    parent = image.parent.name if isinstance(image.parent, ParentImage) else ""
+    return [(name, "from" if name == parent else "copy") for name in image.dependencies()]
+
+
+def _identifier(name: str) -> str:
+    """A name Mermaid takes for a node: it gives words like `end` and signs like `.` a meaning of its own."""
+    return "image_" + "".join(char if char.isalnum() else f"_{ord(char):x}_" for char in name)

@@ -39,11 +39,6 @@ def unusable(place: str) -> str:
     return f"a container store cannot lie in {place}: its path must hold no : , + ] \\ or newline"
 
 
-def unbuildable(place: str) -> str:
-    """Why a plan cannot run in a directory; empty when it can."""
-    return "a plan cannot lie in a directory with a newline in its name" if "\n" in place else ""
-
-
 def chosen_store() -> str:
     """Options of buildah that choose the user's container store: BS_STORE."""
     return checked(os.environ.get("BS_STORE", ""))

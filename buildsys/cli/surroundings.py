@@ -8,6 +8,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from buildsys.temporary import TEMPORARY
+
 MODES = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
 """How stdin, stdout and stderr are opened where the caller closed them."""
 UNUSABLE = "BS_TMPDIR_UNUSABLE"
@@ -49,6 +51,14 @@ def tell_of_tmpdir() -> None:
         sys.stderr.write(
             f"note: TMPDIR is {place}, where no file can be made; temporary files go elsewhere\n"
         )
+
+
+def enter_user_namespace() -> None:
+    """As an ordinary user, start again in buildah's user namespace, which owns the files of the store."""
+    if os.geteuid() and "BS_USERNS" not in os.environ:
+        argv = ("buildah", "unshare", "--", sys.executable, "-m", "buildsys", *sys.argv[1:])
+        TEMPORARY.end()
+        os.execvpe(argv[0], argv, {**os.environ, "BS_USERNS": "1"})  # noqa: S606 - no shell reads it
 
 
 def _open_descriptors() -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
-from buildsys.cli.build import planned, takes_plan
-from buildsys.cli.ending import FAILED, MISSING, Ended, say
-from buildsys.cli.locks import Locking
-from buildsys.cli.options import Choice, Selection, takes_selection, takes_set, words
-from buildsys.cli.output import put
+from buildsys.cli.build import write_plan
+from buildsys.cli.options import takes_jobs, takes_plan, takes_selection, takes_set, words
+from buildsys.cli.output import FAILED, MISSING, Ended, put, say
 from buildsys.cli.stores import takes_store
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
-from buildsys.temporary import TEMPORARY
+from buildsys.pipeline import Pipeline
+from buildsys.selection import Selection
 
 if TYPE_CHECKING:
     from buildsys.image import ImageSet
@@ -50,15 +47,11 @@ takes_timeout_factor = click.option(
 @takes_plan
 @takes_store
 @takes_timeout_factor
-@click.option(
-    "-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Images at once; else what suits this host."
-)
+@takes_jobs
 def test(
-    choice: Choice,
+    pipeline: Pipeline,
     selection: Selection,
-    locking: Locking,
     directory: Path,
-    build_directory: Path,
     *,
     scenarios: tuple[str, ...],
     again: bool,
@@ -75,9 +68,9 @@ def test(
     from buildsys.run import make
 
     enter_user_namespace()
-    image_set, goals = planned(choice, selection, locking, directory, build_directory, runs=True)
+    image_set, goals = write_plan(pipeline, selection, directory, runs=True)
     chosen = _scenarios(image_set, words(scenarios))
-    require_podman(image_set, build_directory)
+    require_podman(image_set, pipeline.build_directory)
     needed = tuple(dict.fromkeys((*goals, *_images(image_set, chosen))))
     if not needed:
         goals, chosen = tuple(image_set.images), tuple(image_set.scenarios)
@@ -198,14 +191,3 @@ def _sum_up(image_set: ImageSet, outcomes: Sequence[Outcome], *, marked: bool) -
     words = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
     mark = "; promoted" if marked else ""
     say(f"{image_set.name}: {len(outcomes)} tried: {words or 'nothing says how'}{mark}")
-
-
-def enter_user_namespace() -> None:
-    """As an ordinary user: begin again within buildah's user namespace, which owns the store's images."""
-    if os.geteuid() and "BS_USERNS" not in os.environ:
-        _become("buildah", "unshare", "--", sys.executable, "-m", "buildsys", *sys.argv[1:])
-
-
-def _become(*argv: str) -> NoReturn:
-    TEMPORARY.end()
-    os.execvpe(argv[0], argv, {**os.environ, "BS_USERNS": "1"})  # noqa: S606 - no shell reads it

@@ -71,7 +71,8 @@ def test_a_damaged_lock_that_nobody_reviews_is_made_again(world: World) -> None:
 
 def test_there_is_no_building_without_a_lock(world: World) -> None:
     done = world.buildsys("plan", "demo/", "--unlocked")
-    assert (done.returncode, done.stderr) == (2, "error: the site here installs by apt, which needs a lock\n")
+    sentence = "error: the site here installs by apt, which needs a lock [no-lock]"
+    assert (done.returncode, done.stderr) == (2, f"{sentence}\n  hint: leave --unlocked out\n")
 
 
 def test_doctor_names_the_sources_of_the_host_but_not_where_they_are(world: World) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildsys import cli
-from buildsys.cli.options import Choice
+from buildsys.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -86,10 +86,10 @@ def test_a_place_that_cannot_be_written_is_no_bug(buildsys: Run, here: Path) -> 
 
 
 def fails_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
-    def look(_: Choice) -> None:
+    def resolve(_: Pipeline) -> None:
         raise error
 
-    monkeypatch.setattr(Choice, "look", look)
+    monkeypatch.setattr(Pipeline, "resolve", resolve)
 
 
 def test_a_bug_is_owned(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from buildsys import image
 from buildsys.cli import image_text
-from buildsys.cli.options import Choice
 from buildsys.diagnostics import NOWHERE, Spot
+from buildsys.pipeline import Pipeline
 from buildsys.recipe.yaml_text import flow
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def test_list_refuses_what_means_no_image(buildsys: Run) -> None:
 
 def test_list_refuses_half_a_quotation(buildsys: Run) -> None:
     done = buildsys("list", "tiny", "--only", "app 'side-*")
-    assert (done.returncode, done.stderr) == (2, "error: a quotation mark has no partner in: app 'side-*\n")
+    assert (done.returncode, done.stderr) == (2, "error: unbalanced quotes in: app 'side-*\n")
 
 
 def test_list_as_json(buildsys: Run) -> None:
@@ -280,7 +280,7 @@ def plain(value: Any) -> Any:
 
 
 def test_every_image_of_the_pike_set_is_shown_whole_as_yaml() -> None:
-    shown = Choice(ROOT / "recipes/stable-pike", None, (), {}).look().images
+    shown = Pipeline(ROOT / "recipes/stable-pike").resolve().images
     assert len(shown) == 108
     for name, resolved in shown.items():
         told = yaml.safe_load("\n".join(line.text for line in image_text.lines(resolved)))

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from buildsys import cli, programs
-from buildsys.cli import ending
+from buildsys.cli import output
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/reference/commands.md").read_text()
 HELP = dict(
@@ -47,7 +47,7 @@ def test_no_summary_of_a_verb_is_cut_off() -> None:
 
 
 def test_the_page_and_the_help_list_every_exit_status() -> None:
-    statuses = {value for name, value in vars(ending).items() if name.isupper() and isinstance(value, int)}
+    statuses = {value for name, value in vars(output).items() if name.isupper() and isinstance(value, int)}
     in_help = re.findall(r"(\d+) [a-z]", HELP["buildsys --help"].split("Exit status:")[1])
     assert set(map(int, in_help)) == {0, *statuses}
     assert set(map(int, re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE))) == {0, *statuses}

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from buildsys.cli.secrets import check_secrets, named_files
+from buildsys.cli.build import _check_secrets as check_secrets
+from buildsys.cli.build import _named_files as named_files
 from buildsys.image import Containerfile, Secret
 from buildsys.run.make import Run
 from tests.plan.sets import image, image_set

@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 
 from buildsys import diagnostics
-from buildsys.cli.options import Selection
 from buildsys.diagnostics import Diagnostic, Refused, Spot
 from buildsys.lock.present import buildable
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
+from buildsys.selection import Selection
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

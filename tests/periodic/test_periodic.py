@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, REFUSED
+from buildsys.cli.output import CHANGED, FAILED, INTERRUPTED, REFUSED
 from tests.busybox import put_base
 from tests.periodic.conftest import SET, Scene
 

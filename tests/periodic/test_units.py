@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.cli.ending import CHANGED
+from buildsys.cli.output import CHANGED
 from tests.conftest import ROOT
 
 UNITS = ROOT / "packaging/systemd"

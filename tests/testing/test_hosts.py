@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.cli.test import enter_user_namespace
+from buildsys.cli.surroundings import enter_user_namespace
 from buildsys.testing.podman import LONGEST, Interrupted, Podman
 from buildsys.testing.suiting import NothingSuits, suit
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from buildsys.cli.ending import CHANGED, FAILED, INTERRUPTED, MISSING
+from buildsys.cli.output import CHANGED, FAILED, INTERRUPTED, MISSING
 from tests.testing.conftest import Bench
 from tests.testing.test_runs import BASE, SLOW, runs, without_podman
 
