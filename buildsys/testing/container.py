@@ -10,8 +10,8 @@ from typing import Any
 
 from buildsys.diagnostics import Diagnostic
 from buildsys.testing import http
-from buildsys.testing.expected import Http, Port, Run
 from buildsys.testing.podman import Podman, Said, environment_words
+from buildsys.testing.spec import Http, Port, Run, place
 from buildsys.testing.verdicts import Health, of_answer, of_run, seconds
 
 LONGEST_CHECK = 60.0
@@ -119,7 +119,7 @@ def not_listening(running: Running, port: Port, what: str, limit: float) -> list
     if http.listens(running.process, port.number, ANSWER):
         return []
     message = f"nothing listens at port {port.number} of {what} within {seconds(limit)}"
-    return [Diagnostic(port.at, "no-listener", message)]
+    return [Diagnostic(port.spot, "no-listener", message)]
 
 
 def answer_to(process: int, request: Http) -> tuple[str, list[Diagnostic]]:
@@ -127,6 +127,6 @@ def answer_to(process: int, request: Http) -> tuple[str, list[Diagnostic]]:
     try:
         answer = http.ask(process, request, ANSWER)
     except OSError as error:
-        message = f"{request.words} is not answered: {error.strerror or error}"
-        return "", [Diagnostic(request.places.spot("http"), "no-answer", message)]
+        message = f"{request.label} is not answered: {error.strerror or error}"
+        return "", [Diagnostic(place(request.spots, "http"), "no-answer", message)]
     return answer.body, list(of_answer(request, answer))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from buildsys.testing.expected import Http
+from buildsys.testing.spec import Http
 
 CLONE_NEWNET = 0x40000000
 LONGEST = 1 << 20

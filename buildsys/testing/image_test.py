@@ -19,54 +19,53 @@ from buildsys.testing.container import (
     run_once,
     start,
 )
-from buildsys.testing.expected import Http, ImageTest, Service
 from buildsys.testing.podman import PATIENCE, Podman, environment_words
 from buildsys.testing.result import Case
+from buildsys.testing.spec import Http, ImageTest, Service, place
 
 ALONE = ("--network", "none")
 SETTLED = 2.0
 """Seconds after which a service of which nothing is asked is taken to serve."""
 
 
-def test_image(test: ImageTest, identity: str, podman: Podman) -> list[Case]:
+def test_image(name: str, test: ImageTest, identity: str, podman: Podman) -> list[Case]:
     """All that is tried of the image with this id.
 
     Raises:
         Interrupted: the run is to end.
     """
-    return list(_cases(test, identity, podman))
+    return list(_cases(name, test, identity, podman))
 
 
-def _cases(test: ImageTest, identity: str, podman: Podman) -> Iterator[Case]:
+def _cases(name: str, test: ImageTest, identity: str, podman: Podman) -> Iterator[Case]:
     if test.user or test.size:
         began = time.monotonic()
         said = podman.call("image", "inspect", "--format", "{{.Size}} {{.Config.User}}", identity)
         size, _, user = said.out.strip().partition(" ")
         if test.user:
-            yield _case("user", began, verdicts.of_user(test, user))
+            yield _case("user", began, verdicts.of_user(name, test, user))
         if test.size:
-            yield _case("size", began, verdicts.of_size(test, int(size or 0)))
+            yield _case("size", began, verdicts.of_size(name, test, int(size or 0)))
     if test.setuid is not None:
         began = time.monotonic()
-        yield _case("setuid", began, _setuid(test, identity, podman))
+        yield _case("setuid", began, _setuid(name, test, identity, podman))
     for number, command in enumerate(test.runs):
-        name = podman.name("test", test.image, str(number))
-        said = run_once(podman, name, ALONE, command, identity)
-        yield Case(command.words, said.seconds, mistakes_of(command, said), said.all)
+        said = run_once(podman, podman.name("test", name, str(number)), ALONE, command, identity)
+        yield Case(command.label, said.seconds, mistakes_of(command, said), said.all)
     if test.service is not None:
-        yield from _Asked(test.image, test.service, identity, podman).cases()
+        yield from _Asked(name, test.service, identity, podman).cases()
 
 
 def _case(name: str, began: float, mistakes: Iterable[Diagnostic], output: str = "") -> Case:
     return Case(name, time.monotonic() - began, tuple(mistakes), output)
 
 
-def _setuid(test: ImageTest, identity: str, podman: Podman) -> list[Diagnostic]:
+def _setuid(name: str, test: ImageTest, identity: str, podman: Podman) -> list[Diagnostic]:
     try:
-        return list(verdicts.of_setuid(test, _changing_users(podman, identity)))
+        return list(verdicts.of_setuid(name, test, _changing_users(podman, identity)))
     except (OSError, subprocess.SubprocessError) as problem:
-        message = f"the files of the image {test.image} cannot be looked at: {problem}"
-        return [Diagnostic(test.places.spot("setuid"), "no-container", message)]
+        message = f"the files of the image {name} cannot be looked at: {problem}"
+        return [Diagnostic(place(test.spots, "setuid"), "no-container", message)]
 
 
 def _changing_users(podman: Podman, identity: str) -> list[str]:
@@ -99,7 +98,7 @@ class _Asked:
             yield from self._asked(running)
         except NotStarted as problem:
             message = f"the service of {self.image} cannot be started: {problem}"
-            yield self._case("service", [Diagnostic(self.service.at, "no-container", message)])
+            yield self._case("service", [Diagnostic(self.service.spot, "no-container", message)])
         finally:
             self.podman.remove([name])
 
@@ -114,7 +113,7 @@ class _Asked:
                 mistakes = question()
                 if not running.lives():
                     message = f"the service of {self.image} {running.ending()}"
-                    ended = Diagnostic(self.service.at, "service-ended", message)
+                    ended = Diagnostic(self.service.spot, "service-ended", message)
                     yield self._case("service", [ended], running.log())
                     return
                 if late or not mistakes:
@@ -127,7 +126,7 @@ class _Asked:
             pause = min(1.0, pause * 2)
         for command in self.service.runs:
             said = running.run(command)
-            yield Case(command.words, said.seconds, mistakes_of(command, said), said.all)
+            yield Case(command.label, said.seconds, mistakes_of(command, said), said.all)
 
     def _questions(self, running: Running) -> list[tuple[str, Question]]:
         within, what = self.service.within, self.image
@@ -139,18 +138,18 @@ class _Asked:
             for port in self.service.ports
         ]
         questions += [
-            (request.words, partial(_answered, running, request)) for request in self.service.requests
+            (request.label, partial(_answered, running, request)) for request in self.service.requests
         ]
         # A service of which nothing is asked must live, at least for a while.
         return questions or [("lives", self._too_early)]
 
     def _unhealthy(self, running: Running) -> Sequence[Diagnostic]:
-        return list(verdicts.of_health(running.health(), self.image, self.service.within, self.service.at))
+        return list(verdicts.of_health(running.health(), self.image, self.service.within, self.service.spot))
 
     def _too_early(self) -> Sequence[Diagnostic]:
         if self._passed() > min(SETTLED, self.service.within):
             return ()
-        return [Diagnostic(self.service.at, "service-ended", f"{self.image} has only begun")]
+        return [Diagnostic(self.service.spot, "service-ended", f"{self.image} has only begun")]
 
     def _passed(self) -> float:
         return self.podman.pace.now() - self.begun

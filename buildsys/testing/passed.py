@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from buildsys.run.make import current
-from buildsys.testing import expected
+from buildsys.testing import spec
 from buildsys.testing.result import Case, Kind, Outcome
 
 MARK = "promoted.json"
@@ -88,7 +88,7 @@ def promoted(directory: Path) -> dict[str, str] | None:
     mark = _data(directory / MARK)
     if not mark:
         return None
-    now = {"images": current(directory), "tried": expected.hashes(directory)}
+    now = {"images": current(directory), "tried": spec.read_hashes(directory)}
     if {key: mark.get(key) for key in now} != now or not _whole(directory, now["images"]):
         return None
     return now["images"]
@@ -96,14 +96,14 @@ def promoted(directory: Path) -> dict[str, str] | None:
 
 def _deserved(directory: Path) -> dict[str, Any] | None:
     ids = current(directory)
-    hashes = expected.hashes(directory)
+    hashes = spec.read_hashes(directory)
     # Where nothing is demanded, nothing has passed.
     if not hashes or not _whole(directory, ids):
         return None
-    for name, test in expected.tests(directory).items():
+    for name, test in spec.read_tests(directory).items():
         if not passed_before(directory, "image", name, test.hash, {name: ids[name]}):
             return None
-    for name, scenario in expected.scenarios(directory).items():
+    for name, scenario in spec.read_scenarios(directory).items():
         used = {image: ids.get(image, "") for image in scenario.images}
         if not passed_before(directory, "scenario", name, scenario.hash, used):
             return None

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from buildsys.testing.container import NotStarted
-from buildsys.testing.expected import Container, Scenario
 from buildsys.testing.podman import Podman, environment_words
+from buildsys.testing.spec import Container, Scenario
 from buildsys.testing.values import Values
 
 

@@ -17,13 +17,13 @@ from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
 from buildsys.run.lock import images_stay, plan_id, turn
 from buildsys.run.make import current
 from buildsys.run.pace import Pace
-from buildsys.testing import expected, passed
-from buildsys.testing.expected import ImageTest, Scenario
+from buildsys.testing import passed, spec
 from buildsys.testing.image_test import test_image
 from buildsys.testing.junit import junit
 from buildsys.testing.podman import Interrupted, Podman
 from buildsys.testing.result import Case, Kind, Outcome
 from buildsys.testing.scenario import Stage, play
+from buildsys.testing.spec import Scenario
 from buildsys.testing.suiting import suit
 
 
@@ -79,14 +79,14 @@ class _Trial:
         self._wish = wish
         self._teller = teller
         self._ids = current(directory)
-        tests, scenarios = expected.tests(directory), expected.scenarios(directory)
-        self._tests = [tests[name] for name in wish.images if name in tests]
+        tests, scenarios = spec.read_tests(directory), spec.read_scenarios(directory)
+        self._tests = {name: tests[name] for name in wish.images if name in tests}
         self._scenarios = [scenarios[name] for name in wish.scenarios]
         self._number = self._total = 0
         self._marker = directory / "state" / "trying"
         used = dict.fromkeys(
             [
-                *(test.image for test in self._tests),
+                *self._tests,
                 *(name for item in self._scenarios for name in item.images),
             ]
         )
@@ -97,26 +97,24 @@ class _Trial:
     def outcomes(self) -> list[Outcome]:
         """All outcomes, new and known."""
         known = {} if self._wish.again else dict(self._known())
-        images = [test for test in self._tests if ("image", test.image) not in known]
+        images = [name for name in self._tests if ("image", name) not in known]
         scenarios = [item for item in self._scenarios if ("scenario", item.name) not in known]
         self._total = len(images) + len(scenarios)
         new = self._try(images, scenarios) if self._total else {}
-        order = [("image", test.image) for test in self._tests]
+        order = [("image", name) for name in self._tests]
         order += [("scenario", item.name) for item in self._scenarios]
         return [new.get(key) or known[key] for key in order]
 
     def _known(self) -> Iterator[tuple[tuple[str, str], Outcome]]:
         tried: list[tuple[Kind, str, str, tuple[str, ...]]] = []
-        tried += [("image", test.image, test.hash, (test.image,)) for test in self._tests]
+        tried += [("image", name, test.hash, (name,)) for name, test in self._tests.items()]
         tried += [("scenario", item.name, item.hash, item.images) for item in self._scenarios]
         for kind, name, what, images in tried:
             ids = {image: self._ids[image] for image in images if image in self._ids}
             if passed.passed_before(self._directory, kind, name, what, ids):
                 yield (kind, name), passed.recalled(self._directory, kind, name, what, ids)
 
-    def _try(
-        self, images: Sequence[ImageTest], scenarios: Sequence[Scenario]
-    ) -> dict[tuple[str, str], Outcome]:
+    def _try(self, images: Sequence[str], scenarios: Sequence[Scenario]) -> dict[tuple[str, str], Outcome]:
         run_root = self._wish.run_root()
         podman = Podman(
             self._wish.store,
@@ -126,7 +124,7 @@ class _Trial:
         )
         scratch = Path(run_root, podman.prefix)
         with images_stay(run_root), _interruptible(), self._cleared(podman, scratch):
-            first = images[0].image if images else scenarios[0].images[0]
+            first = images[0] if images else scenarios[0].images[0]
             how = suit(podman, self._ids[first], self._directory / "state" / "containers.conf")
             if podman.configuration is not None:
                 self._teller.say(f"podman runs here with {how} ({podman.configuration})")
@@ -154,11 +152,11 @@ class _Trial:
         self._marker.unlink()
 
     def _test_images(
-        self, images: Sequence[ImageTest], podman: Podman
+        self, images: Sequence[str], podman: Podman
     ) -> Iterator[tuple[tuple[str, str], Outcome]]:
         pool = ThreadPoolExecutor(max_workers=self._wish.jobs)
         try:
-            running = [pool.submit(self._test, test, podman) for test in images]
+            running = [pool.submit(self._test, name, podman) for name in images]
             for done in as_completed(running):
                 outcome = self._ended(done.result())
                 yield ("image", outcome.name), outcome
@@ -168,14 +166,14 @@ class _Trial:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _test(self, test: ImageTest, podman: Podman) -> Outcome:
+    def _test(self, name: str, podman: Podman) -> Outcome:
         began = time.monotonic()
-        identity = self._ids[test.image]
-        cases = tuple(test_image(test, identity, podman))
-        log = self._directory / "logs" / "tests" / f"{test.image}.log"
+        test, identity = self._tests[name], self._ids[name]
+        cases = tuple(test_image(name, test, identity, podman))
+        log = self._directory / "logs" / "tests" / f"{name}.log"
         kept = self._keep(log, cases)
         took = time.monotonic() - began
-        return Outcome("image", test.image, test.hash, {test.image: identity}, cases, took, kept)
+        return Outcome("image", name, test.hash, {name: identity}, cases, took, kept)
 
     def _play(self, scenario: Scenario, podman: Podman, scratch: Path) -> Outcome:
         began = time.monotonic()

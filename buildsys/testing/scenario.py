@@ -15,10 +15,10 @@ from typing import NoReturn
 
 from buildsys.diagnostics import Diagnostic
 from buildsys.testing.container import NotStarted, Running, answer_to, mistakes_of, run_once, start
-from buildsys.testing.expected import Container, Run, Scenario, Step
 from buildsys.testing.podman import Interrupted, Podman
 from buildsys.testing.pods import Pod, health_words
 from buildsys.testing.result import Case
+from buildsys.testing.spec import Container, Run, Scenario, Step, place
 from buildsys.testing.values import Values
 from buildsys.testing.verdicts import of_health, seconds
 
@@ -95,7 +95,7 @@ class _Play:
             self._pod.make()
         except NotStarted as problem:
             message = f"the pod cannot be made: {problem}"
-            self._fail("pod", Diagnostic(self._scenario.at, "no-container", message))
+            self._fail("pod", Diagnostic(self._scenario.spot, "no-container", message))
 
     # ── containers ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -134,8 +134,8 @@ class _Play:
             name = self._podman.name("scenario", self._scenario.name, item.name, "first", str(number))
             filled = self._filled(command)
             said = run_once(self._podman, name, common, filled, image)
-            self._notes[item.name] = self._notes.get(item.name, "") + f"$ {command.words}\n{said.all}\n"
-            self._add(f"{item.name}: {command.words}", said.seconds, mistakes_of(filled, said), said.all)
+            self._notes[item.name] = self._notes.get(item.name, "") + f"$ {command.label}\n{said.all}\n"
+            self._add(f"{item.name}: {command.label}", said.seconds, mistakes_of(filled, said), said.all)
         self._stop_if_over()
         name = self._podman.name("scenario", self._scenario.name, item.name)
         words = [*common, *health_words(item)]
@@ -146,18 +146,18 @@ class _Play:
             running = start(self._podman, name, words)
         except NotStarted as problem:
             message = f"the container {item.name} cannot be started: {problem}"
-            self._fail(item.name, Diagnostic(item.places.spot("container"), "no-container", message))
+            self._fail(item.name, Diagnostic(place(item.spots, "container"), "no-container", message))
         self._running[item.name] = running
         self._wait_until_healthy(item, running)
         for command in item.then:
             self._stop_if_over()
             filled = self._filled(command)
             said = running.run(filled)
-            self._add(f"{item.name}: {command.words}", said.seconds, mistakes_of(filled, said), said.all)
+            self._add(f"{item.name}: {command.label}", said.seconds, mistakes_of(filled, said), said.all)
 
     def _wait_until_healthy(self, item: Container, running: Running) -> None:
         began, begun = time.monotonic(), self._podman.pace.now()
-        at = item.places.spot("within", otherwise="container")
+        at = place(item.spots, "within", "container")
         while True:
             health = running.health()
             self._refuse_dead({item.name: running})
@@ -180,7 +180,7 @@ class _Play:
         for name, container in running.items():
             if not container.lives():
                 message = f"the container {name} {container.ending()}"
-                at = self._items[name].places.spot("container")
+                at = place(self._items[name].spots, "container")
                 self._fail(name, Diagnostic(at, "service-ended", message), container.log())
 
     # ── steps and checks ────────────────────────────────────────────────────────────────────────────────────
@@ -212,11 +212,14 @@ class _Play:
         for name, pattern in () if mistakes else step.capture.items():
             found = re.search(self._values.pattern(pattern), output, re.MULTILINE)
             if found is None:
-                message = f"nothing of what `{step.action.words}` says matches '{pattern}'"
-                mistakes = [*mistakes, Diagnostic(step.places.spot(f"capture.{name}"), "no-capture", message)]
+                message = f"nothing of what `{step.action.label}` says matches '{pattern}'"
+                mistakes = [
+                    *mistakes,
+                    Diagnostic(place(step.spots, f"capture.{name}"), "no-capture", message),
+                ]
             else:
                 self._values.capture(name, found[found.re.groups and 1] or "")
-        self._add(step.words, time.monotonic() - began, mistakes, output)
+        self._add(step.label, time.monotonic() - began, mistakes, output)
 
     def _try(self, step: Step) -> tuple[str, Sequence[Diagnostic]]:
         if isinstance(step.action, Run):
@@ -243,7 +246,7 @@ class _Play:
         if self._podman.pace.now() < self._deadline:
             return None
         message = f"the scenario {self._scenario.name} took longer than {seconds(self._scenario.timeout)}"
-        return Diagnostic(self._scenario.at, "time-limit", message)
+        return Diagnostic(self._scenario.spot, "time-limit", message)
 
     def _add(self, name: str, took: float, mistakes: Sequence[Diagnostic], output: str = "") -> None:
         """Write a case down.

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from buildsys.diagnostics import Diagnostic
-from buildsys.testing.expected import CLOSE, CUT, OPEN, Http, Run
 from buildsys.testing.result import Case
+from buildsys.testing.spec import CLOSE, CUT, OPEN, Http, Run
 
 LETTERS = string.ascii_letters + string.digits
 LENGTH = 32

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from buildsys.diagnostics import Diagnostic, Spot
-from buildsys.testing.expected import Http, ImageTest, Run, one_line
 from buildsys.testing.http import Answer
 from buildsys.testing.podman import Said
+from buildsys.testing.spec import Http, ImageTest, Run, one_line, place
 
 NO_CONTAINER = (125, 126)
 """podman's own exit statuses: it, or the runtime, could not make a container or enter it."""
@@ -36,82 +36,77 @@ def of_health(health: Health, what: str, limit: float, at: Spot) -> Iterator[Dia
 
 def of_run(expected: Run, said: Said) -> Iterator[Diagnostic]:
     """What is wrong with what a command came to."""
-    where = expected.places
     if said.timed_out:
-        message = f"`{expected.words}` took longer than {seconds(expected.timeout)} and was killed"
-        yield Diagnostic(where.spot("run"), "time-limit", message, "say `timeout:` where it needs longer")
+        message = f"`{expected.label}` took longer than {seconds(expected.timeout)} and was killed"
+        yield Diagnostic(
+            place(expected.spots, "run"), "time-limit", message, "say `timeout:` where it needs longer"
+        )
         return
     if said.status not in expected.statuses:
         yield _wrong_status(expected, said)
         return
     if expected.output and not re.search(expected.output, said.all, re.MULTILINE):
-        spot = where.spot("output", otherwise="run")
-        message = f"what `{expected.words}` says does not match '{one_line(expected.output)}'"
+        spot = place(expected.spots, "output", "run")
+        message = f"what `{expected.label}` says does not match '{one_line(expected.output)}'"
         yield Diagnostic(spot, "wrong-output", message)
 
 
 def _wrong_status(expected: Run, said: Said) -> Diagnostic:
-    where = expected.places
     if said.status in NO_CONTAINER and said.complaint:
-        message = f"`{expected.words}` cannot be run: {said.complaint}"
-        return Diagnostic(where.spot("run"), "no-container", message)
+        message = f"`{expected.label}` cannot be run: {said.complaint}"
+        return Diagnostic(place(expected.spots, "run"), "no-container", message)
     wanted = either(expected.statuses)
-    message = f"`{expected.words}` ends with {said.status}, not {wanted}"
+    message = f"`{expected.label}` ends with {said.status}, not {wanted}"
     hint = "no program of that name is in the image" if said.status == 127 else ""
-    return Diagnostic(where.spot("status", otherwise="run"), "wrong-status", message, hint)
+    return Diagnostic(place(expected.spots, "status", "run"), "wrong-status", message, hint)
 
 
 def of_answer(expected: Http, answer: Answer) -> Iterator[Diagnostic]:
     """What is wrong with what a server answered."""
-    where = expected.places
     if answer.status not in expected.statuses:
-        message = f"{expected.words} answers {answer.status}, not {either(expected.statuses)}"
-        yield Diagnostic(where.spot("status", otherwise="http"), "wrong-answer", message)
+        message = f"{expected.label} answers {answer.status}, not {either(expected.statuses)}"
+        yield Diagnostic(place(expected.spots, "status", "http"), "wrong-answer", message)
         return
     if expected.output and not re.search(expected.output, answer.body, re.MULTILINE):
-        message = f"what {expected.words} answers does not match '{one_line(expected.output)}'"
-        yield Diagnostic(where.spot("output", otherwise="http"), "wrong-answer", message)
-    for place, value in expected.json.items():
-        spot = where.spot(f"json.{place}", otherwise="http")
+        message = f"what {expected.label} answers does not match '{one_line(expected.output)}'"
+        yield Diagnostic(place(expected.spots, "output", "http"), "wrong-answer", message)
+    for path, value in expected.json.items():
+        spot = place(expected.spots, f"json.{path}", "http")
         try:
-            found = answer.value(place)
+            found = answer.value(path)
         except KeyError:
-            yield Diagnostic(spot, "wrong-answer", f"what {expected.words} answers has no {place}")
+            yield Diagnostic(spot, "wrong-answer", f"what {expected.label} answers has no {path}")
         except ValueError:
-            yield Diagnostic(spot, "wrong-answer", f"what {expected.words} answers is no JSON")
+            yield Diagnostic(spot, "wrong-answer", f"what {expected.label} answers is no JSON")
             return
         else:
             # 1 and true are equal to Python, not to JSON.
             if found != value or isinstance(found, bool) != isinstance(value, bool):
-                message = f"what {expected.words} answers has {_shown(found)} at {place}, not {_shown(value)}"
+                message = f"what {expected.label} answers has {_shown(found)} at {path}, not {_shown(value)}"
                 yield Diagnostic(spot, "wrong-answer", message)
 
 
-def of_user(expected: ImageTest, user: str) -> Iterator[Diagnostic]:
+def of_user(name: str, expected: ImageTest, user: str) -> Iterator[Diagnostic]:
     """What is wrong with whom an image runs as."""
     if expected.user and user != expected.user:
-        message = (
-            f"the image {expected.image} runs as {user or 'root, for want of a user'}, not as {expected.user}"
-        )
-        yield Diagnostic(expected.places.spot("user"), "wrong-user", message)
+        message = f"the image {name} runs as {user or 'root, for want of a user'}, not as {expected.user}"
+        yield Diagnostic(place(expected.spots, "user"), "wrong-user", message)
 
 
-def of_size(expected: ImageTest, size: int) -> Iterator[Diagnostic]:
+def of_size(name: str, expected: ImageTest, size: int) -> Iterator[Diagnostic]:
     """What is wrong with how much an image holds, in bytes."""
     if expected.size and size > expected.size:
-        message = (
-            f"the image {expected.image} is {megabytes(size)} large; {megabytes(expected.size)} are allowed"
-        )
-        yield Diagnostic(expected.places.spot("size"), "too-large", message)
+        message = f"the image {name} is {megabytes(size)} large; {megabytes(expected.size)} are allowed"
+        yield Diagnostic(place(expected.spots, "size"), "too-large", message)
 
 
-def of_setuid(expected: ImageTest, found: Sequence[str]) -> Iterator[Diagnostic]:
+def of_setuid(name: str, expected: ImageTest, found: Sequence[str]) -> Iterator[Diagnostic]:
     """What is wrong with the files that change who runs them."""
     for path in found:
         if path not in (expected.setuid or ()):
-            message = f"the image {expected.image} holds {path}, which changes who runs it"
+            message = f"the image {name} holds {path}, which changes who runs it"
             hint = "take the bit away in the recipe, or allow the file under `setuid`"
-            yield Diagnostic(expected.places.spot("setuid"), "unexpected-setuid", message, hint)
+            yield Diagnostic(place(expected.spots, "setuid"), "unexpected-setuid", message, hint)
 
 
 def _shown(value: object) -> str:

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 
 from buildsys.diagnostics import Diagnostic, Spot
 from buildsys.testing import http as client
-from buildsys.testing.expected import CLOSE, OPEN, Http, Places, Run, one_line, spot
 from buildsys.testing.http import Answer
 from buildsys.testing.junit import junit
 from buildsys.testing.podman import Said
 from buildsys.testing.result import Case, Outcome
+from buildsys.testing.spec import CLOSE, OPEN, Http, Run, one_line, spot
 from buildsys.testing.values import Values
 from buildsys.testing.verdicts import Health, of_answer, of_health, of_run, seconds
 
-AT = Places({"run": "a.yaml:3:5", "http": "a.yaml:9:5", "output": "a.yaml:4:9"})
+AT = {"run": Spot("a.yaml", 3, 5), "http": Spot("a.yaml", 9, 5), "output": Spot("a.yaml", 4, 9)}
 
 
 def run(*argv: str, statuses: tuple[int, ...] = (0,), output: str = "") -> Run:
