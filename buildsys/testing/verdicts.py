@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.testing.expected import Http, ImageTest, Run, one_line
 from buildsys.testing.http import Answer
 from buildsys.testing.podman import Said
@@ -28,10 +28,10 @@ class Health:
 def of_health(health: Health, what: str, limit: float, at: Spot) -> Iterator[Diagnostic]:
     """What is wrong with the health of a container that has been given `limit` seconds for it."""
     if health.state == "unchecked":
-        yield Diagnostic(at, "not-healthy", f"{what} has no health check")
+        yield Diagnostic(at, Code.NOT_HEALTHY, f"{what} has no health check")
     elif health.state == "unhealthy":
         last = f": {one_line(health.output, 200)}" if health.output else ""
-        yield Diagnostic(at, "not-healthy", f"{what} is not healthy within {seconds(limit)}{last}")
+        yield Diagnostic(at, Code.NOT_HEALTHY, f"{what} is not healthy within {seconds(limit)}{last}")
 
 
 def of_run(expected: Run, said: Said) -> Iterator[Diagnostic]:
@@ -39,7 +39,7 @@ def of_run(expected: Run, said: Said) -> Iterator[Diagnostic]:
     where = expected.places
     if said.timed_out:
         message = f"`{expected.words}` took longer than {seconds(expected.timeout)} and was killed"
-        yield Diagnostic(where.spot("run"), "time-limit", message, "say `timeout:` where it needs longer")
+        yield Diagnostic(where.spot("run"), Code.TIME_LIMIT, message, "say `timeout:` where it needs longer")
         return
     if said.status not in expected.statuses:
         yield _wrong_status(expected, said)
@@ -47,18 +47,18 @@ def of_run(expected: Run, said: Said) -> Iterator[Diagnostic]:
     if expected.output and not re.search(expected.output, said.all, re.MULTILINE):
         spot = where.spot("output", otherwise="run")
         message = f"what `{expected.words}` says does not match '{one_line(expected.output)}'"
-        yield Diagnostic(spot, "wrong-output", message)
+        yield Diagnostic(spot, Code.WRONG_OUTPUT, message)
 
 
 def _wrong_status(expected: Run, said: Said) -> Diagnostic:
     where = expected.places
     if said.status in NO_CONTAINER and said.complaint:
         message = f"`{expected.words}` cannot be run: {said.complaint}"
-        return Diagnostic(where.spot("run"), "no-container", message)
+        return Diagnostic(where.spot("run"), Code.NO_CONTAINER, message)
     wanted = either(expected.statuses)
     message = f"`{expected.words}` ends with {said.status}, not {wanted}"
     hint = "no program of that name is in the image" if said.status == 127 else ""
-    return Diagnostic(where.spot("status", otherwise="run"), "wrong-status", message, hint)
+    return Diagnostic(where.spot("status", otherwise="run"), Code.WRONG_STATUS, message, hint)
 
 
 def of_answer(expected: Http, answer: Answer) -> Iterator[Diagnostic]:
@@ -66,25 +66,25 @@ def of_answer(expected: Http, answer: Answer) -> Iterator[Diagnostic]:
     where = expected.places
     if answer.status not in expected.statuses:
         message = f"{expected.words} answers {answer.status}, not {either(expected.statuses)}"
-        yield Diagnostic(where.spot("status", otherwise="http"), "wrong-answer", message)
+        yield Diagnostic(where.spot("status", otherwise="http"), Code.WRONG_ANSWER, message)
         return
     if expected.output and not re.search(expected.output, answer.body, re.MULTILINE):
         message = f"what {expected.words} answers does not match '{one_line(expected.output)}'"
-        yield Diagnostic(where.spot("output", otherwise="http"), "wrong-answer", message)
+        yield Diagnostic(where.spot("output", otherwise="http"), Code.WRONG_ANSWER, message)
     for place, value in expected.json.items():
         spot = where.spot(f"json.{place}", otherwise="http")
         try:
             found = answer.value(place)
         except KeyError:
-            yield Diagnostic(spot, "wrong-answer", f"what {expected.words} answers has no {place}")
+            yield Diagnostic(spot, Code.WRONG_ANSWER, f"what {expected.words} answers has no {place}")
         except ValueError:
-            yield Diagnostic(spot, "wrong-answer", f"what {expected.words} answers is no JSON")
+            yield Diagnostic(spot, Code.WRONG_ANSWER, f"what {expected.words} answers is no JSON")
             return
         else:
             # 1 and true are equal to Python, not to JSON.
             if found != value or isinstance(found, bool) != isinstance(value, bool):
                 message = f"what {expected.words} answers has {_shown(found)} at {place}, not {_shown(value)}"
-                yield Diagnostic(spot, "wrong-answer", message)
+                yield Diagnostic(spot, Code.WRONG_ANSWER, message)
 
 
 def of_user(expected: ImageTest, user: str) -> Iterator[Diagnostic]:
@@ -93,7 +93,7 @@ def of_user(expected: ImageTest, user: str) -> Iterator[Diagnostic]:
         message = (
             f"the image {expected.image} runs as {user or 'root, for want of a user'}, not as {expected.user}"
         )
-        yield Diagnostic(expected.places.spot("user"), "wrong-user", message)
+        yield Diagnostic(expected.places.spot("user"), Code.WRONG_USER, message)
 
 
 def of_size(expected: ImageTest, size: int) -> Iterator[Diagnostic]:
@@ -102,7 +102,7 @@ def of_size(expected: ImageTest, size: int) -> Iterator[Diagnostic]:
         message = (
             f"the image {expected.image} is {megabytes(size)} large; {megabytes(expected.size)} are allowed"
         )
-        yield Diagnostic(expected.places.spot("size"), "too-large", message)
+        yield Diagnostic(expected.places.spot("size"), Code.TOO_LARGE, message)
 
 
 def of_setuid(expected: ImageTest, found: Sequence[str]) -> Iterator[Diagnostic]:
@@ -111,7 +111,7 @@ def of_setuid(expected: ImageTest, found: Sequence[str]) -> Iterator[Diagnostic]
         if path not in (expected.setuid or ()):
             message = f"the image {expected.image} holds {path}, which changes who runs it"
             hint = "take the bit away in the recipe, or allow the file under `setuid`"
-            yield Diagnostic(expected.places.spot("setuid"), "unexpected-setuid", message, hint)
+            yield Diagnostic(expected.places.spot("setuid"), Code.UNEXPECTED_SETUID, message, hint)
 
 
 def _shown(value: object) -> str:
