@@ -94,7 +94,7 @@ def _kind(change: PackageChange) -> str:
 
 
 def _new(change: PackageChange) -> str:
-    return f"{change.new}, made anew" if change.old == change.new else change.new
+    return f"{change.new}, rebuilt" if change.old == change.new else change.new
 
 
 @click.command()

@@ -15,7 +15,7 @@ from buildsys.diagnostics import Code, Diagnostic, closest
 from buildsys.recipe import schema
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import Written
-from buildsys.resolve import checks, fragment, syntax
+from buildsys.resolve import fragment, syntax, tests
 from buildsys.resolve.cycles import diagnostic, rings
 from buildsys.resolve.filling import filled
 from buildsys.resolve.source import Notes
@@ -96,7 +96,7 @@ class _Scenario:
         return spec.Scenario(
             name=written.scenario,
             about=written.about or "",
-            timeout=checks.seconds(written.timeout, notes, ("timeout",), default=WHOLE),
+            timeout=tests.seconds(written.timeout, notes, ("timeout",), default=WHOLE),
             secrets=self._secrets,
             files=files,
             volumes=tuple(volumes),
@@ -134,10 +134,10 @@ class _Scenario:
             entrypoint=None if written.entrypoint is None else tuple(written.entrypoint),
             user=notes.check((*path, "user"), syntax.user, written.user),
             healthcheck=health,
-            within=checks.seconds(written.within, notes, (*path, "within"), default=HEALTHY),
+            within=tests.seconds(written.within, notes, (*path, "within"), default=HEALTHY),
             after=tuple(after),
-            first=checks.runs(written.first, notes, (*path, "first"), timeout=COMMAND),
-            then=checks.runs(written.then, notes, (*path, "then"), timeout=COMMAND),
+            first=tests.runs(written.first, notes, (*path, "first"), timeout=COMMAND),
+            then=tests.runs(written.then, notes, (*path, "then"), timeout=COMMAND),
             spots={
                 "container": notes.written.key_spot(*path),
                 "within": notes.spot(*path, "within") if written.within else notes.written.key_spot(*path),
@@ -146,7 +146,7 @@ class _Scenario:
         )
 
     def _mounts(
-        self, mounts: Mapping[str, str], whole: schema.Scenario, notes: Notes, path: checks.Path
+        self, mounts: Mapping[str, str], whole: schema.Scenario, notes: Notes, path: tests.Path
     ) -> Mapping[str, str]:
         files = whole.files or {}
         known = {*files, *_folders(files), *(whole.volumes or ())}
@@ -170,7 +170,7 @@ class _Scenario:
         )
 
     def _step(
-        self, written: schema.ScenarioStep, path: checks.Path, whole: schema.Scenario, notes: Notes
+        self, written: schema.ScenarioStep, path: tests.Path, whole: schema.Scenario, notes: Notes
     ) -> spec.Step | None:
         if (written.run is None) == (written.http is None):
             self._found.append(Diagnostic(notes.spot(*path), *_ONE_OF_TWO))
@@ -184,7 +184,7 @@ class _Scenario:
                     hint = "what the answer must be stands under http:" if key in ("status", "output") else ""
                     spot = notes.written.key_spot(*path, name)
                     self._found.append(Diagnostic(spot, Code.MISPLACED_KEY, message, hint))
-            action = checks.request(written.http, notes, (*path, "http"))
+            action = tests.request(written.http, notes, (*path, "http"))
         else:
             if written.in_ is None:
                 message = "a step that runs something needs the key 'in'"
@@ -192,7 +192,7 @@ class _Scenario:
                 self._found.append(Diagnostic(notes.spot(*path), Code.MISSING_KEY, message, hint))
             else:
                 self._refuse_unknown_container(written.in_, whole, notes, (*path, "in"))
-            action = checks.run(written, notes, path, timeout=COMMAND)
+            action = tests.run(written, notes, path, timeout=COMMAND)
         capture = written.capture or {}
         if capture and path[0] == "checks":
             message, hint = "a check captures nothing", "make it a step: nothing comes after checks"
@@ -205,12 +205,12 @@ class _Scenario:
             container=written.in_ or "",
             action=action,
             capture=capture,
-            retry=checks.seconds(written.retry, notes, (*path, "retry"), default=0.0),
+            retry=tests.seconds(written.retry, notes, (*path, "retry"), default=0.0),
             spots={f"capture.{name}": notes.spot(*path, "capture", name) for name in capture},
         )
 
     def _refuse_unknown_container(
-        self, name: str, whole: schema.Scenario, notes: Notes, path: checks.Path
+        self, name: str, whole: schema.Scenario, notes: Notes, path: tests.Path
     ) -> None:
         if name not in whole.containers:
             hint = closest(name, whole.containers) or f"there are {', '.join(whole.containers)}"
@@ -238,7 +238,7 @@ class _Scenario:
         """A value is known once its step has run: not before, not to containers, never changed on the way."""
         known = set(self._secrets)
         data = notes.written.data
-        places: list[tuple[checks.Path, Any]] = [((key,), data.get(key)) for key in ("files", "containers")]
+        places: list[tuple[tests.Path, Any]] = [((key,), data.get(key)) for key in ("files", "containers")]
         for key, steps in (("steps", whole.steps), ("checks", whole.checks)):
             places += [((key, number), data[key][number]) for number in range(len(steps or ()))]
         for path, piece in places:
@@ -270,7 +270,7 @@ def _folders(files: Iterable[str]) -> set[str]:
     return {str(folder) for name in files for folder in PurePosixPath(name).parents[:-1]}
 
 
-def _captured(written: Written) -> Iterator[tuple[str, checks.Path]]:
+def _captured(written: Written) -> Iterator[tuple[str, tests.Path]]:
     """Names that steps capture, in order; a check comes too late for that."""
     steps = written.data.get("steps")
     for number, step in enumerate(steps if isinstance(steps, list) else ()):
@@ -279,7 +279,7 @@ def _captured(written: Written) -> Iterator[tuple[str, checks.Path]]:
             yield name, ("steps", number, "capture", name)
 
 
-def _texts(data: Any, path: checks.Path) -> Iterator[tuple[checks.Path, str]]:
+def _texts(data: Any, path: tests.Path) -> Iterator[tuple[tests.Path, str]]:
     if isinstance(data, str):
         yield path, data
     elif isinstance(data, dict | list):

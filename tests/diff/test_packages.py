@@ -64,7 +64,7 @@ def test_text(before: str, after: str, capsys: pytest.CaptureFixture[str]) -> No
         "added\tcome.noarch\t\t3-1\n"
         "removed\tgone.noarch\t2-1\t\n"
         "changed\tnova.noarch\t1:16.1.6-1\t1:16.1.7-1\n"
-        "changed\tsame.noarch\t1-1\t1-1, made anew\n"
+        "changed\tsame.noarch\t1-1\t1-1, rebuilt\n"
     )
 
 

@@ -123,7 +123,7 @@ def test_a_package_made_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         for checksum in ("5", "6")
     ]
     assert cli.run(["diff", *plans]) == 1
-    assert capsys.readouterr().out == "changed\tapp\tpackage nova.noarch\t1.0-1\t1.0-1, made anew\n"
+    assert capsys.readouterr().out == "changed\tapp\tpackage nova.noarch\t1.0-1\t1.0-1, rebuilt\n"
 
 
 def test_two_versions_of_one_package_are_both_told(tmp_path: Path) -> None:

@@ -171,14 +171,14 @@ def packed(tmp_path: Path, *packages: LockedPackage) -> ImageSet:
         ([locked("a", "1")], [locked("a", "2")], "a 1-1 -> 2-1"),
         ([locked("a", "1")], [locked("a", "1"), locked("b", "1")], "b 1-1 added"),
         ([locked("a", "1"), locked("b", "1")], [locked("a", "1")], "b 1-1 removed"),
-        ([locked("a", "1")], [locked("a", "1", "6")], "a 1-1 made anew"),
+        ([locked("a", "1")], [locked("a", "1", "6")], "a 1-1 rebuilt"),
         (
             [locked(name, "1") for name in "abcde"],
             [locked(name, "2") for name in "abcd"],
             "a 1-1 -> 2-1, b 1-1 -> 2-1, c 1-1 -> 2-1 and 2 more",
         ),
     ],
-    ids=["moved", "added", "removed", "made anew", "many"],
+    ids=["moved", "added", "removed", "rebuilt", "many"],
 )
 def test_packages(
     faked: Faked, tmp_path: Path, old: list[LockedPackage], new: list[LockedPackage], words: str

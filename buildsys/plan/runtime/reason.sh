@@ -369,7 +369,7 @@ REASON_PROGRAM='
             } else if (version["was", key] != version["now", key])
                 add("package ", name " " version["was", key] " -> " version["now", key])
             else if (checksum["was", key] != checksum["now", key])
-                add("package ", name " " version["now", key] " made anew")
+                add("package ", name " " version["now", key] " rebuilt")
         }
         # Those that are gone come last.
         for (i = 1; i <= said_count["package removed"]; i++) add("package ", said["package removed", i])
