@@ -16,7 +16,7 @@ from buildsys.cli.locks import Locking
 from buildsys.cli.options import Choice, Selection, takes_selection, takes_set, words
 from buildsys.cli.output import put
 from buildsys.cli.stores import takes_store
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
 from buildsys.temporary import TEMPORARY
 
 if TYPE_CHECKING:
@@ -106,7 +106,9 @@ def _scenarios(image_set: ImageSet, names: Sequence[str]) -> tuple[str, ...]:
             known = ", ".join(image_set.scenarios) or "none"
             where = f"{image_set.name} at the site {image_set.site.name}"
             hint = closest(name, image_set.scenarios) or f"scenarios of {where}: {known}"
-            mistakes.append(Diagnostic(NOWHERE, "unknown-scenario", f"no scenario is called '{name}'", hint))
+            mistakes.append(
+                Diagnostic(NOWHERE, Code.UNKNOWN_SCENARIO, f"no scenario is called '{name}'", hint)
+            )
     if mistakes:
         raise Refused(mistakes)
     return tuple(dict.fromkeys(names))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from buildsys import image
-from buildsys.diagnostics import Spot
+from buildsys.diagnostics import Code, Spot
 from buildsys.recipe import schema
 from buildsys.resolve import syntax
 from buildsys.resolve.source import Notes
@@ -57,7 +57,7 @@ def test_part(written: schema.ImageTest, notes: Notes) -> TestPart:
     if written.size is not None:
         size = syntax.size(written.size) or 0
         if not size:
-            problem = ("bad-size", f"'{written.size}' is not a size", "sizes look like 900MB or 1.5GiB")
+            problem = (Code.BAD_SIZE, f"'{written.size}' is not a size", "sizes look like 900MB or 1.5GiB")
             notes.problem(("test", "size"), problem)
     setuid = None
     if written.setuid is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from buildsys.diagnostics import Diagnostic
+from buildsys.diagnostics import Code, Diagnostic
 from buildsys.testing import http
 from buildsys.testing.podman import Podman, Said, environment_words
 from buildsys.testing.spec import Http, Port, Run, place
@@ -119,7 +119,7 @@ def not_listening(running: Running, port: Port, what: str, limit: float) -> list
     if http.listens(running.process, port.number, ANSWER):
         return []
     message = f"nothing listens at port {port.number} of {what} within {seconds(limit)}"
-    return [Diagnostic(port.spot, "no-listener", message)]
+    return [Diagnostic(port.spot, Code.NO_LISTENER, message)]
 
 
 def answer_to(process: int, request: Http) -> tuple[str, list[Diagnostic]]:
@@ -128,5 +128,5 @@ def answer_to(process: int, request: Http) -> tuple[str, list[Diagnostic]]:
         answer = http.ask(process, request, ANSWER)
     except OSError as error:
         message = f"{request.label} is not answered: {error.strerror or error}"
-        return "", [Diagnostic(place(request.spots, "http"), "no-answer", message)]
+        return "", [Diagnostic(place(request.spots, "http"), Code.NO_ANSWER, message)]
     return answer.body, list(of_answer(request, answer))

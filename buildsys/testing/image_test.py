@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from buildsys.diagnostics import Diagnostic
+from buildsys.diagnostics import Code, Diagnostic
 from buildsys.testing import verdicts
 from buildsys.testing.container import (
     NotStarted,
@@ -65,7 +65,7 @@ def _setuid(name: str, test: ImageTest, identity: str, podman: Podman) -> list[D
         return list(verdicts.of_setuid(name, test, _changing_users(podman, identity)))
     except (OSError, subprocess.SubprocessError) as problem:
         message = f"the files of the image {name} cannot be looked at: {problem}"
-        return [Diagnostic(place(test.spots, "setuid"), "no-container", message)]
+        return [Diagnostic(place(test.spots, "setuid"), Code.NO_CONTAINER, message)]
 
 
 def _changing_users(podman: Podman, identity: str) -> list[str]:
@@ -98,7 +98,7 @@ class _Asked:
             yield from self._asked(running)
         except NotStarted as problem:
             message = f"the service of {self.image} cannot be started: {problem}"
-            yield self._case("service", [Diagnostic(self.service.spot, "no-container", message)])
+            yield self._case("service", [Diagnostic(self.service.spot, Code.NO_CONTAINER, message)])
         finally:
             self.podman.remove([name])
 
@@ -113,7 +113,7 @@ class _Asked:
                 mistakes = question()
                 if not running.lives():
                     message = f"the service of {self.image} {running.ending()}"
-                    ended = Diagnostic(self.service.spot, "service-ended", message)
+                    ended = Diagnostic(self.service.spot, Code.SERVICE_ENDED, message)
                     yield self._case("service", [ended], running.log())
                     return
                 if late or not mistakes:
@@ -149,7 +149,7 @@ class _Asked:
     def _too_early(self) -> Sequence[Diagnostic]:
         if self._passed() > min(SETTLED, self.service.within):
             return ()
-        return [Diagnostic(self.service.spot, "service-ended", f"{self.image} has only begun")]
+        return [Diagnostic(self.service.spot, Code.SERVICE_ENDED, f"{self.image} has only begun")]
 
     def _passed(self) -> float:
         return self.podman.pace.now() - self.begun

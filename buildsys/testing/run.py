@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.run.lock import images_stay, plan_id, turn
 from buildsys.run.make import current
 from buildsys.run.pace import Pace
@@ -92,7 +92,7 @@ class _Trial:
         )
         if lacking := [name for name in used if name not in self._ids]:
             message = f"what is to be tried is not built: {', '.join(lacking)}"
-            raise Refused([Diagnostic(NOWHERE, "missing-image", message, "build the set first")])
+            raise Refused([Diagnostic(NOWHERE, Code.MISSING_IMAGE, message, "build the set first")])
 
     def outcomes(self) -> list[Outcome]:
         """All outcomes, new and known."""

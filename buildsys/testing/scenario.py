@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from buildsys.diagnostics import Diagnostic
+from buildsys.diagnostics import Code, Diagnostic
 from buildsys.testing.container import NotStarted, Running, answer_to, mistakes_of, run_once, start
 from buildsys.testing.podman import Interrupted, Podman
 from buildsys.testing.pods import Pod, health_words
@@ -95,7 +95,7 @@ class _Play:
             self._pod.make()
         except NotStarted as problem:
             message = f"the pod cannot be made: {problem}"
-            self._fail("pod", Diagnostic(self._scenario.spot, "no-container", message))
+            self._fail("pod", Diagnostic(self._scenario.spot, Code.NO_CONTAINER, message))
 
     # ── containers ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -146,7 +146,7 @@ class _Play:
             running = start(self._podman, name, words)
         except NotStarted as problem:
             message = f"the container {item.name} cannot be started: {problem}"
-            self._fail(item.name, Diagnostic(place(item.spots, "container"), "no-container", message))
+            self._fail(item.name, Diagnostic(place(item.spots, "container"), Code.NO_CONTAINER, message))
         self._running[item.name] = running
         self._wait_until_healthy(item, running)
         for command in item.then:
@@ -181,7 +181,7 @@ class _Play:
             if not container.lives():
                 message = f"the container {name} {container.ending()}"
                 at = place(self._items[name].spots, "container")
-                self._fail(name, Diagnostic(at, "service-ended", message), container.log())
+                self._fail(name, Diagnostic(at, Code.SERVICE_ENDED, message), container.log())
 
     # ── steps and checks ────────────────────────────────────────────────────────────────────────────────────
 
@@ -215,7 +215,7 @@ class _Play:
                 message = f"nothing of what `{step.action.label}` says matches '{pattern}'"
                 mistakes = [
                     *mistakes,
-                    Diagnostic(place(step.spots, f"capture.{name}"), "no-capture", message),
+                    Diagnostic(place(step.spots, f"capture.{name}"), Code.NO_CAPTURE, message),
                 ]
             else:
                 self._values.capture(name, found[found.re.groups and 1] or "")
@@ -246,7 +246,7 @@ class _Play:
         if self._podman.pace.now() < self._deadline:
             return None
         message = f"the scenario {self._scenario.name} took longer than {seconds(self._scenario.timeout)}"
-        return Diagnostic(self._scenario.spot, "time-limit", message)
+        return Diagnostic(self._scenario.spot, Code.TIME_LIMIT, message)
 
     def _add(self, name: str, took: float, mistakes: Sequence[Diagnostic], output: str = "") -> None:
         """Write a case down.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.testing.http import Answer
 from buildsys.testing.podman import Said
 from buildsys.testing.spec import Http, ImageTest, Run, one_line, place
@@ -28,10 +28,10 @@ class Health:
 def of_health(health: Health, what: str, limit: float, at: Spot) -> Iterator[Diagnostic]:
     """What is wrong with the health of a container that has been given `limit` seconds for it."""
     if health.state == "unchecked":
-        yield Diagnostic(at, "not-healthy", f"{what} has no health check")
+        yield Diagnostic(at, Code.NOT_HEALTHY, f"{what} has no health check")
     elif health.state == "unhealthy":
         last = f": {one_line(health.output, 200)}" if health.output else ""
-        yield Diagnostic(at, "not-healthy", f"{what} is not healthy within {seconds(limit)}{last}")
+        yield Diagnostic(at, Code.NOT_HEALTHY, f"{what} is not healthy within {seconds(limit)}{last}")
 
 
 def of_run(expected: Run, said: Said) -> Iterator[Diagnostic]:
@@ -39,7 +39,7 @@ def of_run(expected: Run, said: Said) -> Iterator[Diagnostic]:
     if said.timed_out:
         message = f"`{expected.label}` took longer than {seconds(expected.timeout)} and was killed"
         yield Diagnostic(
-            place(expected.spots, "run"), "time-limit", message, "say `timeout:` where it needs longer"
+            place(expected.spots, "run"), Code.TIME_LIMIT, message, "say `timeout:` where it needs longer"
         )
         return
     if said.status not in expected.statuses:
@@ -48,56 +48,56 @@ def of_run(expected: Run, said: Said) -> Iterator[Diagnostic]:
     if expected.output and not re.search(expected.output, said.all, re.MULTILINE):
         spot = place(expected.spots, "output", "run")
         message = f"what `{expected.label}` says does not match '{one_line(expected.output)}'"
-        yield Diagnostic(spot, "wrong-output", message)
+        yield Diagnostic(spot, Code.WRONG_OUTPUT, message)
 
 
 def _wrong_status(expected: Run, said: Said) -> Diagnostic:
     if said.status in NO_CONTAINER and said.complaint:
         message = f"`{expected.label}` cannot be run: {said.complaint}"
-        return Diagnostic(place(expected.spots, "run"), "no-container", message)
+        return Diagnostic(place(expected.spots, "run"), Code.NO_CONTAINER, message)
     wanted = either(expected.statuses)
     message = f"`{expected.label}` ends with {said.status}, not {wanted}"
     hint = "no program of that name is in the image" if said.status == 127 else ""
-    return Diagnostic(place(expected.spots, "status", "run"), "wrong-status", message, hint)
+    return Diagnostic(place(expected.spots, "status", "run"), Code.WRONG_STATUS, message, hint)
 
 
 def of_answer(expected: Http, answer: Answer) -> Iterator[Diagnostic]:
     """What is wrong with what a server answered."""
     if answer.status not in expected.statuses:
         message = f"{expected.label} answers {answer.status}, not {either(expected.statuses)}"
-        yield Diagnostic(place(expected.spots, "status", "http"), "wrong-answer", message)
+        yield Diagnostic(place(expected.spots, "status", "http"), Code.WRONG_ANSWER, message)
         return
     if expected.output and not re.search(expected.output, answer.body, re.MULTILINE):
         message = f"what {expected.label} answers does not match '{one_line(expected.output)}'"
-        yield Diagnostic(place(expected.spots, "output", "http"), "wrong-answer", message)
+        yield Diagnostic(place(expected.spots, "output", "http"), Code.WRONG_ANSWER, message)
     for path, value in expected.json.items():
         spot = place(expected.spots, f"json.{path}", "http")
         try:
             found = answer.value(path)
         except KeyError:
-            yield Diagnostic(spot, "wrong-answer", f"what {expected.label} answers has no {path}")
+            yield Diagnostic(spot, Code.WRONG_ANSWER, f"what {expected.label} answers has no {path}")
         except ValueError:
-            yield Diagnostic(spot, "wrong-answer", f"what {expected.label} answers is no JSON")
+            yield Diagnostic(spot, Code.WRONG_ANSWER, f"what {expected.label} answers is no JSON")
             return
         else:
             # 1 and true are equal to Python, not to JSON.
             if found != value or isinstance(found, bool) != isinstance(value, bool):
                 message = f"what {expected.label} answers has {_shown(found)} at {path}, not {_shown(value)}"
-                yield Diagnostic(spot, "wrong-answer", message)
+                yield Diagnostic(spot, Code.WRONG_ANSWER, message)
 
 
 def of_user(name: str, expected: ImageTest, user: str) -> Iterator[Diagnostic]:
     """What is wrong with whom an image runs as."""
     if expected.user and user != expected.user:
         message = f"the image {name} runs as {user or 'root, for want of a user'}, not as {expected.user}"
-        yield Diagnostic(place(expected.spots, "user"), "wrong-user", message)
+        yield Diagnostic(place(expected.spots, "user"), Code.WRONG_USER, message)
 
 
 def of_size(name: str, expected: ImageTest, size: int) -> Iterator[Diagnostic]:
     """What is wrong with how much an image holds, in bytes."""
     if expected.size and size > expected.size:
         message = f"the image {name} is {megabytes(size)} large; {megabytes(expected.size)} are allowed"
-        yield Diagnostic(place(expected.spots, "size"), "too-large", message)
+        yield Diagnostic(place(expected.spots, "size"), Code.TOO_LARGE, message)
 
 
 def of_setuid(name: str, expected: ImageTest, found: Sequence[str]) -> Iterator[Diagnostic]:
@@ -106,7 +106,7 @@ def of_setuid(name: str, expected: ImageTest, found: Sequence[str]) -> Iterator[
         if path not in (expected.setuid or ()):
             message = f"the image {name} holds {path}, which changes who runs it"
             hint = "take the bit away in the recipe, or allow the file under `setuid`"
-            yield Diagnostic(place(expected.spots, "setuid"), "unexpected-setuid", message, hint)
+            yield Diagnostic(place(expected.spots, "setuid"), Code.UNEXPECTED_SETUID, message, hint)
 
 
 def _shown(value: object) -> str:

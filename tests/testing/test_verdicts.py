@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.testing import http as client
 from buildsys.testing.http import Answer
 from buildsys.testing.junit import junit
@@ -188,7 +188,7 @@ def test_secrets_are_new_each_time_and_long() -> None:
 def test_a_secret_is_masked_wherever_it_stands() -> None:
     values = Values(["word"])
     word = values.text(named("word"))
-    mistake = Diagnostic(Spot("a.yaml"), "wrong-output", f"it says {word}")
+    mistake = Diagnostic(Spot("a.yaml"), Code.WRONG_OUTPUT, f"it says {word}")
     case = values.masked_case(Case(f"echo {word}", 0, (mistake,), f"<{word}>\n{word}"))
     assert (case.name, case.output) == ("echo {{ word }}", "<{{ word }}>\n{{ word }}")
     assert case.mistakes[0].message == "it says {{ word }}"
@@ -215,7 +215,7 @@ def test_an_empty_capture_is_a_value_too() -> None:
 
 @given(st.text(), st.text())
 def test_junit_is_xml_whatever_was_said(name: str, output: str) -> None:
-    mistake = Diagnostic(Spot("a.yaml", 1, 1), "wrong-output", output)
+    mistake = Diagnostic(Spot("a.yaml", 1, 1), Code.WRONG_OUTPUT, output)
     cases = (Case(name, 1.25, (mistake,), output), Case("fine", 0.5))
     outcome = Outcome("image", "nova-api", "hash", {"nova-api": "1" * 64}, cases, 2.0)
     (suite,) = ET.fromstring(junit("tiny", [outcome]).encode())  # noqa: S314 - we wrote it
