@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot, counted
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, counted
 
 if TYPE_CHECKING:
     from buildsys.image import ImageSet
@@ -156,7 +156,7 @@ class Pipeline:
         late, clock = (datetime.fromtimestamp(seconds, UTC) for seconds in (image_set.epoch, now))
         message = f"the epoch is {late:%Y-%m-%d %H:%M}, the clock of this machine says {clock:%Y-%m-%d %H:%M}"
         hint = "write a time that is past, or set the clock"
-        raise Refused([Diagnostic(written.spot("epoch"), "late-epoch", message, hint)])
+        raise Refused([Diagnostic(written.spot("epoch"), Code.LATE_EPOCH, message, hint)])
 
     def _resolve(self, library: Library, stand_ins: Path | None) -> ImageSet:
         from buildsys.logins import offer
@@ -247,7 +247,7 @@ class Pipeline:
         image_set, site = prepared.image_set, prepared.image_set.site
         if self.unlocked and always_locked(image_set):
             message = f"the site {site.name} installs by {site.installer}, which needs a lock"
-            raise Refused([Diagnostic(NOWHERE, "no-lock", message, "leave --unlocked out")])
+            raise Refused([Diagnostic(NOWHERE, Code.NO_LOCK, message, "leave --unlocked out")])
         lock = None if self.unlocked else self.lock(prepared)
         named = str(prepared.lock) if lock else "--unlocked" if self.unlocked else "none"
         image_set = replace(image_set, origin=replace(image_set.origin, lock=named))
@@ -378,7 +378,7 @@ class Pipeline:
             Refused: the directory is not empty and not a plan, or no plan can run in it.
         """
         if wrong := unusable_for_plans(directory):
-            raise Refused([Diagnostic(NOWHERE, "plan-directory-name", wrong, "give another one with -o")])
+            raise Refused([Diagnostic(NOWHERE, Code.PLAN_DIRECTORY_NAME, wrong, "give another one with -o")])
         from buildsys.plan.write import write_plan
         from buildsys.run.lock import turn
 
@@ -405,9 +405,9 @@ def _make_stand_ins(data_file: Path, output: Path) -> None:
     try:
         build_repository(data_file, output)
     except MissingTool as error:
-        raise Refused([Diagnostic(NOWHERE, "missing-tool", str(error))]) from error
+        raise Refused([Diagnostic(NOWHERE, Code.MISSING_TOOL, str(error))]) from error
     except StandinError as error:
-        raise Refused([Diagnostic(NOWHERE, "stand-ins-failed", str(error))]) from error
+        raise Refused([Diagnostic(NOWHERE, Code.STAND_INS_FAILED, str(error))]) from error
 
 
 def no_lock(prepared: Prepared) -> Refused:
@@ -415,5 +415,5 @@ def no_lock(prepared: Prepared) -> Refused:
     image_set = prepared.image_set
     command = f"buildsys lock {image_set.name} --site {image_set.site.name}"
     return Refused(
-        [Diagnostic(Spot(str(prepared.lock)), "no-lock", "there is no lock yet", f"`{command}` makes it")]
+        [Diagnostic(Spot(str(prepared.lock)), Code.NO_LOCK, "there is no lock yet", f"`{command}` makes it")]
     )

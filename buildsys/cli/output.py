@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from buildsys.diagnostics import Code
 from buildsys.logins import masked
 
 if TYPE_CHECKING:
@@ -22,16 +23,22 @@ if TYPE_CHECKING:
     from buildsys.selection import Selection
 
 
-LACKING = frozenset({"missing-tool", "old-tool"})
+LACKING = frozenset({Code.MISSING_TOOL, Code.OLD_TOOL})
 """Codes of programs that this host lacks."""
 OUTSIDE = frozenset(
-    {"base-unreachable", "not-fetched", "package-truncated", "repository-unreachable", "stand-ins-failed"}
+    {
+        Code.BASE_UNREACHABLE,
+        Code.NOT_FETCHED,
+        Code.PACKAGE_TRUNCATED,
+        Code.REPOSITORY_UNREACHABLE,
+        Code.STAND_INS_FAILED,
+    }
 )
 """Codes of failures outside recipes and requests: a server or a tool did not do its work."""
 FAILED, REFUSED, MISSING, CHANGED, BUG, INTERRUPTED = 1, 2, 3, 10, 70, 130
 
 
-def status_of(codes: Iterable[str]) -> int:
+def status_of(codes: Iterable[Code]) -> int:
     """The exit status of a run that was refused with these codes."""
     found = set(codes)
     if found & LACKING:

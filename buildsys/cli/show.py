@@ -10,7 +10,7 @@ import click
 
 from buildsys.cli.options import as_json, takes_selection, takes_set
 from buildsys.cli.output import REFUSED, Ended, dim, put, put_table, put_tree, say, warn_of_absent
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest, counted
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest, counted
 from buildsys.pipeline import Pipeline
 from buildsys.selection import EVERY, Selection
 
@@ -101,7 +101,7 @@ def show(pipeline: Pipeline, name: str, *, as_json: bool) -> None:
     image = image_set.images.get(name)
     if image is None:
         message = f"{image_set.name} has no image called '{name}'"
-        raise Refused([Diagnostic(NOWHERE, "unknown-image", message, closest(name, image_set.images))])
+        raise Refused([Diagnostic(NOWHERE, Code.UNKNOWN_IMAGE, message, closest(name, image_set.images))])
     if as_json:
         put(json.dumps(data(image), indent=1, ensure_ascii=False))
         return

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 
 Files = Mapping[str, Path | str]
 """What each path holds: a copy of a file or a folder, or a text."""
@@ -19,7 +19,9 @@ def check_files(files: Files, folder: Path) -> None:
         Refused: some would (`file-exists`).
     """
     found = [
-        Diagnostic(NOWHERE, "file-exists", f"{folder / path} is there already", "move it away, or choose -o")
+        Diagnostic(
+            NOWHERE, Code.FILE_EXISTS, f"{folder / path} is there already", "move it away, or choose -o"
+        )
         for path, content in files.items()
         if (folder / path).exists() and not _equal(folder / path, content)
     ]

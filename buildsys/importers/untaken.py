@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.diagnostics import Code, Diagnostic, Spot
 
 
 def untaken(spot: Spot, what: str, why: str, hint: str = "") -> Diagnostic:
     """One thing that was not taken over: what it is, and why it could not be."""
-    return Diagnostic(spot, "not-taken-over", f"{what} is not taken over: {why}", hint)
+    return Diagnostic(spot, Code.NOT_TAKEN_OVER, f"{what} is not taken over: {why}", hint)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from buildsys.diagnostics import Diagnostic, Refused, Spot
+from buildsys.diagnostics import Code, Diagnostic, Problem, Refused, Spot
 from buildsys.importers.instructions import Reading
 from buildsys.importers.overlay import Changes
 from buildsys.importers.tcib.conditions import MACHINE, settle
@@ -64,7 +64,7 @@ def read_image(
         try:
             written = read_foreign(file)
         except Refused as refused:
-            empty = {"empty-file"}
+            empty = {Code.EMPTY_FILE}
             mistakes = [item for item in refused.diagnostics if item.code not in empty]
             found += (untaken(item.spot, f"'{folder.name}'", item.message, item.hint) for item in mistakes)
             if mistakes:
@@ -206,7 +206,7 @@ class _Turning:
             value, asked = settle(value)
             if asked:
                 message = f"the condition on `uname -m` goes the way of {MACHINE}"
-                self._found.append(Diagnostic(spot, "not-taken-over", message))
+                self._found.append(Diagnostic(spot, Code.NOT_TAKEN_OVER, message))
             if value in {"", "true"}:
                 return
         text = json.dumps(value) if isinstance(value, list) else str(value)
@@ -250,7 +250,7 @@ class _Turning:
 
 def _require_valid(changes: Changes, found: list[Diagnostic]) -> None:
     """Take away what no recipe can say, and name it: one mistake keeps nothing else from being built."""
-    checks: dict[str, Callable[[str], syntax.Problem | None]] = {
+    checks: dict[str, Callable[[str], Problem | None]] = {
         "user": syntax.user, "stop-signal": syntax.signal, "workdir": syntax.path,
     }  # fmt: skip
     for key, check in checks.items():
