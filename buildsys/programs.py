@@ -15,8 +15,12 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+
+if TYPE_CHECKING:
+    from buildsys.packages import PackageManager
 
 Version = tuple[int, ...]
 
@@ -122,7 +126,7 @@ def dotted(version: Version) -> str:
 
 def install_command(names: Iterable[str]) -> str | None:
     """What installs these programs on this host; None without a program, or a package manager known here."""
-    managers = ("apt-get install --no-install-recommends", f"{_program('dnf')} install")
+    managers = ("apt-get install --no-install-recommends", f"{look_up('dnf|dnf5').name} install")
     for index, command in enumerate(managers):
         if shutil.which(command.split()[0]):
             packages = {PACKAGES[name][index] if name in PACKAGES else name for name in names}
@@ -187,30 +191,22 @@ def can_import(interpreter: str, module: str) -> bool:
     return answer(interpreter, "-c", f"import {module}") is not None
 
 
-def host_repositories(installer: str) -> tuple[str, ...]:
-    """The package repositories enabled on this host, by id; none when its package manager cannot say."""
-    if installer == "apt":
-        # Of a source only its last part says what it is; the others say where.
-        uris = answer("apt-get", "update", "--print-uris") or ""
-        names = re.findall(r"'[^']*?(?:/dists/([^']*))?/(?:In)?Release'", uris)
-        return tuple(dict.fromkeys(name or "flat" for name in names))
-    said = answer(_program(installer), "--quiet", "repolist", "--enabled") or ""
-    return tuple(line.split()[0] for line in said.splitlines() if line and not line.startswith("repo id"))
+def host_repositories(manager: PackageManager) -> tuple[str, ...]:
+    """The package repositories enabled on this host, by id; none if its package manager cannot list them."""
+    program, *words = manager.enabled
+    return manager.host_repositories(answer(look_up(program).name, *words) or "")
 
 
-def _program(installer: str) -> str:
-    return look_up("dnf|dnf5").name if installer == "dnf" else installer
-
-
-def require_host_repositories(installer: str) -> None:
-    """Make sure that this host can give packages.
+def require_host_repositories(manager: PackageManager) -> None:
+    """Make sure that this host has package repositories.
 
     Raises:
-        Refused: it has no enabled repository.
+        Refused: none is enabled (`no-host-repositories`).
     """
-    if not host_repositories(installer):
-        message = f"this site takes packages from the host's own repositories, and {installer} has none"
-        listing = f"`{_program(installer)} repolist --all`"
+    if not host_repositories(manager):
+        message = f"this site takes packages from the host's own repositories, and {manager.name} has none"
+        program, *words = manager.listing
+        listing = f"`{' '.join((look_up(program).name, *words))}`"
         hint = f"enable some ({listing} lists them), or choose another site with --site"
         raise Refused([Diagnostic(NOWHERE, "no-host-repositories", message, hint)])
 

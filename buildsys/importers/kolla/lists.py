@@ -13,9 +13,13 @@ from buildsys.importers.instructions import Reading
 from buildsys.importers.kolla.templates import Setting
 from buildsys.importers.overlay import Overlay
 from buildsys.importers.untaken import untaken
+from buildsys.packages import manager_of
+from buildsys.packages.manager import PackageFormat
 from buildsys.resolve import syntax
 
 _RPM, _DEB = "centos|oraclelinux|redhat|rhel|rocky", "debian|ubuntu"
+_DISTRIBUTIONS = {"rpm": _RPM, "deb": _DEB}
+"""By the format of their packages; the first one is the usual one."""
 _LIST = re.compile(
     rf"(?P<image>[a-z0-9_]+?)_(?P<list>(?:(?P<distribution>{_RPM}|{_DEB})_)?(?:binary_|source_|yum_repo_)?packages"
     r"|pip_packages|yum_url_packages|yum_repo_files|yum_repo_keys)_(?P<operation>append|remove|override)"
@@ -35,15 +39,17 @@ class Target:
     """The set that the overlay is for; without images nothing is known of it."""
 
     images: Mapping[str, Image]
-    installer: str = ""
-    """What installs its packages."""
+    format: PackageFormat | None = None
+    """The format of its packages; None: unknown."""
     sites: tuple[str, ...] = ()
     """The names of its sites."""
 
     @classmethod
     def of(cls, image_set: ImageSet | None, sites: Iterable[str] = ()) -> Target:
         """A set, or one that nobody knows."""
-        return cls(image_set.images, image_set.site.installer, tuple(sites)) if image_set else cls({})
+        return (
+            cls(image_set.images, manager_of(image_set.site).format, tuple(sites)) if image_set else cls({})
+        )
 
     @property
     def leaves(self) -> list[str]:
@@ -64,7 +70,7 @@ class Target:
     @property
     def distributions(self) -> list[str]:
         """Those that its packages may be of, as Kolla calls them."""
-        return {"": "", "apt": _DEB}.get(self.installer, _RPM).split("|")
+        return _DISTRIBUTIONS.get(self.format.suffix, "").split("|") if self.format else [""]
 
     def image(self, name: str) -> str:
         """The image that Kolla calls `name` in its variables; empty: the set has none."""
