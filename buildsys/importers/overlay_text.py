@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.importers.yaml_lines import comment_text, list_lines, step_lines, value_text, with_place
 from buildsys.recipe.yaml_text import flow
 
@@ -16,7 +16,7 @@ Step = Mapping[str, Any]
 
 def untaken(spot: Spot, what: str, why: str, hint: str = "") -> Diagnostic:
     """Report `what`, at its place in the source, as not taken over, and the reason."""
-    return Diagnostic(spot, "not-taken-over", f"{what} is not taken over: {why}", hint)
+    return Diagnostic(spot, Code.NOT_TAKEN_OVER, f"{what} is not taken over: {why}", hint)
 
 
 @dataclass(slots=True)

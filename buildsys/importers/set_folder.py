@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.image import NAME
 
 
@@ -21,21 +21,21 @@ def check_places(top: Path, output: Path) -> None:
         Refused: `no-match`, `file-exists`, `bad-name`, `bad-choice`.
     """
     if not top.is_dir():
-        raise _refused("no-match", f"there is no folder {top}", "name the folder of the tree")
+        raise _refused(Code.NO_MATCH, f"there is no folder {top}", "name the folder of the tree")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise _refused("file-exists", f"{output} is there already", "choose another place with -o")
+        raise _refused(Code.FILE_EXISTS, f"{output} is there already", "choose another place with -o")
     name = set_name(output)
     if not NAME.fullmatch(name):
         named = output.name not in {"", ".."}
         there = output.with_name(usual_name(output)) if named else output / usual_name(output)
-        raise _refused("bad-name", f"'{name}' cannot name a set", f"choose a name with -o {there}")
+        raise _refused(Code.BAD_NAME, f"'{name}' cannot name a set", f"choose a name with -o {there}")
     if output.is_symlink():
-        raise _refused("file-exists", f"{output} is a link", "choose another place with -o")
+        raise _refused(Code.FILE_EXISTS, f"{output} is a link", "choose another place with -o")
     if Path(os.path.realpath(output)).is_relative_to(os.path.realpath(top)):
-        raise _refused("bad-choice", f"{output} lies within {top}", "write the set outside of the tree")
+        raise _refused(Code.BAD_CHOICE, f"{output} lies within {top}", "write the set outside of the tree")
 
 
-def _refused(code: str, message: str, hint: str) -> Refused:
+def _refused(code: Code, message: str, hint: str) -> Refused:
     return Refused([Diagnostic(NOWHERE, code, message, hint)])
 
 
@@ -79,7 +79,9 @@ def check_files(files: Files, folder: Path) -> None:
         Refused: one would (`file-exists`).
     """
     found = [
-        Diagnostic(NOWHERE, "file-exists", f"{folder / path} is there already", "move it away, or choose -o")
+        Diagnostic(
+            NOWHERE, Code.FILE_EXISTS, f"{folder / path} is there already", "move it away, or choose -o"
+        )
         for path, content in files.items()
         if (folder / path).exists() and not _equal(folder / path, content)
     ]

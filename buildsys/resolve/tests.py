@@ -1,24 +1,30 @@
-"""The `test` of fragments: what each adds, and what they come to for one image."""
+"""The key `test` of fragments and the commands and requests of scenarios, parsed into `testing.spec`.
+
+Defaults are filled in and patterns checked here; the tests of all fragments of an image are joined into one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from buildsys import image
-from buildsys.diagnostics import Spot
+from buildsys.diagnostics import Code, Spot
 from buildsys.recipe import schema
-from buildsys.resolve import checks, syntax
+from buildsys.resolve import syntax
 from buildsys.resolve.source import Notes
 from buildsys.testing import spec
 
+Path = tuple[str | int, ...]
+"""The keys and list indices that lead to a value of a document."""
 PATIENCE = 60.0
-"""Seconds a command of a test may take, and a service has until it answers, where the recipe does not say."""
+"""Default limit in seconds for a command of a test, and for a service until it answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServicePart:
-    """What one fragment adds to the service of a test."""
+    """The additions of one fragment to the service of a test."""
 
     env: Mapping[str, str]
     cmd: tuple[str, ...] | None
@@ -27,15 +33,15 @@ class ServicePart:
     requests: tuple[spec.Http, ...]
     runs: tuple[spec.Run, ...]
     within: float
-    """0: it does not say."""
+    """Seconds; 0 where the fragment sets no limit."""
     spot: Spot
 
 
 @dataclass(frozen=True, slots=True)
 class TestPart:
-    """What one fragment adds to an image's test."""
+    """The additions of one fragment to the test of an image."""
 
-    __test__ = False  # nothing that pytest could run
+    __test__ = False  # not a class of pytest
 
     runs: tuple[spec.Run, ...] = ()
     user: str = ""
@@ -46,19 +52,19 @@ class TestPart:
 
 
 def test_part(written: schema.ImageTest, notes: Notes) -> TestPart:
-    """The part of a test that a fragment stands for."""
+    """Parse the key `test` of one fragment; mistakes are added to `notes`."""
     size = 0
     if written.size is not None:
         size = syntax.size(written.size) or 0
         if not size:
-            problem = ("bad-size", f"'{written.size}' is not a size", "sizes look like 900MB or 1.5GiB")
+            problem = (Code.BAD_SIZE, f"'{written.size}' is not a size", "sizes look like 900MB or 1.5GiB")
             notes.problem(("test", "size"), problem)
     setuid = None
     if written.setuid is not None:
         setuid = notes.check_each(("test", "setuid"), syntax.path, written.setuid)
     given = [key for key in ("user", "setuid", "size") if getattr(written, key) is not None]
     return TestPart(
-        runs=checks.runs(written.run, notes, ("test", "run"), timeout=PATIENCE),
+        runs=runs(written.run, notes, ("test", "run"), timeout=PATIENCE),
         user=notes.check(("test", "user"), syntax.user, written.user),
         setuid=setuid,
         size=size,
@@ -76,23 +82,23 @@ def _service(written: schema.Service, notes: Notes) -> ServicePart:
         cmd=None if written.cmd is None else tuple(written.cmd),
         healthy=written.healthy,
         ports=tuple(
-            spec.Port(checks.port(number, notes, (*path, "port", place)), notes.spot(*path, "port", place))
+            spec.Port(port(number, notes, (*path, "port", place)), notes.spot(*path, "port", place))
             for place, number in enumerate(written.port or ())
         ),
         requests=tuple(
-            checks.request(request, notes, (*path, "http", *place))
-            for place, request in _placed(written.http or [], notes, (*path, "http"))
+            request(item, notes, (*path, "http", *place))
+            for place, item in _placed(written.http or [], notes, (*path, "http"))
         ),
-        runs=checks.runs(written.run, notes, (*path, "run"), timeout=PATIENCE),
-        within=checks.seconds(written.within, notes, (*path, "within"), default=0.0),
+        runs=runs(written.run, notes, (*path, "run"), timeout=PATIENCE),
+        within=seconds(written.within, notes, (*path, "within"), default=0.0),
         spot=notes.spot(*path),
     )
 
 
 def _placed(
-    requests: list[schema.Http], notes: Notes, path: checks.Path
+    requests: list[schema.Http], notes: Notes, path: Path
 ) -> Iterator[tuple[tuple[int, ...], schema.Http]]:
-    """Requests, each with its place in the list they are written in; one alone has none."""
+    """Requests, each with its index as a path; a request that is written without a list has an empty path."""
     data = notes.written.data
     for key in path if requests else ():
         data = data[key]
@@ -101,7 +107,7 @@ def _placed(
 
 
 def joined(parts: Iterable[TestPart]) -> spec.ImageTest:
-    """The test of an image: what is demanded grows, and of what there is one the last counts."""
+    """Join the tests of all fragments of an image: lists grow; the last single value wins."""
     test = spec.ImageTest()
     services: list[ServicePart] = []
     for part in parts:
@@ -141,7 +147,7 @@ def _joined_services(parts: list[ServicePart]) -> spec.Service:
 
 
 def with_parents(images: Mapping[str, image.Image]) -> dict[str, image.Image]:
-    """The images, each allowed the set-user-ID files of its parents as well: it holds those files, too."""
+    """Allow each image the set-user-ID files of its parents: it contains these files, too."""
     whole = dict(images)
     done: set[str] = set()
     for name in images:
@@ -160,3 +166,99 @@ def _with_allowed(item: image.Image, parent: spec.ImageTest) -> image.Image:
     setuid = tuple(dict.fromkeys((*parent.setuid, *(item.test.setuid or ()))))
     spots = {"setuid": parent.spots["setuid"], **item.test.spots}
     return replace(item, test=replace(item.test, setuid=setuid, spots=spots))
+
+
+# ── commands and requests ───────────────────────────────────────────────────────────────────────────────────
+
+
+def run(
+    written: schema.CommandTest | schema.ScenarioStep, notes: Notes, path: Path, *, timeout: float
+) -> spec.Run:
+    """Parse a command; `timeout` is its default limit in seconds."""
+    command = written.run
+    if not command or command == [""]:
+        # A command that is not a map has no key `run`: its spot is that of the path itself.
+        notes.problem((*path, "run"), syntax.NO_COMMAND)
+        command = ""
+    env = written.env or {}
+    for name in env:
+        notes.problem((*path, "env", name), syntax.environment_name(name), key=True)
+    return spec.Run(
+        argv=(*spec.SHELL, command) if isinstance(command, str) else tuple(command),
+        user=notes.check((*path, "user"), syntax.user, written.user),
+        env=env,
+        statuses=statuses(written.status, notes, (*path, "status"), syntax.exit_status, default=0),
+        output=notes.check((*path, "output"), syntax.expression, written.output),
+        timeout=seconds(written.timeout, notes, (*path, "timeout"), default=timeout),
+        spots=_spots(notes, path, "run", _given(status=written.status, output=written.output)),
+    )
+
+
+def runs(
+    written: list[schema.CommandTest] | None, notes: Notes, path: Path, *, timeout: float
+) -> tuple[spec.Run, ...]:
+    """Parse a list of commands."""
+    return tuple(
+        run(item, notes, (*path, number), timeout=timeout) for number, item in enumerate(written or ())
+    )
+
+
+def request(written: schema.Http, notes: Notes, path: Path) -> spec.Http:
+    """Parse a request; the default is GET / with status 200."""
+    port(written.port, notes, (*path, "port"))
+    headers = written.headers or {}
+    for name, value in headers.items():
+        notes.problem((*path, "headers", name), syntax.header_name(name), key=True)
+        notes.check((*path, "headers", name), syntax.one_line, value)
+    values = written.json_ or {}
+    for place, value in values.items():
+        if isinstance(value, dict | list):
+            notes.problem((*path, "json", place), syntax.NOT_ONE_VALUE)
+    given = _given(status=written.status, output=written.output)
+    spots = _spots(notes, path, "http", given)
+    return spec.Http(
+        port=written.port,
+        path=notes.check((*path, "path"), syntax.path, written.path) or "/",
+        method=written.method or "GET",
+        headers=headers,
+        body=written.body or "",
+        statuses=statuses(written.status, notes, (*path, "status"), syntax.http_status, default=200),
+        json=values,
+        output=notes.check((*path, "output"), syntax.expression, written.output),
+        spots={**spots, **{f"json.{place}": notes.spot(*path, "json", place) for place in values}},
+    )
+
+
+def port(number: int, notes: Notes, path: Path) -> int:
+    """Check the number of a port and return it."""
+    notes.problem(path, syntax.port(str(number)))
+    return number
+
+
+def statuses(
+    written: list[int] | None, notes: Notes, path: Path, check: syntax.NumberCheck, *, default: int
+) -> tuple[int, ...]:
+    """Check the accepted statuses; `default` alone where none are written."""
+    for number in written or ():
+        notes.problem(path, check(number))
+    return tuple(written) if written else (default,)
+
+
+def seconds(text: str | None, notes: Notes, path: Path, *, default: float) -> float:
+    """Parse a duration above zero; seconds."""
+    if text is None:
+        return default
+    value = syntax.duration(text)
+    if not value:
+        notes.problem(path, syntax.not_a_duration(text))
+        return default
+    return value
+
+
+def _given(**keys: Any) -> Iterable[str]:
+    return [key for key, value in keys.items() if value is not None]
+
+
+def _spots(notes: Notes, path: Path, main: str, keys: Iterable[str]) -> Mapping[str, Spot]:
+    # A command that is not a map has no main key: its spot is that of the path itself.
+    return {main: notes.spot(*path, main), **{key: notes.spot(*path, key) for key in keys}}

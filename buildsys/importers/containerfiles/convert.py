@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
 from buildsys.importers.containerfiles.folders import FILES, Folder, folders, left
 from buildsys.importers.containerfiles.gaps import unfit
 from buildsys.importers.containerfiles.references import Meant, Naming, meant, naming, own
@@ -51,7 +51,7 @@ def take_over(top: Path, output: Path, asked: Request) -> tuple[tuple[str, ...],
     around = _understand(images, [item.name for item in every], usual, found)
     if not images:
         hint = f"an image is a folder with a {' or a '.join(FILES)}"
-        none = Diagnostic(NOWHERE, "no-match", f"{top} holds no image that can be taken over", hint)
+        none = Diagnostic(NOWHERE, Code.NO_MATCH, f"{top} holds no image that can be taken over", hint)
         raise Refused([none, *found, *left(top, {item.path for item in every})])
     network = _networked(images, asked)
     for image in images.values():
@@ -64,7 +64,7 @@ def take_over(top: Path, output: Path, asked: Request) -> tuple[tuple[str, ...],
     return tuple(sorted(images)), sorted(set(found))
 
 
-def _refused(code: str, message: str, hint: str) -> Refused:
+def _refused(code: Code, message: str, hint: str) -> Refused:
     return Refused([Diagnostic(NOWHERE, code, message, hint)])
 
 
@@ -103,7 +103,7 @@ def _understand(
             if means.like and item.name not in named:
                 hint = f"if the tree's '{means.like}' is meant, write FROM {means.like}"
                 message = f"{item.name} is taken as an image built elsewhere"
-                found.append(Diagnostic(item.spot, "not-taken-over", message, hint))
+                found.append(Diagnostic(item.spot, Code.NOT_TAKEN_OVER, message, hint))
     while lost := {
         name: need for name, image in images.items() for need in image.needs if need not in images
     }:
@@ -127,7 +127,7 @@ def _name_contexts(images: Iterable[TreeImage], top: Path) -> Iterator[Diagnosti
             if folder is None:
                 why = "is neither a stage nor an image of the tree: it is taken as an image built elsewhere"
                 hint = f"use --context {item.name}=FOLDER, or IMAGE"
-                yield Diagnostic(item.spot, "not-taken-over", f"'{item.name}' {why}", hint)
+                yield Diagnostic(item.spot, Code.NOT_TAKEN_OVER, f"'{item.name}' {why}", hint)
 
 
 def _context(value: str) -> Path | str:
@@ -136,7 +136,7 @@ def _context(value: str) -> Path | str:
         return Path(value)
     if problem := syntax.reference(value):
         hint = "name a folder that is there, or an image"
-        raise _refused("no-match", f"--context: there is no folder {value}, and {problem[1]}", hint)
+        raise _refused(Code.NO_MATCH, f"--context: there is no folder {value}, and {problem[1]}", hint)
     return value
 
 
@@ -146,7 +146,7 @@ def _networked(images: Mapping[str, TreeImage], asked: Request) -> set[str]:
         names = {name for name in images if fnmatchcase(name, pattern)}
         if not names:
             message = f"--network: no image is called '{pattern}'"
-            raise _refused("no-match", message, closest(pattern, images))
+            raise _refused(Code.NO_MATCH, message, closest(pattern, images))
         chosen |= names
     return chosen
 
@@ -157,7 +157,7 @@ def _check_arguments(images: Mapping[str, TreeImage], asked: Request, found: Seq
     unknown = [
         Diagnostic(
             NOWHERE,
-            "containerfile-argument",
+            Code.CONTAINERFILE_ARGUMENT,
             f"--arg: no Containerfile that can be read declares ARG {name}",
             closest(name, declared),
         )
@@ -166,7 +166,9 @@ def _check_arguments(images: Mapping[str, TreeImage], asked: Request, found: Seq
     ]
     named = {name for image in images.values() for name in image.reads}
     unknown += (
-        Diagnostic(NOWHERE, "no-match", f"--context: no Containerfile reads '{name}'", closest(name, named))
+        Diagnostic(
+            NOWHERE, Code.NO_MATCH, f"--context: no Containerfile reads '{name}'", closest(name, named)
+        )
         for name in asked.contexts
         if name not in named
     )

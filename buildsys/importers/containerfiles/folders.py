@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Spot
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Spot
 from buildsys.importers.overlay_text import untaken
 from buildsys.resolve import syntax
 
@@ -77,7 +77,7 @@ def left(top: Path, contexts: Collection[Path]) -> list[Diagnostic]:
     what = f"{', '.join(others)} and {last}" if others else last
     verb, why = ("are", "they lie in no image's folder") if others else ("is", "it lies in no image's folder")
     hint = f"if an image needs {'one' if others else 'it'}, put it into that image's folder"
-    return [Diagnostic(NOWHERE, "not-taken-over", f"{what} {verb} not taken over: {why}", hint)]
+    return [Diagnostic(NOWHERE, Code.NOT_TAKEN_OVER, f"{what} {verb} not taken over: {why}", hint)]
 
 
 def is_containerfile(name: str) -> bool:

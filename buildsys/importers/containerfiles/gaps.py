@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from buildsys.diagnostics import NOWHERE, Diagnostic
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic
 from buildsys.importers.command_line import network_program
 from buildsys.importers.containerfiles.folders import Folder
 from buildsys.recipe.containerfile import Containerfile
@@ -28,14 +28,14 @@ def unfit(read: Containerfile, folder: Folder, top: Path, *, network: bool) -> I
         item, program = asking
         message = f"'{folder.name}' is built without a network, and {program} needs one"
         hint = f"use --network {folder.name}, or put what it fetches into its folder"
-        yield Diagnostic(item.spot, "not-taken-over", message, hint)
+        yield Diagnostic(item.spot, Code.NOT_TAKEN_OVER, message, hint)
     for item in read.instructions:
         if item.word in {"ADD", "COPY"}:
             yield from _missing(item, folder, top)
     for path in sorted(folder.path.rglob("*")):
         if is_odd(path):
             message = f"{path} is neither a file, a folder nor a link: it is not taken over"
-            yield Diagnostic(NOWHERE, "not-taken-over", message)
+            yield Diagnostic(NOWHERE, Code.NOT_TAKEN_OVER, message)
 
 
 def reads_of(read: Containerfile) -> list[str] | None:
@@ -88,7 +88,7 @@ def _missing(item: Instruction, folder: Folder, top: Path) -> Iterator[Diagnosti
         hint = "a context is the folder of its Containerfile"
         if (top / path).exists():
             hint = f"{top / path} is there: {hint}, not the whole tree; copy it there"
-        yield Diagnostic(item.spot, "not-taken-over", message, hint)
+        yield Diagnostic(item.spot, Code.NOT_TAKEN_OVER, message, hint)
 
 
 def _sources(item: Instruction) -> list[str]:

@@ -6,7 +6,7 @@ import configparser
 import re
 from collections.abc import Iterator, Mapping
 
-from buildsys.diagnostics import Diagnostic, Refused, Spot
+from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
 from buildsys.image import Account, DeclareAccounts
 from buildsys.importers.kolla.common import give_all
 from buildsys.importers.kolla.lists import Target
@@ -55,7 +55,7 @@ def turn_configuration(
         # An AttributeError is the library's own for an indented line below a name without a value.
         line = getattr(error, "lineno", 0) or next((line for line, _ in getattr(error, "errors", ())), 1)
         message = "this is not a configuration: sections, and NAME = VALUE below them"
-        raise Refused([Diagnostic(Spot(file, line), "kolla-syntax", message)]) from error
+        raise Refused([Diagnostic(Spot(file, line), Code.KOLLA_SYNTAX, message)]) from error
     places = dict(_places(text, file))
     reader = _Reader(target, overlay, archives, found)
     for section in parser.sections():

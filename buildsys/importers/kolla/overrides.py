@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot
 from buildsys.image import ImageSet
 from buildsys.importers.kolla.blocks import Blocks
 from buildsys.importers.kolla.build_conf import turn_configuration
@@ -60,7 +60,7 @@ def _check_names(files: Sequence[str]) -> None:
         if file.rpartition(".")[2] not in {"j2", "conf", "ini"}:
             hint = "template overrides are called NAME.j2, and a configuration kolla-build.conf"
             message = f"{file} is neither .j2 nor .conf"
-            raise Refused([Diagnostic(NOWHERE, "bad-choice", message, hint)])
+            raise Refused([Diagnostic(NOWHERE, Code.BAD_CHOICE, message, hint)])
 
 
 def _known(target: Target) -> dict[str, str]:

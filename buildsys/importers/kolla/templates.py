@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
-from buildsys.diagnostics import Diagnostic, Refused, Spot
+from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
 from buildsys.importers.instructions import CLOSE, OPEN
 from buildsys.importers.overlay_text import untaken
 from buildsys.importers.yaml_lines import IMAGE
@@ -80,10 +80,10 @@ def read_template(file: str, known: Mapping[str, Any] | None = None) -> Template
         return _Reader(file, text, {"image_name": IMAGE, **(known or {})}).template(tree)
     except TemplateSyntaxError as error:
         message = f"this is not a template: {error.message}"
-        raise Refused([Diagnostic(Spot(file, error.lineno), "kolla-syntax", message)]) from error
+        raise Refused([Diagnostic(Spot(file, error.lineno), Code.KOLLA_SYNTAX, message)]) from error
     except RecursionError as error:
         message = "this template is nested too deeply to be read"
-        raise Refused([Diagnostic(Spot(file), "kolla-syntax", message)]) from error
+        raise Refused([Diagnostic(Spot(file), Code.KOLLA_SYNTAX, message)]) from error
 
 
 class _Unknown(Exception):  # noqa: N818 - a value that only kolla-build knows

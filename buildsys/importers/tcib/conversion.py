@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, closest
 from buildsys.importers.containerfiles.references import Naming, meant, naming
 from buildsys.importers.overlay_text import untaken
 from buildsys.importers.set_folder import check_places, usual_name
@@ -57,7 +57,7 @@ def take_over(given: Path, output: Path, asked: Request) -> tuple[tuple[str, ...
     images = {name: image for name, image in images.items() if name in parents}
     if not images:
         hint = "an image is a folder with a YAML file that has tcib_actions and the like"
-        none = Diagnostic(NOWHERE, "no-match", f"{given} holds no image that can be taken over", hint)
+        none = Diagnostic(NOWHERE, Code.NO_MATCH, f"{given} holds no image that can be taken over", hint)
         raise Refused([none, *sorted(set(found))])
     base = asked.base or _base(images) or BASE
     for name, parent in parents.items():
@@ -78,7 +78,9 @@ def _check_arguments(every: Collection[Folder], asked: Request, found: list[Diag
         with suppress(Refused):
             known.update(re.findall(r"[A-Za-z_]\w*", read_text(str(file))))
     wrong = [
-        Diagnostic(NOWHERE, "no-match", f"--arg: no file names the variable '{name}'", closest(name, known))
+        Diagnostic(
+            NOWHERE, Code.NO_MATCH, f"--arg: no file names the variable '{name}'", closest(name, known)
+        )
         for name in asked.arguments
         if name not in known
     ]
@@ -116,7 +118,7 @@ def _parents(
             if means.like and not means.image and means.like != name:
                 hint = f"if the tree's '{means.like}' is meant, leave tcib_from out"
                 message = f"{reference} is taken as an image built elsewhere"
-                found.append(Diagnostic(at, "not-taken-over", message, hint))
+                found.append(Diagnostic(at, Code.NOT_TAKEN_OVER, message, hint))
         parents[name] = parent
     while lost := {
         name: parent

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from buildsys.diagnostics import Diagnostic, Refused, Spot
+from buildsys.diagnostics import Code, Diagnostic, Problem, Refused, Spot
 from buildsys.importers.instructions import Reading
 from buildsys.importers.overlay_text import Changes, untaken
 from buildsys.importers.tcib.conditions import MACHINE, settle
@@ -205,7 +205,7 @@ class _Turning:
             value, asked = settle(value)
             if asked:
                 message = f"the condition on `uname -m` goes the way of {MACHINE}"
-                self._found.append(Diagnostic(spot, "not-taken-over", message))
+                self._found.append(Diagnostic(spot, Code.NOT_TAKEN_OVER, message))
             if value in {"", "true"}:
                 return
         text = json.dumps(value) if isinstance(value, list) else str(value)
@@ -249,7 +249,7 @@ class _Turning:
 
 def _require_valid(changes: Changes, found: list[Diagnostic]) -> None:
     """Remove and report what no recipe can express, so that one mistake does not prevent the rest."""
-    checks: dict[str, Callable[[str], syntax.Problem | None]] = {
+    checks: dict[str, Callable[[str], Problem | None]] = {
         "user": syntax.user, "stop-signal": syntax.signal, "workdir": syntax.path,
     }  # fmt: skip
     for key, check in checks.items():

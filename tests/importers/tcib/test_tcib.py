@@ -182,7 +182,8 @@ NAMED = {
         "RUN is not taken over: the template fails: keyword argument repeated: a",
     "tcib_actions:\n- run: \"echo {{ '\\\\ud800' }}\"\n":
         "RUN is not taken over: its result has characters that no file or command can hold",
-    "tcib_envs: {A: \"x{{ '\\\\ud800' }}\"}\n": "ENV is not taken over: its result has characters that no file or command can hold",
+    "tcib_envs: {A: \"x{{ '\\\\ud800' }}\"}\n":
+        "ENV is not taken over: its result has characters that no file or command can hold",
     "tcib_actions:\n- fly: away\n": "FLY is not taken over: 'FLY' is no instruction",
     "tcib_actions:\n- just text\n": "an action is not taken over: it is not a map of one instruction",
     "tcib_actions: {run: x}\n": "'tcib_actions' is not taken over: it is not a list",
