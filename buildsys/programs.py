@@ -15,12 +15,8 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
-
-if TYPE_CHECKING:
-    from buildsys.packages import PackageManager
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 
 Version = tuple[int, ...]
 
@@ -74,13 +70,13 @@ class Tool:
         """What is wrong with it, or nothing."""
         if not self.path:
             hint = f"install {self.name}; in a clone of buildsys, `make setup` installs all that is missing"
-            return Diagnostic(NOWHERE, "missing-tool", f"{self.name} is needed and is not installed", hint)
+            return Diagnostic(NOWHERE, Code.MISSING_TOOL, f"{self.name} is needed and is not installed", hint)
         need = NEEDS.get(self.name)
         if need is None or self.version >= need.oldest:
             return None
         wanted = f"{self.name} {dotted(need.oldest)} or newer is needed"
         has = f"is version {dotted(self.version)}" if self.version else "does not say its version"
-        return Diagnostic(NOWHERE, "old-tool", f"{wanted}, {self.path} {has}", need.reason)
+        return Diagnostic(NOWHERE, Code.OLD_TOOL, f"{wanted}, {self.path} {has}", need.reason)
 
 
 def require(names: Iterable[str], notebook: Path) -> None:
@@ -189,26 +185,6 @@ def complaint(program: str, *words: str) -> str | None:
 def can_import(interpreter: str, module: str) -> bool:
     """Whether another Python than this one has a module."""
     return answer(interpreter, "-c", f"import {module}") is not None
-
-
-def host_repositories(manager: PackageManager) -> tuple[str, ...]:
-    """The package repositories enabled on this host, by id; none if its package manager cannot list them."""
-    program, *words = manager.enabled
-    return manager.host_repositories(answer(look_up(program).name, *words) or "")
-
-
-def require_host_repositories(manager: PackageManager) -> None:
-    """Make sure that this host has package repositories.
-
-    Raises:
-        Refused: none is enabled (`no-host-repositories`).
-    """
-    if not host_repositories(manager):
-        message = f"this site takes packages from the host's own repositories, and {manager.name} has none"
-        program, *words = manager.listing
-        listing = f"`{' '.join((look_up(program).name, *words))}`"
-        hint = f"enable some ({listing} lists them), or choose another site with --site"
-        raise Refused([Diagnostic(NOWHERE, "no-host-repositories", message, hint)])
 
 
 # ── the door to programs ────────────────────────────────────────────────────────────────────────────────────

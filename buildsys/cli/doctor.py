@@ -234,8 +234,7 @@ def _damage(options: str, *, read: bool) -> Iterator[Finding]:
 
 def _containers(options: str) -> Iterator[Finding]:
     """Whether podman runs containers here, and what it needs for that: tried, with any image of the store."""
-    from buildsys.testing.podman import Podman
-    from buildsys.testing.suiting import NothingSuits, suit
+    from buildsys.testing.podman import NothingWorks, Podman, configure
 
     tool = programs.look_up("podman")
     if not tool.path or tool.mistake() is not None:
@@ -247,8 +246,8 @@ def _containers(options: str) -> Iterator[Finding]:
             yield Finding("note", "containers", "not tried: the store has no image")
             return
         try:
-            how = suit(podman, images[0].removeprefix("sha256:"), Path(folder, "containers.conf"))
-        except NothingSuits as problem:
+            how = configure(podman, images[0].removeprefix("sha256:"), Path(folder, "containers.conf"))
+        except NothingWorks as problem:
             yield Finding("note", "containers", f"podman runs none, so nothing can be tested: {problem}")
         else:
             yield Finding("ok", "containers", f"podman runs them: {how}")
@@ -258,13 +257,14 @@ def _containers(options: str) -> Iterator[Finding]:
 
 
 def _packages(name: str, site: Site) -> Iterator[Finding]:
+    from buildsys.lock.host_repositories import host_repositories
     from buildsys.packages import manager_of
 
     about = f"packages of {name}, site {site.name}"
     if site.stand_ins:
         yield Finding("ok", about, "stand-ins, made here")
     if site.host_repositories:
-        known = programs.host_repositories(manager_of(site))
+        known = host_repositories(manager_of(site))
         found = f"of this host: {', '.join(known)}" if known else "no repository is enabled on this host"
         yield Finding("ok" if known else "missing", about, found)
     from concurrent.futures import ThreadPoolExecutor

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.image import ImageSet
 from buildsys.lock import requests
 from buildsys.lock.bases import look_at
@@ -93,7 +93,7 @@ class Keys:
             except Unfetched as error:
                 message = f"the key of the repository '{name}' cannot be fetched: {error}"
                 hint = f"is {address} in reach from here?"
-                raise Refused([Diagnostic(NOWHERE, "not-fetched", message, hint)]) from error
+                raise Refused([Diagnostic(NOWHERE, Code.NOT_FETCHED, message, hint)]) from error
             content = part.read_bytes()
             part.unlink()
         else:
@@ -105,7 +105,7 @@ class Keys:
                 f"not {sha256}"
             )
             hint = "find out why it changed before you lock anew"
-            raise Refused([Diagnostic(NOWHERE, "wrong-checksum", message, hint)])
+            raise Refused([Diagnostic(NOWHERE, Code.WRONG_CHECKSUM, message, hint)])
         self._keep(path, content)
 
     def _of_host(self, name: str) -> str:
@@ -118,7 +118,7 @@ class Keys:
             return addresses[int(number)]
         message = f"the host's repository '{repository}' has no key number {number} any more"
         hint = "enable the repositories that the lock was made from, or lock again"
-        raise Refused([Diagnostic(NOWHERE, "not-fetched", message, hint)])
+        raise Refused([Diagnostic(NOWHERE, Code.NOT_FETCHED, message, hint)])
 
     def _in_base(self, path: str) -> bytes:
         for reference, spot in requests.bases(self._set).items():
@@ -151,7 +151,9 @@ class Keyring:
         """
         if self._rpmkeys("--import", str(key)).returncode:
             hint = "what is wanted is one in ASCII armour: gpg --armor --export"
-            raise Refused([Diagnostic(NOWHERE, "bad-key", f"{key} is no public key that rpm can read", hint)])
+            raise Refused(
+                [Diagnostic(NOWHERE, Code.BAD_KEY, f"{key} is no public key that rpm can read", hint)]
+            )
 
     def refused(self, packages: Sequence[Path]) -> dict[Path, str]:
         """Packages that no key here signs, each with what is known of its signature."""
@@ -182,7 +184,7 @@ class Keyring:
         except FileNotFoundError as error:
             hint = "install rpm"
             message = "rpmkeys is needed and is not installed"
-            raise Refused([Diagnostic(NOWHERE, "missing-tool", message, hint)]) from error
+            raise Refused([Diagnostic(NOWHERE, Code.MISSING_TOOL, message, hint)]) from error
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.image import BaseImage, Image, ImageSet, LockedPackage, ParentImage, Repository
 from buildsys.lock import requests
 from buildsys.lock.bases import Base, digest_of, look_at
@@ -109,7 +109,7 @@ def refuse_older(image_set: ImageSet, old: Lock, answer: Answer) -> None:
             f"to go back on purpose, remove the lock and run `buildsys lock {image_set.name}"
             f" --site {image_set.site.name}`"
         )
-        found.append(Diagnostic(NOWHERE, "repository-older", message, hint))
+        found.append(Diagnostic(NOWHERE, Code.REPOSITORY_OLDER, message, hint))
     if found:
         raise Refused(found)
 
@@ -192,7 +192,7 @@ def _fetched(url: str, places: Places, what: str) -> str:
     except Unfetched as error:
         message = f"{what} cannot be fetched: {error}"
         hint = f"is {url} in reach from here?"
-        raise Refused([Diagnostic(NOWHERE, "not-fetched", message, hint)]) from error
+        raise Refused([Diagnostic(NOWHERE, Code.NOT_FETCHED, message, hint)]) from error
     return _keep(part, places, move=True)
 
 
@@ -224,7 +224,7 @@ def unknown(image_set: ImageSet) -> Iterator[Diagnostic]:
             "and what it holds is known only then"
         )
         hint = "install the packages in that Containerfile, or build --unlocked"
-        yield Diagnostic(first.spot, "not-lockable", message, hint, ((built.spot, f"'{built.name}'"),))
+        yield Diagnostic(first.spot, Code.NOT_LOCKABLE, message, hint, ((built.spot, f"'{built.name}'"),))
 
 
 def _built(image: Image, images: Mapping[str, Image]) -> Image | None:

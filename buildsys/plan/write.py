@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.plan.compile import Plan
 from buildsys.spread import spread
 
@@ -69,7 +69,7 @@ def claim(directory: Path) -> None:
         if taken and not mark.is_file():
             message = f"{directory} is not empty and not a plan: nothing was written"
             hint = "give -o a directory that is empty, missing or holds a plan"
-            raise Refused([Diagnostic(NOWHERE, "plan-directory-taken", message, hint)])
+            raise Refused([Diagnostic(NOWHERE, Code.PLAN_DIRECTORY_TAKEN, message, hint)])
         directory.mkdir(parents=True, exist_ok=True)
         aside = directory / f"{MARK}.{os.getpid()}"
         aside.write_text(LAYOUT)
@@ -77,7 +77,7 @@ def claim(directory: Path) -> None:
     if mark.read_text() != LAYOUT:
         message = f"{directory} was written by another version of buildsys"
         hint = "write the plan into another directory, or remove this one"
-        raise Refused([Diagnostic(NOWHERE, "plan-directory-version", message, hint)])
+        raise Refused([Diagnostic(NOWHERE, Code.PLAN_DIRECTORY_VERSION, message, hint)])
 
 
 def _holds_others(directory: Path) -> bool:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from buildsys.diagnostics import Code
 from buildsys.publish.built_set import Item
 from buildsys.publish.errors import Problem
 from buildsys.publish.layers import Packed
@@ -40,7 +41,7 @@ def claimed(work: Work) -> Iterator[Path]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             message = f"another run publishes to {directory}: nothing was written"
-            raise Problem("busy-directory", message) from error
+            raise Problem(Code.BUSY_DIRECTORY, message) from error
         _claim(work, directory)
         yield directory
         _let_all_read(directory)
@@ -77,7 +78,7 @@ def _claim(work: Work, directory: Path) -> None:
         if found != mine:
             kind, _, name = found.strip().partition(" ")
             message = f"{directory} holds {name}, published as {kind}: nothing was written"
-            raise Problem("foreign-directory", message, "name another directory")
+            raise Problem(Code.FOREIGN_DIRECTORY, message, "name another directory")
     elif any(directory.iterdir()):
         raise _foreign(directory)
     else:
@@ -91,7 +92,7 @@ def _claim(work: Work, directory: Path) -> None:
 
 def _foreign(directory: Path) -> Problem:
     message = f"{directory} is not empty, and nothing of ours: nothing was written"
-    return Problem("foreign-directory", message, "name a directory that is empty or missing")
+    return Problem(Code.FOREIGN_DIRECTORY, message, "name a directory that is empty or missing")
 
 
 def packed(work: Work, form: Form) -> list[tuple[Item, Packed]]:
