@@ -7,12 +7,12 @@ is none any more.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from buildsys import files
 from buildsys.run.make import current
 from buildsys.testing import expected
 from buildsys.testing.result import Case, Kind, Outcome
@@ -126,16 +126,9 @@ def write(path: Path, data: Any, indent: int | None = 1) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole, by rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         shutil.rmtree(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        # A crash of the machine keeps names before what the files hold.
-        os.fsync(file.fileno())
-    aside.replace(path)
+    files.write(path, text, durable=True)
 
 
 def _known(directory: Path, kind: str, name: str) -> dict[str, Any]:

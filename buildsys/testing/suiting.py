@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildsys import files
 from buildsys.testing.podman import Podman
 
 NOT_FOUND = 127
@@ -75,7 +76,7 @@ def suit(podman: Podman, image: str, notebook: Path) -> str:
     before = _read(notebook)
     first = ""
     for way in sorted(SUITS, key=lambda way: way.text() != before):
-        _write(notebook, way.text())
+        files.write(notebook, way.text())
         podman.configuration = notebook if way.containers or way.engine else None
         words = ("run", "--rm", "--network", "none", "--pull", "never", "--user", "0:0")
         said = podman.call(*words, "--name", podman.name("trial"), "--entrypoint", NOWHERE, image)
@@ -90,10 +91,3 @@ def _read(path: Path) -> str:
         return path.read_text("utf-8")
     except OSError:
         return ""
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_text(text, "utf-8")
-    aside.replace(path)
