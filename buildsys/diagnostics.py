@@ -15,7 +15,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from buildsys.codes import Code
 from buildsys.logins import masked
+
+__all__ = ["NOWHERE", "Code", "Diagnostic", "Problem", "Refused", "Spot", "closest"]
+
+Problem = tuple[Code, str, str]
+"""A diagnostic without its place: code, sentence, hint."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,7 +55,7 @@ class Diagnostic:
     """
 
     spot: Spot
-    code: str
+    code: Code
     message: str
     hint: str = ""
     related: tuple[tuple[Spot, str], ...] = field(default=())

@@ -14,7 +14,7 @@ from graphlib import TopologicalSorter
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
 from buildsys.image import Image
 
 if TYPE_CHECKING:
@@ -161,12 +161,14 @@ class ImageGraph:
             if profile is None:
                 known = ", ".join(f"@{name}" for name in sorted(self._profiles)) or "none"
                 hint = closest(pattern, [f"@{name}" for name in self._profiles]) or f"known profiles: {known}"
-                found.append(Diagnostic(NOWHERE, "no-match", f"no profile is called '{pattern[1:]}'", hint))
+                found.append(
+                    Diagnostic(NOWHERE, Code.NO_MATCH, f"no profile is called '{pattern[1:]}'", hint)
+                )
             yield from profile or ()
             return
         expression = re.compile(translate(pattern))
         matching = [name for name in self._needs if expression.match(name)]
         if not matching:
             hint = closest(pattern, self._needs) or "name an image, a glob like 'nova-*', or a @profile"
-            found.append(Diagnostic(NOWHERE, "no-match", f"no image matches '{pattern}'", hint))
+            found.append(Diagnostic(NOWHERE, Code.NO_MATCH, f"no image matches '{pattern}'", hint))
         yield from matching

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildsys import files
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 
 Version = tuple[int, ...]
 
@@ -71,13 +71,13 @@ class Tool:
         """What is wrong with it, or nothing."""
         if not self.path:
             hint = f"install {self.name}; in a clone of buildsys, `make setup` installs all that is missing"
-            return Diagnostic(NOWHERE, "missing-tool", f"{self.name} is needed and is not installed", hint)
+            return Diagnostic(NOWHERE, Code.MISSING_TOOL, f"{self.name} is needed and is not installed", hint)
         need = NEEDS.get(self.name)
         if need is None or self.version >= need.oldest:
             return None
         wanted = f"{self.name} {dotted(need.oldest)} or newer is needed"
         has = f"is version {dotted(self.version)}" if self.version else "does not say its version"
-        return Diagnostic(NOWHERE, "old-tool", f"{wanted}, {self.path} {has}", need.reason)
+        return Diagnostic(NOWHERE, Code.OLD_TOOL, f"{wanted}, {self.path} {has}", need.reason)
 
 
 def require(names: Iterable[str], notebook: Path) -> None:
@@ -213,7 +213,7 @@ def require_host_repositories(installer: str) -> None:
         message = f"this site takes packages from the host's own repositories, and {installer} has none"
         listing = f"`{_program(installer)} repolist --all`"
         hint = f"enable some ({listing} lists them), or choose another site with --site"
-        raise Refused([Diagnostic(NOWHERE, "no-host-repositories", message, hint)])
+        raise Refused([Diagnostic(NOWHERE, Code.NO_HOST_REPOSITORIES, message, hint)])
 
 
 # ── the door to programs ────────────────────────────────────────────────────────────────────────────────────

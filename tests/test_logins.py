@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.logins import VARIABLE, Login, login_for, masked, offer, parted
 from buildsys.plan.compile import RUNTIME
 
@@ -73,7 +73,9 @@ def test_what_is_shown_has_no_password(text: str, shown: str) -> None:
 def test_a_diagnostic_shows_none_and_its_caret_stays(tmp_path: Path) -> None:
     file = tmp_path / "site.yaml"
     file.write_text("url: https://mia:secret@host/x, kee: y\n")
-    mistake = Diagnostic(Spot(str(file), 1, 33), "a-code", "http://mia:secret@h/", "https://mia:secret@h/")
+    mistake = Diagnostic(
+        Spot(str(file), 1, 33), Code.BAD_URL, "http://mia:secret@h/", "https://mia:secret@h/"
+    )
     text = mistake.text()
     assert "secret" not in text
     assert "secret" not in str(mistake.data())

@@ -6,11 +6,14 @@ from collections.abc import Iterable
 
 import click
 
+from buildsys.diagnostics import Code
 from buildsys.logins import masked
 
-LACKING = frozenset({"missing-tool", "old-tool"})
+LACKING = frozenset({Code.MISSING_TOOL, Code.OLD_TOOL})
 """Codes of diagnostics that are about the host and no mistake of the person."""
-OUTSIDE = frozenset({"base-unreachable", "not-fetched", "package-truncated", "repository-unreachable"})
+OUTSIDE = frozenset(
+    {Code.BASE_UNREACHABLE, Code.NOT_FETCHED, Code.PACKAGE_TRUNCATED, Code.REPOSITORY_UNREACHABLE}
+)
 """Codes of what is no mistake of a recipe or of what was asked for: a server did not give what it should."""
 FAILED, REFUSED, MISSING, CHANGED, BUG, INTERRUPTED = 1, 2, 3, 10, 70, 130
 

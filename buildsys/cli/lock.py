@@ -16,7 +16,7 @@ from buildsys.cli.locks import Locking, takes_pool
 from buildsys.cli.options import EVERY, Choice, Selection, takes_selection, takes_set
 from buildsys.cli.output import put, put_table
 from buildsys.cli.stores import takes_store
-from buildsys.diagnostics import Diagnostic, Refused, Spot
+from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +113,7 @@ def lock(
 def no_lock(image_set: ImageSet, path: Path) -> Diagnostic:
     """What to say when there is no lock where one is needed."""
     command = f"buildsys lock {image_set.name} --site {image_set.site.name}"
-    return Diagnostic(Spot(str(path)), "no-lock", "there is no lock yet", f"`{command}` makes it")
+    return Diagnostic(Spot(str(path)), Code.NO_LOCK, "there is no lock yet", f"`{command}` makes it")
 
 
 def _names(image_set: ImageSet, selection: Selection, *, update: bool) -> frozenset[str] | None:

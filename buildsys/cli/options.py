@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildsys.cli.ending import FAILED, MISSING, REFUSED, Ended, say
+from buildsys.diagnostics import Code
 
 if TYPE_CHECKING:
     from buildsys.cli.locks import Locking
@@ -113,7 +114,7 @@ class Choice:
         late, clock = (datetime.fromtimestamp(seconds, UTC) for seconds in (image_set.epoch, now))
         message = f"the epoch is {late:%Y-%m-%d %H:%M}, the clock of this machine says {clock:%Y-%m-%d %H:%M}"
         hint = "write a time that is past, or set the clock"
-        raise Refused([Diagnostic(written.spot("epoch"), "late-epoch", message, hint)])
+        raise Refused([Diagnostic(written.spot("epoch"), Code.LATE_EPOCH, message, hint)])
 
     def _resolve(self, library: Library, stand_ins: Path | None) -> ImageSet:
         from buildsys.logins import offer

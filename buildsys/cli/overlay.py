@@ -14,7 +14,7 @@ from buildsys.cli.counting import counted
 from buildsys.cli.ending import REFUSED, Ended, say
 from buildsys.cli.options import Choice, takes_set
 from buildsys.cli.output import put, put_table
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 
 if TYPE_CHECKING:
     from buildsys.cli.overlay_changes import Change
@@ -89,7 +89,7 @@ def new(name: str, file: Path | None) -> None:
 
     if not NAME.fullmatch(name):
         hint = "use a-z and 0-9, joined by single '-', '_' or '.'"
-        raise Refused([Diagnostic(NOWHERE, "bad-name", f"'{name}' cannot name an overlay", hint)])
+        raise Refused([Diagnostic(NOWHERE, Code.BAD_NAME, f"'{name}' cannot name an overlay", hint)])
     file = file or Path(f"{name}.yaml")
     # A comment is one line, whatever a file is called.
     there = " ".join(word(str(file)).splitlines())
@@ -107,7 +107,7 @@ def write_new(file: Path, text: str) -> None:
         new_file = file.open("x", encoding="utf-8", errors="replace")
     except FileExistsError as error:
         hint = "choose another name with -o, or remove it"
-        raise Refused([Diagnostic(NOWHERE, "file-exists", f"{file} is there already", hint)]) from error
+        raise Refused([Diagnostic(NOWHERE, Code.FILE_EXISTS, f"{file} is there already", hint)]) from error
     try:
         with new_file:
             new_file.write(text)

@@ -8,7 +8,7 @@ import click
 
 from buildsys.cli.options import given_directory
 from buildsys.cli.stores import takes_store
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 
 
 @click.command()
@@ -42,5 +42,5 @@ def prune(
     if not (directory / "lib" / "prune.sh").is_file():
         hint = f"`buildsys plan {name}` writes one; what was built stays"
         message = f"{directory} holds no plan, or one of an older buildsys"
-        raise Refused([Diagnostic(NOWHERE, "no-plan", message, hint)])
+        raise Refused([Diagnostic(NOWHERE, Code.NO_PLAN, message, hint)])
     make.prune(directory, make.Run(store), keep=keep, remove=yes)

@@ -14,7 +14,7 @@ from buildsys.cli.ending import FAILED, Ended, say
 from buildsys.cli.options import Verb, words
 from buildsys.cli.stores import takes_store
 from buildsys.cli.test import enter_user_namespace
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 
 if TYPE_CHECKING:
     from buildsys.publish.task import Outcome
@@ -143,7 +143,7 @@ def _labels(texts: tuple[str, ...]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            raise Refused([Diagnostic(NOWHERE, "bad-label", f"'{text}' is no label", "NAME=VALUE")])
+            raise Refused([Diagnostic(NOWHERE, Code.BAD_LABEL, f"'{text}' is no label", "NAME=VALUE")])
         found[name] = value
     return found
 
@@ -152,7 +152,7 @@ def _tell(outcome: Outcome) -> None:
     for mistake in outcome.mistakes:
         say(mistake.text())
         # That one is about a disk of the registry.
-        if mistake.code != "registry-full":
+        if mistake.code != Code.REGISTRY_FULL:
             disk.heard(mistake.text())
     for note in outcome.notes:
         say(f"note: {outcome.destination}: {note}")

@@ -12,7 +12,7 @@ from buildsys.cli.counting import counted
 from buildsys.cli.ending import REFUSED, Ended, say
 from buildsys.cli.options import EVERY, Choice, Selection, takes_selection, takes_set
 from buildsys.cli.output import dim, put, put_table, put_tree
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
 
 if TYPE_CHECKING:
     from buildsys.image import Image
@@ -99,7 +99,7 @@ def show(choice: Choice, name: str, *, as_json: bool) -> None:
     image = image_set.images.get(name)
     if image is None:
         message = f"{image_set.name} has no image called '{name}'"
-        raise Refused([Diagnostic(NOWHERE, "unknown-image", message, closest(name, image_set.images))])
+        raise Refused([Diagnostic(NOWHERE, Code.UNKNOWN_IMAGE, message, closest(name, image_set.images))])
     if as_json:
         put(json.dumps(data(image), indent=1, ensure_ascii=False))
         return

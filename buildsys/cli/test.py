@@ -16,7 +16,7 @@ from buildsys.cli.locks import Locking
 from buildsys.cli.options import Choice, Selection, takes_selection, takes_set, words
 from buildsys.cli.output import put
 from buildsys.cli.stores import takes_store
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
 from buildsys.temporary import TEMPORARY
 
 if TYPE_CHECKING:
@@ -106,7 +106,9 @@ def _scenarios(image_set: ImageSet, names: Sequence[str]) -> tuple[str, ...]:
             known = ", ".join(image_set.scenarios) or "none"
             where = f"{image_set.name} at the site {image_set.site.name}"
             hint = closest(name, image_set.scenarios) or f"scenarios of {where}: {known}"
-            mistakes.append(Diagnostic(NOWHERE, "unknown-scenario", f"no scenario is called '{name}'", hint))
+            mistakes.append(
+                Diagnostic(NOWHERE, Code.UNKNOWN_SCENARIO, f"no scenario is called '{name}'", hint)
+            )
     if mistakes:
         raise Refused(mistakes)
     return tuple(dict.fromkeys(names))
@@ -147,7 +149,7 @@ def try_and_tell(
     """
     from buildsys import programs
     from buildsys.testing import passed, run
-    from buildsys.testing.suiting import NothingSuits
+    from buildsys.testing.podman import NothingWorks
 
     def run_root() -> str:
         there = programs.store(store)
@@ -155,10 +157,12 @@ def try_and_tell(
             raise Ended(MISSING, f"`buildah {store} info` cannot open the container store")
         return there.run
 
-    wish = run.Wish(images, scenarios, store, run_root, jobs or run.default_jobs(), again, timeout_factor)
+    request = run.Request(
+        images, scenarios, store, run_root, jobs or run.default_jobs(), again, timeout_factor
+    )
     try:
-        outcomes = run.try_images(directory, image_set.name, wish, run.Teller(say, _tell))
-    except NothingSuits as problem:
+        outcomes = run.run_tests(directory, image_set.name, request, run.Reporter(say, _tell))
+    except NothingWorks as problem:
         raise Ended(MISSING, f"podman runs no container here: {problem}") from problem
     for outcome in outcomes:
         if not outcome.passed:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.exporters import containerfiles
 from buildsys.exporters.containerfiles.as_written import CONTEXT
 from buildsys.exporters.names import same_names
@@ -76,7 +76,7 @@ def _needs(subject: Subject, image: Image) -> Iterator[str]:
 
 def _require(subject: Subject) -> None:
     found = [
-        Diagnostic(NOWHERE, "export-needs-option", f"the format container-index needs --{option}: {what}")
+        Diagnostic(NOWHERE, Code.EXPORT_NEEDS_OPTION, f"the format container-index needs --{option}: {what}")
         for option, what in (
             ("git-url", "the repository that this tree is pushed to"),
             ("notify-email", "who is told of failures"),
@@ -89,7 +89,7 @@ def _require(subject: Subject) -> None:
         job = re.sub("[_/.:]", "-", f"{called.namespace}-{called.name}-{called.tag}").lower()
         if not _JOB.fullmatch(job):
             message = f"the pipeline cannot take {job} for the name of a job"
-            found.append(Diagnostic(image.spot, "export-bad-name", message))
+            found.append(Diagnostic(image.spot, Code.EXPORT_BAD_NAME, message))
         jobs.append((job, image.name, image.spot))
     found += same_names(jobs, "the pipeline")
     if found:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
+from buildsys.diagnostics import Code, Diagnostic, Refused, Spot, closest
 from buildsys.image import ImageSet
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
@@ -78,8 +78,10 @@ def _read(path: Path) -> Any:
         raise _refused(path, f"it cannot be read: {error.strerror}") from error
     except ValueError as error:
         line = getattr(error, "lineno", 1)
-        raise Refused([Diagnostic(Spot(str(path), line), "export-bad-file", f"no JSON: {error}")]) from error
+        raise Refused(
+            [Diagnostic(Spot(str(path), line), Code.EXPORT_BAD_FILE, f"no JSON: {error}")]
+        ) from error
 
 
 def _refused(path: Path, message: str, hint: str = "") -> Refused:
-    return Refused([Diagnostic(Spot(str(path)), "export-bad-file", message, hint)])
+    return Refused([Diagnostic(Spot(str(path)), Code.EXPORT_BAD_FILE, message, hint)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.diagnostics import Code, Diagnostic, Spot
 
 
 def same_names(called: Iterable[tuple[str, str, Spot]], system: str) -> Iterator[Diagnostic]:
@@ -17,4 +17,4 @@ def same_names(called: Iterable[tuple[str, str, Spot]], system: str) -> Iterator
         other = first.setdefault(name, image)
         if other != image:
             message = f"{system} would call {other} and {image} the same: {name}"
-            yield Diagnostic(spot, "export-bad-name", message)
+            yield Diagnostic(spot, Code.EXPORT_BAD_NAME, message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from buildsys.diagnostics import Diagnostic, Refused
+from buildsys.diagnostics import Code, Diagnostic, Refused
 from buildsys.exporters.request import Export, Subject
 from buildsys.exporters.set_data import entries, mapping, require_known
 from buildsys.exporters.text import yaml
@@ -22,7 +22,7 @@ def export(subject: Subject) -> Export:
         for tag, name in tags.items():
             if not isinstance(name, str):
                 spot = subject.data.at(chart, tag)
-                raise Refused([Diagnostic(spot, "wrong-type", "the name of an image is wanted here")])
+                raise Refused([Diagnostic(spot, Code.WRONG_TYPE, "the name of an image is wanted here")])
         require_known(subject, ((name, (chart, tag)) for tag, name in tags.items()))
         known = {tag: subject.pinned(name) for tag, name in tags.items() if name in subject.names}
         if known and (missing := sorted(tags.keys() - known.keys())):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
 from buildsys.exporters.request import Data, Subject
 
 
@@ -17,7 +17,7 @@ def entries(subject: Subject, form: str) -> Mapping[str, Any]:
     """
     if subject.data.content is None:
         message = f"the set {subject.set.name} does not say what {form} takes: it has no {subject.data.file}"
-        raise Refused([Diagnostic(NOWHERE, "no-export-data", message)])
+        raise Refused([Diagnostic(NOWHERE, Code.NO_EXPORT_DATA, message)])
     return mapping(subject.data, ())
 
 
@@ -31,7 +31,7 @@ def mapping(data: Data, path: tuple[str, ...]) -> Mapping[str, Any]:
     for key in path:
         value = value[key]
     if not isinstance(value, Mapping):
-        raise Refused([Diagnostic(data.at(*path), "wrong-type", "a map is wanted here")])
+        raise Refused([Diagnostic(data.at(*path), Code.WRONG_TYPE, "a map is wanted here")])
     return value
 
 
@@ -47,7 +47,7 @@ def texts(data: Data, *path: str) -> tuple[str, ...]:
             return ()
         value = value[key]
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise Refused([Diagnostic(data.at(*path), "wrong-type", "a list of texts is wanted here")])
+        raise Refused([Diagnostic(data.at(*path), Code.WRONG_TYPE, "a list of texts is wanted here")])
     return tuple(value)
 
 
@@ -67,4 +67,4 @@ def _unknown(subject: Subject, keys: Iterable[tuple[str, tuple[str, ...]]]) -> I
     for name, path in keys:
         if name not in known:
             message = f"no image is called '{name}'"
-            yield Diagnostic(subject.data.at(*path), "unknown-image", message, closest(name, known))
+            yield Diagnostic(subject.data.at(*path), Code.UNKNOWN_IMAGE, message, closest(name, known))

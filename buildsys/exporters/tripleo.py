@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
 from buildsys.exporters.request import Export, Subject
 from buildsys.exporters.set_data import entries, mapping, require_known, texts
 from buildsys.exporters.starting import without_starter
@@ -81,7 +81,7 @@ def _uses(subject: Subject) -> Iterator[Use]:
             key = min(unknown)
             hint = "known are parameters, services and neutron-drivers"
             message = f"'{key}' is no key of an image here"
-            raise Refused([Diagnostic(data.at(name, key), "unknown-key", message, hint)])
+            raise Refused([Diagnostic(data.at(name, key), Code.UNKNOWN_KEY, message, hint)])
         keys = ("parameters", "services", "neutron-drivers")
         yield Use(name, *(texts(data, name, key) for key in keys))
 
@@ -91,7 +91,7 @@ def _driver(subject: Subject, uses: list[Use]) -> str | None:
     asked: str | None = subject.options.get("neutron_driver")
     if asked is not None and known and asked not in known:
         message = f"no image is for the network driver '{asked}'"
-        raise Refused([Diagnostic(NOWHERE, "bad-choice", message, f"choose one of {', '.join(known)}")])
+        raise Refused([Diagnostic(NOWHERE, Code.BAD_CHOICE, message, f"choose one of {', '.join(known)}")])
     return asked
 
 
@@ -99,7 +99,10 @@ def _require_services(services: set[str], uses: list[Use]) -> None:
     known = {service for use in uses for service in use.services}
     found = [
         Diagnostic(
-            NOWHERE, "export-unknown-service", f"no image is for the service '{name}'", closest(name, known)
+            NOWHERE,
+            Code.EXPORT_UNKNOWN_SERVICE,
+            f"no image is for the service '{name}'",
+            closest(name, known),
         )
         for name in sorted(services - known)
     ]

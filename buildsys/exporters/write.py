@@ -7,7 +7,7 @@ from filecmp import cmp
 from pathlib import Path
 
 from buildsys import files
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.exporters.request import Export
 
 MARK = ".buildsys-export"
@@ -25,7 +25,7 @@ def write_export(export: Export, form: str, directory: Path) -> int:
             (`export-other-format`), or a file of the export would not be in it (`export-bad-path`).
     """
     wrong = [
-        Diagnostic(NOWHERE, "export-bad-path", f"'{name}' is no path of a file in an export")
+        Diagnostic(NOWHERE, Code.EXPORT_BAD_PATH, f"'{name}' is no path of a file in an export")
         for name in sorted({*export.texts, *export.links})
         if not _stays_in(name)
     ]
@@ -66,7 +66,7 @@ def _claim(directory: Path, form: str) -> set[str]:
     if first != form:
         message = f"{directory} holds an export of another format: {first}"
         hint = "give -o another directory, or remove this one"
-        raise Refused([Diagnostic(NOWHERE, "export-other-format", message, hint)])
+        raise Refused([Diagnostic(NOWHERE, Code.EXPORT_OTHER_FORMAT, message, hint)])
     # A list that somebody wrote into must not lead out of the directory.
     return {name for name in names if _stays_in(name)}
 
@@ -79,7 +79,7 @@ def _stays_in(name: str) -> bool:
 def _taken(directory: Path) -> Refused:
     message = f"{directory} is not empty and not an export: nothing was written"
     hint = "give -o a directory that is empty, missing or holds an export"
-    return Refused([Diagnostic(NOWHERE, "export-directory-taken", message, hint)])
+    return Refused([Diagnostic(NOWHERE, Code.EXPORT_DIRECTORY_TAKEN, message, hint)])
 
 
 def _mark(directory: Path, form: str, names: set[str]) -> None:

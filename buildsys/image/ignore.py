@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from buildsys.diagnostics import Diagnostic, Refused, Spot
+from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
 
 IGNORE_FILES = (".containerignore", ".dockerignore")
 """The first of them that is there counts."""
@@ -50,7 +50,7 @@ def _check_read(folder: str, closed: list[OSError], ignored: _Ignored) -> None:
         if error.filename == folder or not ignored(Path(error.filename).relative_to(folder)):
             message = f"cannot read this folder: {(error.strerror or str(error)).lower()}"
             hint = "let yourself read it, or name it in .containerignore"
-            mistakes.append(Diagnostic(Spot(error.filename), "unreadable-file", message, hint))
+            mistakes.append(Diagnostic(Spot(error.filename), Code.UNREADABLE_FILE, message, hint))
     if mistakes:
         raise Refused(sorted(mistakes))
 
@@ -87,7 +87,7 @@ def _compiled(pattern: str, spot: Spot) -> re.Pattern[str]:
     except ValueError as error:
         message = f"'{pattern}' is not a pattern of an ignore file: {error}"
         hint = "a \\ before a sign takes it as it is"
-        raise Refused([Diagnostic(spot, "bad-pattern", message, hint)]) from error
+        raise Refused([Diagnostic(spot, Code.BAD_PATTERN, message, hint)]) from error
 
 
 _TOKEN = re.compile(r"\*\*/?|\*|\?|\[|\\.|.", re.DOTALL)

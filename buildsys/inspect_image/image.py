@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from buildsys import programs, storage
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.inspect_image.layer import Entry, entries, files
 
 TRANSPORTS = ("containers-storage:", "dir:", "docker:", "docker-archive:", "oci:", "oci-archive:")
@@ -137,10 +137,10 @@ def _in_store(name: str, options: str) -> str:
         words = f"buildah {options} images".replace("  ", " ")
         hint = f"`{words}` lists those that are there; another place is named as TRANSPORT:NAME"
         message = f"the container store has no image '{name}'"
-        raise Refused([Diagnostic(NOWHERE, "missing-image", message, hint)])
+        raise Refused([Diagnostic(NOWHERE, Code.MISSING_IMAGE, message, hint)])
     return store.name(f"@{found}")
 
 
 def unreadable(name: str, reason: str) -> Refused:
     """The refusal of an image that is there, or should be, and cannot be read."""
-    return Refused([Diagnostic(NOWHERE, "unreadable-image", f"'{name}' cannot be read: {reason}")])
+    return Refused([Diagnostic(NOWHERE, Code.UNREADABLE_IMAGE, f"'{name}' cannot be read: {reason}")])

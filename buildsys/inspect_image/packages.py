@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from buildsys import programs
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.inspect_image.image import BuiltImage, unreadable
 from buildsys.packages.change import Held
 
@@ -39,7 +39,7 @@ def installed(image: BuiltImage, layers: int | None = None) -> Held:
         if there := {name: data for name, data in content.items() if data}:
             return _stated(there.get("status", b"")) if folder == DPKG else _read(image, there)
     raise Refused(
-        [Diagnostic(NOWHERE, "no-package-database", f"the image '{image.name}' has no package database")]
+        [Diagnostic(NOWHERE, Code.NO_PACKAGE_DATABASE, f"the image '{image.name}' has no package database")]
     )
 
 

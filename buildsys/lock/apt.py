@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.files import locked
 
 HELPER = "/usr/lib/apt/apt-helper"
@@ -81,7 +81,9 @@ class Apt:
     def __init__(self, folder: Path) -> None:
         if shutil.which("apt-get") is None or not Path(HELPER).exists():
             hint = "packages come from a Debian host's own sources: build on one; `make setup` does the rest"
-            raise Refused([Diagnostic(NOWHERE, "missing-tool", "apt is needed and is not installed", hint)])
+            raise Refused(
+                [Diagnostic(NOWHERE, Code.MISSING_TOOL, "apt is needed and is not installed", hint)]
+            )
         self._folder = folder.absolute()
         for part in ("lists/partial", "cache/archives/partial"):
             (self._folder / part).mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
 from buildsys.graph import ImageGraph
 from buildsys.image import Bootstrap, Image, ImageSet, LockedPackage, ParentImage
 from buildsys.lock.apt import Apt, AptFailed, alone
@@ -94,7 +94,7 @@ def update(apt: Apt) -> None:
     except AptFailed as failed:
         message = f"the apt sources of this host cannot be asked: {failed}"
         hint = "`apt-get update` says more"
-        raise Refused([Diagnostic(NOWHERE, "repository-unreachable", message, hint)]) from failed
+        raise Refused([Diagnostic(NOWHERE, Code.REPOSITORY_UNREACHABLE, message, hint)]) from failed
 
 
 def solver_hash() -> str:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from buildsys import programs
-from buildsys.diagnostics import Diagnostic, Refused, Spot
+from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
 
 DATABASES = ("var/lib/rpm", "usr/lib/sysimage/rpm")
 """Where distributions keep rpm's database."""
@@ -105,7 +105,7 @@ def look_at(reference: str, digest: str, spot: Spot, store: str, cache: Path) ->
                     why = str(error).splitlines()[0].rstrip(":")
                     message = f"a layer of the base image {reference} cannot be read: {why}"
                     hint = "its layers must be tar archives, plain or packed by gzip"
-                    raise Refused([Diagnostic(spot, "base-unreadable", message, hint)]) from error
+                    raise Refused([Diagnostic(spot, Code.BASE_UNREADABLE, message, hint)]) from error
             if not root.is_dir():
                 made.rename(root)
     return Base(digest, root)
@@ -128,7 +128,7 @@ def _source(reference: str, digest: str, spot: Spot, store: str) -> str:
     opened = programs.store(store)
     if opened is None:
         message = f"the base image {reference} cannot be looked at: the container store cannot be opened"
-        raise Refused([Diagnostic(spot, "base-unreachable", message)])
+        raise Refused([Diagnostic(spot, Code.BASE_UNREACHABLE, message)])
     return opened.name(reference)
 
 
@@ -137,13 +137,13 @@ def _said(command: list[str], reference: str, spot: Spot) -> str:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     except FileNotFoundError as error:
         message = f"{command[0]} is needed and is not installed"
-        raise Refused([Diagnostic(spot, "missing-tool", message, f"install {command[0]}")]) from error
+        raise Refused([Diagnostic(spot, Code.MISSING_TOOL, message, f"install {command[0]}")]) from error
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it does not say why"])[-1]
         why = re.sub(r'^time=.*? msg="(.*)"$', r"\1", last).replace('\\"', '"')
         hint = "check its name, this host's network, and what the registry wants: skopeo login"
         message = f"the base image {reference} cannot be looked at: {why}"
-        raise Refused([Diagnostic(spot, "base-unreachable", message, hint)])
+        raise Refused([Diagnostic(spot, Code.BASE_UNREACHABLE, message, hint)])
     return done.stdout.strip()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import zip_longest
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot
 from buildsys.image import Image, ImageSet, ParentImage
 from buildsys.lock import requests
 from buildsys.lock.lockfile import Lock, LockedImage, LockedStep
@@ -26,7 +26,7 @@ def require_answer(image_set: ImageSet, lock: Lock, path: str) -> None:
     for spot, what, image in differences(image_set, lock):
         newest = " ".join([command, "--update", *([image] if image else [])])
         hint = f"`{command}` asks for what is new and keeps the rest; `{newest}` takes the newest"
-        found.append(Diagnostic(spot, "lock-outdated", f"{what}; {path} was made before that", hint))
+        found.append(Diagnostic(spot, Code.LOCK_OUTDATED, f"{what}; {path} was made before that", hint))
     if found:
         raise Refused(found)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.graph import ImageGraph
 from buildsys.image import BaseImage, Image, ImageSet, LockedPackage, ParentImage
 from buildsys.lock.bases import DATABASES, Base
@@ -107,7 +107,7 @@ def ask(request: Mapping[str, Any]) -> dict[str, Any]:
     if "unimportable" in answer:
         message = f"dnf's modules for Python are needed, and {interpreter} does not have them"
         hint = f"install {MODULES[libraries[0]]}; building from a lock does not need it"
-        raise Refused([Diagnostic(NOWHERE, "missing-tool", message, hint)])
+        raise Refused([Diagnostic(NOWHERE, Code.MISSING_TOOL, message, hint)])
     if "unreachable" in answer:
         name, message = answer["repository"], answer["unreachable"]
         urls = [item["url"] for item in request["repositories"] if item["id"] == name]
@@ -120,7 +120,7 @@ def ask(request: Mapping[str, Any]) -> dict[str, Any]:
         hint = (
             f"is {urls[0]} in reach from here?" if urls else "`dnf makecache` or `dnf5 makecache` says more"
         )
-        raise Refused([Diagnostic(NOWHERE, "repository-unreachable", message, hint)])
+        raise Refused([Diagnostic(NOWHERE, Code.REPOSITORY_UNREACHABLE, message, hint)])
     return answer
 
 
@@ -219,7 +219,7 @@ def _unreadable(image_set: ImageSet, question: Question, root: str) -> Diagnosti
     reference = names[root]
     message = f"rpm of this host cannot read the package database of the base image {reference}"
     hint = f"`rpm --root {root} -qa` says more; a host with another rpm may read it: lock there"
-    return Diagnostic(bases(image_set)[reference], "base-unreadable", message, hint)
+    return Diagnostic(bases(image_set)[reference], Code.BASE_UNREADABLE, message, hint)
 
 
 def _refuse_weak(answer: Answer) -> None:
@@ -237,7 +237,7 @@ def _unfit(weak: set[tuple[str, str]]) -> Iterator[Diagnostic]:
     for repository, kind in sorted(weak):
         message = f"the repository '{repository}' knows its packages by {kind}; a lock needs their sha256"
         hint = "index it anew with createrepo_c, or build unlocked"
-        yield Diagnostic(NOWHERE, "repository-unfit", message, hint)
+        yield Diagnostic(NOWHERE, Code.REPOSITORY_UNFIT, message, hint)
 
 
 def interpreter_of_dnf() -> tuple[str, list[str]]:
@@ -249,7 +249,7 @@ def interpreter_of_dnf() -> tuple[str, list[str]]:
     program = shutil.which("dnf") or shutil.which("dnf5")
     if program is None:
         hint = "install dnf5 or dnf; building from a lock needs neither"
-        raise Refused([Diagnostic(NOWHERE, "missing-tool", "dnf is needed and is not installed", hint)])
+        raise Refused([Diagnostic(NOWHERE, Code.MISSING_TOOL, "dnf is needed and is not installed", hint)])
     with Path(program).open("rb") as stream:
         first = stream.readline(200)
     if first.startswith(b"#!"):

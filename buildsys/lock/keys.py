@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from buildsys import files
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.image import ImageSet
 from buildsys.lock import requests
 from buildsys.lock.bases import look_at
@@ -94,7 +94,7 @@ class Keys:
             except Unfetched as error:
                 message = f"the key of the repository '{name}' cannot be fetched: {error}"
                 hint = f"is {address} in reach from here?"
-                raise Refused([Diagnostic(NOWHERE, "not-fetched", message, hint)]) from error
+                raise Refused([Diagnostic(NOWHERE, Code.NOT_FETCHED, message, hint)]) from error
             content = part.read_bytes()
             part.unlink()
         else:
@@ -106,7 +106,7 @@ class Keys:
                 f"not {sha256}"
             )
             hint = "find out why it changed before you lock anew"
-            raise Refused([Diagnostic(NOWHERE, "wrong-checksum", message, hint)])
+            raise Refused([Diagnostic(NOWHERE, Code.WRONG_CHECKSUM, message, hint)])
         self._keep(path, content)
 
     def _of_host(self, name: str) -> str:
@@ -119,7 +119,7 @@ class Keys:
             return str(addresses[int(number)])
         message = f"the host's repository '{repository}' has no key number {number} any more"
         hint = "enable the repositories that the lock was made from, or lock again"
-        raise Refused([Diagnostic(NOWHERE, "not-fetched", message, hint)])
+        raise Refused([Diagnostic(NOWHERE, Code.NOT_FETCHED, message, hint)])
 
     def _in_base(self, path: str) -> bytes:
         for reference, spot in requests.bases(self._set).items():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from buildsys import files
-from buildsys.diagnostics import Diagnostic, Refused, Spot
+from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
 from buildsys.image import LockedPackage
 from buildsys.lock.schema import Place, mistakes
 
@@ -152,15 +152,15 @@ def read(path: Path, *, image_set: str, site: str) -> Lock:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise Refused(
-            [Diagnostic(spot, "lock-unreadable", f"this lock cannot be read: {why}", again)]
+            [Diagnostic(spot, Code.LOCK_UNREADABLE, f"this lock cannot be read: {why}", again)]
         ) from error
     if f"\nlock: {VERSION}\n" not in content:
         message = "this is no lock, or one of another version of buildsys"
-        raise Refused([Diagnostic(spot, "lock-unreadable", message, again)])
+        raise Refused([Diagnostic(spot, Code.LOCK_UNREADABLE, message, again)])
     body, _, seal = content.rpartition("seal: ")
     if seal != f'"{_seal(body)}"\n':
         message = "this lock was changed after `buildsys lock` wrote it"
-        raise Refused([Diagnostic(spot, "lock-edited", message, again)])
+        raise Refused([Diagnostic(spot, Code.LOCK_EDITED, message, again)])
     # The seal is right: whoever made this knew how, but perhaps not what a lock holds.
     data, lines, found = _parse(body)
     if not found:
@@ -168,7 +168,7 @@ def read(path: Path, *, image_set: str, site: str) -> Lock:
     if found:
         message = "this is not what `buildsys lock` writes: "
         raise Refused(
-            Diagnostic(Spot(str(path), line), "lock-unreadable", message + what, again)
+            Diagnostic(Spot(str(path), line), Code.LOCK_UNREADABLE, message + what, again)
             for line, what in found
         )
     lock = _lock(data)
@@ -176,7 +176,7 @@ def read(path: Path, *, image_set: str, site: str) -> Lock:
         if data[key] != value:
             message = f"this lock is of the {key} '{data[key]}', not '{value}'"
             hint = f"`buildsys lock {image_set} --site {site}` makes the right one"
-            raise Refused([Diagnostic(Spot(str(path), lines[key, ""]), "lock-of-another", message, hint)])
+            raise Refused([Diagnostic(Spot(str(path), lines[key, ""]), Code.LOCK_OF_ANOTHER, message, hint)])
     return lock
 
 

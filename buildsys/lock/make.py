@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from buildsys import files
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.image import BaseImage, ImageSet, LockedPackage, Repository
 from buildsys.lock import apt_solver, requests
 from buildsys.lock.bases import Base, digest_of, look_at
@@ -111,7 +111,7 @@ def refuse_older(image_set: ImageSet, old: Lock, answer: Answer) -> None:
             f"to go back on purpose, remove the lock and run `buildsys lock {image_set.name}"
             f" --site {image_set.site.name}`"
         )
-        found.append(Diagnostic(NOWHERE, "repository-older", message, hint))
+        found.append(Diagnostic(NOWHERE, Code.REPOSITORY_OLDER, message, hint))
     if found:
         raise Refused(found)
 
@@ -194,7 +194,7 @@ def _fetched(url: str, places: Places, what: str) -> str:
     except Unfetched as error:
         message = f"{what} cannot be fetched: {error}"
         hint = f"is {url} in reach from here?"
-        raise Refused([Diagnostic(NOWHERE, "not-fetched", message, hint)]) from error
+        raise Refused([Diagnostic(NOWHERE, Code.NOT_FETCHED, message, hint)]) from error
     return _keep(part, places, move=True)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 
 
 class Keyring:
@@ -26,7 +26,9 @@ class Keyring:
         """
         if self._rpmkeys("--import", str(key)).returncode:
             hint = "what is wanted is one in ASCII armour: gpg --armor --export"
-            raise Refused([Diagnostic(NOWHERE, "bad-key", f"{key} is no public key that rpm can read", hint)])
+            raise Refused(
+                [Diagnostic(NOWHERE, Code.BAD_KEY, f"{key} is no public key that rpm can read", hint)]
+            )
 
     def refused(self, packages: Sequence[Path]) -> dict[Path, str]:
         """Packages that no key here signs, each with what is known of its signature."""
@@ -57,7 +59,7 @@ class Keyring:
         except FileNotFoundError as error:
             hint = "install rpm"
             message = "rpmkeys is needed and is not installed"
-            raise Refused([Diagnostic(NOWHERE, "missing-tool", message, hint)]) from error
+            raise Refused([Diagnostic(NOWHERE, Code.MISSING_TOOL, message, hint)]) from error
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Spot
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Spot
 from buildsys.graph import ImageGraph
 from buildsys.image import Image, ImageSet, LockedPackage
 from buildsys.lock.fetch import Unfetched
@@ -36,7 +36,7 @@ def vanished(image_set: ImageSet, image: Image | None, nevra: str, repository: s
         there = f"any repository of the site '{image_set.site.name}'"
     lacks = f"{nevra}{about} is in the lock, and is not in {there} any more"
     return Diagnostic(
-        spot, "package-vanished", lacks, f"{_command(image_set, *words)} takes what is there now"
+        spot, Code.PACKAGE_VANISHED, lacks, f"{_command(image_set, *words)} takes what is there now"
     )
 
 
@@ -51,7 +51,7 @@ def _problem(image_set: ImageSet, image: Image | None, problem: Mapping[str, Any
             for name in problem["names"]:
                 message = f"no repository of the site '{site}' has a package '{name}'"
                 hint = problem.get("near", {}).get(name, "")
-                yield Diagnostic(spots.get(name, NOWHERE), "package-missing", message, hint)
+                yield Diagnostic(spots.get(name, NOWHERE), Code.PACKAGE_MISSING, message, hint)
         case "vanished":
             for nevra in problem["names"]:
                 yield vanished(image_set, image, nevra)
@@ -60,12 +60,12 @@ def _problem(image_set: ImageSet, image: Image | None, problem: Mapping[str, Any
             asking = [item for step in package_steps(image) for item in names(step)]
             named = [item.spot for item in asking if any(item.name in line for line in reasons)]
             message = f"the packages of '{image.name}' cannot be installed together: {'; '.join(reasons)}"
-            yield Diagnostic(named[0] if named else image.spot, "package-unsolvable", message)
+            yield Diagnostic(named[0] if named else image.spot, Code.PACKAGE_UNSOLVABLE, message)
         case "held" if image is not None:
             stay = ", ".join(problem["names"]) or "its packages"
             message = f"'{image.name}' cannot keep {stay}: what it is made from has moved on"
             hint = f"name it too: {_command(image_set, '--update', '…', image.name)}"
-            yield Diagnostic(where(image, ""), "lock-held", message, hint)
+            yield Diagnostic(where(image, ""), Code.LOCK_HELD, message, hint)
         case _:
             raise AssertionError(problem)
 
@@ -86,7 +86,7 @@ class Blame:
         urls = {item.id: item.url for item in self._set.site.repositories}
         where = urls.get(package.repository) or f"the repository '{package.repository}'"
         hint = f"is {where} in reach from here?"
-        return Diagnostic(self._spot(package), "not-fetched", message, hint)
+        return Diagnostic(self._spot(package), Code.NOT_FETCHED, message, hint)
 
     def wrong(self, package: LockedPackage, checksum: str, size: int | None) -> Diagnostic:
         """A package has come twice and was not the one of the lock; with `size`, it is cut off there."""
@@ -95,29 +95,29 @@ class Blame:
         if size is not None:
             message = f"{about} comes cut short, twice: {size} bytes of {package.size}"
             hint = "the repository is damaged, or being written to: try later, or another mirror"
-            return Diagnostic(spot, "package-truncated", message, hint)
+            return Diagnostic(spot, Code.PACKAGE_TRUNCATED, message, hint)
         now, then = checksum.partition(":")[2], package.checksum.partition(":")[2]
         message = f"{about} is not what the lock names: its sha256 is {now}, not {then}"
         hint = "it was built anew under the same name, or tampered with; " + self._update(package)
-        return Diagnostic(spot, "wrong-checksum", message, hint)
+        return Diagnostic(spot, Code.WRONG_CHECKSUM, message, hint)
 
     def unknown_signer(self, package: LockedPackage, why: str) -> Diagnostic:
         """A package that no key of the site signs."""
         message = f"no key of the site '{self._set.site.name}' signs {package.nevra}: {why}"
         hint = f"the key of the repository '{package.repository}' is named in the site: is it the right one?"
-        return Diagnostic(self._spot(package), "unknown-signer", message, hint)
+        return Diagnostic(self._spot(package), Code.UNKNOWN_SIGNER, message, hint)
 
     def download_not_fetched(self, url: str, error: Unfetched) -> Diagnostic:
         """A download cannot be fetched."""
         address = self._set.site.addresses.get(url, url)
         message = f"{url} cannot be fetched: {error}"
-        return Diagnostic(self._download(url), "not-fetched", message, f"is {address} in reach from here?")
+        return Diagnostic(self._download(url), Code.NOT_FETCHED, message, f"is {address} in reach from here?")
 
     def wrong_download(self, url: str, now: str, then: str) -> Diagnostic:
         """A download is not what the lock knows."""
         message = f"{url} is not what the lock names: its sha256 is {now}, not {then}"
         hint = "find out why it changed; " + _command(self._set, "--update") + " takes it as it is now"
-        return Diagnostic(self._download(url), "wrong-checksum", message, hint)
+        return Diagnostic(self._download(url), Code.WRONG_CHECKSUM, message, hint)
 
     def _update(self, package: LockedPackage) -> str:
         image = self._image(package)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from buildsys.diagnostics import Diagnostic
+from buildsys.diagnostics import Code, Diagnostic
 from buildsys.image import Image, ImageSet, ParentImage
 from buildsys.lock.requests import package_steps
 
@@ -20,7 +20,7 @@ def unknown(image_set: ImageSet) -> Iterator[Diagnostic]:
             "and what it holds is known only then"
         )
         hint = "install the packages in that Containerfile, or build --unlocked"
-        yield Diagnostic(first.spot, "not-lockable", message, hint, ((built.spot, f"'{built.name}'"),))
+        yield Diagnostic(first.spot, Code.NOT_LOCKABLE, message, hint, ((built.spot, f"'{built.name}'"),))
 
 
 def _built(image: Image, images: Mapping[str, Image]) -> Image | None:

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 from pathlib import Path
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.packages.change import PACKAGE, Held, PackageChange, package_changes, packages
 from buildsys.plan.write import LAYOUT, MARK
 
@@ -67,11 +67,11 @@ def read_plan(directory: Path) -> dict[str, PlannedImage]:
         images = json.loads((directory / "plan.json").read_bytes())["images"] if layout == LAYOUT else {}
     except (FileNotFoundError, NotADirectoryError) as missing:
         hint = "`buildsys plan SET` writes one, to build/SET"
-        raise Refused([Diagnostic(NOWHERE, "no-plan", f"{directory} holds no plan", hint)]) from missing
+        raise Refused([Diagnostic(NOWHERE, Code.NO_PLAN, f"{directory} holds no plan", hint)]) from missing
     if layout != LAYOUT:
         message = f"{directory} was written by another version of buildsys"
         hint = "write it again: `buildsys plan SET -o DIR`"
-        raise Refused([Diagnostic(NOWHERE, "plan-directory-version", message, hint)])
+        raise Refused([Diagnostic(NOWHERE, Code.PLAN_DIRECTORY_VERSION, message, hint)])
     return {
         name: _image(entry["parent"] or NONE, _lines(directory / "keys" / name))
         for name, entry in images.items()

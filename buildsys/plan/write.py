@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from buildsys import files
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.plan.compile import Plan
 from buildsys.spread import spread
 
@@ -67,11 +67,11 @@ def claim(directory: Path) -> None:
     except files.ForeignDirectory as error:
         message = f"{directory} is not empty and not a plan: nothing was written"
         hint = "give -o a directory that is empty, missing or holds a plan"
-        raise Refused([Diagnostic(NOWHERE, "plan-directory-taken", message, hint)]) from error
+        raise Refused([Diagnostic(NOWHERE, Code.PLAN_DIRECTORY_TAKEN, message, hint)]) from error
     if layout != LAYOUT:
         message = f"{directory} was written by another version of buildsys"
         hint = "write the plan into another directory, or remove this one"
-        raise Refused([Diagnostic(NOWHERE, "plan-directory-version", message, hint)])
+        raise Refused([Diagnostic(NOWHERE, Code.PLAN_DIRECTORY_VERSION, message, hint)])
 
 
 def _files(plan: Plan) -> list[tuple[str, str, bool]]:

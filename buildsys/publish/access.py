@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from buildsys.diagnostics import Code
 from buildsys.publish.errors import Problem
 
 
@@ -40,7 +41,7 @@ def login(host: str, repository: str, authfile: Path | None) -> Login | None:
     )
     if named is not None and not named.exists():
         hint = "`skopeo login --authfile FILE REGISTRY` makes one"
-        raise Problem("no-auth-file", f"there is no file of credentials {named}", hint)
+        raise Problem(Code.NO_AUTH_FILE, f"there is no file of credentials {named}", hint)
     for file in [named] if named else _auth_files():
         if found := _login_in(file, host, repository):
             return found
@@ -74,7 +75,9 @@ def _login_in(file: Path, host: str, repository: str) -> Login | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError) as error:
-        raise Problem("bad-auth-file", f"{file} cannot be read as a file of credentials: {error}") from error
+        raise Problem(
+            Code.BAD_AUTH_FILE, f"{file} cannot be read as a file of credentials: {error}"
+        ) from error
     return None
 
 
@@ -93,10 +96,10 @@ def _asked(program: str, host: str, file: Path) -> Login | None:
         return Login(str(answer["Username"]), str(answer["Secret"]), f"{file}, {argv[0]}")
     except OSError as error:
         message = f"{file} says to ask {argv[0]} for {host}, which cannot be run: {error.strerror}"
-        raise Problem("bad-auth-helper", message) from error
+        raise Problem(Code.BAD_AUTH_HELPER, message) from error
     except (ValueError, KeyError, TypeError) as error:
         message = f"{file} says to ask {argv[0]} for {host}, and its answer is no login"
-        raise Problem("bad-auth-helper", message) from error
+        raise Problem(Code.BAD_AUTH_HELPER, message) from error
 
 
 # ── registries.conf ─────────────────────────────────────────────────────────────────────────────────────────
@@ -127,7 +130,7 @@ def way(host: str, repository: str, rules: list[Mapping[str, Any]]) -> Way:
             best = rule
     if best.get("blocked"):
         raise Problem(
-            "registry-blocked", f"registries.conf blocks {best.get('prefix') or best.get('location')}"
+            Code.REGISTRY_BLOCKED, f"registries.conf blocks {best.get('prefix') or best.get('location')}"
         )
     prefix, location = str(best.get("prefix") or ""), str(best.get("location") or "")
     if prefix and location and not prefix.startswith("*."):
@@ -153,7 +156,7 @@ def registry_rules() -> list[Mapping[str, Any]]:
         try:
             data = tomllib.loads(file.read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise Problem("bad-registries-conf", f"{file} cannot be read: {error}") from error
+            raise Problem(Code.BAD_REGISTRIES_CONF, f"{file} cannot be read: {error}") from error
         rules += data.get("registry") or []
         old = data.get("registries") or {}
         if isinstance(old, dict):
@@ -197,7 +200,7 @@ def certificates(host: str, folder: Path | None) -> Certificates:
         Problem: the folder that was named is not there (`no-certificates`).
     """
     if folder is not None and not folder.is_dir():
-        raise Problem("no-certificates", f"there is no folder of certificates {folder}")
+        raise Problem(Code.NO_CERTIFICATES, f"there is no folder of certificates {folder}")
     places = [folder] if folder else [base / "certs.d" / host for base in _certificate_bases()]
     for place in places:
         if place.is_dir():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, closest
 from buildsys.publish.errors import listed
 from buildsys.publish.manifest import Format
 from buildsys.run.make import current
@@ -64,7 +64,7 @@ def subject(directory: Path, stored: Collection[str], patterns: Sequence[str] = 
         rows = [line.split() for line in (directory / "graph").read_text("utf-8").splitlines()]
     except FileNotFoundError as error:
         hint = "`buildsys build` writes the plan and builds the images"
-        raise Refused([Diagnostic(NOWHERE, "no-plan", f"{directory} holds no plan", hint)]) from error
+        raise Refused([Diagnostic(NOWHERE, Code.NO_PLAN, f"{directory} holds no plan", hint)]) from error
     names = {name: needs for _, name, *needs in rows}
     asked = set(_meant(patterns, names)) if patterns else set(names)
     needed = _with_parents(asked, names)
@@ -76,11 +76,11 @@ def subject(directory: Path, stored: Collection[str], patterns: Sequence[str] = 
     if stale:
         message = f"not built from the plan as it is now: {listed(stale)}"
         hint = f"`buildsys build` them, or `make -C {directory}`"
-        mistakes.append(Diagnostic(NOWHERE, "not-current", message, hint))
+        mistakes.append(Diagnostic(NOWHERE, Code.NOT_CURRENT, message, hint))
     if gone:
         message = f"not in the container store: {listed(gone)}"
         hint = "--store names another store; `buildsys build` builds what is missing"
-        mistakes.append(Diagnostic(NOWHERE, "missing-image", message, hint))
+        mistakes.append(Diagnostic(NOWHERE, Code.MISSING_IMAGE, message, hint))
     if mistakes:
         raise Refused(mistakes)
     items = []
@@ -115,7 +115,9 @@ def _meant(patterns: Iterable[str], names: Collection[str]) -> Iterator[str]:
     if unknown:
         raise Refused(
             [
-                Diagnostic(NOWHERE, "unknown-image", f"the plan has no image '{name}'", closest(name, names))
+                Diagnostic(
+                    NOWHERE, Code.UNKNOWN_IMAGE, f"the plan has no image '{name}'", closest(name, names)
+                )
                 for name in unknown
             ]
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
 
 Transport = Literal["docker", "oci", "oci-archive", "docker-archive", "dir", "containers-storage"]
 TRANSPORTS: dict[str, Transport] = {
@@ -130,4 +130,4 @@ def destinations(texts: Sequence[str]) -> list[Destination]:
 
 
 def _bad(message: str, hint: str = "") -> Refused:
-    return Refused([Diagnostic(NOWHERE, "bad-destination", message, hint)])
+    return Refused([Diagnostic(NOWHERE, Code.BAD_DESTINATION, message, hint)])

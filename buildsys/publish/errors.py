@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from buildsys.diagnostics import NOWHERE, Diagnostic
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic
 
 
 class Problem(Exception):  # noqa: N818 - reads as what happened
     """Something was refused or did not answer, for good; carries the Diagnostic that says so."""
 
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
+    def __init__(self, code: Code, message: str, hint: str = "") -> None:
         self.diagnostic = Diagnostic(NOWHERE, code, message, hint)
         super().__init__(message)
 

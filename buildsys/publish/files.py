@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from buildsys import files
+from buildsys.diagnostics import Code
 from buildsys.publish.built_set import Item
 from buildsys.publish.errors import Problem
 from buildsys.publish.layers import Packed
@@ -35,7 +36,7 @@ def claimed(work: Work) -> Iterator[Path]:
     directory.mkdir(parents=True, exist_ok=True)
 
     def busy() -> None:
-        raise Problem("busy-directory", f"another run publishes to {directory}: nothing was written")
+        raise Problem(Code.BUSY_DIRECTORY, f"another run publishes to {directory}: nothing was written")
 
     with files.locked(directory, busy=busy):
         _claim(work, directory)
@@ -73,7 +74,7 @@ def _claim(work: Work, directory: Path) -> None:
     if found != mine:
         kind, _, name = found.strip().partition(" ")
         message = f"{directory} holds {name}, published as {kind}: nothing was written"
-        raise Problem("foreign-directory", message, "name another directory")
+        raise Problem(Code.FOREIGN_DIRECTORY, message, "name another directory")
     for left in (*directory.glob(".part.*"), *directory.glob(f".*{files.ASIDE}")):
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left)
@@ -83,7 +84,7 @@ def _claim(work: Work, directory: Path) -> None:
 
 def _foreign(directory: Path) -> Problem:
     message = f"{directory} is not empty, and nothing of ours: nothing was written"
-    return Problem("foreign-directory", message, "name a directory that is empty or missing")
+    return Problem(Code.FOREIGN_DIRECTORY, message, "name a directory that is empty or missing")
 
 
 def packed(work: Work, form: Form) -> list[tuple[Item, Packed]]:

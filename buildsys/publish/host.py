@@ -15,6 +15,7 @@ from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from buildsys import __version__
+from buildsys.diagnostics import Code
 from buildsys.publish.access import Login
 from buildsys.publish.errors import Problem, Transient
 from buildsys.publish.http import Answer, Connections
@@ -76,14 +77,14 @@ class Host:
         if answer.status in (200, 401):
             return answer
         self._transient(answer)
-        raise Problem("no-registry", f"{self.name} is no registry: it answers {answer.status} to GET /v2/")
+        raise Problem(Code.NO_REGISTRY, f"{self.name} is no registry: it answers {answer.status} to GET /v2/")
 
     def _unreachable(self, failed: Transient) -> Problem | Transient:
         # Who refuses a connection now may be starting; who is not known will not be known in a second.
         text = str(failed)
         if "speaks no TLS" in text or "is not known" in text:
             hint = "declare it `insecure = true` in registries.conf if it is meant to speak plain HTTP"
-            return Problem("no-registry", f"{self.name}: {text}", hint if "TLS" in text else "")
+            return Problem(Code.NO_REGISTRY, f"{self.name}: {text}", hint if "TLS" in text else "")
         return failed
 
     def again(self, work: Callable[[], T]) -> T:
@@ -105,8 +106,8 @@ class Host:
                     tried = f"{number} times" if number > 1 else "once"
                     message = f"{self.name}: {failed}; tried {tried}{asks}"
                     if not self._base:
-                        raise Problem("no-registry", message) from failed
-                    raise Problem("registry-failing", message) from failed
+                        raise Problem(Code.NO_REGISTRY, message) from failed
+                    raise Problem(Code.REGISTRY_FAILING, message) from failed
                 # Many that failed together must not come back together.
                 self.reach.stop.wait(max(failed.pause, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - no secret
                 pause = min(pause * 2, patience.longest)
@@ -190,13 +191,13 @@ class Host:
         """
         if "location" not in answer.headers:
             message = f"{self.name} sends us on, and does not say where (status {answer.status})"
-            raise Problem("bad-answer", message)
+            raise Problem(Code.BAD_ANSWER, message)
         return answer.headers["location"]
 
     def _transient(self, answer: Answer) -> None:
         if answer.status == 429 or (answer.status >= 500 and answer.status != 501):
             if answer.status == 507 or b"no space left" in answer.body:
-                raise Problem("registry-full", f"{self.name} has no space left: {said(answer)}")
+                raise Problem(Code.REGISTRY_FULL, f"{self.name} has no space left: {said(answer)}")
             raise Transient(f"answers {answer.status}", _pause(answer.headers.get("retry-after", "")))
 
     # ── who we are ──────────────────────────────────────────────────────────────────────────────────────────
@@ -213,11 +214,11 @@ class Host:
             scheme, where = urlsplit(url)[:2]
             origin(url)
         except ValueError as error:
-            raise Problem("bad-answer", f"{self.name} sends us on to no address: {error}") from error
+            raise Problem(Code.BAD_ANSWER, f"{self.name} sends us on to no address: {error}") from error
         if scheme != "https" and not self.reach.insecure:
             message = f"{self.name} sends us on to {scheme}://{where}, which is not TLS"
             hint = "a registry behind a proxy that speaks TLS must be told so, by `X-Forwarded-Proto: https`"
-            raise Problem("plain-http", message, hint)
+            raise Problem(Code.PLAIN_HTTP, message, hint)
         return url
 
     def _ours(self, url: str) -> bool:
@@ -243,7 +244,7 @@ class Host:
             return token
         wants = self._challenge
         if not wants.realm:
-            raise Problem("bad-answer", f"{self.name} wants a token, and does not say from where")
+            raise Problem(Code.BAD_ANSWER, f"{self.name} wants a token, and does not say from where")
         realm = self._address(self._base, wants.realm)
         answer = self._line.send("GET", realm + wants.query(scopes), _basic(login), None)
         self._transient(answer)
@@ -252,7 +253,7 @@ class Host:
         try:
             token, seconds = granted(answer.body)
         except ValueError as error:
-            raise Problem("bad-answer", f"{self.name}: what {realm} gives is no token") from error
+            raise Problem(Code.BAD_ANSWER, f"{self.name}: what {realm} gives is no token") from error
         with self._lock:
             self._tokens[key] = (token, time.monotonic() + max(10.0, seconds - 10.0))
         return token
@@ -262,9 +263,9 @@ def wrong_login(host: str, login: Login | None, answer: Answer) -> Problem:
     """The registry does not take us for who we say we are."""
     if login is None:
         hint = f"`skopeo login {host}` keeps credentials; --authfile names a file of them"
-        return Problem("no-access", f"{host} wants credentials, and there are none", hint)
+        return Problem(Code.NO_ACCESS, f"{host} wants credentials, and there are none", hint)
     message = f"{host} does not take the credentials of {login.user} from {login.file}: {said(answer)}"
-    return Problem("no-access", message, f"they may have expired: `skopeo login {host}`")
+    return Problem(Code.NO_ACCESS, message, f"they may have expired: `skopeo login {host}`")
 
 
 def origin(url: str) -> tuple[str, str, int | None]:

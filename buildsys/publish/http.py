@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError, InsecureRequestWarning, SSLError
 
+from buildsys.diagnostics import Code
 from buildsys.publish.access import Certificates
 from buildsys.publish.errors import Problem, Transient
 
@@ -116,7 +117,7 @@ class Connections:
                 folder = f"/etc/containers/certs.d/{self.host}"
                 hint = f"put its authority's certificate into {folder}/ca.crt, or say --cert-dir"
                 message = f"{self.host} shows a certificate that is not trusted here: {why}"
-                return Problem("wrong-certificate", message, hint)
+                return Problem(Code.WRONG_CERTIFICATE, message, hint)
             return Transient("speaks no TLS" if "WRONG_VERSION_NUMBER" in str(error) else _reason(error))
         return Transient(_reason(error))
 
@@ -170,4 +171,4 @@ def _proxied(proxy: str, options: Mapping[str, Any]) -> urllib3.ProxyManager:
     except (ValueError, HTTPError) as error:
         # What it says may hold a password: it is not told.
         message = "`https_proxy` names no proxy that can be used"
-        raise Problem("bad-proxy", message, "http://[USER:PASSWORD@]HOST:PORT") from error
+        raise Problem(Code.BAD_PROXY, message, "http://[USER:PASSWORD@]HOST:PORT") from error

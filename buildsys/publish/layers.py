@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from buildsys import programs, storage
+from buildsys.diagnostics import Code
 from buildsys.publish.errors import Problem
 from buildsys.publish.manifest import (
     Blob,
@@ -101,7 +102,7 @@ class Shelf:
                 self._known.pop(_key(layer, compression), None)
                 self._save()
             message = f"the store packs a layer otherwise than before: {layer}"
-            raise Problem("unreadable-image", message, "run it again")
+            raise Problem(Code.UNREADABLE_IMAGE, message, "run it again")
         return path
 
     def path(self, blob: str) -> Path:
@@ -127,7 +128,7 @@ class Shelf:
             return storage.image_config(self.reference(identity)).encode()
         except programs.ToolFailed as failed:
             raise Problem(
-                "unreadable-image", f"the image {identity[:12]} cannot be read: {failed}"
+                Code.UNREADABLE_IMAGE, f"the image {identity[:12]} cannot be read: {failed}"
             ) from failed
 
     def _export(
@@ -166,7 +167,7 @@ class Shelf:
                 self._save()
         except programs.ToolFailed as failed:
             raise Problem(
-                "unreadable-image", f"the image {identity[:12]} cannot be read: {failed}"
+                Code.UNREADABLE_IMAGE, f"the image {identity[:12]} cannot be read: {failed}"
             ) from failed
         finally:
             shutil.rmtree(self.directory / f"export.{identity}.{threading.get_ident()}", ignore_errors=True)

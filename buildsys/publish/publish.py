@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from buildsys import programs, storage
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.publish.archives import write_archives
 from buildsys.publish.built_set import TAG, Subject, lock_hash, subject
 from buildsys.publish.destination import Destination, Transport
@@ -128,7 +128,7 @@ def _one(work: Work) -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
         message = f"{where}{error.strerror or error}"
-        work.outcome.mistakes.append(Diagnostic(NOWHERE, "not-written", message))
+        work.outcome.mistakes.append(Diagnostic(NOWHERE, Code.NOT_WRITTEN, message))
     except Exception as error:  # noqa: BLE001 - raised again when the other destinations have ended
         work.outcome.unforeseen = error
 
@@ -146,7 +146,7 @@ def _tags(words: Sequence[str], directory: Path) -> tuple[str, ...]:
         known["lock"] = lock_hash(directory)
         if not known["lock"]:
             message = f"the plan in {directory} is not locked: no lock gives a tag"
-            raise Refused([Diagnostic(NOWHERE, "no-lock", message)])
+            raise Refused([Diagnostic(NOWHERE, Code.NO_LOCK, message)])
     return tuple(dict.fromkeys(known.get(word, word) for word in words))
 
 
@@ -175,16 +175,16 @@ def _mistakes(
     away = ", ".join(str(item) for item in destinations if not item.is_here)
     if chosen.stand_ins and away and not stand_ins:
         message = f"{chosen.set} is made of stand-in packages, which do nothing; it is not for {away}"
-        yield Diagnostic(NOWHERE, "stand-ins-leave", message, "--stand-ins publishes it all the same")
+        yield Diagnostic(NOWHERE, Code.STAND_INS_LEAVE, message, "--stand-ins publishes it all the same")
     for tag in wish.tags:
         if not TAG.fullmatch(tag):
             hint = "at most 128 letters, digits, '.', '_' and '-', and neither '.' nor '-' first"
-            yield Diagnostic(NOWHERE, "bad-tag", f"'{tag}' can be no tag", hint)
+            yield Diagnostic(NOWHERE, Code.BAD_TAG, f"'{tag}' can be no tag", hint)
     if PROMOTED in wish.tags and not _promoted(chosen):
         message = (
             f"{chosen.set} is not promoted: not all its tests and scenarios have passed with these images"
         )
-        yield Diagnostic(NOWHERE, "not-promoted", message, f"`buildsys test {chosen.set}` tries them")
+        yield Diagnostic(NOWHERE, Code.NOT_PROMOTED, message, f"`buildsys test {chosen.set}` tries them")
     unpackable = [
         str(item)
         for item in destinations
@@ -193,5 +193,5 @@ def _mistakes(
     if wish.compression == "zstd" and unpackable:
         message = f"docker's format knows no zstd; it is not for {', '.join(unpackable)}"
         yield Diagnostic(
-            NOWHERE, "bad-compression", message, "a set of `format: oci` may be packed with zstd"
+            NOWHERE, Code.BAD_COMPRESSION, message, "a set of `format: oci` may be packed with zstd"
         )

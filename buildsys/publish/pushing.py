@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Literal, TypeVar
 
+from buildsys.diagnostics import Code
 from buildsys.publish.access import certificates, login, registry_rules, way
 from buildsys.publish.built_set import Item
 from buildsys.publish.destination import Destination
@@ -26,7 +27,7 @@ HEADS = 16
 LONGEST = 255
 """Characters that a repository's name may have."""
 
-REPOSITORY = {"no-repository", "no-push-right", "bad-repository"}
+REPOSITORY = {Code.NO_REPOSITORY, Code.NO_PUSH_RIGHT, Code.BAD_REPOSITORY}
 """Codes of what is wrong with one repository, and may be wrong with others."""
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ def registry(
         found = way(destination.host, name, rules)
         if found.host != there.host:
             message = f"registries.conf spreads {destination} over {there.host} and {found.host}"
-            raise Problem("registry-blocked", message)
+            raise Problem(Code.REGISTRY_BLOCKED, message)
         return found.repository
 
     reach = Reach(
@@ -87,7 +88,7 @@ def push(work: Work) -> None:
     too_long = [name for name in names.values() if len(name) > LONGEST]
     if too_long:
         message = f"a registry takes names of at most {LONGEST} characters: {listed(too_long)}"
-        raise Problem("bad-repository", message, "name a shorter namespace after the registry's host")
+        raise Problem(Code.BAD_REPOSITORY, message, "name a shorter namespace after the registry's host")
     found, renamed = registry(destination, work.wish, next(iter(names.values())), stop=work.stop)
     places = {name: renamed(place) for name, place in names.items()}
     _Pushing(work, form, found, names, places).run()
@@ -288,7 +289,7 @@ class _Pushing:
             except (LookupError, Stopped):
                 pass
             except Problem as problem:
-                if problem.diagnostic.code == "registry-failing":
+                if problem.diagnostic.code == Code.REGISTRY_FAILING:
                     gone.set()
             return fate
 

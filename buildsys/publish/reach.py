@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.publish.access import Certificates, Login
 from buildsys.publish.errors import Stopped
 
@@ -35,7 +35,9 @@ class Patience:
         except ValueError:
             pause = math.nan
         if not 0 <= pause < math.inf:
-            raise Refused([Diagnostic(NOWHERE, "bad-pause", f"BS_PAUSE is '{text}', no number of seconds")])
+            raise Refused(
+                [Diagnostic(NOWHERE, Code.BAD_PAUSE, f"BS_PAUSE is '{text}', no number of seconds")]
+            )
         return Patience(pause=pause)
 
 

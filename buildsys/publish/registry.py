@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from buildsys.diagnostics import Code
 from buildsys.publish.errors import Problem, Transient
 from buildsys.publish.host import Host, said, wrong_login
 from buildsys.publish.http import Answer
@@ -71,7 +72,7 @@ class Registry:
             message = (
                 f"{self.host.name} does not let the tag {repository}:{reference} be moved: {said(answer)}"
             )
-            raise Problem("tag-protected", message)
+            raise Problem(Code.TAG_PROTECTED, message)
         self._expect(answer, 201, repository, "written to")
 
     def has(self, repository: str, digest: str) -> bool:
@@ -223,19 +224,21 @@ class Registry:
         if answer.status in (401, 403):
             message = f"{repository} may not be {doing} at {host}: {said(answer)}"
             if doing == "read":
-                raise Problem("no-access", message)
-            raise Problem("no-push-right", message)
+                raise Problem(Code.NO_ACCESS, message)
+            raise Problem(Code.NO_PUSH_RIGHT, message)
         if answer.status == 413:
             raise Problem(
-                "registry-full", f"{host} takes nothing that large for {repository}: {said(answer)}"
+                Code.REGISTRY_FULL, f"{host} takes nothing that large for {repository}: {said(answer)}"
             )
         if answer.status == 404 and doing == "written to":
             message = f"{host} has no repository {repository}, and makes none: {said(answer)}"
-            raise Problem("no-repository", message, "make it at the registry, or name another namespace")
+            raise Problem(Code.NO_REPOSITORY, message, "make it at the registry, or name another namespace")
         if b"NAME_INVALID" in answer.body:
-            raise Problem("bad-repository", f"{host} takes no repository named {repository}: {said(answer)}")
+            raise Problem(
+                Code.BAD_REPOSITORY, f"{host} takes no repository named {repository}: {said(answer)}"
+            )
         asked = f" to {answer.request}" if answer.request else ""
-        raise Problem("registry-refuses", f"{host}, {repository}: {said(answer)}{asked}")
+        raise Problem(Code.REGISTRY_REFUSES, f"{host}, {repository}: {said(answer)}{asked}")
 
 
 Content = Callable[[], bytes | Path]

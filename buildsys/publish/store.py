@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from buildsys import programs, storage
+from buildsys.diagnostics import Code
 from buildsys.publish.built_set import Item
 from buildsys.publish.destination import Destination
 from buildsys.publish.errors import Problem
@@ -61,7 +62,7 @@ def fill_store(work: Work) -> None:
         if left:
             storage.remove_names(options, sorted(left))
     except programs.ToolFailed as failed:
-        raise Problem("store-refuses", f"{work.outcome.destination}: {failed}") from failed
+        raise Problem(Code.STORE_REFUSES, f"{work.outcome.destination}: {failed}") from failed
     work.finish()
 
 

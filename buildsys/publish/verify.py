@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from buildsys import programs, storage
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.files import sha256
 from buildsys.publish.archives import SUMS
 from buildsys.publish.contents import contents
@@ -56,7 +56,7 @@ def verify(directory: Path, destination: Destination, wish: Wish) -> Report:
     if not known.published:
         message = f"{directory.name} was not published to {destination}, as far as its plan knows"
         hint = f"`buildsys publish {directory.name} --to {destination}` publishes it"
-        raise Refused([Diagnostic(NOWHERE, "not-published", message, hint)])
+        raise Refused([Diagnostic(NOWHERE, Code.NOT_PUBLISHED, message, hint)])
     look = {
         "docker": _at_registry,
         "oci": _in_layout,

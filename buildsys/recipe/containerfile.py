@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 
-from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
+from buildsys.diagnostics import Code, Diagnostic, Refused, Spot, closest
 from buildsys.recipe import flags
 from buildsys.recipe.document import read_text
 from buildsys.recipe.plain_text import SCRATCH, HereFile, PlainText
@@ -146,7 +146,7 @@ class _Reader:
             self._take(item)
         if not self._stages and not self._found:
             hint = "begin with FROM and the image that it starts from, or FROM scratch"
-            self._note(Spot(self._file), "containerfile-from", "this file has no FROM", hint)
+            self._note(Spot(self._file), Code.CONTAINERFILE_FROM, "this file has no FROM", hint)
         if self._found:
             raise Refused(self._found)
         last = self._stages[-1]
@@ -190,7 +190,7 @@ class _Reader:
             return
         if not self._stages:
             hint = "only ARG may stand before it"
-            self._note(item.spot, "containerfile-from", f"{item.word} stands before the first FROM", hint)
+            self._note(item.spot, Code.CONTAINERFILE_FROM, f"{item.word} stands before the first FROM", hint)
             return
         self._flags(item)
         stage = self._stages[-1]
@@ -218,7 +218,7 @@ class _Reader:
         try:
             words = shlex.split(item.value)
         except ValueError:
-            self._note(item.spot, "containerfile-syntax", "a quotation mark has no partner")
+            self._note(item.spot, Code.CONTAINERFILE_SYNTAX, "a quotation mark has no partner")
             return
         for word in words:
             name, equals, value = word.partition("=")
@@ -243,14 +243,14 @@ class _Reader:
         if match is None:
             if not self._found:
                 hint = "FROM IMAGE, or FROM IMAGE AS STAGE"
-                self._note(item.spot, "containerfile-syntax", f"'{item.value}' is not understood", hint)
+                self._note(item.spot, Code.CONTAINERFILE_SYNTAX, f"'{item.value}' is not understood", hint)
             return
         written, called = match["image"], match["stage"] or ""
         spot = self._place(item, rf"(?<!\S){re.escape(written)}(?=[\s\\]|$)", written)
         name = self._filled(written, item)
         if not name:
             if not self._found:
-                self._note(spot, "containerfile-argument", f"'{written}' comes to nothing")
+                self._note(spot, Code.CONTAINERFILE_ARGUMENT, f"'{written}' comes to nothing")
             name = SCRATCH
         above = self._stage(name)
         if above and above.name:
@@ -293,7 +293,7 @@ class _Reader:
             word = word.upper()
             if word not in WORDS or word in {"FROM", "MAINTAINER", "ONBUILD"}:
                 hint = closest(word, WORDS) or "ONBUILD RUN …, or another instruction but FROM and ONBUILD"
-                self._note(item.spot, "containerfile-syntax", f"'{word}' is no trigger", hint)
+                self._note(item.spot, Code.CONTAINERFILE_SYNTAX, f"'{word}' is no trigger", hint)
                 return
         for flag in flags.flags(command):
             verdict = flags.judge(word, flag["name"], flag["value"])
@@ -302,7 +302,7 @@ class _Reader:
             text = flag[0].strip()
             spot = self._spot(item, rf"(?<!\S){re.escape(text)}(?=[\s\\]|$)") or item.spot
             if verdict.kind == "refused":
-                self._note(spot, "containerfile-flag", verdict.message, verdict.hint)
+                self._note(spot, Code.CONTAINERFILE_FLAG, verdict.message, verdict.hint)
                 continue
             self._plain.edit(spot, text, verdict.instead)
             if verdict.kind == "offline":
@@ -313,7 +313,7 @@ class _Reader:
         spot = self._spot(item, rf"(?<!\S){re.escape(text)}") or item.spot
         if name and not re.fullmatch(r"\w[\w.-]*", name):
             hint = "RUN --mount=type=secret,id=NAME: letters, digits, . _ -"
-            self._note(spot, "containerfile-flag", f"'{name}' cannot name a secret", hint)
+            self._note(spot, Code.CONTAINERFILE_FLAG, f"'{name}' cannot name a secret", hint)
             return
         required = given.get("required", "").lower() not in {"false", "0"}
         known = self._secrets.get(name)
@@ -328,13 +328,13 @@ class _Reader:
         stage = self._stage(name)
         if not name or "$" in name:
             hint = "write the name of an image or of a stage"
-            self._note(spot, "containerfile-from", f"'{name}' names no image", hint)
+            self._note(spot, Code.CONTAINERFILE_FROM, f"'{name}' names no image", hint)
         elif (number := _number(name)) is not None:
             if number >= len(self._stages) - 1:
                 hint = "stages are counted from 0, and only earlier ones can be copied from"
-                self._note(spot, "containerfile-from", f"there is no stage {name} before this one", hint)
+                self._note(spot, Code.CONTAINERFILE_FROM, f"there is no stage {name} before this one", hint)
         elif self._stages[-1].name.lower() == name.lower():
-            self._note(spot, "containerfile-from", f"the stage '{name}' cannot copy from itself")
+            self._note(spot, Code.CONTAINERFILE_FROM, f"the stage '{name}' cannot copy from itself")
         elif stage is None:
             self._outside(name, spot)
         elif stage.name != name:
@@ -372,7 +372,7 @@ class _Reader:
                 near = closest(name, self._early - {name})
                 message = f"the variable '{name}' has no value here"
                 spot = self._spot(item, re.escape(match[0])) or item.spot
-                self._note(spot, "containerfile-argument", message, near or hint)
+                self._note(spot, Code.CONTAINERFILE_ARGUMENT, message, near or hint)
             return ""
 
         return _VARIABLE.sub(value, text.replace('"', "").replace("'", ""))
@@ -382,7 +382,7 @@ class _Reader:
         spot = self._spot(item, pattern)
         if spot is None:
             hint = "write the name on one line"
-            self._note(item.spot, "containerfile-syntax", f"'{name}' does not stand in one piece", hint)
+            self._note(item.spot, Code.CONTAINERFILE_SYNTAX, f"'{name}' does not stand in one piece", hint)
         return spot or item.spot
 
     def _spot(self, item: Instruction, pattern: str) -> Spot | None:
@@ -398,7 +398,7 @@ class _Reader:
                     return Spot(self._file, number, match.start() + 1)
         return None
 
-    def _note(self, spot: Spot, code: str, message: str, hint: str = "") -> None:
+    def _note(self, spot: Spot, code: Code, message: str, hint: str = "") -> None:
         self._found.append(Diagnostic(spot, code, message, hint))
 
 

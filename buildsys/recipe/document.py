@@ -19,7 +19,7 @@ from yaml.error import MarkedYAMLError
 from yaml.events import AliasEvent, DocumentStartEvent, MappingEndEvent, SequenceEndEvent, StreamEndEvent
 from yaml.reader import ReaderError
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot
 from buildsys.recipe.written import LINE, Marks, Written, is_template, spot_of, strings
 
 __all__ = ["DEEPEST", "LARGEST", "Written", "parse", "read", "read_text"]
@@ -95,14 +95,14 @@ def read_text(file: str) -> str:
     """
     raw = _bytes(file)
     if len(raw) > LARGEST:
-        raise _refused(Spot(file), "large-file", f"this file is larger than {LARGEST} bytes")
+        raise _refused(Spot(file), Code.LARGE_FILE, f"this file is larger than {LARGEST} bytes")
     try:
         return raw.decode("utf-8").removeprefix("\ufeff")  # as editors on Windows begin a file
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8")
         spot = Spot(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
         message = f"this file is not UTF-8: byte 0x{raw[error.start]:02x}"
-        raise _refused(spot, "not-utf-8", message, "save it as UTF-8") from None
+        raise _refused(spot, Code.NOT_UTF_8, message, "save it as UTF-8") from None
 
 
 def _bytes(file: str) -> bytes:
@@ -113,16 +113,16 @@ def _bytes(file: str) -> bytes:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 # Without a Spot: to show a line of it would wait as well.
                 message = f"{file} is no file, but a folder, a pipe or a device"
-                raise _refused(NOWHERE, "unreadable-file", message)
+                raise _refused(NOWHERE, Code.UNREADABLE_FILE, message)
             return os.read(descriptor, LARGEST + 1)
         finally:
             os.close(descriptor)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise _refused(Spot(file), "unreadable-file", f"cannot read this file: {reason}") from None
+        raise _refused(Spot(file), Code.UNREADABLE_FILE, f"cannot read this file: {reason}") from None
 
 
-def _refused(spot: Spot, code: str, message: str, hint: str = "") -> Refused:
+def _refused(spot: Spot, code: Code, message: str, hint: str = "") -> Refused:
     return Refused([Diagnostic(spot, code, message, hint)])
 
 
@@ -154,7 +154,7 @@ class _Reader:
             before = self._source.encode()[: error.position].decode("utf-8", errors="replace")
             spot = Spot(self._file, before.count("\n") + 1, len(before) - before.rfind("\n"))
             self._found.append(
-                Diagnostic(spot, "yaml-syntax", f"a character YAML does not allow: {error.reason}")
+                Diagnostic(spot, Code.YAML_SYNTAX, f"a character YAML does not allow: {error.reason}")
             )
         if self._found or written is None:
             raise Refused(self._found)
@@ -166,18 +166,18 @@ class _Reader:
         self._next()  # the stream's start
         if type(self._next()) is StreamEndEvent:
             message = "this file is empty"
-            self._note(0, "empty-file", message, "write the document it should hold, or remove the file")
+            self._note(0, Code.EMPTY_FILE, message, "write the document it should hold, or remove the file")
             raise _Stop
         event = self._next()
         if type(event) is ScalarEvent and event.value == "" and event.implicit[0]:
-            self._note(0, "empty-file", "this file holds nothing but comments or '---'", "remove the file")
+            self._note(0, Code.EMPTY_FILE, "this file holds nothing but comments or '---'", "remove the file")
             raise _Stop
         data, marks = self._value(event, 0)
         self._next()  # the document's end
         event = self._next()
         if type(event) is DocumentStartEvent:
             message, hint = "a second document begins here", "write one document a file"
-            self._note(_position(event), "several-documents", message, hint)
+            self._note(_position(event), Code.SEVERAL_DOCUMENTS, message, hint)
         templated = is_template(self._source) and any(map(is_template, strings(data)))
         return Written(self._file, data, marks, templated)
 
@@ -192,15 +192,15 @@ class _Reader:
             if event.implicit[0] and (value in _SPECIAL or value[0] in _NUMERIC_START):
                 return self._plain(value, position), position
             if self._escapes and "\0" in value:
-                self._note(position, "nul-character", "a text cannot hold a NUL character")
+                self._note(position, Code.NUL_CHARACTER, "a text cannot hold a NUL character")
             return value, position
         position = _position(event)
         if kind is AliasEvent:
             message = f"an alias (*{event.anchor}) is not allowed"
-            self._note(position, "yaml-alias", message, _NO_ALIAS)
+            self._note(position, Code.YAML_ALIAS, message, _NO_ALIAS)
             raise _Stop
         if depth == DEEPEST:
-            self._note(position, "deep-nesting", f"more than {DEEPEST} collections stand in one another")
+            self._note(position, Code.DEEP_NESTING, f"more than {DEEPEST} collections stand in one another")
             raise _Stop
         if kind is MappingStartEvent:
             return self._mapping(position, depth + 1)
@@ -222,12 +222,12 @@ class _Reader:
                 key = event.value
             if type(key) is not str:
                 mark = _position(event)
-                self._note(mark, "key-not-text", "a key must be text", _quote(event))
+                self._note(mark, Code.KEY_NOT_TEXT, "a key must be text", _quote(event))
                 key = str(key)
             elif key in items:
                 first = (spot_of(self._file, marks[key][0]), "first written here")
                 message = f"the key '{key}' is written twice"
-                self._note(mark, "duplicate-key", message, "keep one of them", (first,))
+                self._note(mark, Code.DUPLICATE_KEY, message, "keep one of them", (first,))
             items[key], inner = value(following(), depth)
             marks[key] = (mark, inner)
         return items, (position, marks)
@@ -245,16 +245,16 @@ class _Reader:
             if meaning == "true or false":
                 hint = f"write {'true' if value.lower() in _TRUE else 'false'}, or {hint}"
             message = f"unquoted, {value} is {meaning} to some readers of YAML and text to others"
-            self._note(position, "ambiguous-text", message, hint)
+            self._note(position, Code.AMBIGUOUS_TEXT, message, hint)
         return value
 
     def _refuse_properties(self, event: Any) -> None:
         if event.anchor is not None:
             message = f"an anchor (&{event.anchor}) is not allowed"
-            self._note(_position(event), "yaml-alias", message, _NO_ALIAS)
+            self._note(_position(event), Code.YAML_ALIAS, message, _NO_ALIAS)
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self._note(_position(event), "yaml-tag", f"a tag ({tag}) is not allowed", "leave the tag out")
+            self._note(_position(event), Code.YAML_TAG, f"a tag ({tag}) is not allowed", "leave the tag out")
 
     def _syntax(self, error: MarkedYAMLError) -> None:
         mark, begin = error.problem_mark, error.context_mark
@@ -267,12 +267,12 @@ class _Reader:
         lines = self._source.splitlines()[position // LINE :]
         tab = bool(lines) and "\t" in lines[0][: position % LINE + 1]
         hint = "indent with spaces: YAML takes no tabs" if tab else ""
-        self._note(position, "yaml-syntax", f"this is not YAML: {error.problem}", hint, related)
+        self._note(position, Code.YAML_SYNTAX, f"this is not YAML: {error.problem}", hint, related)
 
     def _note(
         self,
         position: int,
-        code: str,
+        code: Code,
         message: str,
         hint: str = "",
         related: Related = (),

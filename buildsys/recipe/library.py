@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, closest
 from buildsys.recipe import document, schema
 from buildsys.recipe.collecting import collector_resting
 from buildsys.recipe.variables import Holes, holes
@@ -103,7 +103,7 @@ class _Loader:
             message = f"this set calls itself '{header.set_}', its folder is called '{name}'"
             spot = written.spot("set")
             raise Refused(
-                [Diagnostic(spot, "set-name", message, "rename one of them: make names sets by folder")]
+                [Diagnostic(spot, Code.SET_NAME, message, "rename one of them: make names sets by folder")]
             )
         return Library(directory, header, written, common, recipes, traits, sites, overlays, scenarios)
 
@@ -142,7 +142,7 @@ class _Loader:
                 elif name.endswith(".yml"):
                     message = "this file is not read: the name of a recipe's file ends in .yaml"
                     hint = f"rename it to {name[:-4]}.yaml"
-                    self._found.append(Diagnostic(Spot(f"{folder}/{name}"), "file-name", message, hint))
+                    self._found.append(Diagnostic(Spot(f"{folder}/{name}"), Code.FILE_NAME, message, hint))
 
     def _add(self, sources: dict[str, Source[M]], source: Source[M], key: str) -> None:
         name: str = source.written.data[key]
@@ -152,7 +152,7 @@ class _Loader:
             message = f"two {_PLURAL[key]} are called '{name}'"
             hint = "rename or remove one of them"
             self._found.append(
-                Diagnostic(source.written.spot(key), "duplicate-name", message, hint, (there,))
+                Diagnostic(source.written.spot(key), Code.DUPLICATE_NAME, message, hint, (there,))
             )
 
     def _overlay(self, path: Path, recipes: dict[str, Source[schema.Recipe]]) -> OverlayFile | None:
@@ -232,6 +232,6 @@ def _no_set(directory: Path) -> Diagnostic:
         hint = closest(directory.name, known) or (
             f"sets beside it: {', '.join(sorted(known))}" if known else ""
         )
-        return Diagnostic(NOWHERE, "no-set", f"there is no folder {directory}", hint)
+        return Diagnostic(NOWHERE, Code.NO_SET, f"there is no folder {directory}", hint)
     message = f"{directory} is no image set: it has no set.yaml"
-    return Diagnostic(NOWHERE, "no-set", message, "name the folder of a set, like recipes/stable-pike")
+    return Diagnostic(NOWHERE, Code.NO_SET, message, "name the folder of a set, like recipes/stable-pike")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from buildsys.diagnostics import Spot
+from buildsys.diagnostics import Code, Spot
 from buildsys.recipe import flags, heredocs
 from buildsys.recipe.scan import Instruction, escape_sign
 from buildsys.recipe.stage import Stage
@@ -28,7 +28,7 @@ class HereFile:
 class PlainText:
     """The text, as it is taken from the instructions one by one; `note` takes mistakes."""
 
-    def __init__(self, file: str, lines: Sequence[str], note: Callable[[Spot, str, str, str], None]) -> None:
+    def __init__(self, file: str, lines: Sequence[str], note: Callable[[Spot, Code, str, str], None]) -> None:
         self._file = file
         self._lines = lines
         self._escape = escape_sign(lines)
@@ -76,7 +76,7 @@ class PlainText:
         if others or len(text.split()) != len(documents) + 1:
             hint = "write an instruction for each"
             message = "here-documents and other files in one instruction are not understood"
-            self._note(item.spot, "containerfile-syntax", message, hint)
+            self._note(item.spot, Code.CONTAINERFILE_SYNTAX, message, hint)
         for one in documents:
             try:
                 said = heredocs.filled(one.text, stage.variables) if one.mark.expands else one.text
@@ -92,7 +92,7 @@ class PlainText:
         column = max(line.find("$" + unknown.name.strip("$")), line.find("${" + unknown.name), 0)
         message = f"the variable '{unknown.name}' has no value here"
         hint = f"ENV or ARG gives it one; <<'{document.mark.name}' leaves the text as it is"
-        self._note(Spot(self._file, number, column + 1), "containerfile-argument", message, hint)
+        self._note(Spot(self._file, number, column + 1), Code.CONTAINERFILE_ARGUMENT, message, hint)
 
     def _origin(self, item: Instruction, offset: int) -> tuple[int, int]:
         """Line and column, from 0, at which a part of an instruction's command stands."""

@@ -12,7 +12,7 @@ from io import BytesIO
 
 from dockerfile_parse import DockerfileParser  # type: ignore[import-untyped]
 
-from buildsys.diagnostics import Diagnostic, Spot, closest
+from buildsys.diagnostics import Code, Diagnostic, Spot, closest
 from buildsys.recipe.heredocs import HOLDERS, HereDocument, Mark, marks
 
 WORDS = (
@@ -62,7 +62,7 @@ def scan(file: str, lines: Sequence[str], found: list[Diagnostic]) -> Iterator[I
         if "\0" in line:
             spot = Spot(file, number, line.index("\0") + 1)
             found.append(
-                Diagnostic(spot, "nul-character", "a NUL character is part of no text", "take it out")
+                Diagnostic(spot, Code.NUL_CHARACTER, "a NUL character is part of no text", "take it out")
             )
             return
     for first, marked in documents.items():
@@ -71,7 +71,7 @@ def scan(file: str, lines: Sequence[str], found: list[Diagnostic]) -> Iterator[I
                 line = lines[first]
                 spot = Spot(file, first + 1, max(line.find("<<"), 0) + 1)
                 message = f"this here-document has no end: no line is '{item.mark.name}'"
-                found.append(Diagnostic(spot, "containerfile-syntax", message))
+                found.append(Diagnostic(spot, Code.CONTAINERFILE_SYNTAX, message))
                 return
     parsed = DockerfileParser(fileobj=BytesIO("".join(plain).encode()), env_replace=False).structure
     covered: set[int] = set()
@@ -106,7 +106,7 @@ def scan(file: str, lines: Sequence[str], found: list[Diagnostic]) -> Iterator[I
         elif any(item.mark.name in {".", ".."} for item in here):
             message = "a here-document becomes a file, which '.' and '..' cannot name"
         if message:
-            found.append(Diagnostic(spot, "containerfile-syntax", message, hint))
+            found.append(Diagnostic(spot, Code.CONTAINERFILE_SYNTAX, message, hint))
             return
         behind = "".join(f"\n{item.raw}{item.mark.name}" for item in here)
         yield Instruction(word, value + behind, spot, (first + 1, last + 1), here)
@@ -115,7 +115,7 @@ def scan(file: str, lines: Sequence[str], found: list[Diagnostic]) -> Iterator[I
         if number not in covered and line.strip():
             spot = Spot(file, number + 1, len(line) - len(line.lstrip()) + 1)
             message = f"the file ends in the middle of '{line.split()[0]}'"
-            found.append(Diagnostic(spot, "containerfile-syntax", message))
+            found.append(Diagnostic(spot, Code.CONTAINERFILE_SYNTAX, message))
             return
 
 

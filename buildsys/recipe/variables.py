@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from buildsys.diagnostics import Diagnostic, closest
+from buildsys.diagnostics import Code, Diagnostic, closest
 from buildsys.recipe.written import Written, is_template
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _NEVER = {"set", "tag", "namespace", "prefix", "registry"}
 
 
 class _Unfillable(Exception):  # noqa: N818 - carries what to say
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
+    def __init__(self, code: Code, message: str, hint: str = "") -> None:
         self.code, self.message, self.hint = code, message, hint
 
 
@@ -100,7 +100,7 @@ def _undefined(name: str, scope: Iterable[str]) -> _Unfillable:
         hint = "names and tags are never part of what an image is; define a variable of another name"
     else:
         hint = closest(name, scope) or f"defined here: {', '.join(sorted(scope))}"
-    return _Unfillable("undefined-variable", f"the variable '{name}' is not defined", hint)
+    return _Unfillable(Code.UNDEFINED_VARIABLE, f"the variable '{name}' is not defined", hint)
 
 
 def _as_text(value: Any) -> str:
@@ -109,13 +109,13 @@ def _as_text(value: Any) -> str:
     if isinstance(value, str | int):
         return str(value)
     what = "nothing" if value is None else "a list" if isinstance(value, list) else "a map"
-    raise _Unfillable("bad-template", f"a variable that is {what} cannot stand inside a text",
+    raise _Unfillable(Code.BAD_TEMPLATE, f"a variable that is {what} cannot stand inside a text",
                       "join a list: {{ name | join(' ') }}")  # fmt: skip
 
 
 def _short(text: str) -> str:
     if len(text) > LONGEST:
-        raise _Unfillable("bad-template", f"this text becomes longer than {LONGEST} characters")
+        raise _Unfillable(Code.BAD_TEMPLATE, f"this text becomes longer than {LONGEST} characters")
     return text
 
 
@@ -126,18 +126,18 @@ def _render(text: str, scope: Mapping[str, Any]) -> str:
     from jinja2 import TemplateError, UndefinedError
 
     if len(text) > LONGEST:
-        raise _Unfillable("bad-template", f"a text with variables has at most {LONGEST} characters")
+        raise _Unfillable(Code.BAD_TEMPLATE, f"a text with variables has at most {LONGEST} characters")
     try:
         template, names = _template(text)
         for name in names:
             _look_up(name, scope)
         return _joined(template.generate(**scope))
     except UndefinedError as error:
-        raise _Unfillable("undefined-variable", str(error.message)) from None
+        raise _Unfillable(Code.UNDEFINED_VARIABLE, str(error.message)) from None
     except TemplateError as error:
-        raise _Unfillable("bad-template", f"this is not a template: {error.message}") from None
+        raise _Unfillable(Code.BAD_TEMPLATE, f"this is not a template: {error.message}") from None
     except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, MemoryError) as error:
-        raise _Unfillable("bad-template", f"this template fails: {error}") from None
+        raise _Unfillable(Code.BAD_TEMPLATE, f"this template fails: {error}") from None
 
 
 def _joined(chunks: Iterable[str]) -> str:
@@ -243,11 +243,11 @@ def _allow(tree: nodes.Node, *, in_loop: bool) -> None:
             pass
         elif kind not in _ALLOWED:
             what = _REFUSED.get(kind, kind.lower())
-            raise _Unfillable("bad-template", f"{what} cannot be used in a recipe",
+            raise _Unfillable(Code.BAD_TEMPLATE, f"{what} cannot be used in a recipe",
                               "templates only fill values in; compute in a `run` step")  # fmt: skip
         if isinstance(node, nodes.For):
             if in_loop or node.recursive:
-                raise _Unfillable("bad-template", "a loop cannot stand in another")
+                raise _Unfillable(Code.BAD_TEMPLATE, "a loop cannot stand in another")
             _allow(node, in_loop=True)
         else:
             _allow(node, in_loop=in_loop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
 
-from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.image import Absent, Bootstrap, CopyPayload, Image, Install, InstallGems, PackageName
 from buildsys.resolve.site import Chosen
 
@@ -47,7 +47,7 @@ def _diagnostic(site: str, name: str, reasons: list[Reason], others: list[str]) 
     besides = f", nor what is made from it ({', '.join(others)})" if others else ""
     message = f"the site '{site}' cannot build '{name}'{besides}: it has {lacks}"
     related = tuple(dict.fromkeys(item for _, _, _, item in reasons))
-    return Diagnostic(spot, "not-at-this-site", message, hint, related)
+    return Diagnostic(spot, Code.NOT_AT_THIS_SITE, message, hint, related)
 
 
 def _reasons(item: Image, chosen: Chosen, *, gems: bool) -> Iterator[Reason]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from buildsys.diagnostics import Spot
+from buildsys.diagnostics import Code, Spot
 from buildsys.recipe import schema
 from buildsys.resolve.source import Notes
 
@@ -42,7 +42,9 @@ def pieces(site: schema.Site, notes: Notes, additions: Sequence[Addition]) -> Pi
     for patch, beside in additions:
         if host and patch.repositories:
             message = f"the site '{site.site}' takes the host's own repositories, and no others"
-            beside.problem(("repositories",), ("site-mismatch", message, "enable it on the host"), key=True)
+            beside.problem(
+                ("repositories",), (Code.SITE_MISMATCH, message, "enable it on the host"), key=True
+            )
         repositories |= _with_notes(patch.repositories, beside)
         downloads |= _with_notes(patch.downloads, beside)
         gems = (patch.gems, beside) if patch.gems is not None else gems

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from buildsys import image
-from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
+from buildsys.diagnostics import Code, Diagnostic, Problem, Refused, Spot, closest
 from buildsys.recipe import schema
 from buildsys.recipe.containerfile import Containerfile, read_containerfile
 from buildsys.resolve import syntax
@@ -48,7 +48,7 @@ def containerfile(
         if name not in read.arguments:
             hint = closest(name, read.arguments) or "it declares " + (", ".join(read.arguments) or "none")
             message = f"{read.file} declares no ARG '{name}'"
-            notes.problem(("args", name), ("containerfile-argument", message, hint), key=True)
+            notes.problem(("args", name), (Code.CONTAINERFILE_ARGUMENT, message, hint), key=True)
     _check_format(read, recipe, notes, around.form)
     try:
         notes.found.extend(odd(path.parent))
@@ -82,15 +82,15 @@ def _check_format(read: Containerfile, recipe: schema.Recipe, notes: Notes, form
     if form == "oci" and read.healthcheck is not None:
         hint = "write format: docker in set.yaml, or leave the health check out"
         message = "an image in the OCI format has no health check"
-        notes.found.append(Diagnostic(read.healthcheck, "oci-healthcheck", message, hint))
+        notes.found.append(Diagnostic(read.healthcheck, Code.OCI_HEALTHCHECK, message, hint))
     if form == "oci" and read.onbuild is not None:
         hint = "write format: docker in set.yaml, or leave it out"
         message = "an image in the OCI format has no triggers for its children"
-        notes.found.append(Diagnostic(read.onbuild, "oci-onbuild", message, hint))
+        notes.found.append(Diagnostic(read.onbuild, Code.OCI_ONBUILD, message, hint))
     for spot in read.offline if recipe.network else ():
         hint = "leave network: true out of the recipe, or this flag"
         message = "the recipe gives the whole build a network, also this RUN"
-        notes.found.append(Diagnostic(spot, "containerfile-flag", message, hint))
+        notes.found.append(Diagnostic(spot, Code.CONTAINERFILE_FLAG, message, hint))
 
 
 def _parent(read: Containerfile, meant: Iterable[Meant]) -> Parent:
@@ -106,17 +106,17 @@ def _parent(read: Containerfile, meant: Iterable[Meant]) -> Parent:
     return image.EmptyRoot()
 
 
-def _misplaced(path: Path, top: Path) -> syntax.Problem | None:
+def _misplaced(path: Path, top: Path) -> Problem | None:
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(top)):
-        return "path-leaves-context", f"{path} lies outside of {top}", "put it there, with its context"
+        return Code.PATH_LEAVES_CONTEXT, f"{path} lies outside of {top}", "put it there, with its context"
     if path.is_dir():
         inside = [name for name in ("Containerfile", "Dockerfile") if (path / name).is_file()]
         hint = f"write {inside[0]} behind it" if inside else "name the file"
-        return "missing-file", f"{path} is a folder", hint
+        return Code.MISSING_FILE, f"{path} is a folder", hint
     if not path.exists():
         beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = closest(path.name, beside) or "a path is taken from the folder of the recipe's file"
-        return "missing-file", f"there is no {path}", hint
+        return Code.MISSING_FILE, f"there is no {path}", hint
     return None
 
 
@@ -131,7 +131,7 @@ def check_triggers(images: Mapping[str, image.Image], found: list[Diagnostic]) -
                 message = f"'{name}' says ONBUILD; its triggers are not run for a recipe"
                 hint = f"a Containerfile that begins FROM {name} runs them; or leave them out there"
                 related = ((trigger, "said here"),)
-                found.append(Diagnostic(spot, "containerfile-onbuild", message, hint, related))
+                found.append(Diagnostic(spot, Code.CONTAINERFILE_ONBUILD, message, hint, related))
 
 
 def check_alone(draft: Draft, name: str, found: list[Diagnostic]) -> None:
@@ -153,4 +153,4 @@ def check_alone(draft: Draft, name: str, found: list[Diagnostic]) -> None:
     for key, spot in asked.items():
         message = f"'{key}' does not reach '{name}', which is built by a Containerfile"
         hint = "say it in the Containerfile; labels, annotations and test may stand beside it"
-        found.append(Diagnostic(spot, "containerfile-alone", message, hint))
+        found.append(Diagnostic(spot, Code.CONTAINERFILE_ALONE, message, hint))

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from buildsys.diagnostics import closest
-from buildsys.resolve.syntax import Problem, local_path
+from buildsys.diagnostics import Code, Problem, closest
+from buildsys.resolve.syntax import local_path
 
 FOLDER = "files"
 
@@ -36,7 +36,7 @@ class Context:
     def _examine(self, path: str, top: Path) -> Problem | None:
         if not path:
             return (
-                "bad-path",
+                Code.BAD_PATH,
                 "there is no path to copy",
                 "name a file or a folder of files/; '.' is all of it",
             )
@@ -50,25 +50,25 @@ class Context:
             names = {entry.name for place in places if place.is_dir() for entry in place.iterdir()}
             beside = "files/ beside the overlay, or " if self._beside else ""
             hint = closest(whole.name, names) or f"a relative path is taken from {beside}the set's files/"
-            return "missing-file", f"there is no {whole}", hint
+            return Code.MISSING_FILE, f"there is no {whole}", hint
         real = os.path.realpath(top)  # Path.resolve ends in an exception where links go round
         try:
             inside = list(_with_all_inside(whole))
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            return "unreadable-file", f"cannot read {error.filename}: {reason}", "let yourself read it"
+            return Code.UNREADABLE_FILE, f"cannot read {error.filename}: {reason}", "let yourself read it"
         for inner in inside:
             if not Path(os.path.realpath(inner)).is_relative_to(real):
                 return _leaves(f"{inner} is a link that leads", top, "put the file itself there")
             # What a link leads to is what is copied.
             if inner.is_symlink() and not os.path.exists(inner):  # noqa: PTH110 - ends, where links go round
-                return "missing-file", f"{inner} is a link that leads nowhere", "put the file itself there"
+                return Code.MISSING_FILE, f"{inner} is a link that leads nowhere", "put the file itself there"
             if inner.is_symlink() and inner.is_dir():
-                return "odd-file", f"{inner} is a link to a folder", "put the folder itself there"
+                return Code.ODD_FILE, f"{inner} is a link to a folder", "put the folder itself there"
             if problem := unwritable(inner, inner.relative_to(top)):
                 return problem
             if not (inner.is_file() or inner.is_dir()):
-                return "odd-file", f"{inner} is neither a file, a folder nor a link", "take it away"
+                return Code.ODD_FILE, f"{inner} is neither a file, a folder nor a link", "take it away"
         return None
 
 
@@ -78,12 +78,12 @@ def unwritable(path: Path, name: Path) -> Problem | None:
         str(name).encode()
     except UnicodeEncodeError:
         shown = os.fsencode(path).decode(errors="backslashreplace")
-        return "odd-file", f"the name of {shown} is not UTF-8", "give it another name"
+        return Code.ODD_FILE, f"the name of {shown} is not UTF-8", "give it another name"
     return None
 
 
 def _leaves(what: str, top: Path, hint: str) -> Problem:
-    return "path-leaves-context", f"{what} out of {top}", hint
+    return Code.PATH_LEAVES_CONTEXT, f"{what} out of {top}", hint
 
 
 def _with_all_inside(path: Path) -> Iterator[Path]:

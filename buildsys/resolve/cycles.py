@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.image import BaseImage, Image, ParentImage
 
 Edges = Mapping[str, Mapping[str, Spot]]
@@ -36,7 +36,7 @@ def long_chains(images: Mapping[str, Image]) -> Iterator[Diagnostic]:
         most = f"{layers[last]} layers or more, of which {LAYERS} are possible"
         message = f"a chain of {len(chain)} images has {most}"
         hint = "let some of them be one image; the chain: " + " → ".join(reversed(chain))
-        yield Diagnostic(images[name].parent_spot, "long-chain", message, hint)
+        yield Diagnostic(images[name].parent_spot, Code.LONG_CHAIN, message, hint)
 
 
 def _layers(images: Mapping[str, Image]) -> dict[str, int]:
@@ -80,7 +80,7 @@ def rings(edges: Edges) -> Iterator[list[str]]:
             return
 
 
-def diagnostic(ring: list[str], edges: Edges, code: str, message: str, hint: str) -> Diagnostic:
+def diagnostic(ring: list[str], edges: Edges, code: Code, message: str, hint: str) -> Diagnostic:
     """One mistake for a ring, with the place of each of its edges."""
     pairs = list(zip(ring, [*ring[1:], ring[0]], strict=True))
     related = tuple((edges[name][need], f"'{name}' needs '{need}'") for name, need in pairs[1:])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from buildsys import image
-from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.resolve.fragment import Part, Scalar, Spotted
 from buildsys.resolve.tests import TestPart
 
@@ -103,7 +103,7 @@ def check_draft(draft: Draft, form: image.Format, found: list[Diagnostic]) -> No
         name, first = owners.setdefault(account.uid, (account.name, spot))
         if name != account.name:
             message = f"the accounts '{name}' and '{account.name}' have the same number, {account.uid}"
-            found.append(Diagnostic(spot, "account-clash", message, related=((first, "the other one"),)))
+            found.append(Diagnostic(spot, Code.ACCOUNT_CLASH, message, related=((first, "the other one"),)))
     files: dict[str, image.WriteRepository] = {}
     for repository in draft.repositories.values():
         other = files.setdefault(repository.file, repository)
@@ -111,9 +111,9 @@ def check_draft(draft: Draft, form: image.Format, found: list[Diagnostic]) -> No
             message = f"the repositories '{other.id}' and '{repository.id}' are written to the same file"
             related = ((other.spot, "the other one"),)
             found.append(
-                Diagnostic(repository.spot, "duplicate-name", message, "give each its own file", related)
+                Diagnostic(repository.spot, Code.DUPLICATE_NAME, message, "give each its own file", related)
             )
     if form == "oci" and "healthcheck" in draft.scalars:
         message = "an image in the OCI format has no health check"
         hint = "write format: docker in set.yaml, or leave the health check out"
-        found.append(Diagnostic(draft.scalars["healthcheck"][1], "oci-healthcheck", message, hint))
+        found.append(Diagnostic(draft.scalars["healthcheck"][1], Code.OCI_HEALTHCHECK, message, hint))

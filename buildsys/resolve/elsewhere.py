@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from buildsys.diagnostics import Diagnostic
+from buildsys.diagnostics import Code, Diagnostic
 from buildsys.image import BaseImage, Image, Install, ParentImage, Uninstall, UpdateAll
 
 
@@ -20,7 +20,7 @@ def foreign(images: Mapping[str, Image]) -> Iterator[Diagnostic]:
             message = f"with apt, packages cannot be installed into an image built elsewhere: '{item.name}'"
             hint = "begin with an image of the set, or leave the packages out"
             related = ((origin.parent_spot, f"made from {origin.parent.reference}"),)
-            yield Diagnostic(changing.spot, "site-mismatch", message, hint, related)
+            yield Diagnostic(changing.spot, Code.SITE_MISMATCH, message, hint, related)
 
 
 _CHANGING = Install | Uninstall | UpdateAll

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from buildsys import image
-from buildsys.diagnostics import Spot
+from buildsys.diagnostics import Code, Spot
 from buildsys.recipe import schema
 from buildsys.resolve import spelling, syntax
 from buildsys.resolve.instructions import Place, Surroundings, instruction, package_names
@@ -90,7 +90,7 @@ def accounts(written: Mapping[str, schema.Account], notes: Notes) -> dict[str, S
         for key, number in (("uid", account.uid), ("gid", account.gid)):
             if number is not None and not 0 <= number <= LARGEST_ID:
                 notes.problem(
-                    (*path, key), ("bad-number", f"{number} cannot be a {key}", f"0 to {LARGEST_ID}")
+                    (*path, key), (Code.BAD_NUMBER, f"{number} cannot be a {key}", f"0 to {LARGEST_ID}")
                 )
         notes.check((*path, "home"), syntax.path, account.home)
         notes.check((*path, "shell"), syntax.path, account.shell)
@@ -148,7 +148,7 @@ def health_check(
     command = written.command
     if not command or command == [""]:
         notes.problem(
-            whole, ("empty-command", "there is nothing to run", "write a command, or leave the key out")
+            whole, (Code.EMPTY_COMMAND, "there is nothing to run", "write a command, or leave the key out")
         )
     seconds = {}
     for key, text in (
@@ -162,7 +162,7 @@ def health_check(
         seconds[key] = value or 0.0
     if written.retries is not None and written.retries < 1:
         notes.problem(
-            (*whole, "retries"), ("bad-number", f"{written.retries} retries cannot be", "1 or more")
+            (*whole, "retries"), (Code.BAD_NUMBER, f"{written.retries} retries cannot be", "1 or more")
         )
     test = ("CMD-SHELL", command) if isinstance(command, str) else ("CMD", *command)
     return image.HealthCheck(

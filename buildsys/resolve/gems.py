@@ -9,8 +9,7 @@ from functools import cmp_to_key
 from itertools import zip_longest
 from pathlib import Path
 
-from buildsys.diagnostics import closest
-from buildsys.resolve.syntax import Problem
+from buildsys.diagnostics import Code, Problem, closest
 
 _FILE = re.compile(r"(?P<name>.+?)-(?P<version>[0-9][0-9A-Za-z.]*)(?:-[a-z0-9_-]+)?\.gem")
 _CONSTRAINT = re.compile(r"\s*(=|!=|>=|<=|>|<|~>)?\s*([0-9][0-9A-Za-z.]*)\s*")
@@ -35,7 +34,7 @@ class Gems:
         name, constraint, wanted = _parsed(gem)
         if not all(wanted):
             return (
-                "bad-package-name",
+                Code.BAD_PACKAGE_NAME,
                 f"'{constraint}' is not a gem's version",
                 "for example ~> 1.2, >= 1.0 or 1.2.3",
             )
@@ -43,10 +42,14 @@ class Gems:
             return None
         versions = self._files.get(name)
         if not versions:
-            return "missing-gem", f"this site has no gem called '{name}'", closest(name, self._files)
+            return Code.MISSING_GEM, f"this site has no gem called '{name}'", closest(name, self._files)
         if self.file(gem):
             return None
-        return "missing-gem", f"this site has no {name} {constraint}", f"it has {', '.join(sorted(versions))}"
+        return (
+            Code.MISSING_GEM,
+            f"this site has no {name} {constraint}",
+            f"it has {', '.join(sorted(versions))}",
+        )
 
     def file(self, gem: str) -> str | None:
         """The file of the newest version that satisfies `name` or `name:constraint`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from buildsys import image
-from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.recipe.library import Library
 from buildsys.resolve import syntax
 from buildsys.resolve.source import Notes
@@ -26,7 +26,7 @@ class Header:
         self._tag = notes.check(("tag",), syntax.tag, written.tag)
         notes.problem(("set",), syntax.set_name(self.name))
         if syntax.image_name(f"{self._prefix}a"):
-            problem = ("bad-reference", f"'{self._prefix}' cannot begin an image's name",
+            problem = (Code.BAD_REFERENCE, f"'{self._prefix}' cannot begin an image's name",
                        "use a-z and 0-9, and at most one '-', '_' or '.' between")  # fmt: skip
             notes.problem(("prefix",), problem)
         notes.problem(("epoch",), syntax.epoch(self.epoch))
@@ -37,7 +37,7 @@ class Header:
         whole = f"{self._namespace}/{self._prefix}{name}"
         if problem is None and len(whole) > LONGEST_NAME:
             problem = (
-                "bad-image-name",
+                Code.BAD_IMAGE_NAME,
                 f"the name {whole} is longer than {LONGEST_NAME} characters",
                 "shorten it",
             )

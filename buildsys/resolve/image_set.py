@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from buildsys import image
-from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
+from buildsys.diagnostics import Code, Diagnostic, Refused, Spot, closest
 from buildsys.recipe import schema
 from buildsys.recipe.collecting import collector_resting
 from buildsys.recipe.containerfile import Containerfile
@@ -202,7 +202,7 @@ class _Resolver:
             value = getattr(recipe, key)
             if value is not None:
                 problem = (
-                    "misplaced-key",
+                    Code.MISPLACED_KEY,
                     f"'{key}' is only for a recipe with a containerfile",
                     "leave it out",
                 )
@@ -222,7 +222,7 @@ class _Resolver:
             hint = self._near(name) or "`from` names an image of this set, or site"
             if "/" in name:
                 hint = f"an image built elsewhere is written {{image: {name}}}"
-            self._found.append(Diagnostic(spot, "unknown-parent", f"no image is called '{name}'", hint))
+            self._found.append(Diagnostic(spot, Code.UNKNOWN_PARENT, f"no image is called '{name}'", hint))
         return image.ParentImage(name), spot, ()
 
     def _built(
@@ -231,7 +231,7 @@ class _Resolver:
         said = [(recipe.from_, notes), *((patch.from_, where) for patch, where in changes)]
         for where in (where for name, where in said if name is not None):
             hint = "FROM in it names what the image is made from"
-            problem = ("containerfile-alone", "'from' cannot stand beside containerfile", hint)
+            problem = (Code.CONTAINERFILE_ALONE, "'from' cannot stand beside containerfile", hint)
             where.problem(("from",), problem, key=True)
         beside = Path(notes.written.file).parent
         top = beside if notes.written.file in self._overlay_files else self._library.directory
@@ -259,13 +259,15 @@ class _Resolver:
                     hint = closest(name, self._library.sites) or (
                         f"known sites: {', '.join(sorted(self._library.sites)) or 'none'}"
                     )
-                    self._found.append(Diagnostic(spot, "unknown-site", f"no site is called '{name}'", hint))
+                    self._found.append(
+                        Diagnostic(spot, Code.UNKNOWN_SITE, f"no site is called '{name}'", hint)
+                    )
             for name in item.patches:
                 if name not in self._library.recipes:
                     spot = item.written.key_spot("images", name)
                     hint = closest(name, self._library.recipes) or "a new image goes under recipes:"
                     self._found.append(
-                        Diagnostic(spot, "unknown-image", f"no image is called '{name}'", hint)
+                        Diagnostic(spot, Code.UNKNOWN_IMAGE, f"no image is called '{name}'", hint)
                     )
 
     def _refuse_rings(self, images: Mapping[str, image.Image]) -> None:
@@ -276,7 +278,7 @@ class _Resolver:
         for ring in rings(edges):
             hint = "one of them must come from something else"
             self._found.append(
-                diagnostic(ring, edges, "image-cycle", "images need one another in a ring", hint)
+                diagnostic(ring, edges, Code.IMAGE_CYCLE, "images need one another in a ring", hint)
             )
 
     def _profiles(self) -> dict[str, tuple[str, ...]]:

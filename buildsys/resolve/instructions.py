@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from buildsys import image
-from buildsys.diagnostics import Spot, closest
+from buildsys.diagnostics import Code, Problem, Spot, closest
 from buildsys.recipe.schema import steps as written
 from buildsys.resolve import spelling, syntax
 from buildsys.resolve.context import Context
@@ -56,7 +56,7 @@ class Place:
         """Check the texts under a key."""
         return self.notes.check_each(self.at(key), check, texts)
 
-    def note(self, key: str, problem: syntax.Problem | None) -> None:
+    def note(self, key: str, problem: Problem | None) -> None:
         """Note what is wrong with the value under a key."""
         self.notes.problem(self.at(key), problem)
 
@@ -114,10 +114,10 @@ def _copy(step: written.Copy, at: Place) -> image.Instruction:
     if inside and (step.mode is not None or step.owner is not None):
         key = "mode" if step.mode is not None else "owner"
         message = f"'{key}' is not for a copy within the image"
-        at.note(key, ("misplaced-key", message, "use `preserve`, or a step of its own"))
+        at.note(key, (Code.MISPLACED_KEY, message, "use `preserve`, or a step of its own"))
     if not inside and (step.preserve is not None or step.optional is not None):
         key = "preserve" if step.preserve is not None else "optional"
-        at.note(key, ("misplaced-key", f"'{key}' is only for a copy within the image", "leave it out"))
+        at.note(key, (Code.MISPLACED_KEY, f"'{key}' is only for a copy within the image", "leave it out"))
     if inside:
         at.check("copy", syntax.path, source)
         return image.CopyInside(source, to, bool(step.preserve), bool(step.optional), spot=at.spot)
@@ -133,7 +133,7 @@ def _copy(step: written.Copy, at: Place) -> image.Instruction:
             image.PackageName(origin.package, spot), source, to, mode, owner, spot=at.spot
         )
     if origin not in at.around.images:
-        at.note("from", ("unknown-image", f"no image is called '{origin}'", _image_hint(origin, at)))
+        at.note("from", (Code.UNKNOWN_IMAGE, f"no image is called '{origin}'", _image_hint(origin, at)))
     return image.CopyImage(origin, source, to, mode, owner, spot=at.spot)
 
 
@@ -220,11 +220,11 @@ def _download(step: written.Download, at: Place) -> image.Download:
     if known is not None and url in known:
         if checksum and known[url] not in {"", checksum}:
             message = f"this is not the checksum that the site has of {url}"
-            at.note("sha256", ("wrong-checksum", message, f"there it is {known[url]}"))
+            at.note("sha256", (Code.WRONG_CHECKSUM, message, f"there it is {known[url]}"))
         checksum = checksum or known[url]
     elif known is not None and step.sha256 is None:
         hint = "write sha256: here, or under downloads: in the site"
-        at.note("download", ("missing-checksum", f"the download {url} has no checksum", hint))
+        at.note("download", (Code.MISSING_CHECKSUM, f"the download {url} has no checksum", hint))
     return image.Download(url, checksum, to, mode, login, spot=at.spot)
 
 
@@ -234,7 +234,9 @@ def _run(step: written.Run, at: Place) -> image.Run:
     else:
         argv = tuple(step.run)
     if not argv or not argv[-1].strip():
-        at.note("run", ("empty-command", "there is nothing to run", "write a command, or leave the step out"))
+        at.note(
+            "run", (Code.EMPTY_COMMAND, "there is nothing to run", "write a command, or leave the step out")
+        )
     return image.Run(argv, _limit(step.open_files, at), spot=at.spot)
 
 
@@ -250,15 +252,15 @@ def _limit(open_files: int | None, at: Place) -> int:
     if open_files is not None and not 1 <= open_files <= 1 << 20:
         at.note(
             "open-files",
-            ("bad-number", f"a limit of {open_files} open files cannot be", "write 1 to 1048576"),
+            (Code.BAD_NUMBER, f"a limit of {open_files} open files cannot be", "write 1 to 1048576"),
         )
     return open_files or 0
 
 
-def _link_target(text: str) -> syntax.Problem | None:
+def _link_target(text: str) -> Problem | None:
     """A link may lead anywhere within the image, upwards too."""
     if not text:
-        return "bad-path", "a link must lead somewhere", ""
+        return Code.BAD_PATH, "a link must lead somewhere", ""
     return syntax.one_line(text)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from buildsys import image
-from buildsys.diagnostics import Diagnostic, Spot, closest
+from buildsys.diagnostics import Code, Diagnostic, Spot, closest
 from buildsys.recipe import schema
 from buildsys.resolve import fragment, spelling, syntax
 from buildsys.resolve.draft import Draft
@@ -122,7 +122,7 @@ def _remove_steps(
             message = "this step cannot be removed: the image has none of its own that says just this"
             hint = "write it as `buildsys show` does, or remove it where the parent adds it"
             kin = tuple((step.spot, "a step of this kind") for step in steps if type(step) is type(item))
-            notes.found.append(Diagnostic(item.spot, "nothing-to-remove", message, hint, kin[:3]))
+            notes.found.append(Diagnostic(item.spot, Code.NOTHING_TO_REMOVE, message, hint, kin[:3]))
         gone.append(item)
         steps[:] = [step for step in steps if step not in same]
 
@@ -143,10 +143,10 @@ def _missing(notes: Notes, spot: Spot, name: str, known: Iterable[str], gone: Sp
         return
     hint = closest(name, known) or "take the line out, or remove it where the parent adds it"
     message = f"'{name}' cannot be removed: the image has none of its own"
-    notes.found.append(Diagnostic(spot, "nothing-to-remove", message, hint))
+    notes.found.append(Diagnostic(spot, Code.NOTHING_TO_REMOVE, message, hint))
 
 
 def _twice(notes: Notes, spot: Spot, what: str, gone: Spot) -> None:
     related = ((gone, "removed here"),)
     message = f"{what} cannot be removed: it is gone already"
-    notes.found.append(Diagnostic(spot, "nothing-to-remove", message, "take one of the two out", related))
+    notes.found.append(Diagnostic(spot, Code.NOTHING_TO_REMOVE, message, "take one of the two out", related))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import translate
 from typing import Any
 
-from buildsys.diagnostics import Diagnostic, Spot, closest
+from buildsys.diagnostics import Code, Diagnostic, Spot, closest
 from buildsys.resolve.cycles import diagnostic, rings
 from buildsys.resolve.source import Notes
 
@@ -28,14 +28,16 @@ def profiles(
         if name in images:
             message = f"'{name}' is the name of an image"
             notes.problem(
-                ("profiles", name), ("duplicate-name", message, "call the profile something else"), key=True
+                ("profiles", name),
+                (Code.DUPLICATE_NAME, message, "call the profile something else"),
+                key=True,
             )
         members[name], nested[name] = set(), {}
         for number, pattern in enumerate(patterns):
             path = ("profiles", name, number)
             if not isinstance(pattern, str):
                 message = "a member of a profile is a text, and this variable holds something else"
-                notes.problem(path, ("wrong-type", message, ""))
+                notes.problem(path, (Code.WRONG_TYPE, message, ""))
                 continue
             if pattern in written and pattern not in images:
                 nested[name].setdefault(pattern, notes.spot(*path))
@@ -45,17 +47,17 @@ def profiles(
             if not matching:
                 hint = closest(pattern, [*images, *written]) or "write an image, a glob or another profile"
                 message = f"'{pattern}' matches no image and no profile"
-                notes.problem(path, ("unknown-member", message, hint))
+                notes.problem(path, (Code.UNKNOWN_MEMBER, message, hint))
     for image, name, spot in joined:
         if name in members:
             members[name].add(image)
         else:
             hint = closest(name, written) or "profiles are named in set.yaml; one may begin empty: NAME: []"
-            notes.found.append(Diagnostic(spot, "unknown-profile", f"no profile is called '{name}'", hint))
+            notes.found.append(Diagnostic(spot, Code.UNKNOWN_PROFILE, f"no profile is called '{name}'", hint))
     for ring in rings(nested):
         hint = "take one of them out of the ring"
         notes.found.append(
-            diagnostic(ring, nested, "profile-cycle", "profiles hold one another in a ring", hint)
+            diagnostic(ring, nested, Code.PROFILE_CYCLE, "profiles hold one another in a ring", hint)
         )
     return {name: tuple(sorted(_closure(name, members, nested))) for name in members}
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from buildsys.diagnostics import Diagnostic, closest
+from buildsys.diagnostics import Code, Diagnostic, closest
 from buildsys.recipe import schema
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import Written
@@ -58,7 +58,7 @@ class _Scenario:
             problem = reserved(name)
             if problem is None and name in variables:
                 hint = "a value that only the run knows has a name of its own"
-                problem = ("duplicate-name", f"'{name}' is a variable of the set already", hint)
+                problem = (Code.DUPLICATE_NAME, f"'{name}' is a variable of the set already", hint)
             if problem is not None:
                 found.append(Diagnostic(source.written.key_spot(*path), *problem))
         names = (*self._secrets, *dict(self._captured))
@@ -77,14 +77,14 @@ class _Scenario:
             if name in _folders(files):
                 inside = min(other for other in files if other.startswith(f"{name}/"))
                 problem = (
-                    "duplicate-name",
+                    Code.DUPLICATE_NAME,
                     f"'{name}' is a file, and '{inside}' lies in a folder of that name",
                     "",
                 )
                 notes.problem(("files", name), problem, key=True)
         for number, name in enumerate(notes.check_each(("volumes",), syntax.container_name, volumes)):
             if name in files or name in _folders(files):
-                problem = ("duplicate-name", f"'{name}' is a file of this scenario already", "")
+                problem = (Code.DUPLICATE_NAME, f"'{name}' is a file of this scenario already", "")
                 notes.problem(("volumes", number), problem)
         containers = tuple(
             self._container(name, item, written, notes) for name, item in written.containers.items()
@@ -115,7 +115,7 @@ class _Scenario:
         if image not in self._images:
             spot = notes.spot(*path, "image") if written.image else notes.written.key_spot(*path)
             hint = closest(image, self._images) or "`image` names one of this set"
-            self._found.append(Diagnostic(spot, "unknown-image", f"no image is called '{image}'", hint))
+            self._found.append(Diagnostic(spot, Code.UNKNOWN_IMAGE, f"no image is called '{image}'", hint))
         for variable in written.env or {}:
             notes.problem((*path, "env", variable), syntax.environment_name(variable), key=True)
         health: tuple[str, ...] = ()
@@ -157,7 +157,7 @@ class _Scenario:
                 hint = closest(what, known) or (
                     f"it has {', '.join(sorted(known))}" if known else "it has none"
                 )
-                self._found.append(Diagnostic(notes.spot(*path, place), "unknown-mount", message, hint))
+                self._found.append(Diagnostic(notes.spot(*path, place), Code.UNKNOWN_MOUNT, message, hint))
         return mounts
 
     def _steps(
@@ -183,13 +183,13 @@ class _Scenario:
                     message = f"'{name}' belongs to a command, and this is a request"
                     hint = "what the answer must be stands under http:" if key in ("status", "output") else ""
                     spot = notes.written.key_spot(*path, name)
-                    self._found.append(Diagnostic(spot, "misplaced-key", message, hint))
+                    self._found.append(Diagnostic(spot, Code.MISPLACED_KEY, message, hint))
             action = tests.request(written.http, notes, (*path, "http"))
         else:
             if written.in_ is None:
                 message = "a step that runs something needs the key 'in'"
                 hint = f"name the container: in: {next(iter(whole.containers), 'container')}"
-                self._found.append(Diagnostic(notes.spot(*path), "missing-key", message, hint))
+                self._found.append(Diagnostic(notes.spot(*path), Code.MISSING_KEY, message, hint))
             else:
                 self._refuse_unknown_container(written.in_, whole, notes, (*path, "in"))
             action = tests.run(written, notes, path, timeout=COMMAND)
@@ -197,7 +197,7 @@ class _Scenario:
         if capture and path[0] == "checks":
             message, hint = "a check captures nothing", "make it a step: nothing comes after checks"
             spot = notes.written.key_spot(*path, "capture")
-            self._found.append(Diagnostic(spot, "misplaced-key", message, hint))
+            self._found.append(Diagnostic(spot, Code.MISPLACED_KEY, message, hint))
         for name, pattern in capture.items():
             notes.check((*path, "capture", name), syntax.expression, pattern)
         return spec.Step(
@@ -215,7 +215,7 @@ class _Scenario:
         if name not in whole.containers:
             hint = closest(name, whole.containers) or f"there are {', '.join(whole.containers)}"
             message = f"no container of this scenario is called '{name}'"
-            self._found.append(Diagnostic(notes.spot(*path), "unknown-container", message, hint))
+            self._found.append(Diagnostic(notes.spot(*path), Code.UNKNOWN_CONTAINER, message, hint))
 
     def _refuse_rings(self, whole: schema.Scenario, notes: Notes) -> None:
         edges = {
@@ -229,7 +229,9 @@ class _Scenario:
         for ring in rings(edges):
             hint = "one of them must start without another"
             self._found.append(
-                diagnostic(ring, edges, "container-cycle", "containers wait for one another in a ring", hint)
+                diagnostic(
+                    ring, edges, Code.CONTAINER_CYCLE, "containers wait for one another in a ring", hint
+                )
             )
 
     def _refuse_unknown_values(self, whole: schema.Scenario, notes: Notes) -> None:
@@ -246,13 +248,13 @@ class _Scenario:
                         message = f"the value '{name}' is not known here: a step captures it later"
                         if name not in dict(self._captured):
                             message = "a value that only the run knows cannot be changed on the way"
-                        self._found.append(Diagnostic(notes.spot(*where), "unknown-value", message))
+                        self._found.append(Diagnostic(notes.spot(*where), Code.UNKNOWN_VALUE, message))
             if path[0] == "steps" and isinstance(piece, dict):
                 known.update(piece.get("capture") or ())
 
 
 _ONE_OF_TWO = (
-    "missing-key",
+    Code.MISSING_KEY,
     "a step has either the key 'run' or the key 'http'",
     "run: a command in a container; http: a request to one",
 )

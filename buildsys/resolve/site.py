@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from buildsys import image
-from buildsys.diagnostics import NOWHERE, Diagnostic, Refused, Spot, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, closest
 from buildsys.files import sha256
 from buildsys.logins import Login
 from buildsys.recipe import schema, variables
@@ -56,17 +56,17 @@ def choose(library: Library, name: str | None) -> Source[schema.Site]:
     if wanted is None:
         message = "no site is named, and the set names none" if library.sites else "this set has no site"
         raise _refuse(
-            library.written.spot(), "no-site", message, "write site: in set.yaml, and sites/NAME.yaml"
+            library.written.spot(), Code.NO_SITE, message, "write site: in set.yaml, and sites/NAME.yaml"
         )
     site = library.sites.get(wanted)
     if site is None:
         spot = NOWHERE if name else library.written.spot("site")
         hint = closest(wanted, library.sites) or f"known sites: {', '.join(sorted(library.sites)) or 'none'}"
-        raise _refuse(spot, "unknown-site", f"no site is called '{wanted}'", hint)
+        raise _refuse(spot, Code.UNKNOWN_SITE, f"no site is called '{wanted}'", hint)
     return site
 
 
-def _refuse(spot: Spot, code: str, message: str, hint: str) -> Refused:
+def _refuse(spot: Spot, code: Code, message: str, hint: str) -> Refused:
     return Refused([Diagnostic(spot, code, message, hint)])
 
 
@@ -192,7 +192,7 @@ class _Resolver:
         if isinstance(base, schema.BaseImage):
             return image.BaseImage(notes.check(("base", "image"), syntax.reference, base.image)), None
         if self._written.inside:
-            problem = ("site-mismatch", "an empty root holds no installer to run inside it",
+            problem = (Code.SITE_MISMATCH, "an empty root holds no installer to run inside it",
                        "write base: {image: …}, or inside: false")  # fmt: skip
             notes.problem(("inside",), problem)
         packages = package_names(notes, ("base", "bootstrap"), base.bootstrap)
@@ -202,9 +202,9 @@ class _Resolver:
         if self._written.repositories != "host":
             message = "apt installs from the sources of the host, and from no others"
             path = ("installer",) if self._written.repositories is None else ("repositories",)
-            self._notes.problem(path, ("site-mismatch", message, "write repositories: host"))
+            self._notes.problem(path, (Code.SITE_MISMATCH, message, "write repositories: host"))
         if isinstance(self._written.base, schema.BaseImage):
-            problem = ("site-mismatch", "with apt the base is made here, from an empty root",
+            problem = (Code.SITE_MISMATCH, "with apt the base is made here, from an empty root",
                        "write base: {bootstrap: [netbase, …]}")  # fmt: skip
             self._notes.problem(("base", "image"), problem)
 
@@ -220,7 +220,7 @@ class _Resolver:
         directory = checksum = ""
         if (written.directory is None) == (written.url is None):
             message = f"the repository '{name}' needs either a directory or a url"
-            notes.problem(path, ("site-mismatch", message, "write one of them"))
+            notes.problem(path, (Code.SITE_MISMATCH, message, "write one of them"))
         elif written.directory is not None:
             directory = self._local(written.directory, (*path, "directory"), notes)
             if directory:
@@ -231,7 +231,7 @@ class _Resolver:
             self._sentences.append(f"the repository {name} is not signed: its packages are taken as they are")
         elif written.key is None:
             message = f"the repository '{name}' has no key to check its packages by"
-            notes.problem(path, ("site-mismatch", message, "write key:, or gpgcheck: false"))
+            notes.problem(path, (Code.SITE_MISMATCH, message, "write key:, or gpgcheck: false"))
         else:
             key = self._key(written.key, (*path, "key"), notes)
         return image.Repository(name, directory, url, key, checksum)
@@ -242,7 +242,7 @@ class _Resolver:
             return sha256(metadata)
         except OSError:
             if Path(directory).is_dir():
-                problem = ("missing-file", f"{directory} is no repository: it has no repodata/repomd.xml",
+                problem = (Code.MISSING_FILE, f"{directory} is no repository: it has no repodata/repomd.xml",
                            "createrepo_c makes it")  # fmt: skip
                 notes.problem(path, problem)
             return ""
@@ -267,14 +267,14 @@ class _Resolver:
                 addresses[url] = self._address((*path, "url"), place.url, notes)
                 if place.file is not None:
                     message = f"the download '{url}' is either a file or comes from a url"
-                    notes.problem(path, ("site-mismatch", message, "write one of them"), key=True)
+                    notes.problem(path, (Code.SITE_MISMATCH, message, "write one of them"), key=True)
             file = Path(files[url]) if url in files else None
             actual = sha256(file) if file and file.is_file() else ""
             if place.sha256 is not None:
                 checksums[url] = place.sha256
                 if actual not in {"", place.sha256}:
                     message = f"this is not the checksum of {file}"
-                    notes.problem((*path, "sha256"), ("wrong-checksum", message, f"it is {actual}"))
+                    notes.problem((*path, "sha256"), (Code.WRONG_CHECKSUM, message, f"it is {actual}"))
             elif place.unverified:
                 checksums[url] = ""
                 self._sentences.append(f"the download {url} is not verified")
@@ -303,7 +303,7 @@ class _Resolver:
             return ""
         if ".." in text.split("/"):
             problem = (
-                "path-leaves-context",
+                Code.PATH_LEAVES_CONTEXT,
                 f"'{text}' leads out of the set's folder",
                 "write an absolute path",
             )
@@ -313,5 +313,5 @@ class _Resolver:
         if not whole.exists():
             beside = [entry.name for entry in whole.parent.iterdir()] if whole.parent.is_dir() else []
             hint = closest(whole.name, beside) or "a relative path begins at the set's folder"
-            notes.problem(path, ("missing-file", f"there is no {whole}", hint))
+            notes.problem(path, (Code.MISSING_FILE, f"there is no {whole}", hint))
         return str(whole)

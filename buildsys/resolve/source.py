@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.diagnostics import Diagnostic, Problem, Spot
 from buildsys.logins import Login, parted
 from buildsys.recipe.written import Written
-from buildsys.resolve.syntax import Check, Problem, url
+from buildsys.resolve.syntax import Check, url
 
 Address = tuple[str, Login | None]
 """A URL, and the credentials that stood in it."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildsys import image
-from buildsys.diagnostics import Diagnostic, Refused, Spot, closest
+from buildsys.diagnostics import Code, Diagnostic, Problem, Refused, Spot, closest
 from buildsys.image.ignore import context
 from buildsys.recipe import schema
 from buildsys.recipe.containerfile import Containerfile, Read
@@ -50,7 +50,7 @@ def contexts(recipe: schema.Recipe, notes: Notes, read: Containerfile, around: A
             message = f"{read.file} reads nothing called '{name}'"
             if name.lower() in map(str.lower, read.stages):
                 message = f"{read.file} has a stage called '{name}', which counts"
-            notes.problem(("contexts", name), ("containerfile-from", message, hint), key=True)
+            notes.problem(("contexts", name), (Code.CONTAINERFILE_FROM, message, hint), key=True)
     found: list[Meant] = []
     for item in read.reads:
         if item.name in given:
@@ -82,16 +82,16 @@ def _given(item: Read, value: str, notes: Notes, around: Around) -> Meant | None
     if item.begins:
         hint = "FROM begins with an image; a folder can be copied from"
         message = f"'{item.name}' is the folder {folder}"
-        notes.found.append(Diagnostic(item.spot, "containerfile-from", message, hint))
+        notes.found.append(Diagnostic(item.spot, Code.CONTAINERFILE_FROM, message, hint))
         return None
     if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(around.top)):
         hint = "put it there"
-        notes.problem(path, ("path-leaves-context", f"{folder} lies outside of {around.top}", hint))
+        notes.problem(path, (Code.PATH_LEAVES_CONTEXT, f"{folder} lies outside of {around.top}", hint))
         return None
     if not folder.is_dir():
         beside = [entry.name for entry in folder.parent.iterdir()] if folder.parent.is_dir() else []
         hint = closest(folder.name, beside) or "a path is taken from the folder of the recipe's file"
-        notes.problem(path, ("missing-file", f"there is no folder {folder}", hint))
+        notes.problem(path, (Code.MISSING_FILE, f"there is no folder {folder}", hint))
         return None
     try:
         notes.found.extend(odd(folder))
@@ -100,7 +100,7 @@ def _given(item: Read, value: str, notes: Notes, around: Around) -> Meant | None
     return image.ContextFolder(item.name, str(folder), notes.spot(*path), item.places)
 
 
-def _unknown(item: Read, read: Containerfile, given: Names, around: Around) -> syntax.Problem | None:
+def _unknown(item: Read, read: Containerfile, given: Names, around: Around) -> Problem | None:
     if item.begins or not _BARE.fullmatch(item.name) or item.name == around.base:
         return None
     stages = [name for name in read.stages if name]
@@ -109,7 +109,7 @@ def _unknown(item: Read, read: Containerfile, given: Names, around: Around) -> s
         f"an image that is built elsewhere is {item.name}:latest"
     )
     message = f"'{item.name}' is no stage, no image of the set and none of its contexts"
-    return "containerfile-from", message, hint
+    return Code.CONTAINERFILE_FROM, message, hint
 
 
 def secrets(recipe: schema.Recipe, notes: Notes, read: Containerfile) -> tuple[image.Secret, ...]:
@@ -121,7 +121,7 @@ def secrets(recipe: schema.Recipe, notes: Notes, read: Containerfile) -> tuple[i
             hint = closest(name, mounted) or f"RUN --mount=type=secret,id={name} mounts it"
             place: tuple[str | int, ...] = ("secrets", name)
             listed = isinstance(notes.written.data.get("secrets"), list)
-            unknown = ("containerfile-secret", f"{read.file} mounts no secret '{name}'", hint)
+            unknown = (Code.CONTAINERFILE_SECRET, f"{read.file} mounts no secret '{name}'", hint)
             notes.problem(("secrets", number) if listed else place, unknown, key=not listed)
     found = []
     for item in read.secrets:
@@ -141,7 +141,9 @@ def _check_outside(file: str, folder: Path, path: tuple[str, str], notes: Notes)
         return
     if any(_absolute(folder / one) == Path(file) for one in context(str(folder))):
         hint = "put it elsewhere, or name it in .containerignore"
-        notes.problem(path, ("containerfile-secret", "this file is part of the context of the build", hint))
+        notes.problem(
+            path, (Code.CONTAINERFILE_SECRET, "this file is part of the context of the build", hint)
+        )
 
 
 def _absolute(path: Path) -> Path:
@@ -173,4 +175,4 @@ def odd(folder: Path) -> Iterator[Diagnostic]:
         if not (whole.is_symlink() or whole.is_file() or whole.is_dir()):
             message = f"{whole} is neither a file, a folder nor a link"
             hint = "take it away, or name it in .containerignore"
-            yield Diagnostic(Spot(str(whole)), "odd-file", message, hint)
+            yield Diagnostic(Spot(str(whole)), Code.ODD_FILE, message, hint)

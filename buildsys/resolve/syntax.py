@@ -1,7 +1,4 @@
-"""What names, paths, modes and the like must look like: each check says what is wrong, or nothing.
-
-A `Problem` is a diagnostic without its place: code, sentence, hint.
-"""
+"""What names, paths, modes and the like must look like: each check says what is wrong, or nothing."""
 
 from __future__ import annotations
 
@@ -10,15 +7,15 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 
+from buildsys.diagnostics import Code, Problem
 from buildsys.image import NAME
 
-Problem = tuple[str, str, str]
 Check = Callable[[str], Problem | None]
 NumberCheck = Callable[[int], Problem | None]
 
-NO_COMMAND = ("empty-command", "there is nothing to run", "write a command, or leave it out")
+NO_COMMAND = (Code.EMPTY_COMMAND, "there is nothing to run", "write a command, or leave it out")
 NOT_ONE_VALUE = (
-    "wrong-type",
+    Code.WRONG_TYPE,
     "an answer's place holds a text, a number, true or false",
     "name the place of a single value",
 )
@@ -67,13 +64,13 @@ _REFERENCE = re.compile(
 def path(text: str) -> Problem | None:
     """A path inside the image."""
     if not text.startswith("/"):
-        return "bad-path", f"the path '{text}' is not absolute", f"write /{text}" if text else ""
+        return Code.BAD_PATH, f"the path '{text}' is not absolute", f"write /{text}" if text else ""
     if ".." in text and ".." in text.split("/"):
-        return "bad-path", f"the path '{text}' goes up with '..'", "write where it leads"
+        return Code.BAD_PATH, f"the path '{text}' goes up with '..'", "write where it leads"
     if _CONTROL.search(text):
-        return "bad-path", "a path cannot hold control characters", ""
+        return Code.BAD_PATH, "a path cannot hold control characters", ""
     if "[^" in text:
-        return "bad-path", f"shells do not agree on what '[^' means in '{text}'", "write [! instead"
+        return Code.BAD_PATH, f"shells do not agree on what '[^' means in '{text}'", "write [! instead"
     return None
 
 
@@ -81,14 +78,16 @@ def path(text: str) -> Problem | None:
 def removable(text: str) -> Problem | None:
     """A path that may be removed: any but the root itself."""
     if not text.strip("/.*"):
-        return "bad-path", f"'{text}' is the whole image", "name what is to go"
+        return Code.BAD_PATH, f"'{text}' is the whole image", "name what is to go"
     return path(text)
 
 
 def epoch(seconds: int) -> Problem | None:
     """A time from which on files are no newer."""
     return (
-        None if 0 <= seconds < 1 << 33 else ("bad-number", f"{seconds} is not a time", "seconds since 1970")
+        None
+        if 0 <= seconds < 1 << 33
+        else (Code.BAD_NUMBER, f"{seconds} is not a time", "seconds since 1970")
     )
 
 
@@ -97,7 +96,7 @@ def mode(text: str) -> Problem | None:
     """What chmod takes."""
     if _OCTAL.fullmatch(text) or _SYMBOLIC.fullmatch(text):
         return None
-    return "bad-mode", f"'{text}' is not a mode", 'modes look like "755", "2775" or "a+rx"'
+    return Code.BAD_MODE, f"'{text}' is not a mode", 'modes look like "755", "2775" or "a+rx"'
 
 
 def plain_mode(text: str) -> str:
@@ -110,7 +109,7 @@ def owner(text: str) -> Problem | None:
     """What chown takes."""
     if _OWNER.fullmatch(text):
         return None
-    return "bad-owner", f"'{text}' is not an owner", "write user, user:, user:group, :group, or numbers"
+    return Code.BAD_OWNER, f"'{text}' is not an owner", "write user, user:, user:group, :group, or numbers"
 
 
 @cache
@@ -118,7 +117,7 @@ def user(text: str) -> Problem | None:
     """The user a container runs as."""
     if _USER.fullmatch(text):
         return None
-    return "bad-owner", f"'{text}' is not a user", "write user, user:group, or numbers"
+    return Code.BAD_OWNER, f"'{text}' is not a user", "write user, user:group, or numbers"
 
 
 @cache
@@ -126,7 +125,7 @@ def account(text: str) -> Problem | None:
     """The name of an account or a group."""
     if _ACCOUNT_NAME.fullmatch(text):
         return None
-    return "bad-owner", f"'{text}' cannot name an account or a group", "use a-z, 0-9, '_', '-' and '.'"
+    return Code.BAD_OWNER, f"'{text}' cannot name an account or a group", "use a-z, 0-9, '_', '-' and '.'"
 
 
 @cache
@@ -135,7 +134,7 @@ def package(text: str) -> Problem | None:
     if _PACKAGE.fullmatch(text):
         return None
     return (
-        "bad-package-name",
+        Code.BAD_PACKAGE_NAME,
         f"'{text}' is not a package's name",
         "name packages, one by one, without options",
     )
@@ -145,16 +144,16 @@ def package(text: str) -> Problem | None:
 def image_name(text: str) -> Problem | None:
     """The name of an image."""
     if text == "site":
-        return "bad-image-name", "'site' stands for the base a site gives", "call the image something else"
+        return Code.BAD_IMAGE_NAME, "'site' stands for the base a site gives", "call the image something else"
     if len(text) > 128:
-        return "bad-image-name", "an image's name has at most 128 characters", ""
+        return Code.BAD_IMAGE_NAME, "an image's name has at most 128 characters", ""
     if NAME.fullmatch(text):
         return None
     fixed = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")
     hint = (
         f"perhaps '{fixed}'" if NAME.fullmatch(fixed) else "use a-z and 0-9, joined by single '-', '_' or '.'"
     )
-    return "bad-image-name", f"'{text}' cannot name an image", hint
+    return Code.BAD_IMAGE_NAME, f"'{text}' cannot name an image", hint
 
 
 @cache
@@ -162,7 +161,7 @@ def environment_name(text: str) -> Problem | None:
     """The name of an environment variable."""
     if _ENVIRONMENT.fullmatch(text):
         return None
-    return "bad-name", f"'{text}' cannot name an environment variable", "use letters, digits and '_'"
+    return Code.BAD_NAME, f"'{text}' cannot name an environment variable", "use letters, digits and '_'"
 
 
 @cache
@@ -170,7 +169,7 @@ def label_name(text: str) -> Problem | None:
     """The name of a label or an annotation."""
     if _LABEL.fullmatch(text):
         return None
-    return "bad-name", f"'{text}' cannot name a label", "leave out spaces, quotes and '='"
+    return Code.BAD_NAME, f"'{text}' cannot name a label", "leave out spaces, quotes and '='"
 
 
 @cache
@@ -179,7 +178,7 @@ def port(text: str) -> Problem | None:
     match = _PORT.fullmatch(text)
     if match and 1 <= int(match[1]) <= int(match[2] or match[1]) <= 65535:
         return None
-    return "bad-port", f"'{text}' is not a port", 'ports look like "8774/tcp" or "5900-5999/tcp"'
+    return Code.BAD_PORT, f"'{text}' is not a port", 'ports look like "8774/tcp" or "5900-5999/tcp"'
 
 
 @cache
@@ -189,7 +188,7 @@ def signal(text: str) -> Problem | None:
         name = text.removeprefix("SIG")
         if name in _SIGNALS or name.startswith("RTM") or (name.isdigit() and 1 <= int(name) <= 64):
             return None
-    return "bad-signal", f"'{text}' is not a signal", "signals look like SIGTERM or SIGRTMIN+3"
+    return Code.BAD_SIGNAL, f"'{text}' is not a signal", "signals look like SIGTERM or SIGRTMIN+3"
 
 
 def duration(text: str) -> float | None:
@@ -203,7 +202,7 @@ def duration(text: str) -> float | None:
 
 def not_a_duration(text: str) -> Problem:
     """What is wrong with a text that is no duration."""
-    return "bad-duration", f"'{text}' is not a duration", "durations look like 30s, 1m30s or 500ms"
+    return Code.BAD_DURATION, f"'{text}' is not a duration", "durations look like 30s, 1m30s or 500ms"
 
 
 def size(text: str) -> int | None:
@@ -223,7 +222,7 @@ def expression(text: str) -> Problem | None:
     except (re.error, FutureWarning) as error:
         reason = error.msg if isinstance(error, re.error) else str(error).lower()
         return (
-            "bad-pattern",
+            Code.BAD_PATTERN,
             f"'{text}' is not a regular expression: {reason}",
             r"a '\' before it takes a character as it is",
         )
@@ -233,13 +232,15 @@ def expression(text: str) -> Problem | None:
 @cache
 def exit_status(number: int) -> Problem | None:
     """What a program can end with."""
-    return None if 0 <= number <= 255 else ("bad-number", f"no program ends with {number}", "0 to 255")
+    return None if 0 <= number <= 255 else (Code.BAD_NUMBER, f"no program ends with {number}", "0 to 255")
 
 
 @cache
 def http_status(number: int) -> Problem | None:
     """What a server can answer with."""
-    return None if 100 <= number <= 599 else ("bad-number", f"no server answers with {number}", "100 to 599")
+    return (
+        None if 100 <= number <= 599 else (Code.BAD_NUMBER, f"no server answers with {number}", "100 to 599")
+    )
 
 
 @cache
@@ -247,7 +248,7 @@ def header_name(text: str) -> Problem | None:
     """The name of a request's header."""
     if _HEADER.fullmatch(text):
         return None
-    return "bad-name", f"'{text}' cannot name a header", "use letters, digits and '-'"
+    return Code.BAD_NAME, f"'{text}' cannot name a header", "use letters, digits and '-'"
 
 
 @cache
@@ -256,7 +257,7 @@ def file_name(text: str) -> Problem | None:
     if _FILE.fullmatch(text):
         return None
     return (
-        "bad-path",
+        Code.BAD_PATH,
         f"'{text}' cannot be a file of a scenario",
         "relative, of letters, digits, '.', '_' and '-': keystone/keystone.conf",
     )
@@ -267,7 +268,7 @@ def sha256(text: str) -> Problem | None:
     """A SHA-256 checksum."""
     if _SHA256.fullmatch(text):
         return None
-    return "bad-checksum", f"'{text}' is not a SHA-256 checksum", "64 digits 0-9, a-f"
+    return Code.BAD_CHECKSUM, f"'{text}' is not a SHA-256 checksum", "64 digits 0-9, a-f"
 
 
 @cache
@@ -275,7 +276,7 @@ def url(text: str) -> Problem | None:
     """Where something can be fetched."""
     if _URL.fullmatch(text):
         return None
-    return "bad-url", f"'{text}' is not a URL", "it begins with https://, http://, ftp:// or file://"
+    return Code.BAD_URL, f"'{text}' is not a URL", "it begins with https://, http://, ftp:// or file://"
 
 
 @cache
@@ -283,7 +284,7 @@ def gem(text: str) -> Problem | None:
     """A gem's name, perhaps with a constraint."""
     if _GEM.fullmatch(text):
         return None
-    return "bad-package-name", f"'{text}' is not a gem", "write name, or name:constraint"
+    return Code.BAD_PACKAGE_NAME, f"'{text}' is not a gem", "write name, or name:constraint"
 
 
 @cache
@@ -291,7 +292,11 @@ def gem_flag(text: str) -> Problem | None:
     """A flag of gem."""
     if text.startswith("-") and not _CONTROL.search(text):
         return None
-    return "bad-package-name", f"'{text}' is not a flag of gem", "a flag begins with '-'; gems go into `gems`"
+    return (
+        Code.BAD_PACKAGE_NAME,
+        f"'{text}' is not a flag of gem",
+        "a flag begins with '-'; gems go into `gems`",
+    )
 
 
 @cache
@@ -299,14 +304,14 @@ def repository(text: str) -> Problem | None:
     """The id of a package repository."""
     if _REPOSITORY.fullmatch(text):
         return None
-    return "bad-name", f"'{text}' cannot name a repository", "use letters, digits, '-', '_', '.' and ':'"
+    return Code.BAD_NAME, f"'{text}' cannot name a repository", "use letters, digits, '-', '_', '.' and ':'"
 
 
 @cache
 def one_line(text: str) -> Problem | None:
     """A text that ends up in one line of a file."""
     if "\n" in text or "\r" in text:
-        return "bad-line", "this text must be one line", "use a block scalar only where lines are wanted"
+        return Code.BAD_LINE, "this text must be one line", "use a block scalar only where lines are wanted"
     return None
 
 
@@ -314,10 +319,10 @@ def one_line(text: str) -> Problem | None:
 def pattern(text: str) -> Problem | None:
     """An extended regular expression for one line."""
     if not text:
-        return "bad-line", "an empty pattern matches every line", "say which lines"
+        return Code.BAD_LINE, "an empty pattern matches every line", "say which lines"
     if reason := _unmatched(text):
         hint = r"a '\' before it takes a character as it is"
-        return "bad-pattern", f"'{text}' is not a regular expression: {reason}", hint
+        return Code.BAD_PATTERN, f"'{text}' is not a regular expression: {reason}", hint
     return one_line(text)
 
 
@@ -344,7 +349,7 @@ def release(text: str) -> Problem | None:
     """A distribution's release version."""
     if _TAG.fullmatch(text):
         return None
-    return "bad-name", f"'{text}' cannot be a release version", 'for example "7"'
+    return Code.BAD_NAME, f"'{text}' cannot be a release version", 'for example "7"'
 
 
 @cache
@@ -352,17 +357,21 @@ def set_name(text: str) -> Problem | None:
     """The name of an image set: it names files, make targets and key tags."""
     if NAME.fullmatch(text):
         return None
-    return "bad-name", f"'{text}' cannot name a set", "use a-z and 0-9, joined by single '-', '_' or '.'"
+    return Code.BAD_NAME, f"'{text}' cannot name a set", "use a-z and 0-9, joined by single '-', '_' or '.'"
 
 
 @cache
 def scenario_name(text: str) -> Problem | None:
     """The name of a scenario: it names files, a pod and a folder of logs."""
     if len(text) > 128:
-        return "bad-name", "a scenario's name has at most 128 characters", ""
+        return Code.BAD_NAME, "a scenario's name has at most 128 characters", ""
     if NAME.fullmatch(text):
         return None
-    return "bad-name", f"'{text}' cannot name a scenario", "use a-z and 0-9, joined by single '-', '_' or '.'"
+    return (
+        Code.BAD_NAME,
+        f"'{text}' cannot name a scenario",
+        "use a-z and 0-9, joined by single '-', '_' or '.'",
+    )
 
 
 @cache
@@ -371,7 +380,7 @@ def container_name(text: str) -> Problem | None:
     if NAME.fullmatch(text):
         return None
     return (
-        "bad-name",
+        Code.BAD_NAME,
         f"'{text}' cannot name a container",
         "use a-z and 0-9, joined by single '-', '_' or '.'",
     )
@@ -382,7 +391,7 @@ def tag(text: str) -> Problem | None:
     """A reference's tag."""
     if _TAG.fullmatch(text):
         return None
-    return "bad-reference", f"'{text}' cannot be a tag", "at most 128 letters, digits, '_', '.' and '-'"
+    return Code.BAD_REFERENCE, f"'{text}' cannot be a tag", "at most 128 letters, digits, '_', '.' and '-'"
 
 
 @cache
@@ -390,7 +399,7 @@ def registry(text: str) -> Problem | None:
     """A reference's registry."""
     if _REGISTRY.fullmatch(text):
         return None
-    return "bad-reference", f"'{text}' cannot be a registry", "write host or host:port, without https://"
+    return Code.BAD_REFERENCE, f"'{text}' cannot be a registry", "write host or host:port, without https://"
 
 
 @cache
@@ -399,7 +408,7 @@ def namespace(text: str) -> Problem | None:
     if _NAMESPACE.fullmatch(text):
         return None
     return (
-        "bad-reference",
+        Code.BAD_REFERENCE,
         f"'{text}' cannot be a namespace",
         "use a-z and 0-9, '-', '_' or '.' between, and '/'",
     )
@@ -413,7 +422,7 @@ def reference(text: str) -> Problem | None:
     hint = "for example docker.io/library/centos:7"
     if _REFERENCE.fullmatch(text.lower()):
         hint = f"names of images are written in small letters, as in {text.lower()}"
-    return "bad-reference", f"'{text}' is not a reference", hint
+    return Code.BAD_REFERENCE, f"'{text}' is not a reference", hint
 
 
 def local_path(text: str) -> Problem | None:
@@ -421,7 +430,7 @@ def local_path(text: str) -> Problem | None:
     longest = max((len(part.encode(errors="surrogateescape")) for part in text.split("/")), default=0)
     if longest > LONGEST_NAME or len(text.encode(errors="surrogateescape")) > LONGEST_PATH:
         message = f"'{text[:20]}…' is longer than the name of a file can be"
-        return "bad-path", message, f"a name has {LONGEST_NAME} bytes at most, a path {LONGEST_PATH}"
+        return Code.BAD_PATH, message, f"a name has {LONGEST_NAME} bytes at most, a path {LONGEST_PATH}"
     if "\0" in text or "\n" in text:
-        return "bad-path", "a line break is part of no path here", "give it another name"
+        return Code.BAD_PATH, "a line break is part of no path here", "give it another name"
     return None

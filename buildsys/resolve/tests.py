@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from buildsys import image
-from buildsys.diagnostics import Spot
+from buildsys.diagnostics import Code, Spot
 from buildsys.recipe import schema
 from buildsys.resolve import syntax
 from buildsys.resolve.source import Notes
@@ -20,8 +20,6 @@ Path = tuple[str | int, ...]
 """The keys and list indices that lead to a value of a document."""
 PATIENCE = 60.0
 """Default limit in seconds for a command of a test, and for a service until it answers."""
-SHELL = ("/bin/sh", "-ec")
-"""Runs a command that is written as one text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def test_part(written: schema.ImageTest, notes: Notes) -> TestPart:
     if written.size is not None:
         size = syntax.size(written.size) or 0
         if not size:
-            problem = ("bad-size", f"'{written.size}' is not a size", "sizes look like 900MB or 1.5GiB")
+            problem = (Code.BAD_SIZE, f"'{written.size}' is not a size", "sizes look like 900MB or 1.5GiB")
             notes.problem(("test", "size"), problem)
     setuid = None
     if written.setuid is not None:
@@ -186,7 +184,7 @@ def run(
     for name in env:
         notes.problem((*path, "env", name), syntax.environment_name(name), key=True)
     return spec.Run(
-        argv=(*SHELL, command) if isinstance(command, str) else tuple(command),
+        argv=(*spec.SHELL, command) if isinstance(command, str) else tuple(command),
         user=notes.check((*path, "user"), syntax.user, written.user),
         env=env,
         statuses=statuses(written.status, notes, (*path, "status"), syntax.exit_status, default=0),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from buildsys.diagnostics import Diagnostic, Spot, closest
+from buildsys.diagnostics import Code, Diagnostic, Problem, Spot, closest
 from buildsys.recipe import schema, variables
 from buildsys.recipe.library import Source
 from buildsys.recipe.written import Written, is_template, strings
@@ -55,7 +55,7 @@ class Traits:
         edges = {name: _used(trait.written, traits) for name, trait in traits.items()}
         for ring in rings(edges):
             hint = "take one of them out of the ring"
-            found.append(diagnostic(ring, edges, "trait-cycle", "traits use one another in a ring", hint))
+            found.append(diagnostic(ring, edges, Code.TRAIT_CYCLE, "traits use one another in a ring", hint))
 
     def parts(self, uses: Uses, notes: Notes, path: tuple[str, ...], image: str) -> Parts:
         """The parts of all traits that uses written at `path` bring in, also by way of others."""
@@ -63,7 +63,7 @@ class Traits:
             return self._all(uses, notes.written, path, image, ())
         except _TooMany:
             message, hint = f"this brings in more than {MOST} traits", "traits that use traits multiply"
-            self._note(notes.spot(*path), "too-many-traits", message, hint)
+            self._note(notes.spot(*path), Code.TOO_MANY_TRAITS, message, hint)
             return {}
 
     def needs_image(self, written: Written) -> bool:
@@ -98,13 +98,15 @@ class Traits:
     ) -> Parts:
         if len(use) != 1:
             hint = "write a list item for each trait"
-            self._note(written.spot(*path), "wrong-type", "an item of `uses` names one trait", hint)
+            self._note(written.spot(*path), Code.WRONG_TYPE, "an item of `uses` names one trait", hint)
             return {}
         ((name, given),) = use.items()
         trait = self._traits.get(name)
         if trait is None:
             hint = closest(name, self._traits) or f"known traits: {', '.join(sorted(self._traits)) or 'none'}"
-            self._note(written.key_spot(*path, name), "unknown-trait", f"no trait is called '{name}'", hint)
+            self._note(
+                written.key_spot(*path, name), Code.UNKNOWN_TRAIT, f"no trait is called '{name}'", hint
+            )
             return {}
         if name in within:  # a ring, which is told once
             return {}
@@ -155,7 +157,7 @@ class Traits:
                     f"it has {', '.join(declared)}" if declared else "it has none"
                 )
                 message = f"the trait '{name}' has no parameter '{key}'"
-                self._note(written.key_spot(*path, key), "unknown-parameter", message, hint)
+                self._note(written.key_spot(*path, key), Code.UNKNOWN_PARAMETER, message, hint)
             values = given
         elif given is not None:
             single = required[0] if required else next(iter(declared)) if len(declared) == 1 else None
@@ -170,14 +172,14 @@ class Traits:
                     if declared
                     else f"the trait '{name}' takes nothing"
                 )
-                self._note(written.spot(*path), "unknown-parameter", message, few)
+                self._note(written.spot(*path), Code.UNKNOWN_PARAMETER, message, few)
                 return None
             values = {single: given}
         missing = [parameter for parameter in required if values.get(parameter) is None]
         if missing:
             message = f"the trait '{name}' needs {' and '.join(map(repr, missing))}"
             hint = f"write {{{name}: {{{', '.join(f'{parameter}: …' for parameter in required)}}}}}"
-            self._note(written.key_spot(*path), "missing-parameter", message, hint)
+            self._note(written.key_spot(*path), Code.MISSING_PARAMETER, message, hint)
         if missing or values.keys() - declared.keys():
             return None
         return self._with_defaults(name, declared, values, image)
@@ -194,7 +196,7 @@ class Traits:
                 scope[parameter] = default
         return {parameter: scope[parameter] for parameter in declared}
 
-    def _note(self, spot: Spot, code: str, message: str, hint: str) -> None:
+    def _note(self, spot: Spot, code: Code, message: str, hint: str) -> None:
         self._found.append(Diagnostic(spot, code, message, hint))
 
 
@@ -207,13 +209,13 @@ def _parameters(trait: Source[schema.Trait], found: list[Diagnostic]) -> dict[st
     return declared
 
 
-def reserved(name: str) -> tuple[str, str, str] | None:
+def reserved(name: str) -> Problem | None:
     """What is wrong with the name of a variable or a parameter, or nothing."""
     if not VARIABLE.fullmatch(name):
-        return "bad-name", f"'{name}' cannot name a variable", "use a-z, 0-9 and '_'"
+        return Code.BAD_NAME, f"'{name}' cannot name a variable", "use a-z, 0-9 and '_'"
     if name in RESERVED:
         return (
-            "bad-name",
+            Code.BAD_NAME,
             f"'{name}' cannot be defined: the word has a meaning of its own",
             "choose another name",
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from buildsys.diagnostics import NOWHERE, Diagnostic, Spot, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Spot, closest
 from buildsys.recipe import schema
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import Written, is_template, strings
@@ -62,7 +62,7 @@ class _Settings:
             choices = value.get("choices")
             if value.keys() != {"default", "choices"} or not isinstance(choices, list):
                 message = f"the variable '{name}' wants a value, or {{default: …, choices: […]}}"
-                self._found.append(Diagnostic(spot, "bad-variable", message))
+                self._found.append(Diagnostic(spot, Code.BAD_VARIABLE, message))
                 return
             value = value["default"]
         if self.acceptable(name, value, written):
@@ -76,13 +76,13 @@ class _Settings:
             names = ", ".join(sorted(self._declared)) or "none"
             hint = closest(name, self._declared) or f"known variables: {names}"
             message = f"the set has no variable '{name}'"
-            self._found.append(Diagnostic(spot, "unknown-variable", message, hint))
+            self._found.append(Diagnostic(spot, Code.UNKNOWN_VARIABLE, message, hint))
         elif known.choices is not None and value not in known.choices:
             choices = list(map(str, known.choices))
             message = f"the variable '{name}' cannot be '{value}'"
             hint = closest(str(value), choices) or f"choices: {', '.join(choices)}"
             related = () if known.spot == spot else ((known.spot, "its choices"),)
-            self._found.append(Diagnostic(spot, "bad-choice", message, hint, related))
+            self._found.append(Diagnostic(spot, Code.BAD_CHOICE, message, hint, related))
         else:
             self.values[name] = value
             self.spots[name] = spot
@@ -100,7 +100,7 @@ class _Settings:
             )
         else:
             return True
-        self._found.append(Diagnostic(written.spot("variables", name), "bad-variable", message, hint))
+        self._found.append(Diagnostic(written.spot("variables", name), Code.BAD_VARIABLE, message, hint))
         return False
 
     def like(self, name: str, text: str) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from buildsys.diagnostics import Diagnostic
+from buildsys.diagnostics import Code, Diagnostic
 from buildsys.image import Image, ParentImage
 from buildsys.recipe.containerfile import Containerfile
 
@@ -26,7 +26,7 @@ def written_below(images: Mapping[str, Image], read: Mapping[str, Containerfile]
                     said = f" of '{where}'" if where else ""
                     message = f"what this RUN writes below {volume} is lost: it is a volume{said}"
                     hint = "write it before VOLUME is said, or COPY it there"
-                    yield Diagnostic(command.spot, "below-a-volume", message, hint)
+                    yield Diagnostic(command.spot, Code.BELOW_A_VOLUME, message, hint)
 
 
 def _volumes(name: str, images: Mapping[str, Image], read: Mapping[str, Containerfile]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from buildsys.diagnostics import Diagnostic, Refused, closest
+from buildsys.diagnostics import Code, Diagnostic, Refused, closest
 from buildsys.recipe.document import read
 from buildsys.recipe.written import Written
 
@@ -158,18 +158,18 @@ def _schema_mistakes(error: ValidationError, written: Written) -> Iterator[Diagn
                 known = [*fields, "packages"] if path[0] == "sources" else fields
                 word = str(path[-1])
                 yield Diagnostic(
-                    written.key_spot(*path), "unknown-key", f"unknown key '{word}'", closest(word, known)
+                    written.key_spot(*path), Code.UNKNOWN_KEY, f"unknown key '{word}'", closest(word, known)
                 )
             case "missing":
                 owner = path[:-1]
                 spot = written.key_spot(*owner) if owner else written.spot()
-                yield Diagnostic(spot, "missing-key", f"'{path[-1]}' is missing here")
+                yield Diagnostic(spot, Code.MISSING_KEY, f"'{path[-1]}' is missing here")
             case "string_pattern_mismatch":
                 wanted = _PATTERNS[item["ctx"]["pattern"]]
-                yield Diagnostic(spot, "bad-text", f"'{item['input']}' is not {wanted}")
+                yield Diagnostic(spot, Code.BAD_TEXT, f"'{item['input']}' is not {wanted}")
             case _:
                 message = item["msg"].removeprefix("Input ")
-                yield Diagnostic(spot, "wrong-type", f"this {message}")
+                yield Diagnostic(spot, Code.WRONG_TYPE, f"this {message}")
 
 
 _PATTERNS = {
@@ -185,7 +185,7 @@ def _name_mistakes(data: StandinData, written: Written) -> Iterator[Diagnostic]:
     for source, _, name, _ in data.packages():
         if name in names:
             spot = written.key_spot(*written_path(written, "sources", source, "packages", name))
-            yield Diagnostic(spot, "duplicate-package", f"there is a package '{name}' already")
+            yield Diagnostic(spot, Code.DUPLICATE_PACKAGE, f"there is a package '{name}' already")
         names.add(name)
     wanted: list[tuple[tuple[str | int, ...], str]] = []
     wanted += [(("bootstrap", index), name) for index, name in enumerate(data.bootstrap)]
@@ -195,4 +195,4 @@ def _name_mistakes(data: StandinData, written: Written) -> Iterator[Diagnostic]:
     for place, name in wanted:
         if name not in names:
             message = f"there is no package '{name}'"
-            yield Diagnostic(written.spot(*place), "unknown-package", message, closest(name, names))
+            yield Diagnostic(written.spot(*place), Code.UNKNOWN_PACKAGE, message, closest(name, names))

@@ -20,7 +20,7 @@ import pytest
 
 from buildsys import diagnostics
 from buildsys.cli.options import Selection
-from buildsys.diagnostics import Diagnostic, Refused, Spot
+from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
 from buildsys.lock.present import buildable
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
@@ -30,7 +30,6 @@ ROOT = HERE.parent.parent
 CASES = sorted(
     path.name for path in HERE.iterdir() if path.is_dir() and path.name not in {"any-set", "__pycache__"}
 )
-CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -60,7 +59,7 @@ def test_of_a_line_is_shown_what_a_terminal_can_show(tmp_path: Path) -> None:
     file = tmp_path / "long"
     file.write_text("\ufeffone\ftwo\x1b]0;x\x07\n" + "a" * 500 + "HERE" + "b" * 500 + "\n" + "c" * 161)
     shown = [
-        Diagnostic(Spot(str(file), *place), "code", "m").text().split("\n", 1)[1]
+        Diagnostic(Spot(str(file), *place), Code.WRONG_TYPE, "m").text().split("\n", 1)[1]
         for place in ((1, 8), (2, 501), (2, 1004), (3, 1))
     ]
     assert shown == [
@@ -72,7 +71,7 @@ def test_of_a_line_is_shown_what_a_terminal_can_show(tmp_path: Path) -> None:
 
 
 def test_a_mistake_is_told_once_whatever_each_site_would_advise() -> None:
-    found = [Diagnostic(Spot("x"), "code", "m", hint) for hint in ("b", "a")]
+    found = [Diagnostic(Spot("x"), Code.WRONG_TYPE, "m", hint) for hint in ("b", "a")]
     assert Refused(found).diagnostics == (found[1],)
 
 
@@ -110,30 +109,13 @@ def prepare(file: Path) -> None:
 
 
 def codes(*modules: Path) -> set[str]:
-    """The codes that modules name: second in a Diagnostic, first in a problem or a note of one."""
-    found = set()
-    for module in modules:
-        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
-            if isinstance(node, ast.Call):
-                name = (
-                    node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                )
-                texts = (
-                    node.args[:3]
-                    if name
-                    in {"Diagnostic", "diagnostic", "Problem", "_note", "_refuse", "_refused", "_Unfillable"}
-                    else []
-                )
-            else:
-                texts = node.elts[:1] if isinstance(node, ast.Tuple) and len(node.elts) == 3 else []
-            for text in texts:
-                if (
-                    isinstance(text, ast.Constant)
-                    and isinstance(text.value, str)
-                    and CODE.fullmatch(text.value)
-                ):
-                    found.add(text.value)
-    return found
+    """The codes that modules use."""
+    return {
+        str(Code[node.attr])
+        for module in modules
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Code"
+    }
 
 
 def modules(*rooms: str) -> list[Path]:
@@ -152,7 +134,14 @@ def test_every_code_of_other_rooms_is_named_by_a_test() -> None:
     assert {code for code in others if code not in tests} == set()
 
 
-def test_the_catalogue_names_every_code_once() -> None:
-    catalogue = (ROOT / "docs" / "reference" / "errors.md").read_text("utf-8")
-    listed = re.findall(r"^\| `([a-z0-9-]+)` \|", catalogue, flags=re.MULTILINE)
-    assert sorted(listed) == sorted(codes(*modules(".")))
+def test_every_code_is_used() -> None:
+    assert codes(*modules(".")) == set(Code)
+
+
+def test_the_catalogue_holds_every_code_with_its_meaning(golden: Callable[[str, Path], None]) -> None:
+    file = ROOT / "docs" / "reference" / "errors.md"
+    text = file.read_text("utf-8")
+    row = re.compile(r"^\| `([a-z0-9-]+)` \|.*$", flags=re.MULTILINE)
+    assert sorted(row.findall(text)) == sorted(Code)
+    meanings = {str(code): code.meaning for code in Code}
+    golden(row.sub(lambda match: f"| `{match[1]}` | {meanings[match[1]]} |", text), file)

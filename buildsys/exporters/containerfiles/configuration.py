@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from buildsys.diagnostics import Diagnostic, Refused
+from buildsys.diagnostics import Code, Diagnostic, Refused
 from buildsys.image import HealthCheck, Image
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./-]+")
@@ -83,4 +83,4 @@ def _line_breaks(image: Image) -> Iterator[Diagnostic]:
             if "\n" in value:
                 spot = image.spots.get(f"{field}.{name}", image.spot)
                 message = f"a Containerfile cannot say a line break, which the value of {name} has"
-                yield Diagnostic(spot, "not-in-a-containerfile", message, "write it on one line")
+                yield Diagnostic(spot, Code.NOT_IN_A_CONTAINERFILE, message, "write it on one line")

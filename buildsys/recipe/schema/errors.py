@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import Tag, ValidationError
 from pydantic_core import ErrorDetails
 
-from buildsys.diagnostics import Diagnostic, Refused, closest
+from buildsys.diagnostics import Code, Diagnostic, Refused, closest
 from buildsys.recipe.schema.base import Model, key_of
 from buildsys.recipe.schema.files import (
     ORIGINS,
@@ -91,12 +91,12 @@ def _may_change(value: Any) -> bool:
 def _diagnostics(model: type[Model], written: Written, details: Iterable[ErrorDetails]) -> list[Diagnostic]:
     found = [_diagnostic(model, written, detail) for detail in details]
     if model is Recipe and isinstance(written.data, dict) and not ORIGINS & written.data.keys():
-        found.append(Diagnostic(written.spot(), "missing-key", "a recipe needs the key 'from'"))
+        found.append(Diagnostic(written.spot(), Code.MISSING_KEY, "a recipe needs the key 'from'"))
     # A required key that is only misspelt is told once, by its misspelling.
-    meant = {item.hint for item in found if item.code == "unknown-key"}
+    meant = {item.hint for item in found if item.code == Code.UNKNOWN_KEY}
     return [
         item for item in found
-        if item.code != "missing-key" or f"did you mean {item.message.rsplit(' ', 1)[-1]}?" not in meant
+        if item.code != Code.MISSING_KEY or f"did you mean {item.message.rsplit(' ', 1)[-1]}?" not in meant
     ]  # fmt: skip
 
 
@@ -111,21 +111,21 @@ def _diagnostic(model: type[Model], written: Written, detail: ErrorDetails) -> D
         return _unknown_key(holder, written, path)
     if kind == "missing":
         spot = written.spot(*path[:-1])
-        return Diagnostic(spot, "missing-key", f"{_noun(holder, path[:-1])} needs the key '{last}'")
+        return Diagnostic(spot, Code.MISSING_KEY, f"{_noun(holder, path[:-1])} needs the key '{last}'")
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _no_verb(written, path, value)
     spot = written.spot(*path)
     if kind == "literal_error":
         allowed = [str(item) for item in _choices(detail)]
         hint = closest(str(value), allowed) or f"write {' or '.join(allowed)}"
-        return Diagnostic(spot, "bad-choice", f"{_name(path)} cannot be {_shown(value)}", hint)
+        return Diagnostic(spot, Code.BAD_CHOICE, f"{_name(path)} cannot be {_shown(value)}", hint)
     wanted = _WANTED.get(kind)
     if not path:
-        return Diagnostic(spot, "wrong-type", f"{_noun(model, path)} is a map, not {_described(value)}")
+        return Diagnostic(spot, Code.WRONG_TYPE, f"{_noun(model, path)} is a map, not {_described(value)}")
     if wanted is None:
-        return Diagnostic(spot, "wrong-type", f"{_name(path)}: {detail['msg']}")
+        return Diagnostic(spot, Code.WRONG_TYPE, f"{_name(path)}: {detail['msg']}")
     message = f"{_name(path)} wants {wanted}, not {_described(value)}"
-    return Diagnostic(spot, "wrong-type", message, _type_hint(wanted, value, model))
+    return Diagnostic(spot, Code.WRONG_TYPE, message, _type_hint(wanted, value, model))
 
 
 def _type_hint(wanted: str, value: Any, model: type[Model]) -> str:
@@ -152,28 +152,28 @@ def _unknown_key(holder: type[Model] | None, written: Written, path: Path) -> Di
         verb = known[0]
         if last in VERBS:
             message = f"a step does one thing, and this one has both '{verb}' and '{last}'"
-            return Diagnostic(spot, "two-verbs", message, "write two steps")
+            return Diagnostic(spot, Code.TWO_VERBS, message, "write two steps")
         others = ", ".join(known[1:]) or "nothing"
         message = f"the step '{verb}' has no '{last}'"
-        return Diagnostic(spot, "unknown-key", message, closest(last, known) or f"'{verb}' takes {others}")
+        return Diagnostic(spot, Code.UNKNOWN_KEY, message, closest(last, known) or f"'{verb}' takes {others}")
     hint = closest(last, known) or f"known keys: {', '.join(sorted(known))}"
-    return Diagnostic(spot, "unknown-key", f"{_noun(holder, path[:-1])} has no key '{last}'", hint)
+    return Diagnostic(spot, Code.UNKNOWN_KEY, f"{_noun(holder, path[:-1])} has no key '{last}'", hint)
 
 
 def _no_verb(written: Written, path: Path, value: Any) -> Diagnostic:
     if not isinstance(value, dict):
         message = f"a step is a map whose one key says what is done, not {_described(value)}"
-        return Diagnostic(written.spot(*path), "unknown-step", message, "for example: - mkdir: /path")
+        return Diagnostic(written.spot(*path), Code.UNKNOWN_STEP, message, "for example: - mkdir: /path")
     qualifiers = {key_of(field) for model in VERBS.values() for field in model.model_fields}
     for key in value:
         if key not in qualifiers:
             hint = closest(key, VERBS) or f"known steps: {', '.join(sorted(VERBS))}"
             return Diagnostic(
-                written.key_spot(*path, key), "unknown-step", f"no step is called '{key}'", hint
+                written.key_spot(*path, key), Code.UNKNOWN_STEP, f"no step is called '{key}'", hint
             )
     message = "this step does not say what is done"
     hint = f"known steps: {', '.join(sorted(VERBS))}"
-    return Diagnostic(written.spot(*path), "unknown-step", message, hint)
+    return Diagnostic(written.spot(*path), Code.UNKNOWN_STEP, message, hint)
 
 
 def _path(location: Iterable[str | int]) -> Path:
