@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
+from buildsys.files import locked
 from buildsys.image import LockedPackage
 from buildsys.lock.pool_files import Places, Unfetched
 
@@ -190,11 +191,8 @@ class Apt:
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """One at a time asks: another update would move the indices from beneath this one."""
-    import fcntl
-
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with locked(folder / "lock"):
         yield
 
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
+from buildsys.files import sha256
 from buildsys.graph import ImageGraph
 from buildsys.image import BaseImage, Image, ImageSet, LockedPackage, ParentImage, Repository
 from buildsys.lock.bases import DATABASES
 from buildsys.lock.lockfile import Lock, LockedImage, LockedStep, Metadata
-from buildsys.lock.pool_files import Places, Unfetched, cause, fetched_sum, sha256_of
+from buildsys.lock.pool_files import Places, Unfetched, cause, fetched_sum
 from buildsys.lock.requests import asked, bases, package_steps, payloads
 from buildsys.lock.solver import Answer, Question, problems
 from buildsys.logins import login_for
@@ -124,7 +125,7 @@ def repositories_hold(image_set: ImageSet, lock: Lock, places: Places) -> bool:
 
 def _index_sum(repository: Repository, places: Places) -> str:
     if repository.directory:
-        return sha256_of(Path(repository.directory, INDEX))
+        return sha256(Path(repository.directory, INDEX))
     return fetched_sum(f"{repository.url.rstrip('/')}/{INDEX}", places)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from buildsys import files
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.image import ImageSet
 from buildsys.lock import requests
@@ -129,9 +130,7 @@ class Keys:
         return b""
 
     def _keep(self, path: Path, content: bytes) -> None:
-        aside = path.with_name(f".{path.name}.new")
-        aside.write_bytes(content)
-        aside.replace(path)
+        files.write(path, content)
 
 
 # ── signatures ──────────────────────────────────────────────────────────────────────────────────────────────

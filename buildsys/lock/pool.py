@@ -6,7 +6,6 @@ file enters, by rename. Nothing in it changes afterwards.
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, urljoin
 
+from buildsys import files
 from buildsys.diagnostics import Diagnostic, Refused
 from buildsys.image import ImageSet, LockedPackage, Repository
 from buildsys.lock import requests
 from buildsys.lock.keys import Keys, is_whole, keyring
 from buildsys.lock.lockfile import Lock
-from buildsys.lock.pool_files import Places, Unfetched, fetch, is_sound, seal, sha256_of
+from buildsys.lock.pool_files import Places, Unfetched, fetch, is_sound, seal
 from buildsys.lock.requests import present
 from buildsys.lock.solver import Blame, solver_of
 from buildsys.packages import manager_of
@@ -75,8 +75,7 @@ def _alone(pool: Path) -> Iterator[None]:
     """One at a time fills a pool; a second one waits, and finds less to do."""
     for folder in ("packages", "files", "part"):
         (pool / folder).mkdir(parents=True, exist_ok=True)
-    with (pool / "lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with files.locked(pool / "lock"):
         yield
 
 
@@ -142,7 +141,7 @@ class _Filling:
             except Unfetched as error:
                 self._found.append(self._blame.not_fetched(package, error))
                 return False
-            size, sum_is = part.stat().st_size, f"sha256:{sha256_of(part)}"
+            size, sum_is = part.stat().st_size, f"sha256:{files.sha256(part)}"
             if sum_is == package.checksum:
                 return True
             short = size < package.size and not (self._signed and is_whole(part))
@@ -177,7 +176,7 @@ class _Filling:
         except Unfetched as error:
             self._found.append(self._blame.download_not_fetched(url, error))
             return
-        now = sha256_of(part)
+        now = files.sha256(part)
         if now == sha256:
             _enter(part, self._places.file(sha256))
         else:

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildsys import files
 from buildsys.image import ImageSet, LockedPackage
 from buildsys.logins import login_for, parted
 from buildsys.packages import manager_of
@@ -130,7 +131,7 @@ def fetched_sum(url: str, places: Places) -> str:
     file.parent.mkdir(parents=True, exist_ok=True)
     fetch(url, file)
     try:
-        return sha256_of(file)
+        return files.sha256(file)
     finally:
         file.unlink()
 
@@ -166,12 +167,6 @@ SEALED = 1_000_000_000
 """The time, in seconds since 1970, of a file that was read whole and found right. Writing to it ends that."""
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def is_sound(path: Path, sha256: str, size: int = 0) -> bool:
     """Whether a file is there with this checksum; one of another `size`, in bytes, is not read."""
     try:
@@ -179,7 +174,7 @@ def is_sound(path: Path, sha256: str, size: int = 0) -> bool:
         if size and status.st_size != size:
             return False
         if status.st_mtime != SEALED:
-            if sha256_of(path) != sha256:
+            if files.sha256(path) != sha256:
                 return False
             seal(path)
     except OSError:
