@@ -176,7 +176,7 @@ class Pipeline:
                 (`missing-tool`, `stand-ins-failed`).
         """
         from buildsys.lock.pool_files import used_lock
-        from buildsys.lock.present import buildable
+        from buildsys.lock.requests import buildable
         from buildsys.resolve.site import choose
         from buildsys.standins.repository import LOCK
 
@@ -206,8 +206,8 @@ class Pipeline:
         Raises:
             Refused: it cannot be read.
         """
-        from buildsys.lock.keep import last
         from buildsys.lock.lockfile import read
+        from buildsys.lock.make import last
 
         image_set, path = prepared.image_set, prepared.lock
         if prepared.is_automatic:
@@ -221,8 +221,8 @@ class Pipeline:
             Refused: it cannot be used, or not be made.
         """
         from buildsys.lock.check import require_answer
-        from buildsys.lock.keep import kept_lock
         from buildsys.lock.lockfile import read
+        from buildsys.lock.make import kept_lock
 
         image_set, path = prepared.image_set, prepared.lock
         if prepared.is_automatic:
@@ -271,9 +271,7 @@ class Pipeline:
             Refused: the set cannot be solved.
         """
         from buildsys.lock.check import differences
-        from buildsys.lock.keep import still_good
-        from buildsys.lock.make import Wish, make_lock
-        from buildsys.lock.unmoved import unmoved
+        from buildsys.lock.make import Wish, make_lock, still_good, unmoved
 
         image_set, path, places, store = prepared.image_set, prepared.lock, self.places, self.store
         old = self.last_lock(prepared)
@@ -320,7 +318,7 @@ class Pipeline:
 
     def _renew(self, prepared: Prepared) -> None:
         """Add what is new to a lock below the build directory, which no person reviews."""
-        from buildsys.lock.keep import answers, renew
+        from buildsys.lock.make import answers, renew
         from buildsys.lock.pool_files import always_locked, used_lock
 
         image_set, path = prepared.image_set, prepared.lock
@@ -363,10 +361,11 @@ class Pipeline:
         Raises:
             Refused: it has none (`no-host-repositories`).
         """
-        from buildsys.programs import require_host_repositories
+        from buildsys.lock.host_repositories import require_host_repositories
+        from buildsys.packages import manager_of
 
         if image_set.site.host_repositories and not image_set.site.locked:
-            require_host_repositories(image_set.site.installer)
+            require_host_repositories(manager_of(image_set.site))
 
     def write(self, compiled: Compiled, directory: Path) -> int:
         """Make `directory` hold the plan; wait while another process uses it.

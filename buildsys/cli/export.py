@@ -145,7 +145,7 @@ def export(
     if kind.tree or kind.packages:
         image_set = pipeline.locked(pipeline.prepare())
     else:
-        from buildsys.lock.present import buildable
+        from buildsys.lock.requests import buildable
 
         image_set = buildable(pipeline.resolve())
     # Who takes images by their names need not take what they were made from.

@@ -15,7 +15,7 @@ from buildsys.cli.stores import chosen_store
 from buildsys.pipeline import Pipeline, no_lock
 
 if TYPE_CHECKING:
-    from buildsys.lock.hoisting import Hoist, Own
+    from buildsys.lock.diff import Hoist, Own
 
 
 @click.command()
@@ -30,7 +30,7 @@ def packages(pipeline: Pipeline, lock_file: Path | None, build_directory: Path, 
     several images install: the parent that could install them once, the MiB that saves, the images, and how
     many images would have them in vain.
     """
-    from buildsys.lock.hoisting import hoists, own
+    from buildsys.lock.diff import hoists, own
 
     pipeline = replace(pipeline, lock_file=lock_file, build_directory=build_directory, store=chosen_store())
     prepared = pipeline.prepare()
