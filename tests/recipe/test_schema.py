@@ -17,7 +17,7 @@ LANGUAGE = Path(__file__).parents[2] / "docs" / "reference" / "recipes.md"
 
 
 def recipe(text: str) -> schema.Recipe:
-    return schema.read(schema.Recipe, parse(f"image: a\nfrom: site\n{text}", "x.yaml"))
+    return schema.read(schema.Recipe, parse(f"image: a\nfrom: site\n{text}", "x.yaml"))[0]
 
 
 def documented_steps() -> dict[str, tuple[set[str], bool]]:
@@ -67,7 +67,8 @@ def test_what_is_left_out_is_none_and_what_is_empty_is_refused() -> None:
 
 
 def test_only_an_overlay_takes_a_value_away() -> None:
-    overlay = schema.read(schema.Overlay, parse("overlay: a\nimages: {b: {user: ~, env: {C: ~}}}", "x.yaml"))
+    text = "overlay: a\nimages: {b: {user: ~, env: {C: ~}}}"
+    overlay, _ = schema.read(schema.Overlay, parse(text, "x.yaml"))
     patch = (overlay.images or {})["b"]
     assert patch.model_fields_set == {"user", "env"}
     assert (patch.user, patch.env) == (None, {"C": None})
