@@ -114,3 +114,21 @@ def test_the_json_schema_knows_nothing_of_null_but_in_overlays() -> None:
     for name, part in schema.json_schema()["$defs"].items():
         if name != "Patch":
             assert all(inner.get("type") != "null" for inner in schemas(part)), name
+
+
+def test_the_json_schema_shows_the_forms_of_values_and_keys() -> None:
+    definitions = schema.json_schema()["$defs"]
+    mode = definitions["Chmod"]["properties"]["mode"]
+    assert re.search(mode["pattern"], "0755")
+    assert not re.search(mode["pattern"], "rwx")
+    assert re.search(mode["pattern"], "{{ mode }}")
+    env = definitions["Fragment"]["properties"]["env"]["anyOf"][0]
+    assert env["additionalProperties"] == {"type": "string"}
+    assert not re.search(env["propertyNames"]["pattern"], "A-B")
+
+
+def test_a_value_without_its_form_leaves_the_rest_readable() -> None:
+    text = "image: a\nfrom: site\nuser: a b\nworkdir: /srv"
+    read, mistakes = schema.read(schema.Recipe, parse(text, "x.yaml"))
+    assert (read.user, read.workdir) == ("a b", "/srv")
+    assert [(str(item.spot), item.code) for item in mistakes] == [("x.yaml:3:7", "bad-owner")]

@@ -22,7 +22,7 @@ from buildsys.recipe.schema.files import (
     SitePatch,
     Trait,
 )
-from buildsys.recipe.schema.forms import ANY_VALUE, MISTAKE
+from buildsys.recipe.schema.forms import MISTAKE, any_value
 from buildsys.recipe.schema.steps import VERBS
 from buildsys.recipe.schema.tests import Scenario
 from buildsys.recipe.written import Written, is_template
@@ -58,7 +58,10 @@ def read(model: type[M], written: Written) -> tuple[M, list[Diagnostic]]:
     if found := _diagnostics(model, written, [item for item in details if item["type"] != MISTAKE]):
         raise Refused(found)
     mistakes = [_diagnostic(model, written, detail) for detail in details]
-    return made or model.model_validate(written.data, context=ANY_VALUE), mistakes
+    if made is None:
+        with any_value():
+            made = model.model_validate(written.data)
+    return made, mistakes
 
 
 _READ_BEFORE_FILLING: tuple[tuple[str, ...], ...] = ((), ("parameters",), ("variables",))

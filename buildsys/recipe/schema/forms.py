@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from buildsys.diagnostics import Code, Problem
 
 MISTAKE = "mistake"
 """Type of pydantic's error for a value without its form; its context holds the Problem under this name."""
-ANY_VALUE = {"any value": True}
-"""A validation context: values need not have their forms."""
+# Not pydantic's validation context: to hand that to each check costs more than the check.
+_checking = ContextVar("checking", default=True)
 
 
-def _refuse(problem: Problem, info: ValidationInfo) -> None:
-    if not info.context:
+@contextmanager
+def any_value() -> Iterator[None]:
+    """Validate models whose values need not have their forms."""
+    token = _checking.set(False)
+    try:
+        yield
+    finally:
+        _checking.reset(token)
+
+
+def _refuse(problem: Problem) -> None:
+    if _checking.get():
         raise PydanticCustomError(MISTAKE, "no value of this form", {MISTAKE: problem})
 
 
@@ -41,13 +53,13 @@ class Form:
         except KeyError:
             return self._known.setdefault(text, self.check(text))
 
-    def _validated(self, text: str, info: ValidationInfo) -> str:
+    def _validated(self, text: str) -> str:
         if problem := self.problem(text):
-            _refuse(problem, info)
+            _refuse(problem)
         return text
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_after_validator_function(self._validated, handler(source))
+        return core_schema.no_info_after_validator_function(self._validated, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -72,13 +84,13 @@ class Range:
             return None
         return self.code, self.sentence.format(number), self.hint
 
-    def _validated(self, number: int, info: ValidationInfo) -> int:
+    def _validated(self, number: int) -> int:
         if problem := self.problem(number):
-            _refuse(problem, info)
+            _refuse(problem)
         return number
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_after_validator_function(self._validated, handler(source))
+        return core_schema.no_info_after_validator_function(self._validated, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
