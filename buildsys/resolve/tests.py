@@ -20,8 +20,6 @@ Path = tuple[str | int, ...]
 """The keys and list indices that lead to a value of a document."""
 PATIENCE = 60.0
 """Default limit in seconds for a command of a test, and for a service until it answers."""
-SHELL = ("/bin/sh", "-ec")
-"""Runs a command that is written as one text."""
 _NO_COMMAND = (Code.EMPTY_COMMAND, "there is nothing to run", "write a command, or leave it out")
 _NOT_ONE_VALUE = (
     Code.WRONG_TYPE,
@@ -179,7 +177,7 @@ def run(
         command = ""
     env = written.env or {}
     return spec.Run(
-        argv=(*SHELL, command) if isinstance(command, str) else tuple(command),
+        argv=(*spec.SHELL, command) if isinstance(command, str) else tuple(command),
         user=written.user or "",
         env=env,
         statuses=tuple(written.status or (0,)),
