@@ -11,6 +11,7 @@ from buildsys import image
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, closest
 from buildsys.files import sha256
 from buildsys.logins import Login, parted
+from buildsys.packages import MANAGERS, PackageManager
 from buildsys.recipe import schema, variables
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.schema import types
@@ -186,8 +187,7 @@ class _Resolver:
 
     def _base(self) -> tuple[image.BaseImage | image.EmptyRoot, image.Bootstrap | None]:
         base, notes = self._written.base, self._notes
-        if self._written.installer == "apt":
-            self._check_apt()
+        self._check_manager(MANAGERS[self._written.installer])
         if isinstance(base, schema.BaseImage):
             return image.BaseImage(base.image), None
         if self._written.inside:
@@ -197,14 +197,14 @@ class _Resolver:
         packages = package_names(notes, ("base", "bootstrap"), base.bootstrap)
         return image.EmptyRoot(), image.Bootstrap(packages, spot=notes.spot("base", "bootstrap"))
 
-    def _check_apt(self) -> None:
-        if self._written.repositories != "host":
-            message = "apt installs from the sources of the host, and from no others"
+    def _check_manager(self, manager: PackageManager) -> None:
+        if manager.only_host and self._written.repositories != "host":
+            message = f"{manager.name} installs from the sources of the host, and from no others"
             path = ("installer",) if self._written.repositories is None else ("repositories",)
             self._notes.problem(path, (Code.SITE_MISMATCH, message, "write repositories: host"))
-        if isinstance(self._written.base, schema.BaseImage):
-            problem = (Code.SITE_MISMATCH, "with apt the base is made here, from an empty root",
-                       "write base: {bootstrap: [netbase, …]}")  # fmt: skip
+        if not manager.into_base_images and isinstance(self._written.base, schema.BaseImage):
+            problem = (Code.SITE_MISMATCH, f"with {manager.name} the base is made here, from an empty root",
+                       "write base: {bootstrap: [PACKAGE, …]}")  # fmt: skip
             self._notes.problem(("base", "image"), problem)
 
     def _repositories(self) -> tuple[image.Repository, ...]:
