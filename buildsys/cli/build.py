@@ -39,7 +39,7 @@ def plan(pipeline: Pipeline, directory: Path, *, only_check: bool) -> None:
         images = counted(len(compiled.image_set.images), "image")
         say(f"{directory}: {images}, {counted(changed, 'file')} written")
         return
-    from buildsys.plan.comparing import differences
+    from buildsys.plan.diff import differences
 
     found = differences(compiled.plan, directory)
     for difference, path in found:
