@@ -1,4 +1,4 @@
-"""Files that are given to an export: digests of published images, an earlier list of images."""
+"""Files that the user passes to an export: digests of published images, an earlier list of images."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 
 def read_digests(path: Path, image_set: ImageSet) -> dict[str, str]:
-    """Digests by image: `{"NAME": "sha256:…"}`, or an `images.json`, whose other values do not matter here.
+    """Digests by image, read from `{"NAME": "sha256:…"}` or from an `images.json`.
 
     Raises:
-        Refused: it is no such file, or names no image of the set (`export-bad-file`).
+        Refused: the file has another format, or names an unknown image (`export-bad-file`).
     """
     content = _read(path)
     if not isinstance(content, dict):
@@ -41,10 +41,10 @@ def read_digests(path: Path, image_set: ImageSet) -> dict[str, str]:
 
 
 def read_images(path: Path) -> dict[str, Mapping[str, Any]]:
-    """What an `images.json` says, by image.
+    """The entries of an `images.json`, by image; see `images.described`.
 
     Raises:
-        Refused: it is no such file (`export-bad-file`).
+        Refused: the file has another format (`export-bad-file`).
     """
     content = _read(path)
     if not isinstance(content, dict) or "images" not in content:
