@@ -14,7 +14,7 @@ from buildsys import cli
 from buildsys.diagnostics import Refused
 from buildsys.inspect_image.diff import Difference, differences
 from buildsys.inspect_image.image import opened
-from tests.compare.layouts import (
+from tests.inspect_image.layouts import (
     BLOCK,
     CHARACTER,
     DIRECTORY,
