@@ -78,7 +78,7 @@ def _require(request: Request) -> None:
         Diagnostic(NOWHERE, Code.EXPORT_NEEDS_OPTION, f"the format container-index needs --{option}: {what}")
         for option, what in (
             ("git-url", "the repository that this tree is pushed to"),
-            ("notify-email", "who is told of failures"),
+            ("notify-email", "the address for mails about failures"),
         )
         if not request.options.get(option.replace("-", "_"))
     ]
@@ -87,7 +87,7 @@ def _require(request: Request) -> None:
         called = _called(request, image)
         job = re.sub("[_/.:]", "-", f"{called.namespace}-{called.name}-{called.tag}").lower()
         if not _JOB.fullmatch(job):
-            message = f"the pipeline cannot take {job} for the name of a job"
+            message = f"the pipeline cannot have a job named {job}"
             found.append(Diagnostic(image.spot, Code.EXPORT_BAD_NAME, message))
         jobs.append((job, image.name, image.spot))
     found += same_names(jobs, "the pipeline")

@@ -22,7 +22,7 @@ def export(request: Request) -> Export:
         for tag, name in tags.items():
             if not isinstance(name, str):
                 spot = request.data.at(chart, tag)
-                raise Refused([Diagnostic(spot, Code.WRONG_TYPE, "the name of an image is wanted here")])
+                raise Refused([Diagnostic(spot, Code.WRONG_TYPE, "this must be the name of an image")])
         require_known(request, ((name, (chart, tag)) for tag, name in tags.items()))
         known = {tag: request.pinned(name) for tag, name in tags.items() if name in request.names}
         if known and (missing := sorted(tags.keys() - known.keys())):

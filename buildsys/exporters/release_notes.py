@@ -84,10 +84,10 @@ def _package_change(change: PackageChange) -> str:
     )
 
 
-def _held(told: Mapping[str, Any]) -> Held:
+def _held(entry: Mapping[str, Any]) -> Held:
     """Packages of an entry of `images.json`, by name and architecture."""
     held: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
-    for item in told.get("packages") or ():
+    for item in entry.get("packages") or ():
         key = item["name"], item["arch"]
         held[key] = (*held.get(key, ()), (item["evr"], ""))
     return held

@@ -111,5 +111,5 @@ def same_names(called: Iterable[tuple[str, str, Spot]], system: str) -> Iterator
     for name, image, spot in called:
         other = first.setdefault(name, image)
         if other != image:
-            message = f"{system} would call {other} and {image} the same: {name}"
+            message = f"{other} and {image} would have the same name in {system}: {name}"
             yield Diagnostic(spot, Code.EXPORT_BAD_NAME, message)

@@ -16,7 +16,7 @@ def entries(request: Request, form: str) -> Mapping[str, Any]:
         Refused: there is none (`no-export-data`), or it is not a map (`wrong-type`).
     """
     if request.data.content is None:
-        message = f"the set {request.set.name} does not say what {form} takes: it has no {request.data.file}"
+        message = f"the set {request.set.name} has no data for {form}: {request.data.file} does not exist"
         raise Refused([Diagnostic(NOWHERE, Code.NO_EXPORT_DATA, message)])
     return mapping(request.data, ())
 
@@ -31,7 +31,7 @@ def mapping(data: Data, path: tuple[str, ...]) -> Mapping[str, Any]:
     for key in path:
         value = value[key]
     if not isinstance(value, Mapping):
-        raise Refused([Diagnostic(data.at(*path), Code.WRONG_TYPE, "a map is wanted here")])
+        raise Refused([Diagnostic(data.at(*path), Code.WRONG_TYPE, "this must be a map")])
     return value
 
 
@@ -47,7 +47,7 @@ def texts(data: Data, *path: str) -> tuple[str, ...]:
             return ()
         value = value[key]
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise Refused([Diagnostic(data.at(*path), Code.WRONG_TYPE, "a list of texts is wanted here")])
+        raise Refused([Diagnostic(data.at(*path), Code.WRONG_TYPE, "this must be a list of texts")])
     return tuple(value)
 
 

@@ -46,13 +46,13 @@ def _own(image: Image) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
     step = next((step for step in image.instructions if isinstance(step, Containerfile)), None)
     if step is None:
         return image.config.cmd, image.config.entrypoint
-    said: dict[str, tuple[str, ...]] = {}
+    found: dict[str, tuple[str, ...]] = {}
     for word, value in step.lines:
         if word == "FROM":
-            said.clear()
+            found.clear()
         elif word in {"CMD", "ENTRYPOINT"}:
-            said[word] = tuple(value.strip("[]").replace('"', " ").replace(",", " ").split())
-    return said.get("CMD"), said.get("ENTRYPOINT")
+            found[word] = tuple(value.strip("[]").replace('"', " ").replace(",", " ").split())
+    return found.get("CMD"), found.get("ENTRYPOINT")
 
 
 def _starts(words: tuple[str, ...] | None) -> bool:

@@ -82,7 +82,7 @@ def _uses(request: Request) -> Iterator[Use]:
         if unknown:
             key = min(unknown)
             hint = "known are parameters, services and neutron-drivers"
-            message = f"'{key}' is no key of an image here"
+            message = f"unknown key '{key}'"
             raise Refused([Diagnostic(data.at(name, key), Code.UNKNOWN_KEY, message, hint)])
         keys = ("parameters", "services", "neutron-drivers")
         yield Use(name, *(texts(data, name, key) for key in keys))

@@ -27,7 +27,7 @@ def write_export(export: Export, form: str, directory: Path) -> int:
             (`export-other-format`), or a path of the export leads out of it (`export-bad-path`).
     """
     wrong = [
-        Diagnostic(NOWHERE, Code.EXPORT_BAD_PATH, f"'{name}' is no path of a file in an export")
+        Diagnostic(NOWHERE, Code.EXPORT_BAD_PATH, f"'{name}' is not a valid path in an export")
         for name in sorted({*export.texts, *export.links})
         if not _stays_in(name)
     ]
@@ -75,7 +75,7 @@ def _claim(directory: Path, form: str) -> set[str]:
     if mark.is_file():
         first, *names = mark.read_text("utf-8").splitlines()
         if first != form:
-            message = f"{directory} holds an export of another format: {first}"
+            message = f"{directory} has an export of another format: {first}"
             hint = "give -o another directory, or remove this one"
             raise Refused([Diagnostic(NOWHERE, Code.EXPORT_OTHER_FORMAT, message, hint)])
         # Ignore edited lines of the list that lead out of the directory.
@@ -91,8 +91,8 @@ def _stays_in(name: str) -> bool:
 
 
 def _taken(directory: Path) -> Refused:
-    message = f"{directory} is not empty and not an export: nothing was written"
-    hint = "give -o a directory that is empty, missing or holds an export"
+    message = f"{directory} is not empty and is not an export: nothing was written"
+    hint = "give -o an empty or missing directory, or one with an export"
     return Refused([Diagnostic(NOWHERE, Code.EXPORT_DIRECTORY_TAKEN, message, hint)])
 
 

@@ -96,8 +96,7 @@ def test_an_image_of_several_layers_is_no_root(stores: tuple[Store, Store], tmp_
     with opened(["localhost/two:1"], stores[0].options) as (built,), pytest.raises(Refused) as refused:
         write_root(built, tmp_path / "root.tar.gz")
     assert refused.value.text() == (
-        "error: 'localhost/two:1' cannot be read: it has 2 layers, and one that begins with nothing has "
-        "just one [unreadable-image]"
+        "error: 'localhost/two:1' cannot be read: it has 2 layers instead of one [unreadable-image]"
     )
 
 

@@ -147,10 +147,10 @@ def test_a_line_break_in_a_label_is_refused_with_its_place(tmp_path: Path) -> No
     with pytest.raises(Refused) as refused:
         FORMATS["containerfiles"].export(request(image_set(tmp_path, [one])))
     assert refused.value.text() == (
-        "one.yaml:3:9: error: a Containerfile cannot say a line break, which the value of a has "
+        "one.yaml:3:9: error: a Containerfile cannot express the line break in the value of a "
         "[not-in-a-containerfile]\n  hint: write it on one line\n\n"
-        "recipes/tiny/images/one.yaml:1:8: error: a Containerfile cannot say a line break, which the value "
-        "of B has [not-in-a-containerfile]\n  hint: write it on one line"
+        "recipes/tiny/images/one.yaml:1:8: error: a Containerfile cannot express the line break in the "
+        "value of B [not-in-a-containerfile]\n  hint: write it on one line"
     )
 
 

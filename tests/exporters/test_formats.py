@@ -241,7 +241,7 @@ def test_the_index_needs_to_know_where_and_who(tmp_path: Path) -> None:
     assert refused.value.text() == (
         "error: the format container-index needs --git-url: the repository that this tree is pushed to "
         "[export-needs-option]\n\n"
-        "error: the format container-index needs --notify-email: who is told of failures "
+        "error: the format container-index needs --notify-email: the address for mails about failures "
         "[export-needs-option]"
     )
 
@@ -263,8 +263,8 @@ def test_two_images_that_another_system_would_call_the_same(
         export(kind, of)
     one, other = names
     assert refused.value.text() == (
-        f"recipes/tiny/images/{other}.yaml:1:8: error: {system} would call {one} and {other} the same: "
-        f"{called} [export-bad-name]"
+        f"recipes/tiny/images/{other}.yaml:1:8: error: {one} and {other} would have the same name "
+        f"in {system}: {called} [export-bad-name]"
     )
 
 
@@ -279,7 +279,8 @@ def test_two_images_that_are_given_one_variable_of_kolla_ansible(tmp_path: Path)
     with pytest.raises(Refused) as refused:
         export("kolla-ansible", request(made, data=told))
     assert refused.value.text() == (
-        "exports.yaml:2:1: error: Kolla-Ansible would call a-b and c the same: x_image_full [export-bad-name]"
+        "exports.yaml:2:1: error: a-b and c would have the same name in Kolla-Ansible: x_image_full "
+        "[export-bad-name]"
     )
 
 
@@ -288,7 +289,7 @@ def test_a_name_that_the_pipeline_does_not_take(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         export("container-index", of)
     assert refused.value.text() == (
-        "recipes/tiny/images/a.yaml:1:8: error: the pipeline cannot take tests-t-a-1- for the name of a job "
+        "recipes/tiny/images/a.yaml:1:8: error: the pipeline cannot have a job named tests-t-a-1- "
         "[export-bad-name]"
     )
 

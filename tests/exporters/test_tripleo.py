@@ -132,8 +132,8 @@ def test_an_unknown_driver() -> None:
 
 def test_a_set_without_data() -> None:
     assert refused(request(pike(), data=Data("recipes/stable-pike/exports/tripleo.yaml"))) == (
-        "error: the set stable-pike does not say what TripleO takes: it has no "
-        "recipes/stable-pike/exports/tripleo.yaml [no-export-data]"
+        "error: the set stable-pike has no data for TripleO: "
+        "recipes/stable-pike/exports/tripleo.yaml does not exist [no-export-data]"
     )
 
 
@@ -144,20 +144,20 @@ t.yaml:1:1: error: no image is called 'keyston' [unknown-image]
     | ^
   hint: did you mean 'keystone' or 'keystone-base'?""",
     "keystone:\n  parameter: [A]\n": """\
-t.yaml:2:3: error: 'parameter' is no key of an image here [unknown-key]
+t.yaml:2:3: error: unknown key 'parameter' [unknown-key]
   2 |   parameter: [A]
     |   ^
   hint: known are parameters, services and neutron-drivers""",
     "keystone:\n  parameters: A\n": """\
-t.yaml:2:3: error: a list of texts is wanted here [wrong-type]
+t.yaml:2:3: error: this must be a list of texts [wrong-type]
   2 |   parameters: A
     |   ^""",
     "keystone: A\n": """\
-t.yaml:1:1: error: a map is wanted here [wrong-type]
+t.yaml:1:1: error: this must be a map [wrong-type]
   1 | keystone: A
     | ^""",
     "- keystone\n": """\
-t.yaml:1:1: error: a map is wanted here [wrong-type]
+t.yaml:1:1: error: this must be a map [wrong-type]
   1 | - keystone
     | ^""",
 }

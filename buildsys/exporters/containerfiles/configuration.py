@@ -82,5 +82,5 @@ def _line_breaks(image: Image) -> Iterator[Diagnostic]:
         for name, value in sorted(getattr(image.config, field).items()):
             if "\n" in value:
                 spot = image.spots.get(f"{field}.{name}", image.spot)
-                message = f"a Containerfile cannot say a line break, which the value of {name} has"
+                message = f"a Containerfile cannot express the line break in the value of {name}"
                 yield Diagnostic(spot, Code.NOT_IN_A_CONTAINERFILE, message, "write it on one line")

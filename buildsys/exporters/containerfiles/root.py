@@ -18,7 +18,7 @@ def write_root(image: BuiltImage, target: Path) -> None:
     """
     if len(image.layers) != 1:
         count = len(image.layers)
-        raise unreadable(image.name, f"it has {count} layers, and one that begins with nothing has just one")
+        raise unreadable(image.name, f"it has {count} layers instead of one")
     source = image.archive(0)
     with source.open("rb") as layer:
         packed = layer.read(2) == b"\x1f\x8b"
