@@ -16,8 +16,8 @@ from buildsys.programs import answer, output
 def image_id(options: str, name: str) -> str | None:
     """The id of an image of the store; None if there is no such image."""
     words = ("inspect", "--type", "image", "--format", "{{.FromImageID}}", name)
-    said = answer("buildah", *shlex.split(options), *words)
-    return said.strip() if said else None
+    printed = answer("buildah", *shlex.split(options), *words)
+    return printed.strip() if printed else None
 
 
 def image_manifest(reference: str) -> str:
@@ -94,8 +94,8 @@ def image_ids(options: str) -> dict[str, str]:
         ToolFailed: the store cannot be read.
     """
     form = "{{.ID}} {{.Name}}:{{.Tag}}"
-    said = output("buildah", *shlex.split(options), "images", "--all", "--no-trunc", "--format", form)
-    rows = (line.removeprefix("sha256:").split(None, 1) for line in said.splitlines())
+    printed = output("buildah", *shlex.split(options), "images", "--all", "--no-trunc", "--format", form)
+    rows = (line.removeprefix("sha256:").split(None, 1) for line in printed.splitlines())
     return {name if "<none>" not in name else identity: identity for identity, name in rows}
 
 

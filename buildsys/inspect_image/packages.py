@@ -64,11 +64,11 @@ def _of_rpm(image: BuiltImage, content: Mapping[str, bytes]) -> Held:
         for name, data in content.items():
             Path(folder, name).write_bytes(data)
         try:
-            said = programs.installed_packages(Path(folder), FORM)
+            printed = programs.installed_packages(Path(folder), FORM)
         except programs.ToolFailed as failed:
             raise unreadable(image.name, str(failed)) from failed
     packages: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
-    for line in sorted(said.splitlines()):
+    for line in sorted(printed.splitlines()):
         name, arch, version, header = line.split("\t")
         packages[name, arch] = (*packages.get((name, arch), ()), (version, header))
     return packages

@@ -51,8 +51,8 @@ def run(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
         package = f" (Debian's package {_PACKAGES[argv[0]]})" if argv[0] in _PACKAGES else ""
         raise MissingTool(f"the stand-in packages need {argv[0]}{package}, which is not installed") from None
     if done.returncode:
-        said = (done.stdout + done.stderr).strip().splitlines()[-20:]
-        raise StandinError("\n  ".join([f"{argv[0]} failed (exit status {done.returncode}):", *said]))
+        printed = (done.stdout + done.stderr).strip().splitlines()[-20:]
+        raise StandinError("\n  ".join([f"{argv[0]} failed (exit status {done.returncode}):", *printed]))
     return done.stdout
 
 
@@ -101,10 +101,10 @@ def read_busybox(path: Path) -> Busybox:
         StandinError: it prints no version, or it is for an unknown architecture.
     """
     content = path.read_bytes()
-    said = run([str(path)])
-    version = re.match(r"BusyBox v([0-9.]+)", said)
+    printed = run([str(path)])
+    version = re.match(r"BusyBox v([0-9.]+)", printed)
     if not version:
-        raise StandinError(f"{path} prints no version, but: {said[:80]}")
+        raise StandinError(f"{path} prints no version, but: {printed[:80]}")
     applets = frozenset(run([str(path), "--list"]).split())
     digest = hashlib.sha256(content).hexdigest()
     return Busybox(content, version[1], digest, _architecture(path, content), applets)

@@ -79,8 +79,8 @@ def notes(request: Request) -> Iterator[str]:
     if any(item.contexts for _, item in given):
         yield "folders that Containerfiles name stand in `contexts`: build.sh gives them as options"
     if wanting := [(name, item.secrets) for name, item in given if item.secrets]:
-        said = "; ".join(f"{name}: {', '.join(one.name for one in many)}" for name, many in wanting)
-        yield f"secrets are named by BUILD_OPTIONS='--secret id=NAME,src=FILE' ({said})"
+        which = "; ".join(f"{name}: {', '.join(one.name for one in many)}" for name, many in wanting)
+        yield f"secrets are named by BUILD_OPTIONS='--secret id=NAME,src=FILE' ({which})"
     if linked := [name for name, item in given if links_of(item)]:
         yield f"{', '.join(linked)}: links to files of the context are there as files, others are not there"
     if _installs(request.set) and (tool := _installer(request)):
@@ -104,10 +104,10 @@ def _installer(request: Request) -> str:
     return "dpkg" if site.installer == "apt" else "rpm"
 
 
-def _readme(request: Request, said: tuple[str, ...]) -> str:
+def _readme(request: Request, remarks: tuple[str, ...]) -> str:
     first = request.images[0].name
-    remarks = "".join(f"\n{note[0].upper()}{note[1:]}.\n" for note in said)
+    text = "".join(f"\n{note[0].upper()}{note[1:]}.\n" for note in remarks)
     return README.format(
         set=request.set.name, count=len(request.images), format=request.set.format,
-        reference=request.reference(first), name=first, notes=remarks,
+        reference=request.reference(first), name=first, notes=text,
     )  # fmt: skip

@@ -108,10 +108,10 @@ def _last(written: Containerfile, word: str) -> str | None:
     """The value of the last such instruction in the last stage or in the stages that it is based on."""
     stages: dict[str, str | None] = {}
     name, found = "", None
-    for said, value in written.lines:
-        if said == "FROM" and (match := _STAGE.match(value)):
+    for instruction, value in written.lines:
+        if instruction == "FROM" and (match := _STAGE.match(value)):
             name, found = (match["name"] or "").lower(), stages.get(match["from"].lower())
-        elif said == word:
+        elif instruction == word:
             found = value
         stages[name] = found
     return found

@@ -90,7 +90,7 @@ class Copies:
     def _payload(self, step: CopyPayload) -> str:
         """Add a stage that unpacks a package; its name."""
         name = re.sub(r"[^a-z0-9]+", "-", f"payload-{step.package.name}".lower())
-        if any(f" AS {name}" in said for said in self.stages):
+        if any(f" AS {name}" in line for line in self.stages):
             return name
         carried = self.carried and step.locked is not None
         if carried and step.locked is not None:

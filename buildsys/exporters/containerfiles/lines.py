@@ -32,7 +32,7 @@ class Lines:
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
         self.links: dict[str, Path] = {}
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self._pending: list[tuple[str, str]] = []
         self._spot = self._last = ""
 
@@ -43,15 +43,15 @@ class Lines:
     def say(self, *lines: str) -> None:
         """Add lines unchanged."""
         self.flush()
-        self.said += lines
+        self.lines += lines
 
     def place(self, text: str) -> None:
         """Add a line below a comment with its spot."""
         self.flush()
         if self._spot != self._last:
-            self.said.append(comment(self._spot))
+            self.lines.append(comment(self._spot))
         self._last = self._spot
-        self.said.append(text)
+        self.lines.append(text)
 
     def run(self, *argv: str) -> None:
         """Add a command, and the files that it needs to the context."""
@@ -105,13 +105,13 @@ class Lines:
     def flush(self) -> None:
         """Write the pending commands as one RUN."""
         if self._pending:
-            self.said += _run_lines(chain(self._pending, self._last))
+            self.lines += _run_lines(chain(self._pending, self._last))
             self._last = self._pending[-1][0]
             self._pending = []
 
     def runs(self) -> bool:
         """Whether there is a RUN."""
-        return bool(self._pending) or any(text.startswith("RUN ") for text in self.said)
+        return bool(self._pending) or any(text.startswith("RUN ") for text in self.lines)
 
     def cares(self) -> bool:
         """Whether the context has files that are removed at the end."""

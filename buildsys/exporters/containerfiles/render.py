@@ -114,7 +114,7 @@ class Containerfile:
             *([f"ARG SOURCE_DATE_EPOCH={self.request.set.epoch}"] if self.lines.runs() else []),
             *([f"COPY buildsys/ {CARE}/"] if self.lines.cares() else []),
         ]
-        yield "Containerfile", "\n".join([*start, *self.lines.said]) + "\n"
+        yield "Containerfile", "\n".join([*start, *self.lines.lines]) + "\n"
         if annotations := self.image.config.annotations:
             yield "annotations", "".join(f"{name}={value}\n" for name, value in sorted(annotations.items()))
 
@@ -149,8 +149,8 @@ class Containerfile:
             case CommentLines():
                 self.lines.verb(*_maybe(optional=step.optional), "comment", step.pattern, step.file)
             case ReplaceLines():
-                said = ("replace", step.pattern, step.replacement, step.file)
-                self.lines.verb(*_maybe(optional=step.optional), *said)
+                words = ("replace", step.pattern, step.replacement, step.file)
+                self.lines.verb(*_maybe(optional=step.optional), *words)
             case AppendLines():
                 self.lines.verb("append", step.file, *step.lines)
             case AppendFile():
