@@ -149,8 +149,8 @@ class Containerfile:
             case CommentLines():
                 self.lines.verb(*_maybe(optional=step.optional), "comment", step.pattern, step.file)
             case ReplaceLines():
-                words = ("replace", step.pattern, step.replacement, step.file)
-                self.lines.verb(*_maybe(optional=step.optional), *words)
+                edit = ("replace", step.pattern, step.replacement, step.file)
+                self.lines.verb(*_maybe(optional=step.optional), *edit)
             case AppendLines():
                 self.lines.verb("append", step.file, *step.lines)
             case AppendFile():
