@@ -32,8 +32,8 @@ from buildsys.image import (
     Uninstall,
     UpdateAll,
 )
-from buildsys.image.acting import FILES
 from buildsys.image.ignore import context as beside_containerfile
+from buildsys.image.shell import FILES
 from buildsys.packages import runtime_of
 from buildsys.packages.payload import Files, capabilities, files_of, taken
 from buildsys.plan import makefile
