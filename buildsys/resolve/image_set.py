@@ -15,7 +15,7 @@ from buildsys.recipe.collecting import collector_resting
 from buildsys.recipe.containerfile import Containerfile
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import said
-from buildsys.resolve import overlay, syntax
+from buildsys.resolve import overlay
 from buildsys.resolve.absent import absent
 from buildsys.resolve.containerfile import check_alone, check_triggers, containerfile, spoken
 from buildsys.resolve.context import Context
@@ -214,7 +214,7 @@ class _Resolver:
                 name, where = patch.from_, patch_notes
         spot = where.spot("from")
         if isinstance(name, schema.BaseImage):
-            return image.BaseImage(where.check(("from", "image"), syntax.reference, name.image)), spot, ()
+            return image.BaseImage(name.image), spot, ()
         if name == "site":
             if self._site is None:
                 return image.EmptyRoot(), spot, ()
