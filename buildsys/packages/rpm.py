@@ -50,7 +50,7 @@ class RpmRuntime:
                 return self._command("import_key", path)
 
     def configuration(self, site: Site, keys: Mapping[str, str]) -> str:
-        """See `buildsys.packages.manager.Runtime.configuration`: the site's repositories, none of the host's."""
+        """See `buildsys.packages.manager.Runtime.configuration`: the repositories of the site only."""
         lines = [
             "[main]", "gpgcheck=1", "localpkg_gpgcheck=1", "best=1", "skip_if_unavailable=0",
             "install_weak_deps=0", "installonly_limit=0", "plugins=0", "reposdir=/dev/null",
