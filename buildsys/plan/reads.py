@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from buildsys.image import Containerfile
-from buildsys.image.renaming import renamed
+from buildsys.image.build_file import renamed
 
 HERE = "here/documents"
 """What the builder calls the folder of here-documents; no stage can be called so."""

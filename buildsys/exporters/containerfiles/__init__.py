@@ -9,6 +9,7 @@ from buildsys.exporters.containerfiles.as_written import links_of
 from buildsys.exporters.containerfiles.render import Containerfile
 from buildsys.exporters.request import Export, Request
 from buildsys.image import EmptyRoot, ImageSet
+from buildsys.packages import manager_of
 
 FILES = Path(__file__).parent
 
@@ -52,14 +53,15 @@ def order(request: Request) -> dict[str, str]:
 def carries(request: Request) -> bool:
     """Whether the contexts contain locked packages: as requested, else if only this host has them.
 
-    A Debian root that was filled from outside has no apt, and no sources of the host.
+    A root that was filled from the host has neither its package manager nor its repositories.
     """
     site = request.set.site
     asked = request.options.get("packages")
     local = any(item.directory for item in site.repositories) and not any(
         item.url for item in site.repositories
     )
-    bare = site.installer == "apt" and any(isinstance(image.parent, EmptyRoot) for image in request.images)
+    empty = any(isinstance(image.parent, EmptyRoot) for image in request.images)
+    bare = manager_of(site).only_host and empty
     return site.locked and (asked == "carried" or (asked is None and (local or bare)))
 
 
@@ -101,7 +103,7 @@ def _installer(request: Request) -> str:
     site = request.set.site
     if not carries(request):
         return site.installer
-    return "dpkg" if site.installer == "apt" else "rpm"
+    return manager_of(site).format.installer
 
 
 def _readme(request: Request, remarks: tuple[str, ...]) -> str:
