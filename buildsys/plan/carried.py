@@ -10,6 +10,7 @@ from pathlib import Path
 from buildsys.files import sha256
 from buildsys.image import CopyPayload, ImageSet, LockedPackage, Repository, Site, Transaction
 from buildsys.image.ignore import context
+from buildsys.packages import runtime_of
 
 LINK, FOLDER, SAME = "link", "folder", "same"
 
@@ -153,49 +154,24 @@ def _locked_packages(image_set: ImageSet) -> Iterator[LockedPackage]:
 
 def unsigned_files(image_set: ImageSet) -> list[str]:
     """Files of packages whose repository has no key: the lock's checksum alone proves them."""
-    open_to_all = {item.id for item in image_set.site.repositories if not item.key}
-    return sorted({item.file for item in _locked_packages(image_set) if item.repository in open_to_all})
+    unsigned = {item.id for item in image_set.site.repositories if not item.key}
+    return sorted({item.file for item in _locked_packages(image_set) if item.repository in unsigned})
 
 
 def repositories_file(image_set: ImageSet) -> str:
-    """The installer's complete configuration, without the host's. `@PLAN@` is the plan directory."""
-    lines = [
-        "[main]",
-        "gpgcheck=1",
-        "localpkg_gpgcheck=1",
-        "best=1",
-        "skip_if_unavailable=0",
-        "install_weak_deps=0",
-        "installonly_limit=0",
-        "plugins=0",
-        "reposdir=/dev/null",
-        "varsdir=/dev/null",
-        "color=never",
-        "obsoletes=1",
-        "deltarpm=0",
-        "clean_requirements_on_remove=0",
-        "retries=3",
-        # Other files of the installer go to the private /dev of the root, which lives as long as the step.
-        "cachedir=/dev/buildsys/cache",
-        "logdir=/dev/buildsys/log",
-        "persistdir=/dev/buildsys/state",
-        # A run asks the repositories once, at its start; see plan/runtime/repositories.sh.
-        "keepcache=1",
-        "metadata_expire=never",
-    ]
-    for item in image_set.site.repositories:
-        where = f"file://@PLAN@/pool/repos/{item.id}" if item.directory else item.url
-        lines += ["", f"[{item.id}]", f"name={item.id}", f"baseurl={where}"]
-        match key_place(item, image_set.site):
-            case "none":
-                lines.append("gpgcheck=0")
-            case "carried":
-                lines.append(f"gpgkey=file://@PLAN@/pool/keys/{item.id}")
-            case path if path.startswith("/"):
-                lines.append(f"gpgkey=file://{path}")
-            case _:
-                lines.append(f"gpgkey=file://@PLAN@/state/keys/{item.id}")
-    return "\n".join(lines) + "\n"
+    """The package manager's whole configuration in a plan without a lock; nothing of the host's is read."""
+    site = image_set.site
+    keys = {item.id: _key_file(key_place(item, site), item.id) for item in site.repositories}
+    return runtime_of(site).configuration(site, keys)
+
+
+def _key_file(place: str, repository: str) -> str:
+    """The path of a repository's key when the plan runs; `@PLAN@` is the plan directory; empty: none."""
+    if place == "none":
+        return ""
+    if place.startswith("/"):
+        return place
+    return f"@PLAN@/{'pool' if place == 'carried' else 'state'}/keys/{repository}"
 
 
 def key_place(repository: Repository, site: Site) -> str:
