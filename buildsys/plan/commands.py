@@ -45,7 +45,7 @@ from buildsys.image import (
     UpdateAll,
     WriteRepository,
 )
-from buildsys.image.renaming import renamed
+from buildsys.image.build_file import renamed
 from buildsys.plan.carried import Carried, ContextFile
 from buildsys.shell import words
 

@@ -31,7 +31,7 @@ from buildsys.image import (
     Uninstall,
     UpdateAll,
 )
-from buildsys.image.acting import FILES
+from buildsys.image.shell import FILES
 from buildsys.packages import runtime_of
 from buildsys.packages.payload import Files, capabilities, files_of, taken
 from buildsys.plan import makefile
