@@ -170,7 +170,7 @@ def test_repositories_are_the_sites_and_none_of_the_image(tmp_path: Path) -> Non
             Repository("open", "", "https://r.example/open/", "", ""),
         ),
     )
-    text = MANAGERS["dnf"].configuration(replace(site, inside=False))
+    text = MANAGERS["dnf"].configuration(replace(site, inside=False))["packages.conf"]
     assert "reposdir=/dev/null\n" in text
     sections = dict(re.findall(r"^\[(.*)\]\n((?:.+\n)+)", text, re.MULTILINE))
     assert sections["local"].splitlines()[1:] == [
@@ -180,7 +180,7 @@ def test_repositories_are_the_sites_and_none_of_the_image(tmp_path: Path) -> Non
     assert "gpgkey=https://r.example/key" in sections["far"]
     assert sections["open"].splitlines()[1:] == ["baseurl=https://r.example/open/", "gpgcheck=0"]
     # Where the installer runs inside, a path is one of the image.
-    assert "gpgkey=file:///srv/key\n" in MANAGERS["dnf"].configuration(site)
+    assert "gpgkey=file:///srv/key\n" in MANAGERS["dnf"].configuration(site)["packages.conf"]
 
 
 def test_a_part_of_a_set_takes_its_parents_from_where_they_are(tmp_path: Path) -> None:

@@ -139,8 +139,8 @@ class Copies:
         site = self.site
         if carried or site.host_repositories or not site.repositories:
             return
-        if text := self.manager.configuration(site):
-            self.lines.texts["buildsys/packages.conf"] = text
+        texts = self.manager.configuration(site)
+        self.lines.texts |= {f"buildsys/{path}": text for path, text in texts.items()}
         for item in site.repositories:
             if item.directory:
                 for file in sorted(Path(item.directory).rglob("*")):
