@@ -12,7 +12,7 @@ import pytest
 from buildsys.diagnostics import Refused
 from buildsys.pipeline import Compiled, Pipeline
 from buildsys.plan.compile import Plan
-from buildsys.standins.errors import MissingTool, StandinError
+from buildsys.standins.tools import MissingTool, StandinError
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs/reference/python-api.md").read_text()
