@@ -68,7 +68,7 @@ def line(values: Iterable[str]) -> str:
 def chain(commands: Iterable[tuple[str, str]], previous: str = "") -> list[str]:
     """Lines of shell: each command runs if the one before it succeeds; its remark is the comment above it.
 
-    A remark is not repeated: not for the next command, and not if it is `previous`, the last one of the caller.
+    A remark is not repeated for the next command, nor where it is `previous`, the last one of the caller.
     A Containerfile's builder removes comments before it joins lines, and gets one line of shell.
     """
     rows = list(commands)

@@ -82,7 +82,7 @@ class Image:
     """Its tests; they do not belong to its identity."""
 
     def dependencies(self) -> dict[str, Spot]:
-        """The images of the set that this one reads, by name, each with the Spot of that reference: parent first."""
+        """The images of the set that this one reads, each with the Spot of that reference: parent first."""
         found: dict[str, Spot] = {}
         if isinstance(self.parent, ParentImage):
             found[self.parent.name] = self.parent_spot
