@@ -129,7 +129,7 @@ quick: $(READY_TO_TEST) ## ruff, and the tests that need no container and little
 
 .PHONY: test
 test: check ## the checks, then every test; build/costs.tsv has the CPU seconds of each
-	$(PYTEST) --costs build/costs.tsv --limit 120
+	$(PYTEST) --costs build/costs.tsv --limit 180
 
 .PHONY: bench
 bench: $(READY_TO_TEST) ## measure, and write docs/benchmarks.md

@@ -14,7 +14,7 @@ from tests.users import user
 # A user is an entry of these files, as long as the tests last.
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.costly(400),
+    pytest.mark.costly(600),
     pytest.mark.changes("file /etc/*", "name /etc/sub?id-"),
 ]
 IMAGES = 108
