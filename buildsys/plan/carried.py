@@ -8,6 +8,7 @@ from pathlib import Path
 
 from buildsys.files import sha256
 from buildsys.image import CopyPayload, ImageSet, LockedPackage, Repository, Site, Transaction
+from buildsys.packages import runtime_of
 
 
 def pool_files(image_set: ImageSet) -> Iterator[tuple[str, Path]]:
@@ -48,44 +49,19 @@ def unsigned_files(image_set: ImageSet) -> list[str]:
 
 
 def repositories_file(image_set: ImageSet) -> str:
-    """The installer's whole configuration, nothing of the host's. `@PLAN@` is the plan directory."""
-    lines = [
-        "[main]",
-        "gpgcheck=1",
-        "localpkg_gpgcheck=1",
-        "best=1",
-        "skip_if_unavailable=0",
-        "install_weak_deps=0",
-        "installonly_limit=0",
-        "plugins=0",
-        "reposdir=/dev/null",
-        "varsdir=/dev/null",
-        "color=never",
-        "obsoletes=1",
-        "deltarpm=0",
-        "clean_requirements_on_remove=0",
-        "retries=3",
-        # What an installer writes besides packages lies in the private /dev of the root, and is gone with it.
-        "cachedir=/dev/buildsys/cache",
-        "logdir=/dev/buildsys/log",
-        "persistdir=/dev/buildsys/state",
-        # A run asks the repositories once, when it begins; see plan/runtime/repositories.sh.
-        "keepcache=1",
-        "metadata_expire=never",
-    ]
-    for item in image_set.site.repositories:
-        where = f"file://@PLAN@/pool/repos/{item.id}" if item.directory else item.url
-        lines += ["", f"[{item.id}]", f"name={item.id}", f"baseurl={where}"]
-        match key_place(item, image_set.site):
-            case "none":
-                lines.append("gpgcheck=0")
-            case "carried":
-                lines.append(f"gpgkey=file://@PLAN@/pool/keys/{item.id}")
-            case path if path.startswith("/"):
-                lines.append(f"gpgkey=file://{path}")
-            case _:
-                lines.append(f"gpgkey=file://@PLAN@/state/keys/{item.id}")
-    return "\n".join(lines) + "\n"
+    """The package manager's whole configuration in a plan without a lock; nothing of the host's is read."""
+    site = image_set.site
+    keys = {item.id: _key_file(key_place(item, site), item.id) for item in site.repositories}
+    return runtime_of(site).configuration(site, keys)
+
+
+def _key_file(place: str, repository: str) -> str:
+    """The path of a repository's key when the plan runs; `@PLAN@` is the plan directory; empty: none."""
+    if place == "none":
+        return ""
+    if place.startswith("/"):
+        return place
+    return f"@PLAN@/{'pool' if place == 'carried' else 'state'}/keys/{repository}"
 
 
 def key_place(repository: Repository, site: Site) -> str:
