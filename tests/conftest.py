@@ -50,17 +50,20 @@ SLOW = """
     apt
     cli/test_building.py cli/test_doctor.py cli/test_ending.py cli/test_import.py cli/test_interrupts.py
     cli/test_overlay.py
+    compare/test_differences.py
     conformance/test_perfect.py
     damage
     guard/test_command.py
-    lock/test_pool.py lock/test_verb.py
+    lock/test_libraries.py lock/test_mutants.py lock/test_pool.py lock/test_solve.py lock/test_verb.py
     oracle
+    publish/test_answers.py publish/test_refusals.py
     recipe/test_hostile.py
-    runtime/test_commit.py runtime/test_freshness.py runtime/test_run.py runtime/test_state.py
-    standins/test_pike.py
+    runtime/test_agreement.py runtime/test_commit.py runtime/test_freshness.py runtime/test_run.py
+    runtime/test_state.py
+    standins/test_pike.py standins/test_repository.py
     test_costs.py
 """.split()
-"""Folders and files of tests that `make quick` leaves out: most of these need more than 0.3 CPU seconds."""
+"""Folders and files of tests that `make quick` has no time for: half of the CPU seconds of all without `real`."""
 
 SMALL_SET = {
     "set.yaml": "set: demo\nnamespace: example\ntag: latest\nepoch: 1517443200\n",
