@@ -9,13 +9,12 @@ from typing import Any
 
 from buildsys.diagnostics import Code, Diagnostic, Problem, Spot, closest
 from buildsys.recipe import schema, variables
+from buildsys.recipe.document import Written, is_template, strings
 from buildsys.recipe.library import Source
-from buildsys.recipe.written import Written, is_template, strings
 from buildsys.resolve.cycles import diagnostic, rings
-from buildsys.resolve.filling import filled, filled_part
 from buildsys.resolve.fragment import Part, part
 from buildsys.resolve.instructions import Surroundings
-from buildsys.resolve.source import Notes
+from buildsys.resolve.source import Notes, filled, filled_part
 
 Scope = Mapping[str, Any]
 Parts = dict[tuple[str, str], Part]
