@@ -63,7 +63,7 @@ SLOW = """
     standins/test_pike.py standins/test_repository.py
     test_costs.py
 """.split()
-"""Folders and files of tests that `make quick` has no time for: half of the CPU seconds of all without `real`."""
+"""Folders and files that `make quick` has no time for: most of the CPU seconds of all tests without `real`."""
 
 SMALL_SET = {
     "set.yaml": "set: demo\nnamespace: example\ntag: latest\nepoch: 1517443200\n",
