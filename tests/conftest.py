@@ -48,8 +48,7 @@ LONGEST = """
 
 SLOW = """
     apt
-    cli/test_building.py cli/test_doctor.py cli/test_ending.py cli/test_import.py cli/test_interrupts.py
-    cli/test_overlay.py
+    cli/test_building.py cli/test_doctor.py cli/test_interrupts.py
     compare/test_differences.py
     conformance/test_perfect.py
     damage
@@ -63,7 +62,7 @@ SLOW = """
     standins/test_pike.py standins/test_repository.py
     test_costs.py
 """.split()
-"""Folders and files that `make quick` has no time for: most of the CPU seconds of all tests without `real`."""
+"""Folders and files that `make quick` has no time for: most of the CPU seconds that need no container."""
 
 SMALL_SET = {
     "set.yaml": "set: demo\nnamespace: example\ntag: latest\nepoch: 1517443200\n",
