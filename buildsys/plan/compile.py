@@ -59,9 +59,9 @@ CONTENT_CHANGING = (
     "accounts.sh", "buildah.sh", "commit.sh", "containerfile.sh", "copies.sh", "edits.sh", "enter.sh",
     "inside.sh", "layer.sh", "packages.sh", "programs.sh", "repositories.sh", "rpm.sh", "sources.sh",
 )  # fmt: skip
-"""Runtime files whose change may change an image's bytes; the installer's own files are added."""
+"""Runtime files whose change can change an image's bytes; the installer's own files are added."""
 FILTER = ("seccomp.bpf", "seccomp.json")
-"""System calls that no program of an image may make, for bwrap and for buildah; see tools/seccomp-filter."""
+"""The filter of system calls for programs of images, for bwrap and for buildah; see tools/seccomp-filter."""
 TOOLS = (
     "bash", "make", "buildah", "skopeo",
     "awk", "sed", "find", "diff", "tar", "flock", "unshare", "bwrap", "ldd", "sha256sum", "sync",
@@ -70,14 +70,14 @@ TOOLS = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A compiled plan: `texts` by path (executable when under steps/), `links` by path to carried files."""
+    """A compiled plan: `texts` by path (executable below steps/); `links`: path -> the file it carries."""
 
     texts: dict[str, str]
     links: dict[str, Path]
 
 
 def compile_plan(image_set: ImageSet) -> Plan:
-    """Compile a resolved set. Raises nothing of its own: what can be wrong was refused by resolve."""
+    """Compile a resolved set. Raises no errors of its own: resolve refuses every mistake."""
     site = image_set.site
     links = dict(pool_files(image_set))
     context = {source: tuple(context_files(source)) for source in _sources(image_set)}
@@ -93,11 +93,11 @@ def compile_plan(image_set: ImageSet) -> Plan:
     downloads = {url: sha256(Path(path)) for url, path in sorted(site.downloads.items())}
     links |= {f"pool/downloads/{downloads[url]}": Path(path) for url, path in site.downloads.items()}
     gems = _gems(image_set)
-    # All that the site has: what the named ones depend on is found beside them.
-    beside = image_set.site.gems if gems else ()
-    links |= {f"pool/gems/{Path(path).name}": Path(path) for path in beside}
+    # All gems of the site: the named ones may depend on others.
+    all_gems = image_set.site.gems if gems else ()
+    links |= {f"pool/gems/{Path(path).name}": Path(path) for path in all_gems}
     names = {gem: Path(path).name for gem, path in gems.items()}
-    hashes = {Path(path).name: sha256(Path(path)) for path in beside}
+    hashes = {Path(path).name: sha256(Path(path)) for path in all_gems}
     keys = {item.id: key_input(item, site) for item in site.repositories}
     payloads, capable = _payloads(image_set, links)
     carried = Carried(context, downloads, names, _given(image_set), hashes, payloads, capable, keys)
@@ -194,7 +194,7 @@ _PACKAGES = Bootstrap | CopyPayload | ImportKey | Install | Transaction | Uninst
 
 
 def _weights(image_set: ImageSet) -> dict[str, float]:
-    """What an image costs, roughly: without a clock, the number of its instructions and packages."""
+    """A rough cost of each image, without a clock: the number of its instructions and packages."""
     return {
         name: 1.0 + sum(1 + len(getattr(step, "packages", ())) / 10 for step in image.instructions)
         for name, image in image_set.images.items()
@@ -244,14 +244,14 @@ def _containerfiles(image_set: ImageSet) -> list[Containerfile]:
 
 
 def _unlocked(images: Iterable[Image]) -> Iterator[str]:
-    """What is told after each run: nobody can know whether these would come out otherwise now."""
+    """A note for each run: the images may depend on the network, so their content is not reproducible."""
     names = [image.name for image in images if image.containerfile and image.containerfile.network]
     if names:
         yield f"unlocked: built with the network, whatever it held then: {', '.join(names)}"
 
 
 def _unannotated(image_set: ImageSet) -> Iterator[str]:
-    """Annotations stand in manifests, and only those of the OCI format have any."""
+    """A note: annotations belong to manifests, and the docker format has none."""
     names = [image.name for image in image_set.images.values() if image.config.annotations]
     if names and image_set.format == "docker":
         yield f"annotations are left out, the docker format has none (format: oci has): {', '.join(names)}"
