@@ -125,11 +125,11 @@ PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --
 .PHONY: quick
 quick: $(READY_TO_TEST) ## ruff, and the tests that need no container and little time: a minute
 	$(BIN)/ruff check --quiet
-	$(PYTEST) --quiet -m "not real and not slow" --costs build/costs-quick.tsv --limit 5
+	$(PYTEST) --quiet -m "not real and not slow" --costs=build/costs-quick.tsv --limit=5
 
 .PHONY: test
 test: check ## the checks, then every test; build/costs.tsv has the CPU seconds of each
-	$(PYTEST) --costs build/costs.tsv --limit 180
+	$(PYTEST) --costs=build/costs.tsv --limit=180
 
 .PHONY: bench
 bench: $(READY_TO_TEST) ## measure, and write docs/benchmarks.md

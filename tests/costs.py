@@ -1,8 +1,8 @@
-"""The cost of each test: `--costs FILE` writes it as tab-separated values and prints the largest at the end.
+"""The cost of each test: `--costs=FILE` writes it as tab-separated values and prints the largest at the end.
 
 A cost is CPU seconds, user and system, of the worker and of all programs that it started and waited for. On a
 busy machine these stay the same where the seconds of a clock double. A fixture that several tests share has a
-row of its own, under the test that came first. With `--limit SECONDS` a run fails if a row costs more; the
+row of its own, under the test that came first. With `--limit=SECONDS` a run fails if a row costs more; the
 mark `costly` gives a test, and the fixtures charged to it, a limit of its own.
 """
 
