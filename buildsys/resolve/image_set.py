@@ -9,6 +9,7 @@ from typing import Any
 
 from buildsys import image
 from buildsys.diagnostics import Code, Diagnostic, Refused, Spot, closest
+from buildsys.graph import rings
 from buildsys.packages import manager_of
 from buildsys.recipe import schema
 from buildsys.recipe.containerfile import Containerfile
@@ -18,7 +19,7 @@ from buildsys.recipe.schema import types
 from buildsys.resolve import overlay
 from buildsys.resolve.containerfile import check_alone, check_triggers, containerfile, spoken, written_below
 from buildsys.resolve.context import Context
-from buildsys.resolve.cycles import diagnostic, long_chains, rings
+from buildsys.resolve.cycles import diagnostic, long_chains
 from buildsys.resolve.fragment import Draft, check_draft, part
 from buildsys.resolve.gems import Gems
 from buildsys.resolve.instructions import Surroundings

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from graphlib import TopologicalSorter
 
 from buildsys.diagnostics import Code, Diagnostic, Spot
+from buildsys.graph import ImageGraph
 from buildsys.image import (
     Absent,
     BaseImage,
@@ -37,10 +37,9 @@ def absent(images: Mapping[str, Image], chosen: Chosen, *, gems: bool) -> dict[s
     if not reasons:
         return {}
     origins: dict[str, str] = {}
-    for name in TopologicalSorter(
-        {name: item.dependencies() for name, item in images.items()}
-    ).static_order():
-        origin = next((origins[need] for need in images[name].dependencies() if need in origins), None)
+    graph = ImageGraph(images)
+    for name in graph.order():
+        origin = next((origins[need] for need in graph.parents_of(name) if need in origins), None)
         if name in reasons or origin is not None:
             origins[name] = name if name in reasons else origin or name
     lacks = {

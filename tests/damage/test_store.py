@@ -186,15 +186,15 @@ def _damaged_packing(at: Part) -> None:
 
 
 INSIDE: dict[str, tuple[Callable[[Part], None], str]] = {
-    "content": (_other_content, "the content of a file is another"),
+    "content": (_other_content, "the content of a file has changed"),
     "cut": (lambda at: _empty(at.folder / "diff/e/f"), "/e/f has another size"),
-    "gone": (lambda at: _remove(at.folder / "diff/e/f"), "/e/f is gone"),
-    "empty folder": (lambda at: _remove(at.folder / "diff/e"), "/e/f is gone"),
+    "gone": (lambda at: _remove(at.folder / "diff/e/f"), "/e/f is missing"),
+    "empty folder": (lambda at: _remove(at.folder / "diff/e"), "/e/f is missing"),
     "mode": (lambda at: (at.folder / "diff/two").chmod(0o4755), "/two has another mode"),
     "owner": (lambda at: os.chown(at.folder / "diff/two", 7, 7), "/two has another owner"),
     "added": (lambda at: _empty(at.folder / "diff/e/new"), "/e/new does not belong to it"),
-    "kind": (lambda at: _swap(at.folder / "diff/e/f"), "/e/f is gone"),
-    "packing": (_damaged_packing, "how its bytes were packed cannot be read"),
+    "kind": (lambda at: _swap(at.folder / "diff/e/f"), "/e/f is missing"),
+    "packing": (_damaged_packing, "its tar-split file cannot be read"),
 }
 
 
@@ -292,7 +292,7 @@ def test_a_store_of_vfs(built: Ground, tmp_path: Path) -> None:
         (folder,) = {path.parent for path in (made.root / "vfs/dir").glob("*/three")}
         (folder / "three").write_text("9\n")
         (found,) = damaged(made.root, "vfs", read=True)
-        assert (found.layer, found.why) == (folder.name, "the content of a file is another")
+        assert (found.layer, found.why) == (folder.name, "the content of a file has changed")
         _remove(folder)
         done = built.call("run.sh", BS_STORE=other.options)
         assert done.stderr.endswith("tiny: 4 images: 1 built, 3 fresh\n")

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from buildsys.cli.ending import CHANGED
-from buildsys.standins.busybox import find_busybox
+from buildsys.standins.tools import find_busybox
 from tests import rpms
 from tests.busybox import APPLETS, OURS
 from tests.programs import started
