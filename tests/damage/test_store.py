@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 from buildsys.cli import build
 from buildsys.inspect_image.soundness import damaged
+from tests import forked
 from tests.busybox import Ground
 from tests.plan.sets import BASE, BUSYBOX, image
 from tests.runtime.faked import does
@@ -205,10 +205,7 @@ def _swap(path: Path) -> None:
 
 def _buildsys(ground: Ground, *words: str) -> subprocess.CompletedProcess[str]:
     """The command, on the recipes of no set: what is built is a plan that is there."""
-    command = [sys.executable, "-m", "buildsys", *words]
-    return subprocess.run(
-        command, cwd=ground.plan.parent, env=ground.environment(), capture_output=True, text=True, check=False
-    )
+    return forked.run(words, ground.plan.parent, ground.environment())
 
 
 @pytest.mark.parametrize("way", INSIDE)

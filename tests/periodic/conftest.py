@@ -19,7 +19,7 @@ import pytest
 
 from buildsys.cli.ending import CHANGED
 from buildsys.standins.tools import find_busybox
-from tests import rpms
+from tests import forked, rpms
 from tests.busybox import APPLETS, OURS
 from tests.programs import started
 from tests.sites.packages import make_package, make_repository
@@ -77,15 +77,8 @@ class Scene:
         make_repository(self.repository)
 
     def buildsys(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run the command."""
-        return subprocess.run(
-            [sys.executable, "-m", "buildsys", *words],
-            cwd=self.place,
-            env=self.environment(**environment),
-            check=False,
-            capture_output=True,
-            text=True,
-        )
+        """Run the command, in a child of this process."""
+        return forked.run(words, self.place, self.environment(**environment))
 
     def periodic(self, **environment: str) -> int:
         """Build periodically; the exit status."""
