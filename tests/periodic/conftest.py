@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from buildsys.cli.ending import CHANGED
+from buildsys.cli.output import CHANGED
 
 from buildsys.standins.tools import find_busybox
 from tests import forked, rpms
