@@ -1,12 +1,21 @@
-"""Publish to an OCI layout: one for the set, whose images share blobs. Its index names them, last."""
+"""Publish to an OCI layout: one per set, images share blobs, the index is written last."""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+from buildsys.diagnostics import Code
 from buildsys.publish.built_set import Item
-from buildsys.publish.files import claimed, is_there, packed, put_blob, put_text
+from buildsys.publish.errors import Problem
 from buildsys.publish.layers import Packed
 from buildsys.publish.manifest import OCI_INDEX, Blob, Form
 from buildsys.publish.task import Work
@@ -16,7 +25,7 @@ LAYOUT = '{"imageLayoutVersion": "1.0.0"}'
 
 
 def write_layout(work: Work) -> None:
-    """Bring an OCI layout up to date."""
+    """Update an OCI layout."""
     with claimed(work) as directory:
         _write(work, directory)
 
@@ -49,7 +58,7 @@ def _write(work: Work, directory: Path) -> None:
     rows = [row for item, image in images for row in entries(item, image, work.tags(item))]
     if put_text(directory / "index.json", index(rows)):
         work.outcome.tags = len(rows)
-    # What no image of the index needs any more; who reads the old index has read it.
+    # Blobs that the new index does not need.
     for path in blobs.iterdir():
         if path not in wanted:
             path.unlink()
@@ -57,7 +66,7 @@ def _write(work: Work, directory: Path) -> None:
 
 
 def entries(item: Item, image: Packed, tags: tuple[str, ...]) -> list[dict[str, object]]:
-    """An image's rows of an index: one for each of its tags."""
+    """An image's rows of an index: one per tag."""
     manifest = image.manifest
     return [
         {
@@ -71,10 +80,138 @@ def entries(item: Item, image: Packed, tags: tuple[str, ...]) -> list[dict[str, 
 
 
 def index(rows: list[dict[str, object]]) -> str:
-    """The index of a layout, a line an image."""
+    """The index of a layout, one row per line."""
     lines = ",\n".join(f"  {json.dumps(row)}" for row in rows)
     return f'{{"schemaVersion": 2, "mediaType": "{OCI_INDEX}", "manifests": [\n{lines}\n]}}\n'
 
 
 def _path(blobs: Path, blob: Blob) -> Path:
     return blobs / blob.digest.removeprefix("sha256:")
+
+
+# ── directories that hold a published set ───────────────────────────────────────────────────────────────────
+
+
+MARK = ".buildsys-publish"
+"""Marks a directory as ours to rewrite; holds `TRANSPORT SET`."""
+
+
+@contextmanager
+def claimed(work: Work) -> Iterator[Path]:
+    """Claim the destination's directory for this set, and lock it.
+
+    Raises:
+        Problem: it holds other files or another set (`foreign-directory`), or another run publishes to it
+            (`busy-directory`).
+    """
+    directory = work.outcome.destination.directory
+    if directory.exists() and not directory.is_dir():
+        raise _foreign(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"another run publishes to {directory}: nothing was written"
+            raise Problem(Code.BUSY_DIRECTORY, message) from error
+        _claim(work, directory)
+        yield directory
+        _let_all_read(directory)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def readable_by_all() -> Iterator[None]:
+    """Create files with modes 644 and 755 in this block: another user serves them."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _let_all_read(directory: Path) -> None:
+    """Give files of earlier runs, or linked from the shelf, the same modes."""
+    for place, folders, files in os.walk(directory):
+        for name in (".", *folders, *files):
+            path = os.path.join(place, name)  # noqa: PTH118 - a path of each file of a tree costs
+            mode = os.lstat(path).st_mode
+            wanted = 0o755 if stat.S_ISDIR(mode) else 0o644
+            if not stat.S_ISLNK(mode) and wanted & ~mode:
+                os.chmod(path, wanted)  # noqa: PTH101 - as above
+
+
+def _claim(work: Work, directory: Path) -> None:
+    mine = f"{work.outcome.destination.transport} {work.subject.set}\n"
+    mark = directory / MARK
+    if mark.is_file():
+        found = mark.read_text("utf-8", errors="replace")
+        if found != mine:
+            kind, _, name = found.strip().partition(" ")
+            message = f"{directory} holds {name}, published as {kind}: nothing was written"
+            raise Problem(Code.FOREIGN_DIRECTORY, message, "name another directory")
+    elif any(directory.iterdir()):
+        raise _foreign(directory)
+    else:
+        mark.write_text(mine, "utf-8")
+    for left in directory.glob(".part.*"):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+
+
+def _foreign(directory: Path) -> Problem:
+    message = f"{directory} is not empty and was not created by `buildsys publish`: nothing was written"
+    return Problem(Code.FOREIGN_DIRECTORY, message, "name a directory that is empty or missing")
+
+
+def packed(work: Work, form: Form) -> list[tuple[Item, Packed]]:
+    """All images in that form, parents first; notes the images that lose a health check."""
+    with ThreadPoolExecutor(work.wish.uploads) as pool:
+        images = list(pool.map(lambda item: work.packed(item, form), work.subject.items))
+    found = list(zip(work.subject.items, images, strict=True))
+    work.announce(found, "OCI's format")
+    return found
+
+
+def is_there(path: Path, blob: Blob) -> bool:
+    """Whether a file of the blob's size exists."""
+    return path.is_file() and path.stat().st_size == blob.size
+
+
+def put_blob(path: Path, content: Path) -> None:
+    """Link or copy the file of a blob to `path`, replacing any file there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".part.{path.name}")
+    aside.unlink(missing_ok=True)
+    link(content, aside)
+    aside.replace(path)
+
+
+def link(source: Path, path: Path) -> None:
+    """A hard link, or a copy where links are not possible."""
+    try:
+        os.link(source, path)
+    except OSError:
+        shutil.copyfile(source, path)
+
+
+def put_text(path: Path, text: str | bytes) -> bool:
+    """Write a file atomically unless it has that content; whether it was written."""
+    data = text.encode() if isinstance(text, str) else text
+    if path.is_file() and path.read_bytes() == data:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".part.{path.name}")
+    aside.write_bytes(data)
+    aside.replace(path)
+    return True
+
+
+def hashed(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

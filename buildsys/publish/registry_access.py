@@ -1,24 +1,34 @@
-"""How a registry is reached: credentials, registries.conf, certificates, as the container tools have them."""
+"""How to reach a registry: credentials, tokens, registries.conf, certificates, retries.
+
+Credentials, registries.conf and certificates are read where skopeo and podman read them.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
+import random
+import re
 import subprocess
+import threading
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from buildsys.diagnostics import Code
-from buildsys.publish.errors import Problem
+from buildsys.publish.errors import Problem, Stopped, Transient
+from buildsys.publish.task import Patience
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who we are to a registry, and which file says so."""
+    """User and password for a registry, and the file that has them."""
 
     user: str
     password: str = field(repr=False)
@@ -34,13 +44,13 @@ def login(host: str, repository: str, authfile: Path | None) -> Login | None:
     """The credentials for a repository: the narrowest entry that covers it, of the first file that has one.
 
     Raises:
-        Problem: the file that was named is not there (`no-auth-file`), or cannot be read (`bad-auth-file`).
+        Problem: `authfile` does not exist (`no-auth-file`), or a file cannot be read (`bad-auth-file`).
     """
     named = authfile or (
         Path(os.environ["REGISTRY_AUTH_FILE"]) if os.environ.get("REGISTRY_AUTH_FILE") else None
     )
     if named is not None and not named.exists():
-        hint = "`skopeo login --authfile FILE REGISTRY` makes one"
+        hint = "`skopeo login --authfile FILE REGISTRY` creates one"
         raise Problem(Code.NO_AUTH_FILE, f"there is no file of credentials {named}", hint)
     for file in [named] if named else _auth_files():
         if found := _login_in(file, host, repository):
@@ -82,23 +92,23 @@ def _login_in(file: Path, host: str, repository: str) -> Login | None:
 
 
 def _asked(program: str, host: str, file: Path) -> Login | None:
-    """The credentials that a helper program keeps; None: it keeps none.
+    """The credentials that a helper program stores; None: it has none.
 
     Raises:
-        Problem: it cannot be run, or answers as none does (`bad-auth-helper`).
+        Problem: it cannot be run, or its answer is not a login (`bad-auth-helper`).
     """
     argv = [f"docker-credential-{program}", "get"]
     try:
-        said = subprocess.run(argv, input=host, capture_output=True, text=True, check=False)
-        if said.returncode:
+        done = subprocess.run(argv, input=host, capture_output=True, text=True, check=False)
+        if done.returncode:
             return None
-        answer = json.loads(said.stdout)
+        answer = json.loads(done.stdout)
         return Login(str(answer["Username"]), str(answer["Secret"]), f"{file}, {argv[0]}")
     except OSError as error:
-        message = f"{file} says to ask {argv[0]} for {host}, which cannot be run: {error.strerror}"
+        message = f"{file} names {argv[0]} for {host}, which cannot be run: {error.strerror}"
         raise Problem(Code.BAD_AUTH_HELPER, message) from error
     except (ValueError, KeyError, TypeError) as error:
-        message = f"{file} says to ask {argv[0]} for {host}, and its answer is no login"
+        message = f"{file} names {argv[0]} for {host}, but its answer is not a login"
         raise Problem(Code.BAD_AUTH_HELPER, message) from error
 
 
@@ -107,7 +117,7 @@ def _asked(program: str, host: str, file: Path) -> Login | None:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What registries.conf makes of a repository: where it is, and whether it need not prove who it is."""
+    """A repository's location by registries.conf, and whether its registry may lack a trusted certificate."""
 
     host: str
     repository: str
@@ -115,7 +125,7 @@ class Way:
 
 
 def way(host: str, repository: str, rules: list[Mapping[str, Any]]) -> Way:
-    """Where a repository is to be looked for, by the longest prefix that covers it. Mirrors are for pulling.
+    """The location of a repository, by the longest prefix that covers it. Mirrors serve only pulls.
 
     Raises:
         Problem: the registry is blocked (`registry-blocked`).
@@ -146,10 +156,10 @@ def _covers(prefix: str, full: str) -> bool:
 
 
 def registry_rules() -> list[Mapping[str, Any]]:
-    """The rules of registries.conf and what stands beside it, in either of its two forms.
+    """The rules of registries.conf and registries.conf.d, in either of the two formats.
 
     Raises:
-        Problem: it is no TOML (`bad-registries-conf`).
+        Problem: a file is not TOML (`bad-registries-conf`).
     """
     rules: list[Mapping[str, Any]] = []
     for file in _registry_files():
@@ -187,17 +197,17 @@ def _registry_files() -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Files of authorities to trust beside the system's, and ours to show: certificate and key."""
+    """Authorities to trust besides those of the system, and our own certificate and key."""
 
     authorities: tuple[str, ...] = ()
     own: tuple[str, str] | None = None
 
 
 def certificates(host: str, folder: Path | None) -> Certificates:
-    """What the folder named, or else the first `certs.d/HOST` that there is, holds.
+    """The certificates in `folder`, or else in the first `certs.d/HOST` that exists.
 
     Raises:
-        Problem: the folder that was named is not there (`no-certificates`).
+        Problem: `folder` does not exist (`no-certificates`).
     """
     if folder is not None and not folder.is_dir():
         raise Problem(Code.NO_CERTIFICATES, f"there is no folder of certificates {folder}")
@@ -213,3 +223,104 @@ def _certificate_bases() -> Iterator[Path]:
     yield Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "containers")
     yield Path("/etc/containers")
     yield Path("/etc/docker")
+
+
+# ── tokens ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+LASTS = 60.0
+"""Seconds that a token is valid when its answer has no `expires_in`."""
+
+_WORD = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,"]+))')
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The proof of identity that a registry wants: none, a login, or a token from its realm."""
+
+    kind: str = ""
+    """`bearer` for tokens."""
+    realm: str = ""
+    """URL of the token server."""
+    service: str = ""
+
+    def query(self, scopes: tuple[str, ...]) -> str:
+        """The query for a token with these rights."""
+        words = [("service", self.service), *(("scope", scope) for scope in scopes)]
+        return f"{'&' if '?' in self.realm else '?'}{urlencode(words)}"
+
+
+def challenge(header: str) -> Challenge:
+    """A `WWW-Authenticate` header."""
+    words = {name.lower(): quoted or plain for name, quoted, plain in _WORD.findall(header)}
+    kind = header.split(maxsplit=1)[0].lower() if header.strip() else ""
+    return Challenge(kind, words.get("realm", ""), words.get("service", ""))
+
+
+def granted(body: bytes) -> tuple[str, float]:
+    """A token, and for how many seconds it is valid.
+
+    Raises:
+        ValueError: this is not the answer of a token server.
+    """
+    data = json.loads(body)
+    token = (data.get("token") or data.get("access_token")) if isinstance(data, dict) else None
+    if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
+        raise ValueError
+    seconds = data.get("expires_in")
+    return token, float(seconds) if isinstance(seconds, int | float) else LASTS
+
+
+# ── all of it ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How to reach a host."""
+
+    host: str
+    """With its port, where that is not 443."""
+    insecure: bool = False
+    certificates: Certificates = field(default_factory=Certificates)
+    login: Callable[[str], Login | None] = lambda _repository: None
+    """The credentials for a repository."""
+    patience: Patience = field(default_factory=Patience)
+    connections: int = 4
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set when the run must end: no further request is sent."""
+
+    def go_on(self) -> None:
+        """Raises Stopped when the run must end."""
+        if self.stop.is_set():
+            raise Stopped
+
+    def again(self, work: Callable[[], T], code: Code = Code.REGISTRY_FAILING) -> T:
+        """Repeat `work` while it raises Transient, with growing pauses, or those that the server asks for.
+
+        Raises:
+            Problem: `work` raised it, or still failed at the last try (`code`).
+            Stopped: the run must end.
+        """
+        pause = self.patience.pause
+        for number in range(1, self.patience.tries + 1):
+            self.go_on()
+            try:
+                return work()
+            except Transient as failed:
+                if number == self.patience.tries or failed.pause > self.patience.longest:
+                    asks = f"; it asks for a pause of {failed.pause:.0f} s" if failed.pause else ""
+                    tried = f"{number} times" if number > 1 else "once"
+                    raise Problem(code, f"{self.host}: {failed}; tried {tried}{asks}") from failed
+                # Requests that failed together must not come back together.
+                self.stop.wait(max(failed.pause, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - no secret
+                pause = min(pause * 2, self.patience.longest)
+        raise AssertionError  # the last try raises or returns
+
+
+def wrong_login(host: str, login: Login | None, reason: str) -> Problem:
+    """The registry refuses our credentials, or wants some and we have none."""
+    if login is None:
+        hint = f"`skopeo login {host}` stores credentials; --authfile names a file of them"
+        return Problem(Code.NO_ACCESS, f"{host} wants credentials, and there are none", hint)
+    message = f"{host} refuses the credentials of {login.user} from {login.file}: {reason}"
+    return Problem(Code.NO_ACCESS, message, f"they may have expired: `skopeo login {host}`")
