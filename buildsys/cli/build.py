@@ -192,10 +192,10 @@ def planned(
 
 def _damaged(directory: Path, options: str) -> Path | None:
     """The layers of buildsys's images that are damaged in the store, as a file for the run; None: none is."""
-    from buildsys import programs
+    from buildsys import storage
     from buildsys.inspect_image.soundness import KEYS, damaged
 
-    store = programs.store(options)
+    store = storage.store(options)
     if store is None:
         return None
     alone = not any(".imagestore=" in option for option in store.options)

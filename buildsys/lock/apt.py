@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildsys import programs
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 
 HELPER = "/usr/lib/apt/apt-helper"
@@ -162,7 +162,7 @@ class Apt:
         command = [HELPER, *self._options, "-qq", "-o", "Acquire::Retries=3", "download-file", *words]
         done = _start(command)
         found = {}
-        for line in done.stderr.splitlines():
+        for line in done.err.splitlines():
             match = re.match(r"[EW]: Failed to fetch (\S+) +(.*)", line)
             if match and match[1] in wanted:
                 found[match[1]] = without_addresses(match[2])
@@ -175,9 +175,9 @@ class Apt:
 
     def _run(self, command: list[str]) -> str:
         done = _start(command)
-        if done.returncode:
-            raise AptFailed(_words(done.stdout, done.stderr))
-        return done.stdout
+        if done.status:
+            raise AptFailed(_words(done.out, done.err))
+        return done.out
 
 
 @contextmanager
@@ -243,16 +243,8 @@ def _configured(key: str) -> Path:
 
 
 def _said(*command: str) -> str:
-    return _start(command).stdout
+    return _start(command).out
 
 
-def _start(command: Iterable[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*command],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
-    )
+def _start(command: Iterable[str]) -> programs.Result:
+    return programs.run([*command], env={**os.environ, "LC_ALL": "C.UTF-8"})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from buildsys import programs
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
 from buildsys.graph import ImageGraph
 from buildsys.image import Bootstrap, Image, ImageSet, LockedPackage, ParentImage
@@ -286,7 +286,7 @@ class _Solving:
         if not file.is_file():
             raise _Refusal({"kind": "vanished", "names": [package.nevra]})
         command = ["dpkg-deb", "--field", str(file)]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip("\n")
+        return programs.run(command, check=True).out.strip("\n")
 
     def _refuse_vanished(self, new: Iterable[LockedPackage], held: Mapping[str, LockedPackage]) -> None:
         gone = [

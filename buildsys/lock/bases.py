@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from buildsys import programs
+from buildsys import programs, storage
 from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
 
 DATABASES = ("var/lib/rpm", "usr/lib/sysimage/rpm")
@@ -125,7 +123,7 @@ def _skopeo() -> list[str]:
 def _source(reference: str, digest: str, spot: Spot, store: str) -> str:
     if not reference.startswith(LOCAL):
         return f"docker://{pinned(reference, digest)}"
-    opened = programs.store(store)
+    opened = storage.store(store)
     if opened is None:
         message = f"the base image {reference} cannot be looked at: the container store cannot be opened"
         raise Refused([Diagnostic(spot, Code.BASE_UNREACHABLE, message)])
@@ -134,17 +132,15 @@ def _source(reference: str, digest: str, spot: Spot, store: str) -> str:
 
 def _said(command: list[str], reference: str, spot: Spot) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        done = programs.run(command)
     except FileNotFoundError as error:
         message = f"{command[0]} is needed and is not installed"
         raise Refused([Diagnostic(spot, Code.MISSING_TOOL, message, f"install {command[0]}")]) from error
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it does not say why"])[-1]
-        why = re.sub(r'^time=.*? msg="(.*)"$', r"\1", last).replace('\\"', '"')
+    if done.status:
         hint = "check its name, this host's network, and what the registry wants: skopeo login"
-        message = f"the base image {reference} cannot be looked at: {why}"
+        message = f"the base image {reference} cannot be looked at: {done.complaint}"
         raise Refused([Diagnostic(spot, Code.BASE_UNREACHABLE, message, hint)])
-    return done.stdout.strip()
+    return done.out.strip()
 
 
 # ── out of layers, the little that is wanted ────────────────────────────────────────────────────────────────

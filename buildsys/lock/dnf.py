@@ -6,13 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from buildsys import programs
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.graph import ImageGraph
 from buildsys.image import BaseImage, Image, ImageSet, LockedPackage, ParentImage
@@ -129,19 +129,15 @@ def run(request: Mapping[str, Any], interpreter: str, libraries: Sequence[str]) 
     with tempfile.TemporaryDirectory(prefix="buildsys-lock-") as home:
         # Debian's rpm would look for a package database in the home of the caller, not in the root.
         Path(home, ".rpmmacros").write_text(f"%_dbpath /{request.get('database') or DATABASES[0]}\n")
-        done = subprocess.run(
+        done = programs.run(
             # No bytecode is left here: the interpreter is another than ours, and root may run it.
             [interpreter, "-IB", "-c", START, str(SOLVER.parent)],
-            input=json.dumps({**request, "libraries": libraries}),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
+            given=json.dumps({**request, "libraries": libraries}),
             env={**os.environ, "HOME": home, "LC_ALL": "C.UTF-8"},
         )
-    if done.returncode:
-        raise RuntimeError(f"the solver failed:\n{done.stderr}")
-    answer: dict[str, Any] = json.loads(done.stdout)
+    if done.status:
+        raise RuntimeError(f"the solver failed:\n{done.err}")
+    answer: dict[str, Any] = json.loads(done.out)
     return answer
 
 

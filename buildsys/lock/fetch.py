@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from buildsys import programs
 from buildsys.logins import login_for, parted
 
 ATTEMPTS = 4
@@ -71,8 +71,6 @@ def _curl(url: str, path: Path, begun: int) -> tuple[int, str, str]:
     ]  # fmt: skip
     # Who we are goes through a descriptor: anybody may read a command line.
     given = f"user = {json.dumps(':'.join(login), ensure_ascii=False)}\n" if login else ""
-    done = subprocess.run(
-        command, input=given, capture_output=True, text=True, errors="surrogateescape", check=False
-    )
-    said = done.stderr.strip().splitlines()[-1:] or [f"curl ends with status {done.returncode}"]
-    return done.returncode, done.stdout.strip(), said[0].partition(") ")[2] or said[0]
+    done = programs.run(command, given=given, errors="surrogateescape")
+    said = done.err.strip().splitlines()[-1:] or [f"curl ends with status {done.status}"]
+    return done.status, done.out.strip(), said[0].partition(") ")[2] or said[0]

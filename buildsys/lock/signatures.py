@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from buildsys import programs
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 
 
@@ -24,7 +24,7 @@ class Keyring:
         Raises:
             Refused: the file holds no key that rpm can read (`bad-key`).
         """
-        if self._rpmkeys("--import", str(key)).returncode:
+        if self._rpmkeys("--import", str(key)).status:
             hint = "what is wanted is one in ASCII armour: gpg --armor --export"
             raise Refused(
                 [Diagnostic(NOWHERE, Code.BAD_KEY, f"{key} is no public key that rpm can read", hint)]
@@ -37,14 +37,14 @@ class Keyring:
         # Of itself rpm is content with a package that is not signed at all.
         names = [str(path) for path in packages]
         done = self._rpmkeys("--define", "_pkgverify_level all", "--checksig", *names)
-        if done.returncode == 0:
+        if done.status == 0:
             return {}
-        good = {line.rpartition(": ")[0] for line in done.stdout.splitlines() if line.endswith(" OK")}
-        bad = {line.rpartition(": ")[0] for line in done.stdout.splitlines() if line.endswith(" NOT OK")}
+        good = {line.rpartition(": ")[0] for line in done.out.splitlines() if line.endswith(" OK")}
+        bad = {line.rpartition(": ")[0] for line in done.out.splitlines() if line.endswith(" NOT OK")}
         return {path: self._signature(path) for path in packages if str(path) in bad or str(path) not in good}
 
     def _signature(self, package: Path) -> str:
-        said = self._rpmkeys("--checksig", "--verbose", str(package)).stdout
+        said = self._rpmkeys("--checksig", "--verbose", str(package)).out
         keys = sorted(set(re.findall(r"[Ss]ignature, key ID ([0-9a-f]+)", said)))
         if not keys:
             return "it is not signed"
@@ -52,10 +52,10 @@ class Keyring:
             return f"its signature by the key {keys[0]} is not right"
         return f"it is signed by the key {', '.join(keys)}"
 
-    def _rpmkeys(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def _rpmkeys(self, *words: str) -> programs.Result:
         command = ["rpmkeys", "--dbpath", str(self._database), *words]
         try:
-            return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+            return programs.run(command)
         except FileNotFoundError as error:
             hint = "install rpm"
             message = "rpmkeys is needed and is not installed"
@@ -75,15 +75,13 @@ def keyring(keys: Iterable[Path] = ()) -> Iterator[Keyring]:
 def is_whole(package: Path) -> bool:
     """Whether a package is one, from its first byte to its last, whoever made it."""
     command = ["rpmkeys", "--checksig", "--nosignature", str(package)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return programs.run(command).status == 0
 
 
 def file_of(package: Path, path: str) -> bytes:
     """One file out of a package's payload; empty when it holds none of that name."""
     with tempfile.TemporaryFile() as archive, package.open("rb") as source:
-        subprocess.run(
-            ["rpm2archive", "-"], stdin=source, stdout=archive, stderr=subprocess.DEVNULL, check=True
-        )
+        programs.run(["rpm2archive", "-"], given=source, to=archive, check=True)
         archive.seek(0)
         command = ["tar", "--extract", "--gzip", "--to-stdout", f".{path}"]
-        return subprocess.run(command, stdin=archive, capture_output=True, check=False).stdout
+        return programs.run(command, given=archive).stdout

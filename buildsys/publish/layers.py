@@ -50,7 +50,7 @@ class Shelf:
     """Packed layers below a directory. Threads may share it."""
 
     directory: Path
-    store: programs.Store
+    store: storage.Store
     _known: dict[str, Blob] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
     _change: threading.Condition = field(default_factory=threading.Condition)

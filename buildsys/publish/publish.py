@@ -67,7 +67,7 @@ def publish(
         ToolFailed: the store cannot be read.
         KeyboardInterrupt: the run was interrupted; nothing of it still runs.
     """
-    opened = programs.store(store)
+    opened = storage.store(store)
     if opened is None:
         raise programs.ToolFailed(f"`buildah {store} info` cannot open the container store")
     if not (directory / "plan.json").is_file():

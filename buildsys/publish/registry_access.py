@@ -10,7 +10,6 @@ import json
 import os
 import random
 import re
-import subprocess
 import threading
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from buildsys import programs
 from buildsys.diagnostics import Code
 from buildsys.publish.errors import Problem, Stopped, Transient
 from buildsys.publish.task import Patience
@@ -99,10 +99,10 @@ def _asked(program: str, host: str, file: Path) -> Login | None:
     """
     argv = [f"docker-credential-{program}", "get"]
     try:
-        done = subprocess.run(argv, input=host, capture_output=True, text=True, check=False)
-        if done.returncode:
+        done = programs.run(argv, given=host)
+        if done.status:
             return None
-        answer = json.loads(done.stdout)
+        answer = json.loads(done.out)
         return Login(str(answer["Username"]), str(answer["Secret"]), f"{file}, {argv[0]}")
     except OSError as error:
         message = f"{file} names {argv[0]} for {host}, which cannot be run: {error.strerror}"

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from buildsys import programs
 from buildsys.temporary import TEMPORARY
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -94,7 +94,7 @@ def wait(directory: Path, how: Run, goals: Sequence[str] = ()) -> int:
     A signal that asks this process to end is passed on: the run ends what is under way, and we end after it.
     """
     argv = _argv(directory, "run.sh", *goals)
-    running: list[subprocess.Popen[bytes]] = []
+    running: list[programs.Running] = []
     heard: list[int] = []
 
     def pass_on(number: int, _: object) -> None:
@@ -103,7 +103,7 @@ def wait(directory: Path, how: Run, goals: Sequence[str] = ()) -> int:
             process.terminate()
 
     with _answered(pass_on):
-        running.append(subprocess.Popen(argv, env=how.environment(os.environ)))
+        running.append(programs.start(argv, how.environment(os.environ)))
         if heard:
             running[0].terminate()
         status = running[0].wait()
@@ -154,8 +154,10 @@ def current(directory: Path) -> dict[str, str]:
     Asks the plan's own records, by `lib/current.sh`, as a run does; not the store. An image whose records are
     damaged is left out: a run finds it again, or builds it.
     """
-    said = subprocess.run(_argv(directory, "current.sh"), check=False, stdout=subprocess.PIPE, text=True)
-    rows = (line.split() for line in said.stdout.splitlines()) if said.returncode == 0 else ()
+    try:
+        rows = [line.split() for line in programs.lines(_argv(directory, "current.sh"))]
+    except programs.ToolFailed:
+        return {}
     return {row[0]: row[1] for row in rows}
 
 
@@ -166,12 +168,8 @@ def why(directory: Path, names: Sequence[str], how: Run) -> Iterator[Decision]:
         PlanFailed: the plan could not say.
     """
     argv = _argv(directory, "why.sh", *names)
-    with subprocess.Popen(argv, env=how.environment(os.environ), stdout=subprocess.PIPE, text=True) as asked:
-        try:
-            for line in asked.stdout or ():
-                yield Decision(*line.rstrip("\n").split("\t", 2))
-        except KeyboardInterrupt:
-            asked.terminate()
-            raise
-    if asked.returncode:
-        raise PlanFailed(asked.returncode)
+    try:
+        for line in programs.lines(argv, how.environment(os.environ)):
+            yield Decision(*line.split("\t", 2))
+    except programs.ToolFailed as failed:
+        raise PlanFailed(failed.status) from failed

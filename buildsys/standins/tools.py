@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
+
+from buildsys import programs
 
 from .errors import MissingTool, StandinError
 
@@ -23,19 +24,11 @@ def run(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
     """
     clean = {"PATH": PATH, "LC_ALL": "C", "TZ": "UTC", **(env or {})}
     try:
-        done = subprocess.run(
-            argv,
-            env=clean,
-            umask=0o022,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = programs.run(argv, env=clean, umask=0o022)
     except FileNotFoundError:
         package = f" (Debian's package {_PACKAGES[argv[0]]})" if argv[0] in _PACKAGES else ""
         raise MissingTool(f"the stand-in packages need {argv[0]}{package}, which is not installed") from None
-    if done.returncode:
-        said = (done.stdout + done.stderr).strip().splitlines()[-20:]
-        raise StandinError("\n  ".join([f"{argv[0]} failed (exit status {done.returncode}):", *said]))
-    return done.stdout
+    if done.status:
+        said = (done.out + done.err).strip().splitlines()[-20:]
+        raise StandinError("\n  ".join([f"{argv[0]} failed (exit status {done.status}):", *said]))
+    return done.out

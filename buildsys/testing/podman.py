@@ -6,7 +6,6 @@ import contextlib
 import os
 import shlex
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from buildsys import programs
 from buildsys.run.pace import Pace
 
 PATIENCE = 120.0
@@ -67,7 +67,7 @@ class Podman:
     """The clock that limits are counted by."""
     configuration: Path | None = None
     """A containers.conf that suits this host; None: its own."""
-    _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    _running: set[programs.Running] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ended: threading.Event = field(default_factory=threading.Event)
 
@@ -87,10 +87,7 @@ class Podman:
             if self._ended.is_set():
                 raise Interrupted
             # A session of its own: who interrupts us from a terminal leaves the end to us.
-            running = subprocess.Popen(
-                argv, env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, start_new_session=True,
-            )  # fmt: skip
+            running = programs.start(argv, self._environment(), captured=True)
             self._running.add(running)
         readers = [_Reader(pipe) for pipe in (running.stdout, running.stderr) if pipe is not None]
         try:
@@ -107,10 +104,10 @@ class Podman:
         seconds = time.monotonic() - began
         return Said(running.returncode, out, err, seconds, timed_out)
 
-    def _ends(self, running: subprocess.Popen[bytes], end: float) -> bool:
+    def _ends(self, running: programs.Running, end: float) -> bool:
         """Whether a call ends before the pace's clock says `end`."""
         while (left := end - self.pace.now()) > 0:
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with contextlib.suppress(programs.TimedOut):
                 running.wait(min(left, LOOK))
                 return True
         return running.poll() is not None
@@ -177,13 +174,8 @@ class Podman:
 
     def _plain(self, *words: str) -> str:
         argv = ["podman", *shlex.split(self.store), "--log-level", "fatal", *words]
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            done = subprocess.run(
-                argv, env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL, text=True, errors="replace", check=False, start_new_session=True,
-                timeout=PATIENCE,
-            )  # fmt: skip
-            return done.stdout
+        with contextlib.suppress(programs.TimedOut):
+            return programs.run(argv, env=self._environment(), session=True, timeout=PATIENCE).out
         return ""
 
     def _environment(self) -> dict[str, str]:

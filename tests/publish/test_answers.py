@@ -220,7 +220,7 @@ def test_what_is_no_token(proxy: Proxy, token: bytes) -> None:
     guarding(proxy, 'Bearer realm="http://HOST/token"', token)
     registry = opened(proxy.host)
     assert said(lambda: registry.digest("a/b", "1")) == (
-        f"error: {proxy.host}: what http://{proxy.host}/token gives is no token [bad-answer]"
+        f"error: {proxy.host}: the answer of http://{proxy.host}/token is not a token [bad-answer]"
     )
 
 
