@@ -183,7 +183,7 @@ def verify(
     from buildsys.cli.output import put_table
     from buildsys.programs import ToolFailed
     from buildsys.publish.destination import destination
-    from buildsys.publish.errors import Problem
+    from buildsys.publish.errors import PublishError
     from buildsys.publish.task import Patience, Wish
     from buildsys.publish.verify import verify as verify_set
 
@@ -197,7 +197,7 @@ def verify(
         report = verify_set(directory, place, wish)
     except ToolFailed as failed:
         raise Ended(FAILED, str(failed)) from failed
-    except Problem as problem:
+    except PublishError as problem:
         say(problem.diagnostic.text())
         raise Ended(FAILED) from problem
     put_table(

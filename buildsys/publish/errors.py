@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic
 
 
-class Problem(Exception):  # noqa: N818 - reads as what happened
+class PublishError(Exception):
     """A failure that another try does not mend; carries its Diagnostic."""
 
     def __init__(self, code: Code, message: str, hint: str = "") -> None:
@@ -24,10 +24,6 @@ class Transient(Exception):  # noqa: N818 - reads as what happened
     def __init__(self, reason: str, pause: float = 0.0) -> None:
         self.pause = pause
         super().__init__(reason)
-
-
-class Stopped(Exception):  # noqa: N818 - reads as what happened
-    """The run was interrupted and must end."""
 
 
 def listed(names: Sequence[str]) -> str:

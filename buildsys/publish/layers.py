@@ -17,7 +17,7 @@ from pathlib import Path
 
 from buildsys import programs, storage
 from buildsys.diagnostics import Code
-from buildsys.publish.errors import Problem
+from buildsys.publish.errors import PublishError
 from buildsys.publish.manifest import (
     Blob,
     Compression,
@@ -71,7 +71,7 @@ class Shelf:
         """An image in that form. Layers without a known blob are exported from the store.
 
         Raises:
-            Problem: the store cannot read it (`unreadable-image`).
+            PublishError: the store cannot read it (`unreadable-image`).
         """
         stored = self.config(identity)
         ids = layer_ids(stored)
@@ -86,7 +86,7 @@ class Shelf:
         """The file of a packed layer; exported again if it is no longer here.
 
         Raises:
-            Problem: the store cannot read it, or packs it to other bytes than before (`unreadable-image`).
+            PublishError: the store cannot read it, or packs it to other bytes (`unreadable-image`).
         """
         path = self.path(blob.digest)
         if not path.exists():
@@ -102,7 +102,7 @@ class Shelf:
                 self._known.pop(_key(layer, compression), None)
                 self._save()
             message = f"the layer {layer} packs to other bytes than before"
-            raise Problem(Code.UNREADABLE_IMAGE, message, "run it again")
+            raise PublishError(Code.UNREADABLE_IMAGE, message, "run it again")
         return path
 
     def path(self, blob: str) -> Path:
@@ -117,7 +117,7 @@ class Shelf:
         """The configuration of an image, byte for byte as in the store: its digest is the id.
 
         Raises:
-            Problem: the store cannot read it (`unreadable-image`).
+            PublishError: the store cannot read it (`unreadable-image`).
         """
         try:
             # Where the store is laid out as we know it, no process has to be started.
@@ -127,7 +127,7 @@ class Shelf:
                 return data
             return storage.image_config(self.reference(identity)).encode()
         except programs.ToolFailed as failed:
-            raise Problem(
+            raise PublishError(
                 Code.UNREADABLE_IMAGE, f"the image {identity[:12]} cannot be read: {failed}"
             ) from failed
 
@@ -166,7 +166,7 @@ class Shelf:
                 self._known |= brought
                 self._save()
         except programs.ToolFailed as failed:
-            raise Problem(
+            raise PublishError(
                 Code.UNREADABLE_IMAGE, f"the image {identity[:12]} cannot be read: {failed}"
             ) from failed
         finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from buildsys.diagnostics import Code
 from buildsys.publish.built_set import Item
-from buildsys.publish.errors import Problem
+from buildsys.publish.errors import PublishError
 from buildsys.publish.layers import Packed
 from buildsys.publish.manifest import OCI_INDEX, Blob, Form
 from buildsys.publish.task import Work
@@ -101,7 +101,7 @@ def claimed(work: Work) -> Iterator[Path]:
     """Claim the destination's directory for this set, and lock it.
 
     Raises:
-        Problem: it holds other files or another set (`foreign-directory`), or another run publishes to it
+        PublishError: it holds other files or another set (`foreign-directory`), or another run writes to it
             (`busy-directory`).
     """
     directory = work.outcome.destination.directory
@@ -114,7 +114,7 @@ def claimed(work: Work) -> Iterator[Path]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             message = f"another run publishes to {directory}: nothing was written"
-            raise Problem(Code.BUSY_DIRECTORY, message) from error
+            raise PublishError(Code.BUSY_DIRECTORY, message) from error
         _claim(work, directory)
         yield directory
         _let_all_read(directory)
@@ -151,7 +151,7 @@ def _claim(work: Work, directory: Path) -> None:
         if found != mine:
             kind, _, name = found.strip().partition(" ")
             message = f"{directory} holds {name}, published as {kind}: nothing was written"
-            raise Problem(Code.FOREIGN_DIRECTORY, message, "name another directory")
+            raise PublishError(Code.FOREIGN_DIRECTORY, message, "name another directory")
     elif any(directory.iterdir()):
         raise _foreign(directory)
     else:
@@ -163,9 +163,9 @@ def _claim(work: Work, directory: Path) -> None:
             left.unlink()
 
 
-def _foreign(directory: Path) -> Problem:
+def _foreign(directory: Path) -> PublishError:
     message = f"{directory} is not empty and was not created by `buildsys publish`: nothing was written"
-    return Problem(Code.FOREIGN_DIRECTORY, message, "name a directory that is empty or missing")
+    return PublishError(Code.FOREIGN_DIRECTORY, message, "name a directory that is empty or missing")
 
 
 def packed(work: Work, form: Form) -> list[tuple[Item, Packed]]:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from buildsys import programs, storage
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
+from buildsys.interrupts import ENDINGS, Interrupted
 from buildsys.publish.archives import write_archives
 from buildsys.publish.built_set import TAG, Subject, lock_hash, subject
 from buildsys.publish.destination import Destination, Transport
-from buildsys.publish.errors import Problem, Stopped
+from buildsys.publish.errors import PublishError
 from buildsys.publish.journal import journal
 from buildsys.publish.layers import Shelf
 from buildsys.publish.oci_layout import readable_by_all, write_layout
@@ -27,8 +28,6 @@ from buildsys.publish.task import Outcome, Publisher, Wish, Work
 from buildsys.run.lock import images_stay, turn
 from buildsys.testing.passed import promoted
 
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that interrupt a run."""
 PROMOTED = "promoted"
 """The tag reserved for sets whose tests and scenarios have all passed."""
 PLAIN = ("docker", "dir", "docker-archive", "containers-storage")
@@ -120,9 +119,9 @@ def _interrupted(stop: threading.Event, say: Callable[[str], None]) -> Iterator[
 def _one(work: Work) -> None:
     try:
         PUBLISHERS[work.outcome.destination.transport](work)
-    except Problem as problem:
+    except PublishError as problem:
         work.outcome.mistakes.append(problem.diagnostic)
-    except Stopped:
+    except Interrupted:
         work.outcome.stopped = True
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""

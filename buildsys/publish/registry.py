@@ -11,9 +11,10 @@ from functools import cache, partial
 from typing import Literal, TypeVar
 
 from buildsys.diagnostics import Code
+from buildsys.interrupts import Interrupted
 from buildsys.publish.built_set import Item
 from buildsys.publish.destination import Destination
-from buildsys.publish.errors import Problem, Stopped, listed
+from buildsys.publish.errors import PublishError, listed
 from buildsys.publish.layers import Packed
 from buildsys.publish.manifest import Form, Manifest
 from buildsys.publish.registry_access import Reach, certificates, login, registry_rules, way
@@ -52,7 +53,7 @@ def registry(
     """The registry, opened, and a function from a repository's name to its name after registries.conf.
 
     Raises:
-        Problem: it does not answer, or the files that say how to reach it cannot be used.
+        PublishError: it does not answer, or the files that say how to reach it cannot be used.
     """
     rules = registry_rules()
     there = way(destination.host, example, rules)
@@ -61,7 +62,7 @@ def registry(
         found = way(destination.host, name, rules)
         if found.host != there.host:
             message = f"registries.conf spreads {destination} over {there.host} and {found.host}"
-            raise Problem(Code.REGISTRY_BLOCKED, message)
+            raise PublishError(Code.REGISTRY_BLOCKED, message)
         return found.repository
 
     reach = Reach(
@@ -87,7 +88,7 @@ def push(work: Work) -> None:
     too_long = [name for name in names.values() if len(name) > LONGEST]
     if too_long:
         message = f"a repository's name has at most {LONGEST} characters: {listed(too_long)}"
-        raise Problem(Code.BAD_REPOSITORY, message, "name a shorter namespace after the registry's host")
+        raise PublishError(Code.BAD_REPOSITORY, message, "name a shorter namespace after the registry's host")
     found, renamed = registry(destination, work.wish, next(iter(names.values())), stop=work.stop)
     places = {name: renamed(place) for name, place in names.items()}
     _Pushing(work, form, found, names, places).run()
@@ -135,9 +136,9 @@ class _Pushing:
     def _result(self, future: Future[T]) -> T | None:
         try:
             return future.result()
-        except Stopped:
+        except Interrupted:
             self.work.outcome.stopped = True
-        except Problem as problem:
+        except PublishError as problem:
             # Where nothing answers, a hundred images report the same.
             if problem.diagnostic not in self.work.outcome.mistakes:
                 self.work.outcome.mistakes.append(problem.diagnostic)
@@ -271,7 +272,7 @@ class _Pushing:
         registry = Registry(host, self.registry.rights)
         try:
             host.open()
-        except Problem:
+        except PublishError:
             gone.set()
 
         def back(pair: Tagged) -> Fate:
@@ -285,9 +286,9 @@ class _Pushing:
                 if old is not None:
                     registry.put(place, tag, registry.manifest(place, old)[1])
                     return "put back"
-            except (LookupError, Stopped):
+            except (LookupError, Interrupted):
                 pass
-            except Problem as problem:
+            except PublishError as problem:
                 if problem.diagnostic.code == Code.REGISTRY_FAILING:
                     gone.set()
             return fate

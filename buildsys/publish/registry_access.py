@@ -20,7 +20,8 @@ from urllib.parse import urlencode
 
 from buildsys import programs
 from buildsys.diagnostics import Code
-from buildsys.publish.errors import Problem, Stopped, Transient
+from buildsys.interrupts import Interrupted
+from buildsys.publish.errors import PublishError, Transient
 from buildsys.publish.task import Patience
 
 T = TypeVar("T")
@@ -44,14 +45,14 @@ def login(host: str, repository: str, authfile: Path | None) -> Login | None:
     """The credentials for a repository: the narrowest entry that covers it, of the first file that has one.
 
     Raises:
-        Problem: `authfile` does not exist (`no-auth-file`), or a file cannot be read (`bad-auth-file`).
+        PublishError: `authfile` does not exist (`no-auth-file`), or a file cannot be read (`bad-auth-file`).
     """
     named = authfile or (
         Path(os.environ["REGISTRY_AUTH_FILE"]) if os.environ.get("REGISTRY_AUTH_FILE") else None
     )
     if named is not None and not named.exists():
         hint = "`skopeo login --authfile FILE REGISTRY` creates one"
-        raise Problem(Code.NO_AUTH_FILE, f"there is no file of credentials {named}", hint)
+        raise PublishError(Code.NO_AUTH_FILE, f"there is no file of credentials {named}", hint)
     for file in [named] if named else _auth_files():
         if found := _login_in(file, host, repository):
             return found
@@ -85,7 +86,7 @@ def _login_in(file: Path, host: str, repository: str) -> Login | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError) as error:
-        raise Problem(
+        raise PublishError(
             Code.BAD_AUTH_FILE, f"{file} cannot be read as a file of credentials: {error}"
         ) from error
     return None
@@ -95,7 +96,7 @@ def _asked(program: str, host: str, file: Path) -> Login | None:
     """The credentials that a helper program stores; None: it has none.
 
     Raises:
-        Problem: it cannot be run, or its answer is not a login (`bad-auth-helper`).
+        PublishError: it cannot be run, or its answer is not a login (`bad-auth-helper`).
     """
     argv = [f"docker-credential-{program}", "get"]
     try:
@@ -106,10 +107,10 @@ def _asked(program: str, host: str, file: Path) -> Login | None:
         return Login(str(answer["Username"]), str(answer["Secret"]), f"{file}, {argv[0]}")
     except OSError as error:
         message = f"{file} names {argv[0]} for {host}, which cannot be run: {error.strerror}"
-        raise Problem(Code.BAD_AUTH_HELPER, message) from error
+        raise PublishError(Code.BAD_AUTH_HELPER, message) from error
     except (ValueError, KeyError, TypeError) as error:
         message = f"{file} names {argv[0]} for {host}, but its answer is not a login"
-        raise Problem(Code.BAD_AUTH_HELPER, message) from error
+        raise PublishError(Code.BAD_AUTH_HELPER, message) from error
 
 
 # ── registries.conf ─────────────────────────────────────────────────────────────────────────────────────────
@@ -128,7 +129,7 @@ def way(host: str, repository: str, rules: list[Mapping[str, Any]]) -> Way:
     """The location of a repository, by the longest prefix that covers it. Mirrors serve only pulls.
 
     Raises:
-        Problem: the registry is blocked (`registry-blocked`).
+        PublishError: the registry is blocked (`registry-blocked`).
     """
     full = f"{host}/{repository}"
     best: Mapping[str, Any] = {}
@@ -139,7 +140,7 @@ def way(host: str, repository: str, rules: list[Mapping[str, Any]]) -> Way:
         ):
             best = rule
     if best.get("blocked"):
-        raise Problem(
+        raise PublishError(
             Code.REGISTRY_BLOCKED, f"registries.conf blocks {best.get('prefix') or best.get('location')}"
         )
     prefix, location = str(best.get("prefix") or ""), str(best.get("location") or "")
@@ -159,14 +160,14 @@ def registry_rules() -> list[Mapping[str, Any]]:
     """The rules of registries.conf and registries.conf.d, in either of the two formats.
 
     Raises:
-        Problem: a file is not TOML (`bad-registries-conf`).
+        PublishError: a file is not TOML (`bad-registries-conf`).
     """
     rules: list[Mapping[str, Any]] = []
     for file in _registry_files():
         try:
             data = tomllib.loads(file.read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise Problem(Code.BAD_REGISTRIES_CONF, f"{file} cannot be read: {error}") from error
+            raise PublishError(Code.BAD_REGISTRIES_CONF, f"{file} cannot be read: {error}") from error
         rules += data.get("registry") or []
         old = data.get("registries") or {}
         if isinstance(old, dict):
@@ -207,10 +208,10 @@ def certificates(host: str, folder: Path | None) -> Certificates:
     """The certificates in `folder`, or else in the first `certs.d/HOST` that exists.
 
     Raises:
-        Problem: `folder` does not exist (`no-certificates`).
+        PublishError: `folder` does not exist (`no-certificates`).
     """
     if folder is not None and not folder.is_dir():
-        raise Problem(Code.NO_CERTIFICATES, f"there is no folder of certificates {folder}")
+        raise PublishError(Code.NO_CERTIFICATES, f"there is no folder of certificates {folder}")
     places = [folder] if folder else [base / "certs.d" / host for base in _certificate_bases()]
     for place in places:
         if place.is_dir():
@@ -290,16 +291,16 @@ class Reach:
     """Set when the run must end: no further request is sent."""
 
     def go_on(self) -> None:
-        """Raises Stopped when the run must end."""
+        """Raises Interrupted when the run must end."""
         if self.stop.is_set():
-            raise Stopped
+            raise Interrupted
 
     def again(self, work: Callable[[], T], code: Code = Code.REGISTRY_FAILING) -> T:
         """Repeat `work` while it raises Transient, with growing pauses, or those that the server asks for.
 
         Raises:
-            Problem: `work` raised it, or still failed at the last try (`code`).
-            Stopped: the run must end.
+            PublishError: `work` raised it, or still failed at the last try (`code`).
+            Interrupted: the run must end.
         """
         pause = self.patience.pause
         for number in range(1, self.patience.tries + 1):
@@ -310,17 +311,17 @@ class Reach:
                 if number == self.patience.tries or failed.pause > self.patience.longest:
                     asks = f"; it asks for a pause of {failed.pause:.0f} s" if failed.pause else ""
                     tried = f"{number} times" if number > 1 else "once"
-                    raise Problem(code, f"{self.host}: {failed}; tried {tried}{asks}") from failed
+                    raise PublishError(code, f"{self.host}: {failed}; tried {tried}{asks}") from failed
                 # Requests that failed together must not come back together.
                 self.stop.wait(max(failed.pause, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - no secret
                 pause = min(pause * 2, self.patience.longest)
         raise AssertionError  # the last try raises or returns
 
 
-def wrong_login(host: str, login: Login | None, reason: str) -> Problem:
+def wrong_login(host: str, login: Login | None, reason: str) -> PublishError:
     """The registry refuses our credentials, or wants some and we have none."""
     if login is None:
         hint = f"`skopeo login {host}` stores credentials; --authfile names a file of them"
-        return Problem(Code.NO_ACCESS, f"{host} wants credentials, and there are none", hint)
+        return PublishError(Code.NO_ACCESS, f"{host} wants credentials, and there are none", hint)
     message = f"{host} refuses the credentials of {login.user} from {login.file}: {reason}"
-    return Problem(Code.NO_ACCESS, message, f"they may have expired: `skopeo login {host}`")
+    return PublishError(Code.NO_ACCESS, message, f"they may have expired: `skopeo login {host}`")

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from buildsys.diagnostics import Code
-from buildsys.publish.errors import Problem, Transient
+from buildsys.publish.errors import PublishError, Transient
 from buildsys.publish.manifest import MANIFEST_TYPES, Blob, Manifest
 from buildsys.publish.registry_access import wrong_login
 from buildsys.publish.registry_http import Answer, Host
@@ -70,7 +70,7 @@ class Registry:
         answer = self.host.reach.again(work)
         if answer.status in (400, 403, 405, 409) and not reference.startswith("sha256:"):
             message = f"{self.host.name} refuses to move the tag {repository}:{reference}: {answer.reason}"
-            raise Problem(Code.TAG_PROTECTED, message)
+            raise PublishError(Code.TAG_PROTECTED, message)
         self._expect(answer, 201, repository, "written to")
 
     def has(self, repository: str, digest: str) -> bool:
@@ -84,7 +84,7 @@ class Registry:
         """Check the right to write: begin an upload and cancel it.
 
         Raises:
-            Problem: the registry refuses it.
+            PublishError: the registry refuses it.
         """
 
         def work() -> None:
@@ -166,7 +166,7 @@ class Registry:
         query = f"?mount={blob.digest}&from={lender}"
         try:
             begun = self._ask("POST", repository, f"blobs/uploads/{query}", source=lender)
-        except Problem:
+        except PublishError:
             return None
         except Transient:
             if insist:
@@ -211,7 +211,7 @@ class Registry:
         return replace(answer, request=f"{method} {urlsplit(where).path}")
 
     def _expect(self, answer: Answer, status: int, repository: str, doing: str) -> None:
-        """Raises a Problem unless the answer has this status."""
+        """Raises a PublishError unless the answer has this status."""
         if answer.status == status:
             return
         host = self.host.name
@@ -222,21 +222,23 @@ class Registry:
         if answer.status in (401, 403):
             message = f"{repository} may not be {doing} at {host}: {answer.reason}"
             if doing == "read":
-                raise Problem(Code.NO_ACCESS, message)
-            raise Problem(Code.NO_PUSH_RIGHT, message)
+                raise PublishError(Code.NO_ACCESS, message)
+            raise PublishError(Code.NO_PUSH_RIGHT, message)
         if answer.status == 413:
-            raise Problem(
+            raise PublishError(
                 Code.REGISTRY_FULL, f"{host} refuses a blob of that size for {repository}: {answer.reason}"
             )
         if answer.status == 404 and doing == "written to":
             message = f"{host} has no repository {repository}, and does not create it: {answer.reason}"
-            raise Problem(Code.NO_REPOSITORY, message, "create it at the registry, or name another namespace")
+            raise PublishError(
+                Code.NO_REPOSITORY, message, "create it at the registry, or name another namespace"
+            )
         if b"NAME_INVALID" in answer.body:
-            raise Problem(
+            raise PublishError(
                 Code.BAD_REPOSITORY, f"{host} refuses the repository name {repository}: {answer.reason}"
             )
         asked = f" to {answer.request}" if answer.request else ""
-        raise Problem(Code.REGISTRY_REFUSES, f"{host}, {repository}: {answer.reason}{asked}")
+        raise PublishError(Code.REGISTRY_REFUSES, f"{host}, {repository}: {answer.reason}{asked}")
 
 
 Content = Callable[[], bytes | Path]

@@ -25,7 +25,7 @@ from urllib3.exceptions import HTTPError, InsecureRequestWarning, SSLError
 
 from buildsys import __version__
 from buildsys.diagnostics import Code
-from buildsys.publish.errors import Problem, Transient
+from buildsys.publish.errors import PublishError, Transient
 from buildsys.publish.registry_access import Challenge, Login, Reach, challenge, granted, wrong_login
 
 PIECE = 1 << 20
@@ -77,16 +77,16 @@ class Host:
         """Find out whether the host answers, in which scheme, and which proof of identity it wants.
 
         Raises:
-            Problem: no answer (`no-registry`), or a certificate that is not trusted (`wrong-certificate`).
+            PublishError: no answer (`no-registry`), or an untrusted certificate (`wrong-certificate`).
         """
         # Plain HTTP is only for hosts declared insecure, and only where they do not speak TLS.
         schemes = ("https", "http") if self.reach.insecure else ("https",)
-        problems: list[Problem] = []
+        problems: list[PublishError] = []
         for scheme in schemes:
             base = f"{scheme}://{self.name}"
             try:
                 answer = self.reach.again(lambda base=base: self._greet(base), Code.NO_REGISTRY)  # type: ignore[misc]
-            except Problem as problem:
+            except PublishError as problem:
                 problems.append(problem)
                 continue
             self._base = base
@@ -104,13 +104,13 @@ class Host:
             if reason in (NO_TLS, UNKNOWN):
                 hint = "declare it `insecure = true` in registries.conf if it is meant to speak plain HTTP"
                 message = f"{self.name}: {reason}"
-                raise Problem(Code.NO_REGISTRY, message, hint if reason == NO_TLS else "") from failed
+                raise PublishError(Code.NO_REGISTRY, message, hint if reason == NO_TLS else "") from failed
             raise
         if answer.status in (200, 401):
             return answer
         self._refuse_transient(answer)
         message = f"{self.name} is not a registry: it answers {answer.status} to GET /v2/"
-        raise Problem(Code.NO_REGISTRY, message)
+        raise PublishError(Code.NO_REGISTRY, message)
 
     # ── one request ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -186,17 +186,17 @@ class Host:
         """The `Location` of an answer.
 
         Raises:
-            Problem: it has none (`bad-answer`).
+            PublishError: it has none (`bad-answer`).
         """
         if "location" not in answer.headers:
             message = f"{self.name} redirects without a location (status {answer.status})"
-            raise Problem(Code.BAD_ANSWER, message)
+            raise PublishError(Code.BAD_ANSWER, message)
         return answer.headers["location"]
 
     def _refuse_transient(self, answer: Answer) -> None:
         if answer.status == 429 or (answer.status >= 500 and answer.status != 501):
             if answer.status == 507 or b"no space left" in answer.body:
-                raise Problem(Code.REGISTRY_FULL, f"{self.name} has no space left: {answer.reason}")
+                raise PublishError(Code.REGISTRY_FULL, f"{self.name} has no space left: {answer.reason}")
             raise Transient(f"answers {answer.status}", _pause(answer.headers.get("retry-after", "")))
 
     # ── connections ─────────────────────────────────────────────────────────────────────────────────────────
@@ -206,7 +206,7 @@ class Host:
 
         Raises:
             Transient: no answer, or one that broke off.
-            Problem: the certificate is not trusted (`wrong-certificate`).
+            PublishError: the certificate is not trusted (`wrong-certificate`).
         """
         try:
             answer = self._pools.request(method, url, headers=headers, preload_content=False, redirect=False)
@@ -232,7 +232,7 @@ class Host:
 
         Raises:
             Transient: no answer.
-            Problem: the certificate is not trusted (`wrong-certificate`).
+            PublishError: the certificate is not trusted (`wrong-certificate`).
         """
         if isinstance(body, Path):
             length = {"Content-Length": str(body.stat().st_size)}
@@ -263,7 +263,7 @@ class Host:
                 folder = f"/etc/containers/certs.d/{self.name}"
                 hint = f"put the certificate of its authority into {folder}/ca.crt, or use --cert-dir"
                 message = f"{self.name} shows a certificate that is not trusted here: {why}"
-                return Problem(Code.WRONG_CERTIFICATE, message, hint)
+                return PublishError(Code.WRONG_CERTIFICATE, message, hint)
             return Transient(NO_TLS if "WRONG_VERSION_NUMBER" in str(error) else reason)
         return Transient(reason)
 
@@ -273,7 +273,7 @@ class Host:
         """The URL of a path, or of a full URL that the registry gave.
 
         Raises:
-            Problem: plain HTTP, though the host is not declared insecure (`plain-http`); or not a URL
+            PublishError: plain HTTP, though the host is not declared insecure (`plain-http`); or not a URL
                 (`bad-answer`).
         """
         try:
@@ -281,11 +281,11 @@ class Host:
             scheme, where = urlsplit(url)[:2]
             origin(url)
         except ValueError as error:
-            raise Problem(Code.BAD_ANSWER, f"{self.name} redirects to a bad address: {error}") from error
+            raise PublishError(Code.BAD_ANSWER, f"{self.name} redirects to a bad address: {error}") from error
         if scheme != "https" and not self.reach.insecure:
             message = f"{self.name} redirects to {scheme}://{where}, which is not TLS"
             hint = "a registry behind a TLS proxy must get `X-Forwarded-Proto: https` from it"
-            raise Problem(Code.PLAIN_HTTP, message, hint)
+            raise PublishError(Code.PLAIN_HTTP, message, hint)
         return url
 
     def _is_own(self, url: str) -> bool:
@@ -311,7 +311,9 @@ class Host:
             return token
         wants = self._challenge
         if not wants.realm:
-            raise Problem(Code.BAD_ANSWER, f"{self.name} wants a token, but names no realm to get it from")
+            raise PublishError(
+                Code.BAD_ANSWER, f"{self.name} wants a token, but names no realm to get it from"
+            )
         realm = self._address(self._base, wants.realm)
         basic = {} if login is None else {"Authorization": login.header}
         answer = self._send("GET", realm + wants.query(scopes), basic, None)
@@ -321,7 +323,9 @@ class Host:
         try:
             token, seconds = granted(answer.body)
         except ValueError as error:
-            raise Problem(Code.BAD_ANSWER, f"{self.name}: the answer of {realm} is not a token") from error
+            raise PublishError(
+                Code.BAD_ANSWER, f"{self.name}: the answer of {realm} is not a token"
+            ) from error
         with self._lock:
             self._tokens[key] = (token, time.monotonic() + max(10.0, seconds - 10.0))
         return token
@@ -391,4 +395,4 @@ def _pools(reach: Reach) -> urllib3.PoolManager:
     except (ValueError, HTTPError) as error:
         # The value may hold a password, so the message does not show it.
         message = "`https_proxy` does not name a usable proxy"
-        raise Problem(Code.BAD_PROXY, message, "http://[USER:PASSWORD@]HOST:PORT") from error
+        raise PublishError(Code.BAD_PROXY, message, "http://[USER:PASSWORD@]HOST:PORT") from error

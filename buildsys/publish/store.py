@@ -13,7 +13,7 @@ from buildsys import programs, storage
 from buildsys.diagnostics import Code
 from buildsys.publish.built_set import Item
 from buildsys.publish.destination import Destination
-from buildsys.publish.errors import Problem
+from buildsys.publish.errors import PublishError
 from buildsys.publish.manifest import Form, configuration, digest
 from buildsys.publish.task import Work
 
@@ -33,7 +33,7 @@ def fill_store(work: Work) -> None:
     """Update a container store.
 
     Raises:
-        Problem: it cannot be written (`store-refuses`).
+        PublishError: it cannot be written (`store-refuses`).
     """
     options = options_of(work.outcome.destination)
     form = Form(work.subject.format, work.wish.compression, work.wish.labels)
@@ -62,7 +62,7 @@ def fill_store(work: Work) -> None:
         if left:
             storage.remove_names(options, sorted(left))
     except programs.ToolFailed as failed:
-        raise Problem(Code.STORE_REFUSES, f"{work.outcome.destination}: {failed}") from failed
+        raise PublishError(Code.STORE_REFUSES, f"{work.outcome.destination}: {failed}") from failed
     work.finish()
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
+from buildsys.interrupts import Interrupted
 from buildsys.publish.built_set import Item, Subject
 from buildsys.publish.destination import Destination
-from buildsys.publish.errors import Stopped
 from buildsys.publish.journal import Entry, Journal
 from buildsys.publish.layers import Packed, Shelf
 from buildsys.publish.manifest import Compression, Form
@@ -98,9 +98,9 @@ class Work:
     """Set when the run must end."""
 
     def go_on(self) -> None:
-        """Raises Stopped when the run must end. Call it before anything slow or visible."""
+        """Raises Interrupted when the run must end. Call it before anything slow or visible."""
         if self.stop.is_set():
-            raise Stopped
+            raise Interrupted
 
     def packed(self, item: Item, form: Form) -> Packed:
         """An image in that form, from the shelf."""
@@ -140,7 +140,7 @@ class Work:
 
 
 class Publisher(Protocol):
-    """Updates a destination; failures are in the outcome, or raised as Problem."""
+    """Updates a destination; failures are in the outcome, or raised as PublishError."""
 
     def __call__(self, work: Work) -> None:
         """Update the destination of `work`."""

@@ -48,7 +48,7 @@ def verify(directory: Path, destination: Destination, wish: Wish) -> Report:
 
     Raises:
         Refused: this plan was never published there (`not-published`).
-        Problem: the destination cannot be read.
+        PublishError: the destination cannot be read.
     """
     known = journal(directory, str(destination))
     if not known.published:

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from buildsys import programs
+from buildsys.interrupts import ENDINGS
 from buildsys.temporary import TEMPORARY
 
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that ask a run to end."""
 INTERRUPTED = 130
 """Exit status of a run that was asked to end, by whichever of these."""
 
@@ -70,14 +69,6 @@ class Decision:
     state: str
     """`fresh`, `stale`, or another word of plan/runtime/freshness.sh."""
     reason: str
-
-
-class PlanFailed(Exception):  # noqa: N818 - reads as what happened
-    """The plan's own program failed, and has said why; carries its exit status."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-        super().__init__(f"exit status {status}")
 
 
 def run(directory: Path, goals: Sequence[str], how: Run) -> NoReturn:
@@ -165,11 +156,8 @@ def why(directory: Path, names: Sequence[str], how: Run) -> Iterator[Decision]:
     """Ask the plan what a run would do with images (all when there are none), as it finds out.
 
     Raises:
-        PlanFailed: the plan could not say.
+        ToolFailed: the plan's program fails; it has reported why.
     """
     argv = _argv(directory, "why.sh", *names)
-    try:
-        for line in programs.lines(argv, how.environment(os.environ)):
-            yield Decision(*line.split("\t", 2))
-    except programs.ToolFailed as failed:
-        raise PlanFailed(failed.status) from failed
+    for line in programs.lines(argv, how.environment(os.environ)):
+        yield Decision(*line.split("\t", 2))

@@ -16,7 +16,7 @@ import pytest
 
 from buildsys.diagnostics import Refused
 from buildsys.publish import publish as publishing
-from buildsys.publish.errors import Problem
+from buildsys.publish.errors import PublishError
 from buildsys.publish.manifest import OCI_MANIFEST, Blob, Manifest
 from buildsys.publish.registry_access import Reach, login
 from buildsys.publish.registry_api import Registry
@@ -39,7 +39,7 @@ def opened(host: str, **more: Any) -> Registry:
 
 
 def said(work: Callable[[], object]) -> str:
-    with pytest.raises(Problem) as problem:
+    with pytest.raises(PublishError) as problem:
         work()
     return problem.value.diagnostic.text()
 

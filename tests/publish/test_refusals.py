@@ -15,7 +15,7 @@ import pytest
 
 from buildsys.publish import publish as publishing
 from buildsys.publish.destination import destination, destinations
-from buildsys.publish.errors import Problem
+from buildsys.publish.errors import PublishError
 from buildsys.publish.registry_access import login, registry_rules, way
 from buildsys.publish.registry_http import origin
 from buildsys.publish.task import Patience, Wish
@@ -542,7 +542,7 @@ def test_registries_conf_in_both_forms(tmp_path: Path, monkeypatch: pytest.Monke
     rules = registry_rules()
     assert way("192.0.2.1:8787", "a/b", rules).insecure
     assert not way("192.0.2.1", "a/b", rules).insecure
-    with pytest.raises(Problem):
+    with pytest.raises(PublishError):
         way("bad.example", "a/b", rules)
     file.write_text(
         '[[registry]]\nprefix = "r.example/a"\nlocation = "in.example:5000/x"\ninsecure = true\n'
