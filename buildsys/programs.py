@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from buildsys import files
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 
 Version = tuple[int, ...]
@@ -123,7 +124,7 @@ def dotted(version: Version) -> str:
 
 def install_command(names: Iterable[str]) -> str | None:
     """The command that installs these programs; None without programs, or without a known package manager."""
-    managers = ("apt-get install --no-install-recommends", f"{_program('dnf')} install")
+    managers = ("apt-get install --no-install-recommends", f"{look_up('dnf|dnf5').name} install")
     for index, command in enumerate(managers):
         if shutil.which(command.split()[0]):
             packages = {PACKAGES[name][index] if name in PACKAGES else name for name in names}
@@ -149,34 +150,6 @@ def complaint(program: str, *words: str) -> str | None:
 def can_import(interpreter: str, module: str) -> bool:
     """Whether another Python has a module."""
     return answer(interpreter, "-c", f"import {module}") is not None
-
-
-def host_repositories(installer: str) -> tuple[str, ...]:
-    """Ids of the package repositories enabled on this host; empty if its package manager fails."""
-    if installer == "apt":
-        # Only the last part of a URL names the source.
-        uris = answer("apt-get", "update", "--print-uris") or ""
-        names = re.findall(r"'[^']*?(?:/dists/([^']*))?/(?:In)?Release'", uris)
-        return tuple(dict.fromkeys(name or "flat" for name in names))
-    listed = answer(_program(installer), "--quiet", "repolist", "--enabled") or ""
-    return tuple(line.split()[0] for line in listed.splitlines() if line and not line.startswith("repo id"))
-
-
-def _program(installer: str) -> str:
-    return look_up("dnf|dnf5").name if installer == "dnf" else installer
-
-
-def require_host_repositories(installer: str) -> None:
-    """Check that this host has package repositories.
-
-    Raises:
-        Refused: none is enabled.
-    """
-    if not host_repositories(installer):
-        message = f"this site takes packages from the host's own repositories, and {installer} has none"
-        listing = f"`{_program(installer)} repolist --all`"
-        hint = f"enable some ({listing} lists them), or choose another site with --site"
-        raise Refused([Diagnostic(NOWHERE, Code.NO_HOST_REPOSITORIES, message, hint)])
 
 
 # ── the door to programs ────────────────────────────────────────────────────────────────────────────────────
@@ -387,7 +360,4 @@ def _read(notebook: Path) -> dict[str, list[int]]:
 
 def _write(notebook: Path, known: Mapping[str, list[int]]) -> None:
     with contextlib.suppress(OSError):  # a version that is not recorded is asked for again
-        notebook.parent.mkdir(parents=True, exist_ok=True)
-        aside = notebook.with_name(f".{notebook.name}.{os.getpid()}")
-        aside.write_text(json.dumps(known, indent=1) + "\n")
-        aside.replace(notebook)
+        files.write(notebook, json.dumps(known, indent=1) + "\n")

@@ -246,9 +246,8 @@ def _move_lock(
     from buildsys.lock.check import differences
     from buildsys.lock.diff import moves
     from buildsys.lock.lockfile import read, write
-    from buildsys.lock.make import Wish, make_lock
+    from buildsys.lock.make import Wish, make_lock, unmoved
     from buildsys.lock.pool_files import used_lock
-    from buildsys.lock.unmoved import unmoved
 
     image_set, kept = choice.made(build_directory)
     path = locking.file or used_lock(image_set, build_directory, kept)

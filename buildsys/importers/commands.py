@@ -14,9 +14,11 @@ from urllib.parse import unquote, urlsplit
 
 from buildsys.importers.command_line import known_words, split_commands, split_pipe
 from buildsys.importers.overlay_text import Step
+from buildsys.packages import MANAGERS, PackageManager
 from buildsys.resolve import syntax
 
-MANAGERS = {"apt", "apt-get", "dnf", "microdnf", "yum"}
+CALLED = {program: manager for manager in MANAGERS.values() for program in manager.programs}
+"""The package manager that each program is."""
 SCRATCH = "/var/tmp"  # noqa: S108 - in an image
 """Folder in the image for files that are fetched and then used up."""
 
@@ -175,9 +177,10 @@ def _packages(words: list[str], _: Place) -> Part | None:
     if not words:
         return None
     program, *rest = words
-    if program.rpartition("/")[2] not in MANAGERS:
+    manager = CALLED.get(program.rpartition("/")[2])
+    if manager is None:
         return Steps(()) if tuple(words) in _CLEANING else None
-    if (update := _update(program, rest)) is not None:
+    if (update := _update(manager, rest)) is not None:
         return update
     named = [item for item in rest if not item.startswith("-")]
     if not named or not _HARMLESS.issuperset(item for item in rest if item.startswith("-")):
@@ -185,7 +188,7 @@ def _packages(words: list[str], _: Place) -> Part | None:
     verb, *packages = named
     if verb in {"clean", "makecache"} and packages in ([], ["all"]):
         return Steps(())
-    if verb == "update" and not packages and program.startswith("apt"):
+    if verb == "update" and not packages and not manager.update_installs:
         return Steps(())
     if verb in {"module", "reinstall"} and packages:
         return Unsaid(f"'{program} {verb} {' '.join(packages)}'", "the site's repositories decide that")
@@ -196,9 +199,9 @@ def _packages(words: list[str], _: Place) -> Part | None:
     return Steps(({key: packages} if verb == "install" else {key: packages, "optional": True},))
 
 
-def _update(program: str, rest: list[str]) -> Steps | None:
+def _update(manager: PackageManager, rest: list[str]) -> Steps | None:
     """Read `dnf -y update` of all installed packages."""
-    if program.rpartition("/")[2] not in {"dnf", "microdnf", "yum"} or not {"-y", "--assumeyes"} & set(rest):
+    if not manager.update_installs or not {"-y", "--assumeyes"} & set(rest):
         return None
     items = iter(rest)
     without: list[str] = []
@@ -222,11 +225,7 @@ _HARMLESS = {
     "--no-install-recommends", "--quiet", "--setopt=tsflags=nodocs", "--yes",
 }  # fmt: skip
 """Options without a value that only affect how packages are fetched, which the site decides."""
-_CLEANING = {
-    ("rm", "-rf", "/var/cache/yum"),
-    ("rm", "-rf", "/var/cache/dnf"),
-    ("rm", "-rf", "/var/lib/apt/lists/*"),
-}
+_CLEANING = {("rm", "-rf", path) for manager in MANAGERS.values() for path in manager.caches}
 
 
 # ── pip ─────────────────────────────────────────────────────────────────────────────────────────────────────

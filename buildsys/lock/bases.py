@@ -143,7 +143,7 @@ def _said(command: list[str], reference: str, spot: Spot) -> str:
     return done.out.strip()
 
 
-# ── out of layers, the little that is wanted ────────────────────────────────────────────────────────────────
+# ── out of layers, the little that is wanted ───────────────────────────────────────────────────────────────
 
 
 def _unpack(layer: IO[bytes], root: Path) -> None:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from buildsys import __version__
+from buildsys.files import sha256
 from buildsys.graph import ImageGraph
 from buildsys.image import (
     Bootstrap,
@@ -33,11 +34,10 @@ from buildsys.image import (
 )
 from buildsys.image.acting import FILES
 from buildsys.image.ignore import context as beside_containerfile
-from buildsys.packages import MANAGERS
+from buildsys.packages import runtime_of
 from buildsys.packages.payload import Files, capabilities, files_of, taken
 from buildsys.plan import makefile
 from buildsys.plan.carried import (
-    file_hash,
     key_place,
     key_said,
     pool_files,
@@ -46,7 +46,7 @@ from buildsys.plan.carried import (
 )
 from buildsys.plan.commands import FOLDER, LINK, SAME, Carried, ContextFile
 from buildsys.plan.reads import acting_text
-from buildsys.plan.step import Step, compile_step, installer, taken_from_others, text_hash
+from buildsys.plan.step import Step, compile_step, taken_from_others, text_hash
 from buildsys.resolve.gems import Gems
 from buildsys.spread import spread
 from buildsys.testing import spec
@@ -87,14 +87,14 @@ def compile_plan(image_set: ImageSet) -> Plan:
             for item in files
             if item.mode not in {LINK, FOLDER, SAME}
         }
-    downloads = {url: file_hash(path) for url, path in sorted(site.downloads.items())}
+    downloads = {url: sha256(Path(path)) for url, path in sorted(site.downloads.items())}
     links |= {f"pool/downloads/{downloads[url]}": Path(path) for url, path in site.downloads.items()}
     gems = _gems(image_set)
     # All that the site has: what the named ones depend on is found beside them.
     beside = image_set.site.gems if gems else ()
     links |= {f"pool/gems/{Path(path).name}": Path(path) for path in beside}
     names = {gem: Path(path).name for gem, path in gems.items()}
-    hashes = {Path(path).name: file_hash(path) for path in beside}
+    hashes = {Path(path).name: sha256(Path(path)) for path in beside}
     keys = {item.id: key_said(item, site) for item in site.repositories}
     payloads, capable = _payloads(image_set, links)
     carried = Carried(context, downloads, names, _given(image_set), hashes, payloads, capable, keys)
@@ -103,7 +103,7 @@ def compile_plan(image_set: ImageSet) -> Plan:
     runtime = {name: scripts[name].read_text("utf-8") for name in sorted(scripts)}
     links["lib/seccomp.bpf"], links["lib/seccomp.json"] = (RUNTIME / name for name in FILTER)
     changing = hashlib.sha256()
-    acting = installer(site)
+    acting = runtime_of(site).name
     own = [name for name in runtime if name == f"{acting}.sh" or name.startswith(f"{acting}-")]
     for name in (*CONTENT_CHANGING, *own):
         changing.update(runtime[name].encode())
@@ -154,7 +154,7 @@ def _environment(image_set: ImageSet, tools: Iterable[str]) -> dict[str, str]:
         "FORMAT": image_set.format,
         "EPOCH": str(image_set.epoch),
         "CREATED": datetime.fromtimestamp(image_set.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "INSTALLER": installer(image_set.site),
+        "INSTALLER": runtime_of(image_set.site).name,
         "INSIDE": "1" if image_set.site.inside else "",
         "RELEASE": image_set.site.release,
         "NETWORK": "1" if _needs_network(image_set) else "",
@@ -182,7 +182,7 @@ def _tools(image_set: ImageSet, *, attributed: bool) -> tuple[str, ...]:
     return (
         TOOLS
         + (("setfattr",) if attributed else ())
-        + (MANAGERS[installer(site)].TOOLS if installing else ())
+        + (runtime_of(site).tools if installing else ())
         + (("curl",) if fetches else ())
     )
 
@@ -293,7 +293,7 @@ def _unannotated(image_set: ImageSet) -> Iterator[str]:
 def _context_file(path: Path, relative: str, given: tuple[tuple[str, str], ...] = ()) -> ContextFile:
     # Only the executable bit survives a checkout on any host, so only that bit counts.
     mode = "755" if os.access(path, os.X_OK) else "644"
-    return ContextFile(relative, file_hash(str(path)), mode, given)
+    return ContextFile(relative, sha256(path), mode, given)
 
 
 def attributes(path: Path) -> tuple[tuple[str, str], ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -13,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from buildsys import files
 from buildsys.diagnostics import Code
 from buildsys.publish.built_set import Item
 from buildsys.publish.errors import PublishError
@@ -43,20 +42,20 @@ def _write(work: Work, directory: Path) -> None:
             path = _path(blobs, blob)
             wanted.add(path)
             if blob.digest in doubted or not is_there(path, blob):
-                put_blob(path, work.shelf.file(image, layer, blob, form.compression))
+                files.link(work.shelf.file(image, layer, blob, form.compression), path)
                 work.outcome.blobs += 1
                 doubted.discard(blob.digest)
         manifest = Blob(image.manifest.digest, len(image.manifest.bytes))
         for blob, data in ((image.manifest.blobs()[0], image.config), (manifest, image.manifest.bytes)):
             path = _path(blobs, blob)
             wanted.add(path)
-            work.outcome.blobs += put_text(path, data)
+            work.outcome.blobs += files.update(path, data)
         work.outcome.images += work.outcome.blobs > known
         work.journal.note(item.name, work.entry(item, form, item.repository, image.manifest.digest))
     work.go_on()
-    put_text(directory / "oci-layout", LAYOUT)
+    files.update(directory / "oci-layout", LAYOUT)
     rows = [row for item, image in images for row in entries(item, image, work.tags(item))]
-    if put_text(directory / "index.json", index(rows)):
+    if files.update(directory / "index.json", index(rows)):
         work.outcome.tags = len(rows)
     # Blobs that the new index does not need.
     for path in blobs.iterdir():
@@ -108,18 +107,14 @@ def claimed(work: Work) -> Iterator[Path]:
     if directory.exists() and not directory.is_dir():
         raise _foreign(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            message = f"another run publishes to {directory}: nothing was written"
-            raise PublishError(Code.BUSY_DIRECTORY, message) from error
+
+    def busy() -> None:
+        raise PublishError(Code.BUSY_DIRECTORY, f"another run publishes to {directory}: nothing was written")
+
+    with files.locked(directory, busy=busy):
         _claim(work, directory)
         yield directory
         _let_all_read(directory)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -134,8 +129,8 @@ def readable_by_all() -> Iterator[None]:
 
 def _let_all_read(directory: Path) -> None:
     """Give files of earlier runs, or linked from the shelf, the same modes."""
-    for place, folders, files in os.walk(directory):
-        for name in (".", *folders, *files):
+    for place, folders, others in os.walk(directory):
+        for name in (".", *folders, *others):
             path = os.path.join(place, name)  # noqa: PTH118 - a path of each file of a tree costs
             mode = os.lstat(path).st_mode
             wanted = 0o755 if stat.S_ISDIR(mode) else 0o644
@@ -145,18 +140,15 @@ def _let_all_read(directory: Path) -> None:
 
 def _claim(work: Work, directory: Path) -> None:
     mine = f"{work.outcome.destination.transport} {work.subject.set}\n"
-    mark = directory / MARK
-    if mark.is_file():
-        found = mark.read_text("utf-8", errors="replace")
-        if found != mine:
-            kind, _, name = found.strip().partition(" ")
-            message = f"{directory} holds {name}, published as {kind}: nothing was written"
-            raise PublishError(Code.FOREIGN_DIRECTORY, message, "name another directory")
-    elif any(directory.iterdir()):
-        raise _foreign(directory)
-    else:
-        mark.write_text(mine, "utf-8")
-    for left in directory.glob(".part.*"):
+    try:
+        found = files.claim(directory, MARK, mine)
+    except files.ForeignDirectory as error:
+        raise _foreign(directory) from error
+    if found != mine:
+        kind, _, name = found.strip().partition(" ")
+        message = f"{directory} holds {name}, published as {kind}: nothing was written"
+        raise PublishError(Code.FOREIGN_DIRECTORY, message, "name another directory")
+    for left in (*directory.glob(".part.*"), *directory.glob(f".*{files.ASIDE}")):
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left)
         else:
@@ -180,38 +172,3 @@ def packed(work: Work, form: Form) -> list[tuple[Item, Packed]]:
 def is_there(path: Path, blob: Blob) -> bool:
     """Whether a file of the blob's size exists."""
     return path.is_file() and path.stat().st_size == blob.size
-
-
-def put_blob(path: Path, content: Path) -> None:
-    """Link or copy the file of a blob to `path`, replacing any file there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".part.{path.name}")
-    aside.unlink(missing_ok=True)
-    link(content, aside)
-    aside.replace(path)
-
-
-def link(source: Path, path: Path) -> None:
-    """A hard link, or a copy where links are not possible."""
-    try:
-        os.link(source, path)
-    except OSError:
-        shutil.copyfile(source, path)
-
-
-def put_text(path: Path, text: str | bytes) -> bool:
-    """Write a file atomically unless it has that content; whether it was written."""
-    data = text.encode() if isinstance(text, str) else text
-    if path.is_file() and path.read_bytes() == data:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".part.{path.name}")
-    aside.write_bytes(data)
-    aside.replace(path)
-    return True
-
-
-def hashed(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,6 +9,7 @@ from typing import Any
 
 from buildsys import image
 from buildsys.diagnostics import Code, Diagnostic, Refused, Spot, closest
+from buildsys.packages import manager_of
 from buildsys.recipe import schema
 from buildsys.recipe.collecting import collector_resting
 from buildsys.recipe.containerfile import Containerfile
@@ -101,8 +102,8 @@ class _Resolver:
         self._refuse_rings(images)
         check_triggers(images, self._found)
         self._found += long_chains(images)
-        if self._site and self._site.site.installer == "apt":
-            self._found += foreign(images)
+        if self._site:
+            self._found += foreign(images, manager_of(self._site.site))
         members = self._profiles()
         tried = scenarios(self._library, self._variables, self._found)
         if self._found or self._site is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import Any
 
 from buildsys import image
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, closest
+from buildsys.files import sha256
 from buildsys.logins import Login
+from buildsys.packages import MANAGERS, PackageManager
 from buildsys.recipe import schema, variables
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import strings
@@ -187,8 +188,7 @@ class _Resolver:
 
     def _base(self) -> tuple[image.BaseImage | image.EmptyRoot, image.Bootstrap | None]:
         base, notes = self._written.base, self._notes
-        if self._written.installer == "apt":
-            self._check_apt()
+        self._check_manager(MANAGERS[self._written.installer])
         if isinstance(base, schema.BaseImage):
             return image.BaseImage(notes.check(("base", "image"), syntax.reference, base.image)), None
         if self._written.inside:
@@ -198,14 +198,14 @@ class _Resolver:
         packages = package_names(notes, ("base", "bootstrap"), base.bootstrap)
         return image.EmptyRoot(), image.Bootstrap(packages, spot=notes.spot("base", "bootstrap"))
 
-    def _check_apt(self) -> None:
-        if self._written.repositories != "host":
-            message = "apt installs from the sources of the host, and from no others"
+    def _check_manager(self, manager: PackageManager) -> None:
+        if manager.only_host and self._written.repositories != "host":
+            message = f"{manager.name} installs from the sources of the host, and from no others"
             path = ("installer",) if self._written.repositories is None else ("repositories",)
             self._notes.problem(path, (Code.SITE_MISMATCH, message, "write repositories: host"))
-        if isinstance(self._written.base, schema.BaseImage):
-            problem = (Code.SITE_MISMATCH, "with apt the base is made here, from an empty root",
-                       "write base: {bootstrap: [netbase, …]}")  # fmt: skip
+        if not manager.into_base_images and isinstance(self._written.base, schema.BaseImage):
+            problem = (Code.SITE_MISMATCH, f"with {manager.name} the base is made here, from an empty root",
+                       "write base: {bootstrap: [PACKAGE, …]}")  # fmt: skip
             self._notes.problem(("base", "image"), problem)
 
     def _repositories(self) -> tuple[image.Repository, ...]:
@@ -239,7 +239,7 @@ class _Resolver:
     def _metadata_checksum(self, directory: str, path: tuple[str, ...], notes: Notes) -> str:
         metadata = Path(directory, "repodata", "repomd.xml")
         try:
-            return hashlib.sha256(metadata.read_bytes()).hexdigest()
+            return sha256(metadata)
         except OSError:
             if Path(directory).is_dir():
                 problem = (Code.MISSING_FILE, f"{directory} is no repository: it has no repodata/repomd.xml",
@@ -269,7 +269,7 @@ class _Resolver:
                     message = f"the download '{url}' is either a file or comes from a url"
                     notes.problem(path, (Code.SITE_MISMATCH, message, "write one of them"), key=True)
             file = Path(files[url]) if url in files else None
-            actual = hashlib.sha256(file.read_bytes()).hexdigest() if file and file.is_file() else ""
+            actual = sha256(file) if file and file.is_file() else ""
             if place.sha256 is not None:
                 checksums[url] = place.sha256
                 if actual not in {"", place.sha256}:

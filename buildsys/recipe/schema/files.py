@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Tag
 
+from buildsys.packages import MANAGERS
 from buildsys.recipe.schema.base import Maybe, Model
 from buildsys.recipe.schema.steps import Step
 from buildsys.recipe.schema.tests import HealthCheckKey, ImageTest
@@ -177,6 +178,12 @@ def _repositories(value: Any) -> str:
     return "<host>" if isinstance(value, str) else "<map>"
 
 
+if TYPE_CHECKING:
+    Installer = str
+else:
+    Installer = Literal[tuple(MANAGERS)]
+
+
 class Site(Model):
     """Where packages and base images come from."""
 
@@ -185,7 +192,7 @@ class Site(Model):
     base: Annotated[
         Annotated[Bootstrap, Tag("<bootstrap>")] | Annotated[BaseImage, Tag("<image>")], Discriminator(_base)
     ]
-    installer: Literal["dnf", "yum", "apt"]
+    installer: Installer
     inside: Maybe[bool] = None
     release: Maybe[str] = None
     epoch: Maybe[int] = None
