@@ -64,7 +64,7 @@ def plan(
         changed = _write(compiled, directory)
         say(f"{directory}: {counted(len(image_set.images), 'image')}, {counted(changed, 'file')} written")
         return
-    from buildsys.plan.comparing import differences
+    from buildsys.plan.diff import differences
 
     found = differences(compiled, directory)
     for difference, path in found:

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from buildsys.importers.command_line import known_words, split_commands, split_pipe
 from buildsys.importers.overlay_text import Step
 from buildsys.packages import MANAGERS, PackageManager
-from buildsys.resolve import syntax
+from buildsys.recipe.schema import types
 
 CALLED = {program: manager for manager in MANAGERS.values() for program in manager.programs}
 """The package manager that each program is."""
@@ -193,7 +193,7 @@ def _packages(words: list[str], _: Place) -> Part | None:
     if verb in {"module", "reinstall"} and packages:
         return Unsaid(f"'{program} {verb} {' '.join(packages)}'", "the site's repositories decide that")
     key = {"install": "packages", "remove": "remove-packages", "erase": "remove-packages"}.get(verb)
-    if key is None or not packages or any(map(syntax.package, packages)):
+    if key is None or not packages or any(map(types.PACKAGE_NAME.problem, packages)):
         return None
     # A package that is not installed need not be removed.
     return Steps(({key: packages} if verb == "install" else {key: packages, "optional": True},))
@@ -321,7 +321,7 @@ def _fetched(words: list[str], place: Place, *, piped: bool) -> Fetched | None:
             return None
         else:
             url = item
-    if syntax.url(url) or url.startswith("file:"):
+    if types.URL.problem(url) or url.startswith("file:"):
         return None
     name = posixpath.basename(unquote(urlsplit(url).path)) or "download"
     if piped:
@@ -330,7 +330,7 @@ def _fetched(words: list[str], place: Place, *, piped: bool) -> Fetched | None:
     if not to and not remote:
         return None
     to = posixpath.normpath(posixpath.join(place.within, folder, to or name))
-    return Fetched(url, to) if to.startswith("/") and not syntax.path(to) else None
+    return Fetched(url, to) if to.startswith("/") and not types.PATH.problem(to) else None
 
 
 _CURL: dict[str, set[str]] = {

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from buildsys import image
-from buildsys.diagnostics import Code, Spot
+from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.recipe import schema
-from buildsys.resolve import spelling, syntax
+from buildsys.recipe.schema import types
+from buildsys.resolve import spelling
 from buildsys.resolve.instructions import Place, Surroundings, instruction, package_names
 from buildsys.resolve.source import Notes
 from buildsys.resolve.tests import TestPart, test_part
@@ -18,7 +19,6 @@ T = TypeVar("T")
 Spotted = tuple[T, Spot]
 Scalar = str | tuple[str, ...] | image.HealthCheck
 
-LARGEST_ID = 4294967294
 NO_LOGIN = "/usr/sbin/nologin"
 
 
@@ -56,16 +56,16 @@ def part(fragment: schema.Fragment, notes: Notes, around: Surroundings) -> Part:
     if fragment.steps:
         given["steps"] = steps(fragment.steps, ("steps",), notes, around)
     if fragment.env:
-        given["env"] = named(fragment.env, "env", syntax.environment_name, notes)
+        given["env"] = named(fragment.env, "env", notes)
     if fragment.labels:
-        given["labels"] = named(fragment.labels, "labels", syntax.label_name, notes)
+        given["labels"] = named(fragment.labels, "labels", notes)
     if fragment.annotations:
-        given["annotations"] = named(fragment.annotations, "annotations", syntax.label_name, notes)
+        given["annotations"] = named(fragment.annotations, "annotations", notes)
     if fragment.volumes:
-        volumes = texts(fragment.volumes, ("volumes",), syntax.path, notes)
+        volumes = texts(fragment.volumes, ("volumes",), notes)
         given["volumes"] = tuple((spelling.path(text), spot) for text, spot in volumes)
     if fragment.ports:
-        ports = texts(fragment.ports, ("ports",), syntax.port, notes)
+        ports = texts(fragment.ports, ("ports",), notes)
         given["ports"] = tuple((spelling.port(text), spot) for text, spot in ports)
     if fragment.test:
         given["test"] = test_part(fragment.test, notes)
@@ -85,19 +85,13 @@ def accounts(written: Mapping[str, schema.Account], notes: Notes) -> dict[str, S
     """Declared accounts. Left out: the group has the account's number, the home is /home/NAME, no login."""
     declared = {}
     for name, account in written.items():
-        path = ("accounts", name)
-        notes.problem(path, syntax.account(name), key=True)
-        for key, number in (("uid", account.uid), ("gid", account.gid)):
-            if number is not None and not 0 <= number <= LARGEST_ID:
-                notes.problem(
-                    (*path, key), (Code.BAD_NUMBER, f"{number} cannot be a {key}", f"0 to {LARGEST_ID}")
-                )
-        notes.check((*path, "home"), syntax.path, account.home)
-        notes.check((*path, "shell"), syntax.path, account.shell)
-        groups = notes.check_each((*path, "groups"), syntax.account, account.groups or [])
+        groups = tuple(account.groups or ())
         gid = account.uid if account.gid is None else account.gid
         home, shell = account.home or f"/home/{name}", account.shell or NO_LOGIN
-        declared[name] = (image.Account(name, account.uid, gid, home, shell, groups), notes.spot(*path))
+        declared[name] = (
+            image.Account(name, account.uid, gid, home, shell, groups),
+            notes.spot("accounts", name),
+        )
     return declared
 
 
@@ -107,14 +101,9 @@ def repositories(
     """Repository files to write."""
     files = {}
     for name, repository in written.items():
-        path = ("repositories", name)
-        notes.problem(path, syntax.repository(name), key=True)
-        notes.check((*path, "file"), syntax.path, repository.file)
-        for option, value in repository.options.items():
-            notes.check((*path, "options", option), syntax.one_line, value)
-        files[name] = image.WriteRepository(
-            repository.file, name, tuple(repository.options.items()), spot=notes.spot(*path)
-        )
+        options = tuple(repository.options.items())
+        spot = notes.spot("repositories", name)
+        files[name] = image.WriteRepository(repository.file, name, options, spot=spot)
     return files
 
 
@@ -122,7 +111,7 @@ def scalars(written: schema.Fragment | schema.Patch, notes: Notes) -> dict[str, 
     """The settings of which an image has one each."""
     found: dict[str, Spotted[Scalar]] = {}
     if written.user is not None:
-        found["user"] = notes.check(("user",), syntax.user, written.user), notes.spot("user")
+        found["user"] = written.user, notes.spot("user")
     if written.cmd is not None:
         found["cmd"] = tuple(written.cmd), notes.spot("cmd")
     if written.entrypoint is not None:
@@ -130,14 +119,11 @@ def scalars(written: schema.Fragment | schema.Patch, notes: Notes) -> dict[str, 
     if written.healthcheck is not None:
         found["healthcheck"] = health_check(written.healthcheck, notes), notes.spot("healthcheck")
     if written.stop_signal is not None:
-        signal = notes.check(("stop-signal",), syntax.signal, written.stop_signal)
-        found["stop_signal"] = spelling.signal(signal), notes.spot("stop-signal")
+        found["stop_signal"] = spelling.signal(written.stop_signal), notes.spot("stop-signal")
     if written.workdir is not None:
-        workdir = notes.check(("workdir",), syntax.path, written.workdir)
-        found["workdir"] = spelling.path(workdir), notes.spot("workdir")
+        found["workdir"] = spelling.path(written.workdir), notes.spot("workdir")
     if written.version_of is not None:
-        package = notes.check(("version-of",), syntax.package, written.version_of)
-        found["version_of"] = package, notes.spot("version-of")
+        found["version_of"] = written.version_of, notes.spot("version-of")
     return found
 
 
@@ -150,43 +136,126 @@ def health_check(
         notes.problem(
             whole, (Code.EMPTY_COMMAND, "there is nothing to run", "write a command, or leave the key out")
         )
-    seconds = {}
-    for key, text in (
-        ("interval", written.interval),
-        ("timeout", written.timeout),
-        ("start-period", written.start_period),
-    ):
-        value = 0.0 if text is None else syntax.duration(text)
-        if value is None and text is not None:
-            notes.problem((*whole, key), syntax.not_a_duration(text))
-        seconds[key] = value or 0.0
-    if written.retries is not None and written.retries < 1:
-        notes.problem(
-            (*whole, "retries"), (Code.BAD_NUMBER, f"{written.retries} retries cannot be", "1 or more")
-        )
     test = ("CMD-SHELL", command) if isinstance(command, str) else ("CMD", *command)
-    return image.HealthCheck(
-        test, seconds["interval"], seconds["timeout"], seconds["start-period"], written.retries or 0
+    interval, timeout, start_period = (
+        types.seconds(text or "") or 0.0 for text in (written.interval, written.timeout, written.start_period)
     )
+    return image.HealthCheck(test, interval, timeout, start_period, written.retries or 0)
 
 
-def named(
-    written: Mapping[str, T] | None, key: str, check: syntax.Check, notes: Notes
-) -> dict[str, Spotted[T]]:
-    """A map whose keys are checked, each value with its Spot."""
-    if not written:
-        return {}
-    for name in written:
-        if check(name) is not None:
-            notes.problem((key, name), check(name), key=True)
+def named(written: Mapping[str, T], key: str, notes: Notes) -> dict[str, Spotted[T]]:
+    """A map, each value with its Spot."""
     return {name: (value, notes.spot(key, name)) for name, value in written.items()}
 
 
-def texts(
-    written: list[str] | None, path: tuple[str, ...], check: syntax.Check, notes: Notes
-) -> tuple[Spotted[str], ...]:
-    """A list whose texts are checked, each with its Spot."""
-    if not written:
-        return ()
-    notes.check_each(path, check, written)
+def texts(written: list[str], path: tuple[str, ...], notes: Notes) -> tuple[Spotted[str], ...]:
+    """A list, each text with its Spot."""
     return tuple((text, notes.spot(*path, number)) for number, text in enumerate(written))
+
+
+# An image in the making ------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Draft:
+    """What has been added so far, each thing with its Spot; later wins, lists grow."""
+
+    accounts: dict[str, Spotted[image.Account]] = field(default_factory=dict)
+    repositories: dict[str, image.WriteRepository] = field(default_factory=dict)
+    before: list[image.Instruction] = field(default_factory=list)
+    packages: dict[str, image.PackageName] = field(default_factory=dict)
+    steps: list[image.Instruction] = field(default_factory=list)
+    scalars: dict[str, Spotted[Scalar]] = field(default_factory=dict)
+    env: dict[str, Spotted[str]] = field(default_factory=dict)
+    labels: dict[str, Spotted[str]] = field(default_factory=dict)
+    annotations: dict[str, Spotted[str]] = field(default_factory=dict)
+    volumes: dict[str, Spot] = field(default_factory=dict)
+    ports: dict[str, Spot] = field(default_factory=dict)
+    tests: list[TestPart] = field(default_factory=list)
+    gone: dict[tuple[str, str], Spot] = field(default_factory=dict)
+    """What overlays have taken away, by key and name, and where they say so."""
+    gone_steps: list[image.Instruction] = field(default_factory=list)
+    """Steps that they have taken away, as they say them."""
+
+    def add(self, part: Part) -> None:
+        """Add what a fragment gives."""
+        if part.accounts:
+            self.accounts.update(part.accounts)
+        if part.repositories:
+            self.repositories.update(part.repositories)
+        self.before += part.before
+        for package in part.packages:
+            self.packages.setdefault(package.name, package)
+        self.steps += part.steps
+        self.scalars.update(part.scalars)
+        self.env.update(part.env)
+        self.labels.update(part.labels)
+        self.annotations.update(part.annotations)
+        for volume, spot in part.volumes:
+            self.volumes.setdefault(volume, spot)
+        for port, spot in part.ports:
+            self.ports.setdefault(port, spot)
+        if part.test:
+            self.tests.append(part.test)
+
+    def instructions(self) -> Iterable[image.Instruction]:
+        """Everything done to the root, in the order of the language."""
+        if self.accounts:
+            declared = tuple(account for account, _ in self.accounts.values())
+            yield image.DeclareAccounts(declared, spot=next(iter(self.accounts.values()))[1])
+        yield from self.repositories.values()
+        yield from self.before
+        if self.packages:
+            packages = tuple(self.packages.values())
+            yield image.Install(packages, spot=packages[0].spot)
+        yield from self.steps
+
+    def config(self) -> image.OciConfig:
+        """The configuration."""
+        scalars: dict[str, Any] = {key: value for key, (value, _) in self.scalars.items()}
+        return image.OciConfig(
+            **scalars,
+            env=_values(self.env),
+            labels=_values(self.labels),
+            annotations=_values(self.annotations),
+            volumes=tuple(self.volumes),
+            ports=tuple(self.ports),
+        )
+
+    def spots(self) -> dict[str, Spot]:
+        """Where each value of the configuration was written: `user`, `labels.name`, `ports.80/tcp`."""
+        spots = {key: spot for key, (_, spot) in self.scalars.items()}
+        for kind, items in (("env", self.env), ("labels", self.labels), ("annotations", self.annotations)):
+            for name, (_, spot) in items.items():
+                spots[f"{kind}.{name}"] = spot
+        for kind, names in (("volumes", self.volumes), ("ports", self.ports)):
+            for name, spot in names.items():
+                spots[f"{kind}.{name}"] = spot
+        return spots
+
+
+def _values(items: Mapping[str, Spotted[T]]) -> dict[str, T]:
+    return {name: value for name, (value, _) in items.items()}
+
+
+def check_draft(draft: Draft, form: image.Format, found: list[Diagnostic]) -> None:
+    """Note what single fragments cannot show: numbers given twice, what the format cannot hold."""
+    owners: dict[int, tuple[str, Spot]] = {}
+    for account, spot in draft.accounts.values():
+        name, first = owners.setdefault(account.uid, (account.name, spot))
+        if name != account.name:
+            message = f"the accounts '{name}' and '{account.name}' have the same number, {account.uid}"
+            found.append(Diagnostic(spot, Code.ACCOUNT_CLASH, message, related=((first, "the other one"),)))
+    files: dict[str, image.WriteRepository] = {}
+    for repository in draft.repositories.values():
+        other = files.setdefault(repository.file, repository)
+        if other is not repository:
+            message = f"the repositories '{other.id}' and '{repository.id}' are written to the same file"
+            related = ((other.spot, "the other one"),)
+            found.append(
+                Diagnostic(repository.spot, Code.DUPLICATE_NAME, message, "give each its own file", related)
+            )
+    if form == "oci" and "healthcheck" in draft.scalars:
+        message = "an image in the OCI format has no health check"
+        hint = "write format: docker in set.yaml, or leave the health check out"
+        found.append(Diagnostic(draft.scalars["healthcheck"][1], Code.OCI_HEALTHCHECK, message, hint))

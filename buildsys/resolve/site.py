@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from buildsys import image
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, closest
 from buildsys.files import sha256
-from buildsys.logins import Login
+from buildsys.logins import Login, parted
 from buildsys.packages import MANAGERS, PackageManager
 from buildsys.recipe import schema, variables
+from buildsys.recipe.document import strings
 from buildsys.recipe.library import Library, Source
-from buildsys.recipe.written import strings
-from buildsys.resolve import syntax
-from buildsys.resolve.additions import Missing, Pieces, missing, pieces
-from buildsys.resolve.filling import filled
+from buildsys.recipe.schema import types
+from buildsys.resolve.context import local_path
 from buildsys.resolve.fragment import Spotted, named
 from buildsys.resolve.gems import Gems
 from buildsys.resolve.instructions import package_names
-from buildsys.resolve.source import Notes
+from buildsys.resolve.source import Notes, filled
 
 STAND_INS = "stand_ins"
 
@@ -159,13 +158,11 @@ class _Resolver:
             gems=gems,
             stand_ins=written.stand_ins is not None,
             left_out=tuple(left_out),
-            release=notes.check(("release",), syntax.release, written.release),
+            release=written.release or "",
             logins=tuple(self._logins),
             notes=tuple(self._sentences),
         )
-        if written.epoch is not None:
-            notes.problem(("epoch",), syntax.epoch(written.epoch))
-        labels = named(written.labels, "labels", syntax.label_name, notes)
+        labels = named(written.labels or {}, "labels", notes)
         return Chosen(
             site,
             base,
@@ -190,7 +187,7 @@ class _Resolver:
         base, notes = self._written.base, self._notes
         self._check_manager(MANAGERS[self._written.installer])
         if isinstance(base, schema.BaseImage):
-            return image.BaseImage(notes.check(("base", "image"), syntax.reference, base.image)), None
+            return image.BaseImage(base.image), None
         if self._written.inside:
             problem = (Code.SITE_MISMATCH, "an empty root holds no installer to run inside it",
                        "write base: {image: …}, or inside: false")  # fmt: skip
@@ -216,7 +213,6 @@ class _Resolver:
 
     def _repository(self, name: str, written: schema.Repository, notes: Notes) -> image.Repository:
         path = ("repositories", name)
-        notes.problem(path, syntax.repository(name), key=True)
         directory = checksum = ""
         if (written.directory is None) == (written.url is None):
             message = f"the repository '{name}' needs either a directory or a url"
@@ -225,7 +221,7 @@ class _Resolver:
             directory = self._local(written.directory, (*path, "directory"), notes)
             if directory:
                 checksum = self._metadata_checksum(directory, (*path, "directory"), notes)
-        url = self._address((*path, "url"), written.url, notes)
+        url = self._address(written.url)
         key = ""
         if written.gpgcheck is False:
             self._sentences.append(f"the repository {name} is not signed: its packages are taken as they are")
@@ -249,7 +245,8 @@ class _Resolver:
 
     def _key(self, key: str, path: tuple[str, ...], notes: Notes) -> str:
         if "://" in key:
-            return self._address(path, key, notes)
+            notes.problem(path, types.URL.problem(key))
+            return self._address(key)
         if self._written.inside and key.startswith("/"):
             return key  # a file of the image itself
         return self._local(key, path, notes)
@@ -259,12 +256,11 @@ class _Resolver:
         addresses, checksums = {}, {}
         for written, (place, notes) in self._there.downloads.items():
             path = ("downloads", written)
-            url = self._address(path, written, notes, key=True)
-            notes.check((*path, "sha256"), syntax.sha256, place.sha256)
+            url = self._address(written)
             if place.file is not None:
                 files[url] = self._local(place.file, (*path, "file"), notes)
             if place.url is not None:
-                addresses[url] = self._address((*path, "url"), place.url, notes)
+                addresses[url] = self._address(place.url)
                 if place.file is not None:
                     message = f"the download '{url}' is either a file or comes from a url"
                     notes.problem(path, (Code.SITE_MISMATCH, message, "write one of them"), key=True)
@@ -289,16 +285,16 @@ class _Resolver:
         directory = Path(self._local(self._there.gems[0], ("gems",), self._there.gems[1]))
         return tuple(str(file) for file in sorted(directory.glob("*.gem")))
 
-    def _address(self, path: tuple[str, ...], text: str | None, notes: Notes, *, key: bool = False) -> str:
+    def _address(self, text: str | None) -> str:
         """A URL without the credentials in it, which the site keeps apart."""
-        url, login = notes.address(path, text, key=key)
+        url, login = parted(text or "")
         if login is not None:
             self._logins.append(login)
         return url
 
     def _local(self, text: str, path: tuple[str, ...], notes: Notes) -> str:
         """A local path: absolute, or within the set's folder; empty when it can be none."""
-        if problem := syntax.local_path(text):
+        if problem := local_path(text):
             notes.problem(path, problem)
             return ""
         if ".." in text.split("/"):
@@ -315,3 +311,58 @@ class _Resolver:
             hint = closest(whole.name, beside) or "a relative path begins at the set's folder"
             notes.problem(path, (Code.MISSING_FILE, f"there is no {whole}", hint))
         return str(whole)
+
+
+T = TypeVar("T")
+Addition = tuple[schema.SitePatch, Notes]
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Repositories, downloads, gems: each with the notes of the file that it stands in."""
+
+    repositories: Mapping[str, tuple[schema.Repository, Notes]]
+    downloads: Mapping[str, tuple[schema.DownloadSource, Notes]]
+    gems: tuple[str, Notes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Why a site has no package of a name: the repository that has it is left out."""
+
+    repository: str
+    because: str
+    spot: Spot
+
+
+def pieces(site: schema.Site, notes: Notes, additions: Sequence[Addition]) -> Pieces:
+    """The pieces of a site; what is added takes the place of what has the same name."""
+    own = site.repositories
+    host = own if isinstance(own, str) else None
+    repositories = _with_notes(own if isinstance(own, dict) else None, notes)
+    downloads = _with_notes(site.downloads, notes)
+    gems = (site.gems, notes) if site.gems is not None else None
+    for patch, beside in additions:
+        if host and patch.repositories:
+            message = f"the site '{site.site}' takes the host's own repositories, and no others"
+            beside.problem(
+                ("repositories",), (Code.SITE_MISMATCH, message, "enable it on the host"), key=True
+            )
+        repositories |= _with_notes(patch.repositories, beside)
+        downloads |= _with_notes(patch.downloads, beside)
+        gems = (patch.gems, beside) if patch.gems is not None else gems
+    return Pieces(repositories, downloads, gems)
+
+
+def missing(site: schema.Site, notes: Notes, there: Pieces) -> dict[str, Missing]:
+    """The packages that only repositories have which the site leaves out, and nobody has added."""
+    return {
+        package: Missing(name, left_out.because, notes.written.key_spot("left-out", name))
+        for name, left_out in (site.left_out or {}).items()
+        if name not in there.repositories
+        for package in left_out.packages or ()
+    }
+
+
+def _with_notes(items: Mapping[str, T] | None, notes: Notes) -> dict[str, tuple[T, Notes]]:
+    return {name: (item, notes) for name, item in (items or {}).items()}

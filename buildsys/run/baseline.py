@@ -1,30 +1,31 @@
-"""A set as the last periodic build that ended well left it: what has changed since then has to be published.
+"""The images of a set at the end of the last successful periodic build: later changes have to be published.
 
-Held against the images there are now, not against what one run builds: an image can also come back from the
-store under its name, or be left by a run that failed later, by a test that did not pass, by `buildsys build`.
+They are compared with the present images, not with the list of built ones: an image can also come back from
+the store under its name, or come from a run that failed later, from a failed test, from `buildsys build`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from buildsys import files
 from buildsys.packages.change import PACKAGE, PackageChange, package_changes, packages
+from buildsys.plan import read as plan
 
 VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class LeftImage:
-    """An image of a plan, as it is in the store."""
+    """A current image of a plan."""
 
     id: str
     reference: str
     packages: tuple[str, ...] = ()
-    """The lines of its build key's inputs that name packages."""
+    """The `package` lines of its build key's inputs."""
 
 
 Left = Mapping[str, LeftImage]
@@ -33,7 +34,7 @@ Left = Mapping[str, LeftImage]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An image that has another id, or another reference, than before."""
+    """An image with another id or another reference than before."""
 
     image: str
     old: LeftImage | None
@@ -42,27 +43,23 @@ class Change:
 
 
 def now(directory: Path) -> Left:
-    """The images of a plan that are built; none where there is no plan yet, or one that a crash damaged."""
+    """The current images of a plan; none if there is no plan, or its summary is damaged."""
     try:
-        planned = json.loads((directory / "plan.json").read_bytes())["images"]
-        return {name: left for name, entry in planned.items() if (left := _image(directory, name, entry))}
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        planned = plan.planned(directory).images
+    except (FileNotFoundError, ValueError):
         return {}
+    return {
+        name: LeftImage(image.id, planned[name].reference, tuple(_packages(image.inputs)))
+        for name, image in plan.built(directory).items()
+    }
 
 
-def _image(directory: Path, name: str, entry: Mapping[str, str]) -> LeftImage | None:
-    state = directory / "state" / name
-    try:
-        identity = state.with_name(f"{name}.id").read_text("utf-8").strip()
-        inputs = state.with_name(f"{name}.inputs").read_bytes().decode("utf-8", errors="replace")
-    except FileNotFoundError:
-        return None
-    lines = tuple(line for line in inputs.split("\n") if line.startswith(PACKAGE))
-    return LeftImage(identity, entry["reference"], lines) if identity else None
+def _packages(inputs: Iterable[str]) -> Iterator[str]:
+    return (line for line in inputs if line.startswith(PACKAGE))
 
 
 def read(directory: Path) -> Left | None:
-    """The set as it was left; None: nobody wrote it down, or the file is damaged."""
+    """The images that `write` kept; None: there is no file, or it is damaged."""
     try:
         data = json.loads(_path(directory).read_bytes())
         return {
@@ -74,7 +71,7 @@ def read(directory: Path) -> Left | None:
 
 
 def write(directory: Path, left: Left) -> None:
-    """Write down how the set was left, whole."""
+    """Keep the images of a set."""
     data = {"version": VERSION, "images": {name: asdict(item) for name, item in left.items()}}
     files.write(_path(directory), json.dumps(data) + "\n")
 
@@ -84,7 +81,7 @@ def _path(directory: Path) -> Path:
 
 
 def changes(old: Left, new: Left) -> Iterator[Change]:
-    """Images of `new` that are others than before, by id or reference, in the order of the plan."""
+    """Images of `new` that `old` has not, or with another id or reference, in the order of the plan."""
     for name, image in new.items():
         before = old.get(name)
         if before is None or (before.id, before.reference) != (image.id, image.reference):
@@ -92,7 +89,7 @@ def changes(old: Left, new: Left) -> Iterator[Change]:
 
 
 def changed_packages(old: Left, new: Left) -> Iterator[tuple[str, PackageChange]]:
-    """Packages that an image of both installs in another version than before, each with the image's name."""
+    """Changed packages of images that both have, each with the image's name."""
     for name, image in new.items():
         before = old.get(name)
         if before is not None and before.packages != image.packages:

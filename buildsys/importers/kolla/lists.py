@@ -14,7 +14,7 @@ from buildsys.importers.kolla.templates import Setting
 from buildsys.importers.overlay_text import Overlay, untaken
 from buildsys.packages import manager_of
 from buildsys.packages.manager import PackageFormat
-from buildsys.resolve import syntax
+from buildsys.recipe.schema import types
 
 _RPM, _DEB = "centos|oraclelinux|redhat|rhel|rocky", "debian|ubuntu"
 _DISTRIBUTIONS = {"rpm": _RPM, "deb": _DEB}
@@ -126,7 +126,7 @@ def _problem(item: Setting, match: re.Match[str], target: Target) -> tuple[str, 
     if not isinstance(item.value, list) or not all(isinstance(name, str) for name in item.value):
         return "its value is not a list of names", ""
     for name in item.value:
-        if problem := syntax.package(name):
+        if problem := types.PACKAGE_NAME.problem(name):
             return problem[1], problem[2]
     if not target.image(match["image"]):
         return f"the set has no image '{match['image'].replace('_', '-')}'", target.hint(match["image"])
