@@ -98,18 +98,18 @@ def _lacks(location: Path, driver: str, layer: str, layers: Mapping[str, Mapping
     if layer not in layers:
         return "the store has no record of it"
     if not _folder(location, driver, layer).is_dir():
-        return "its folder is gone"
+        return "its folder is missing"
     if not _packing(location, driver, layer).is_file():
-        return "how its bytes were packed is lost"
+        return "the record of its packing is missing"
     if driver == "overlay":
         try:
             link = (location / "overlay" / layer / "link").read_text("ascii", errors="replace")
             if not link or str((location / "overlay/l" / link).readlink()) != f"../{layer}/diff":
                 return "its link leads nowhere"
         except (OSError, ValueError):
-            return "its link is lost"
+            return "its link is missing"
         if layers[layer].get("parent") and not (location / "overlay" / layer / "lower").is_file():
-            return "what lies below it is lost"
+            return "the list of its lower layers is wrong"
     return ""
 
 
@@ -126,7 +126,7 @@ def _differs(location: Path, driver: str, record: Mapping[str, Any]) -> str:
     except _Gone as gone:
         return str(gone)
     except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error, tarfile.TarError):
-        return "how its bytes were packed cannot be read"
+        return "the record of its packing cannot be read"
     if digest and f"sha256:{packed.hash.hexdigest()}" != digest:
         return packed.doubtful or "the content of a file is another"
     return next(_other_attributes(folder, members), "") or (

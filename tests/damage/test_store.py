@@ -180,7 +180,7 @@ INSIDE: dict[str, tuple[Callable[[Part], None], str]] = {
     "owner": (lambda at: os.chown(at.folder / "diff/two", 7, 7), "/two has another owner"),
     "added": (lambda at: _empty(at.folder / "diff/e/new"), "/e/new does not belong to it"),
     "kind": (lambda at: _swap(at.folder / "diff/e/f"), "/e/f is gone"),
-    "packing": (_damaged_packing, "how its bytes were packed cannot be read"),
+    "packing": (_damaged_packing, "the record of its packing cannot be read"),
 }
 
 
@@ -250,7 +250,7 @@ def test_a_container_keeps_what_is_damaged(built: Ground) -> None:
     _remove(part(built, "two").split)
     done = built.call("run.sh")
     assert done.returncode == 1
-    assert "error: images that are damaged in the store cannot be removed:\n" in done.stderr
+    assert "error: damaged images of the store cannot be removed:\n" in done.stderr
     built.store.buildah("rm", "mine")
     assert built.call("run.sh").returncode == 0
 

@@ -143,7 +143,7 @@ def canonical(
         text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
         # As Go writes them.
         path.write_text(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
-    script = '. "$0"; canonical "$@"'
+    script = '. "$0"; print_canonical "$@"'
     environment = {
         "INPUTS": "\n".join(inputs),
         "CREATED": "2018-02-01T00:00:00Z",
