@@ -235,8 +235,7 @@ def _damage(options: str, *, read: bool) -> Iterator[Finding]:
 
 def _containers(options: str) -> Iterator[Finding]:
     """Whether podman runs containers here, and what it needs for that: tried, with any image of the store."""
-    from buildsys.testing.podman import Podman
-    from buildsys.testing.suiting import NothingSuits, suit
+    from buildsys.testing.podman import NothingWorks, Podman, configure
 
     tool = programs.look_up("podman")
     if not tool.path or tool.mistake() is not None:
@@ -248,8 +247,8 @@ def _containers(options: str) -> Iterator[Finding]:
             yield Finding("note", "containers", "not tried: the store has no image")
             return
         try:
-            how = suit(podman, images[0].removeprefix("sha256:"), Path(folder, "containers.conf"))
-        except NothingSuits as problem:
+            how = configure(podman, images[0].removeprefix("sha256:"), Path(folder, "containers.conf"))
+        except NothingWorks as problem:
             yield Finding("note", "containers", f"podman runs none, so nothing can be tested: {problem}")
         else:
             yield Finding("ok", "containers", f"podman runs them: {how}")

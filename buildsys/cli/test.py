@@ -149,7 +149,7 @@ def try_and_tell(
     """
     from buildsys import programs
     from buildsys.testing import passed, run
-    from buildsys.testing.suiting import NothingSuits
+    from buildsys.testing.podman import NothingWorks
 
     def run_root() -> str:
         there = programs.store(store)
@@ -157,10 +157,12 @@ def try_and_tell(
             raise Ended(MISSING, f"`buildah {store} info` cannot open the container store")
         return there.run
 
-    wish = run.Wish(images, scenarios, store, run_root, jobs or run.default_jobs(), again, timeout_factor)
+    request = run.Request(
+        images, scenarios, store, run_root, jobs or run.default_jobs(), again, timeout_factor
+    )
     try:
-        outcomes = run.try_images(directory, image_set.name, wish, run.Teller(say, _tell))
-    except NothingSuits as problem:
+        outcomes = run.run_tests(directory, image_set.name, request, run.Reporter(say, _tell))
+    except NothingWorks as problem:
         raise Ended(MISSING, f"podman runs no container here: {problem}") from problem
     for outcome in outcomes:
         if not outcome.passed:

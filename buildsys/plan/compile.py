@@ -48,9 +48,9 @@ from buildsys.plan.carried import (
 from buildsys.plan.commands import FOLDER, LINK, SAME, Carried, ContextFile
 from buildsys.plan.reads import acting_text
 from buildsys.plan.step import Step, compile_step, installer, taken_from_others, text_hash
-from buildsys.plan.testing import testing_files
 from buildsys.resolve.gems import Gems
 from buildsys.spread import spread
+from buildsys.testing import spec
 
 RUNTIME = Path(__file__).parent / "runtime"
 CONTENT_CHANGING = (
@@ -136,7 +136,7 @@ def compile_plan(image_set: ImageSet) -> Plan:
     if secrets := makefile.secrets(images):
         texts["secrets"] = secrets
     texts["plan.json"] = _summary(image_set, steps, tools)
-    texts |= testing_files(image_set)
+    texts |= spec.files({name: item.test for name, item in image_set.images.items()}, image_set.scenarios)
     if site.locked:
         texts["unsigned"] = "".join(f"{name}\n" for name in unsigned_files(image_set))
     elif not site.host_repositories:

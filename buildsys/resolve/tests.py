@@ -20,8 +20,6 @@ Path = tuple[str | int, ...]
 """The keys and list indices that lead to a value of a document."""
 PATIENCE = 60.0
 """Default limit in seconds for a command of a test, and for a service until it answers."""
-SHELL = ("/bin/sh", "-ec")
-"""Runs a command that is written as one text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +184,7 @@ def run(
     for name in env:
         notes.problem((*path, "env", name), syntax.environment_name(name), key=True)
     return spec.Run(
-        argv=(*SHELL, command) if isinstance(command, str) else tuple(command),
+        argv=(*spec.SHELL, command) if isinstance(command, str) else tuple(command),
         user=notes.check((*path, "user"), syntax.user, written.user),
         env=env,
         statuses=statuses(written.status, notes, (*path, "status"), syntax.exit_status, default=0),

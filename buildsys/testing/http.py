@@ -1,6 +1,6 @@
-"""Ask a server in a container, from within its network: the image needs no program for that.
+"""An HTTP client inside the network namespace of a container, so that the image needs no client program.
 
-A thread enters the container's network namespace, asks the loopback address there, and ends.
+A thread enters the network namespace, talks to the loopback address there, and ends.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from buildsys.testing.expected import Http
+from buildsys.testing.spec import Http
 
 CLONE_NEWNET = 0x40000000
+"""setns(2): the namespace must be a network namespace."""
 LONGEST = 1 << 20
 """Bytes of an answer that are read."""
 T = TypeVar("T")
@@ -27,31 +28,31 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered."""
+    """The answer of a server."""
 
     status: int
     body: str
 
-    def value(self, place: str) -> Any:
-        """What stands at a place of the JSON: `versions.0.id`.
+    def value(self, path: str) -> Any:
+        """The value at a path of the JSON: `versions.0.id`.
 
         Raises:
-            KeyError: there is no such place.
-            ValueError: the answer is no JSON.
+            KeyError: the path leads nowhere.
+            ValueError: the body is not JSON.
         """
         data = json.loads(self.body)
-        for step in place.split("."):
+        for step in path.split("."):
             if isinstance(data, list) and step.isdigit() and int(step) < len(data):
                 data = data[int(step)]
             elif isinstance(data, dict) and step in data:
                 data = data[step]
             else:
-                raise KeyError(place)
+                raise KeyError(path)
         return data
 
 
 def listens(process: int, port: int, timeout: float) -> bool:
-    """Whether something listens at a TCP port of the loopback address that a process sees."""
+    """Whether a TCP port of the loopback address accepts connections in the network of a process."""
     try:
         within(process, lambda: _connection(port, timeout).close(), timeout)
     except OSError:
@@ -60,10 +61,10 @@ def listens(process: int, port: int, timeout: float) -> bool:
 
 
 def ask(process: int, request: Http, timeout: float) -> Answer:
-    """What a server answers that a process would ask at the loopback address.
+    """Send a request to the loopback address in the network of a process.
 
     Raises:
-        OSError: nobody answers, or not in HTTP.
+        OSError: no answer, or not one of HTTP.
     """
 
     def exchange() -> Answer:
@@ -75,7 +76,7 @@ def ask(process: int, request: Http, timeout: float) -> Answer:
             response = connection.getresponse()
             return Answer(response.status, response.read(LONGEST).decode("utf-8", errors="replace"))
         except http.client.HTTPException as error:
-            raise OSError(f"this is no HTTP: {error!r}") from error
+            raise OSError(f"this is not HTTP: {error!r}") from error
         finally:
             connection.close()
 
@@ -90,10 +91,10 @@ def _connection(port: int, timeout: float) -> socket.socket:
 
 
 def within(process: int, do: Callable[[], T], timeout: float) -> T:
-    """Do something within the network namespace of a process; in a thread of its own, which ends there.
+    """Call `do` in the network namespace of a process, in a thread that ends afterwards; the result of `do`.
 
     Raises:
-        OSError: the namespace cannot be entered, it took longer than `timeout` seconds, or what `do` raises.
+        OSError: the namespace cannot be entered, `do` took longer than `timeout` seconds, or `do` raised it.
     """
     done: list[T] = []
     failed: list[OSError] = []
@@ -113,13 +114,13 @@ def within(process: int, do: Callable[[], T], timeout: float) -> T:
     if failed:
         raise failed[0]
     if not done:
-        # A server may answer byte by byte, for ever.
+        # The timeout of a socket never ends a server that sends one byte at a time.
         raise TimeoutError("timed out")
     return done[0]
 
 
 def _enter(process: int) -> None:
-    # os.setns came with Python 3.12. It concerns the calling thread alone.
+    # os.setns exists since Python 3.12. The call affects only the calling thread.
     setns = ctypes.CDLL(None, use_errno=True).setns
     with Path(f"/proc/{process}/ns/net").open("rb") as namespace:
         if setns(namespace.fileno(), CLONE_NEWNET):

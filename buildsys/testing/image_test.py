@@ -1,4 +1,4 @@
-"""Try one image: what it holds, commands in it, its service; each in a container that is gone afterwards."""
+"""The test of one image: its metadata and files, commands, its service; each in a container of its own."""
 
 from __future__ import annotations
 
@@ -19,92 +19,96 @@ from buildsys.testing.container import (
     run_once,
     start,
 )
-from buildsys.testing.expected import Http, ImageTest, Service
-from buildsys.testing.podman import PATIENCE, Podman, environment_words
+from buildsys.testing.podman import PATIENCE, Podman, environment_options
 from buildsys.testing.result import Case
+from buildsys.testing.spec import Http, ImageTest, Service, place
 
 ALONE = ("--network", "none")
 SETTLED = 2.0
-"""Seconds after which a service of which nothing is asked is taken to serve."""
+"""Seconds that a service without requirements must run."""
 
 
-def test_image(test: ImageTest, identity: str, podman: Podman) -> list[Case]:
-    """All that is tried of the image with this id.
+def test_image(name: str, test: ImageTest, identity: str, podman: Podman) -> list[Case]:
+    """Test the image of that name and id.
 
     Raises:
         Interrupted: the run is to end.
     """
-    return list(_cases(test, identity, podman))
+    return list(_cases(name, test, identity, podman))
 
 
-def _cases(test: ImageTest, identity: str, podman: Podman) -> Iterator[Case]:
+def _cases(name: str, test: ImageTest, identity: str, podman: Podman) -> Iterator[Case]:
     if test.user or test.size:
         began = time.monotonic()
-        said = podman.call("image", "inspect", "--format", "{{.Size}} {{.Config.User}}", identity)
-        size, _, user = said.out.strip().partition(" ")
+        done = podman.call("image", "inspect", "--format", "{{.Size}} {{.Config.User}}", identity)
+        size, _, user = done.out.strip().partition(" ")
         if test.user:
-            yield _case("user", began, verdicts.of_user(test, user))
+            yield _case("user", began, verdicts.of_user(name, test, user))
         if test.size:
-            yield _case("size", began, verdicts.of_size(test, int(size or 0)))
+            yield _case("size", began, verdicts.of_size(name, test, int(size or 0)))
     if test.setuid is not None:
         began = time.monotonic()
-        yield _case("setuid", began, _setuid(test, identity, podman))
+        yield _case("setuid", began, _setuid(name, test, identity, podman))
     for number, command in enumerate(test.runs):
-        name = podman.name("test", test.image, str(number))
-        said = run_once(podman, name, ALONE, command, identity)
-        yield Case(command.words, said.seconds, mistakes_of(command, said), said.all)
+        done = run_once(podman, podman.name("test", name, str(number)), ALONE, command, identity)
+        yield Case(command.label, done.seconds, mistakes_of(command, done), done.output)
     if test.service is not None:
-        yield from _Asked(test.image, test.service, identity, podman).cases()
+        yield from _ServiceTest(name, test.service, identity, podman).cases()
 
 
 def _case(name: str, began: float, mistakes: Iterable[Diagnostic], output: str = "") -> Case:
     return Case(name, time.monotonic() - began, tuple(mistakes), output)
 
 
-def _setuid(test: ImageTest, identity: str, podman: Podman) -> list[Diagnostic]:
+def _setuid(name: str, test: ImageTest, identity: str, podman: Podman) -> list[Diagnostic]:
     try:
-        return list(verdicts.of_setuid(test, _changing_users(podman, identity)))
+        return list(verdicts.of_setuid(name, test, _setuid_files(podman, identity)))
     except (OSError, subprocess.SubprocessError) as problem:
-        message = f"the files of the image {test.image} cannot be looked at: {problem}"
-        return [Diagnostic(test.places.spot("setuid"), Code.NO_CONTAINER, message)]
+        message = f"the files of the image {name} cannot be read: {problem}"
+        return [Diagnostic(place(test.spots, "setuid"), Code.NO_CONTAINER, message)]
 
 
-def _changing_users(podman: Podman, identity: str) -> list[str]:
-    """Files of an image with the set-user-ID or set-group-ID bit."""
+def _setuid_files(podman: Podman, identity: str) -> list[str]:
+    """Files of an image with the set-user-ID or set-group-ID bit: absolute paths, sorted."""
     with podman.mounted(identity) as root:
-        # No link is followed, no other file system entered.
+        # find follows no link and enters no other file system.
         argv = ["find", "-P", root, "-xdev", "-type", "f", "-perm", "/6000", "-printf", "/%P\\0"]
         found = subprocess.run(argv, check=True, capture_output=True, timeout=PATIENCE).stdout
     return sorted(found.decode("utf-8", errors="replace").rstrip("\0").split("\0")) if found else []
 
 
+Question = Callable[[], Sequence[Diagnostic]]
+"""Checks one requirement now: what is wrong."""
+
+
 @dataclass(slots=True)
-class _Asked:
-    """A service that is asked until everything is as it should be, or the time is over."""
+class _ServiceTest:
+    """A service that is checked until all requirements are met or its time is over."""
 
     image: str
     service: Service
     identity: str
     podman: Podman
     began: float = field(default_factory=time.monotonic)
-    begun: float = 0.0
-    """The same by the clock that limits are counted by."""
+    """Start of the test, by the wall clock."""
+    served: float = 0.0
+    """Start of the service, by the clock of limits."""
 
     def cases(self) -> Iterator[Case]:
-        """What was asked, and what the service said meanwhile."""
+        """The cases, each as soon as it is decided; a failed one has the log of the service as its output."""
         name = self.podman.name("test", self.image, "service")
-        env = environment_words(self.service.env.items())
+        env = environment_options(self.service.env)
         try:
             running = start(self.podman, name, (*ALONE, *env, self.identity, *(self.service.cmd or ())))
-            yield from self._asked(running)
+            yield from self._checked(running)
         except NotStarted as problem:
             message = f"the service of {self.image} cannot be started: {problem}"
-            yield self._case("service", [Diagnostic(self.service.at, Code.NO_CONTAINER, message)])
+            yield self._case("service", [Diagnostic(self.service.spot, Code.NO_CONTAINER, message)])
         finally:
             self.podman.remove([name])
 
-    def _asked(self, running: Running) -> Iterator[Case]:
-        self.begun = self.podman.pace.now()
+    def _checked(self, running: Running) -> Iterator[Case]:
+        self.served = self.podman.pace.now()
         waiting = self._questions(running)
         pause = 0.05
         while waiting:
@@ -114,7 +118,7 @@ class _Asked:
                 mistakes = question()
                 if not running.lives():
                     message = f"the service of {self.image} {running.ending()}"
-                    ended = Diagnostic(self.service.at, Code.SERVICE_ENDED, message)
+                    ended = Diagnostic(self.service.spot, Code.SERVICE_ENDED, message)
                     yield self._case("service", [ended], running.log())
                     return
                 if late or not mistakes:
@@ -126,10 +130,11 @@ class _Asked:
             self.podman.pause(pause)
             pause = min(1.0, pause * 2)
         for command in self.service.runs:
-            said = running.run(command)
-            yield Case(command.words, said.seconds, mistakes_of(command, said), said.all)
+            done = running.run(command)
+            yield Case(command.label, done.seconds, mistakes_of(command, done), done.output)
 
     def _questions(self, running: Running) -> list[tuple[str, Question]]:
+        """The requirements: (name of the case, question)."""
         within, what = self.service.within, self.image
         questions: list[tuple[str, Question]] = []
         if self.service.healthy:
@@ -139,28 +144,25 @@ class _Asked:
             for port in self.service.ports
         ]
         questions += [
-            (request.words, partial(_answered, running, request)) for request in self.service.requests
+            (request.label, partial(_unanswered, running, request)) for request in self.service.requests
         ]
-        # A service of which nothing is asked must live, at least for a while.
         return questions or [("lives", self._too_early)]
 
     def _unhealthy(self, running: Running) -> Sequence[Diagnostic]:
-        return list(verdicts.of_health(running.health(), self.image, self.service.within, self.service.at))
+        spot, within = self.service.spot, self.service.within
+        return list(verdicts.of_health(running.health(), self.image, within, spot))
 
     def _too_early(self) -> Sequence[Diagnostic]:
         if self._passed() > min(SETTLED, self.service.within):
             return ()
-        return [Diagnostic(self.service.at, Code.SERVICE_ENDED, f"{self.image} has only begun")]
+        return [Diagnostic(self.service.spot, Code.SERVICE_ENDED, f"{self.image} has only just started")]
 
     def _passed(self) -> float:
-        return self.podman.pace.now() - self.begun
+        return self.podman.pace.now() - self.served
 
     def _case(self, name: str, mistakes: Iterable[Diagnostic], output: str = "") -> Case:
         return _case(name, self.began, mistakes, output)
 
 
-Question = Callable[[], Sequence[Diagnostic]]
-
-
-def _answered(running: Running, request: Http) -> Sequence[Diagnostic]:
+def _unanswered(running: Running, request: Http) -> Sequence[Diagnostic]:
     return answer_to(running.process, request)[1]

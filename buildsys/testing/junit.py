@@ -1,4 +1,4 @@
-"""Outcomes as JUnit XML, the one format that every CI reads."""
+"""Outcomes as JUnit XML, the format that CI systems read."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from buildsys.testing.result import Case, Outcome
 
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML cannot hold, however it is written."""
+"""Characters outside of `Char` of the XML 1.0 specification: they cannot even be escaped."""
 LONGEST = 10_000
-"""Characters of what was said that are kept: those at its end."""
+"""Characters of an output that are kept: the last ones."""
 
 
 def junit(set_name: str, outcomes: Sequence[Outcome]) -> str:
-    """A suite an image or scenario, a case each thing that was tried."""
+    """The file: a test suite for each image or scenario, with a test case for each `Case`."""
     root = ET.Element("testsuites", name=set_name)
     for outcome in outcomes:
         _suite(root, set_name, outcome)

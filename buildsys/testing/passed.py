@@ -1,7 +1,6 @@
-"""What is known to have passed, in a plan's `state/` and `results/`; and the mark of a whole set.
+"""What passed, kept in a plan's `state/` and `results/`; and the mark of a set of which everything passed.
 
-A pass holds for what was tried and for the ids of the images it was tried with. When one of these changes, it
-is none any more.
+A pass is valid for the hash of a test or a scenario and the ids of the images it was run with.
 """
 
 from __future__ import annotations
@@ -14,21 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from buildsys.run.make import current
-from buildsys.testing import expected
+from buildsys.testing import spec
 from buildsys.testing.result import Case, Kind, Outcome
 
 MARK = "promoted.json"
-"""Beside `results/`, where an image may have this name."""
-
-
-def passed_before(directory: Path, kind: Kind, name: str, what: str, ids: Mapping[str, str]) -> bool:
-    """Whether what has the hash `what` has passed with these images."""
-    known = _known(directory, kind, name)
-    return known.get("hash") == what and known.get("ids") == dict(ids) and known.get("passed") is True
+"""The mark, in the plan's directory: in `results/` an image may have this name."""
 
 
 def remember(directory: Path, outcome: Outcome) -> None:
-    """Keep an outcome; the image's result file says it too."""
+    """Keep an outcome; a failure removes the mark of the set."""
     data = {
         "hash": outcome.hash,
         "ids": dict(outcome.ids),
@@ -49,15 +42,17 @@ def remember(directory: Path, outcome: Outcome) -> None:
         (directory / MARK).unlink(missing_ok=True)
 
 
-def recalled(directory: Path, kind: Kind, name: str, what: str, ids: Mapping[str, str]) -> Outcome:
-    """An outcome that was kept, of something that passed."""
+def recalled(directory: Path, kind: Kind, name: str, digest: str, ids: Mapping[str, str]) -> Outcome | None:
+    """The kept outcome of a pass with this hash and these images; None if there is none."""
     known = _known(directory, kind, name)
+    if (known.get("hash"), known.get("ids"), known.get("passed")) != (digest, dict(ids), True):
+        return None
     cases = tuple(Case(case["name"], case["seconds"]) for case in known["cases"])
-    return Outcome(kind, name, what, ids, cases, known["seconds"], known=True)
+    return Outcome(kind, name, digest, ids, cases, known["seconds"], known=True)
 
 
-def show_in_results(directory: Path, names: Iterable[str]) -> None:
-    """Put what is known of images' tests into their result files: the key `test`."""
+def add_to_results(directory: Path, names: Iterable[str]) -> None:
+    """Copy kept outcomes of images into their result files, as the key `test`."""
     for name in names:
         path = directory / "results" / f"{name}.json"
         result, known = _data(path), _known(directory, "image", name)
@@ -65,7 +60,7 @@ def show_in_results(directory: Path, names: Iterable[str]) -> None:
             continue
         test = {key: known[key] for key in ("passed", "seconds", "cases")}
         if result.get("test") != test:
-            # A line, as a build writes it.
+            # In one line, as a build writes it.
             write(path, {**result, "test": test}, indent=None)
 
 
@@ -73,7 +68,7 @@ def show_in_results(directory: Path, names: Iterable[str]) -> None:
 
 
 def promote(directory: Path) -> bool:
-    """Give the set its mark if all its tests and scenarios have passed with the images there are now."""
+    """Mark the set if all its tests and scenarios passed with the present images, else remove the mark."""
     mark = _deserved(directory)
     if mark is None:
         (directory / MARK).unlink(missing_ok=True)
@@ -84,34 +79,34 @@ def promote(directory: Path) -> bool:
 
 
 def promoted(directory: Path) -> dict[str, str] | None:
-    """The id of every image, if the set bears the mark and is still what it was given to; else None."""
+    """The id of every image, if the mark of the set is valid for its present images and tests; else None."""
     mark = _data(directory / MARK)
     if not mark:
         return None
-    now = {"images": current(directory), "tried": expected.hashes(directory)}
-    if {key: mark.get(key) for key in now} != now or not _whole(directory, now["images"]):
+    now = {"images": current(directory), "tried": spec.read_hashes(directory)}
+    if {key: mark.get(key) for key in now} != now or not _complete(directory, now["images"]):
         return None
     return now["images"]
 
 
 def _deserved(directory: Path) -> dict[str, Any] | None:
+    """The content of the mark; None where something did not pass, or nothing is tested at all."""
     ids = current(directory)
-    hashes = expected.hashes(directory)
-    # Where nothing is demanded, nothing has passed.
-    if not hashes or not _whole(directory, ids):
+    hashes = spec.read_hashes(directory)
+    if not hashes or not _complete(directory, ids):
         return None
-    for name, test in expected.tests(directory).items():
-        if not passed_before(directory, "image", name, test.hash, {name: ids[name]}):
+    for name, test in spec.read_tests(directory).items():
+        if recalled(directory, "image", name, test.hash, {name: ids[name]}) is None:
             return None
-    for name, scenario in expected.scenarios(directory).items():
+    for name, scenario in spec.read_scenarios(directory).items():
         used = {image: ids.get(image, "") for image in scenario.images}
-        if not passed_before(directory, "scenario", name, scenario.hash, used):
+        if recalled(directory, "scenario", name, scenario.hash, used) is None:
             return None
     return {"version": 1, "images": ids, "tried": hashes}
 
 
-def _whole(directory: Path, ids: Mapping[str, str]) -> bool:
-    """Whether every image of the plan is among these."""
+def _complete(directory: Path, ids: Mapping[str, str]) -> bool:
+    """Whether these are all images of the plan."""
     names: Mapping[str, Any] = json.loads((directory / "plan.json").read_text("utf-8"))["images"]
     return ids.keys() == names.keys()
 
@@ -120,12 +115,12 @@ def _whole(directory: Path, ids: Mapping[str, str]) -> bool:
 
 
 def write(path: Path, data: Any, indent: int | None = 1) -> None:
-    """Write a file of JSON whole, by rename."""
+    """Write a JSON file atomically."""
     write_text(path, json.dumps(data, indent=indent) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole, by rename."""
+    """Write a text file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         shutil.rmtree(path)
@@ -133,13 +128,13 @@ def write_text(path: Path, text: str) -> None:
     with aside.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
-        # A crash of the machine keeps names before what the files hold.
+        # A file system may persist the new name before the content: after a crash the file would be empty.
         os.fsync(file.fileno())
     aside.replace(path)
 
 
 def _known(directory: Path, kind: str, name: str) -> dict[str, Any]:
-    """What is kept of something that was tried; nothing, where that is damaged."""
+    """What `remember` kept; empty if there is nothing, or the file is damaged."""
     known = _data(_memory(directory, kind, name))
     try:
         whole = all(isinstance(case["name"], str) and case["seconds"] >= 0 for case in known["cases"])

@@ -1,4 +1,4 @@
-"""What came of trying: cases, and the outcome of all that was tried of an image or in a scenario."""
+"""Results: the cases of a test or a scenario, and the outcome of all of them."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ Kind = Literal["image", "scenario"]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One thing that was tried."""
+    """One check of an image, or one event of a scenario."""
 
     name: str
     seconds: float
     mistakes: tuple[Diagnostic, ...] = ()
-    """What is wrong; nothing: it passed."""
+    """What is wrong; empty: it passed."""
     output: str = ""
-    """What was said meanwhile."""
+    """What was written to stdout and stderr meanwhile, or the body of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All that was tried of an image, or in a scenario."""
+    """The result of all cases of an image or a scenario."""
 
     kind: Kind
     name: str
     hash: str
-    """Of what was to be tried."""
+    """Hash of the test or the scenario: `spec.ImageTest.hash`."""
     ids: Mapping[str, str]
-    """Id of each image it was tried with, by name."""
+    """Image ids it was run with, by name."""
     cases: tuple[Case, ...]
     seconds: float = 0.0
     log: str = ""
-    """The file or folder that says more, where something failed."""
+    """File or directory with the details of a failure; empty where it passed."""
     known: bool = False
-    """It passed before, with the same images, and was not tried again."""
+    """It passed earlier with the same images, and was not run again."""
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether every case passed."""
         return not any(case.mistakes for case in self.cases)
 
     @property
     def mistakes(self) -> tuple[Diagnostic, ...]:
-        """What is wrong."""
+        """The mistakes of all cases."""
         return tuple(mistake for case in self.cases for mistake in case.mistakes)

@@ -1,4 +1,4 @@
-"""Try the images of a built plan: what has not passed yet with the images there are now, side by side."""
+"""Run the tests and scenarios of a built plan; what passed with the present images is not run again."""
 
 from __future__ import annotations
 
@@ -16,129 +16,128 @@ from types import FrameType
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.run.lock import images_stay, plan_id, turn
 from buildsys.run.make import current
-from buildsys.run.pace import Pace
-from buildsys.testing import expected, passed
-from buildsys.testing.expected import ImageTest, Scenario
+from buildsys.testing import passed, spec
 from buildsys.testing.image_test import test_image
 from buildsys.testing.junit import junit
-from buildsys.testing.podman import Interrupted, Podman
+from buildsys.testing.pace import Pace
+from buildsys.testing.podman import Interrupted, Podman, configure
 from buildsys.testing.result import Case, Kind, Outcome
 from buildsys.testing.scenario import Stage, play
-from buildsys.testing.suiting import suit
+
+Key = tuple[Kind, str]
+"""An image or a scenario, by kind and name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What is to be tried, and how."""
+class Request:
+    """What to test, and how."""
 
     images: Sequence[str]
+    """Images without a test are skipped."""
     scenarios: Sequence[str]
     store: str
-    """Options of buildah that choose the container store."""
+    """Options of buildah that select the container store."""
     run_root: Callable[[], str]
-    """Where that store keeps what lives only until the next start of the host; asked only when needed."""
+    """The directory of that store which the next boot empties; called only if something is run."""
     jobs: int
-    """Images at once."""
+    """Images that are tested at the same time."""
     again: bool
-    """Try what has passed before, too."""
+    """Run also what passed before."""
     timeout_factor: float = 1.0
-    """How much longer everything may take than was written."""
+    """Multiplies all time limits."""
 
 
 @dataclass(frozen=True, slots=True)
-class Teller:
-    """Whom a run tells what it does."""
+class Reporter:
+    """Receives the progress of a run."""
 
     say: Callable[[str], None]
+    """Shows a line of text."""
     ended: Callable[[Outcome, int, int], None]
-    """Called once an outcome, as they come, with its number and how many there will be."""
+    """Called for each new outcome, in order of time, with its number from 1 and the number of all."""
 
 
-def try_images(directory: Path, set_name: str, wish: Wish, teller: Teller) -> list[Outcome]:
-    """Try what is wished for; the outcomes in the order of the wish, scenarios last.
+def run_tests(directory: Path, set_name: str, request: Request, reporter: Reporter) -> list[Outcome]:
+    """Run what is requested of the plan in this directory; the outcomes in that order, scenarios last.
 
     Raises:
         Refused: an image is not built.
-        KeyboardInterrupt: the run was interrupted; nothing of it is left behind.
-        NothingSuits: this host runs no container.
+        KeyboardInterrupt: the run was interrupted; it left no container behind.
+        NothingWorks: podman runs no container on this host.
     """
-    with turn(directory, f"testing {set_name}", teller.say):
-        trial = _Trial(directory, wish, teller)
-        outcomes = trial.outcomes()
+    with turn(directory, f"testing {set_name}", reporter.say):
+        outcomes = _Run(directory, request, reporter).outcomes()
         passed.write_text(directory / "results" / "junit.xml", junit(set_name, outcomes))
-        passed.show_in_results(directory, wish.images)
+        passed.add_to_results(directory, request.images)
         passed.promote(directory)
     return outcomes
 
 
-class _Trial:
+class _Run:
     """One run."""
 
-    def __init__(self, directory: Path, wish: Wish, teller: Teller) -> None:
+    def __init__(self, directory: Path, request: Request, reporter: Reporter) -> None:
         self._directory = directory
-        self._wish = wish
-        self._teller = teller
+        self._request = request
+        self._reporter = reporter
         self._ids = current(directory)
-        tests, scenarios = expected.tests(directory), expected.scenarios(directory)
-        self._tests = [tests[name] for name in wish.images if name in tests]
-        self._scenarios = [scenarios[name] for name in wish.scenarios]
+        tests, scenarios = spec.read_tests(directory), spec.read_scenarios(directory)
+        self._tests = {name: tests[name] for name in request.images if name in tests}
+        self._scenarios = {name: scenarios[name] for name in request.scenarios}
         self._number = self._total = 0
         self._marker = directory / "state" / "trying"
         used = dict.fromkeys(
-            [
-                *(test.image for test in self._tests),
-                *(name for item in self._scenarios for name in item.images),
-            ]
+            (*self._tests, *(name for item in self._scenarios.values() for name in item.images))
         )
-        if lacking := [name for name in used if name not in self._ids]:
-            message = f"what is to be tried is not built: {', '.join(lacking)}"
+        if missing := [name for name in used if name not in self._ids]:
+            message = f"images to be tested are not built: {', '.join(missing)}"
             raise Refused([Diagnostic(NOWHERE, Code.MISSING_IMAGE, message, "build the set first")])
 
     def outcomes(self) -> list[Outcome]:
         """All outcomes, new and known."""
-        known = {} if self._wish.again else dict(self._known())
-        images = [test for test in self._tests if ("image", test.image) not in known]
-        scenarios = [item for item in self._scenarios if ("scenario", item.name) not in known]
+        known = {} if self._request.again else dict(self._known())
+        images = [name for name in self._tests if ("image", name) not in known]
+        scenarios = [name for name in self._scenarios if ("scenario", name) not in known]
         self._total = len(images) + len(scenarios)
-        new = self._try(images, scenarios) if self._total else {}
-        order = [("image", test.image) for test in self._tests]
-        order += [("scenario", item.name) for item in self._scenarios]
+        new = self._run(images, scenarios) if self._total else {}
+        order: list[Key] = [("image", name) for name in self._tests]
+        order += [("scenario", name) for name in self._scenarios]
         return [new.get(key) or known[key] for key in order]
 
-    def _known(self) -> Iterator[tuple[tuple[str, str], Outcome]]:
-        tried: list[tuple[Kind, str, str, tuple[str, ...]]] = []
-        tried += [("image", test.image, test.hash, (test.image,)) for test in self._tests]
-        tried += [("scenario", item.name, item.hash, item.images) for item in self._scenarios]
-        for kind, name, what, images in tried:
-            ids = {image: self._ids[image] for image in images if image in self._ids}
-            if passed.passed_before(self._directory, kind, name, what, ids):
-                yield (kind, name), passed.recalled(self._directory, kind, name, what, ids)
+    def _known(self) -> Iterator[tuple[Key, Outcome]]:
+        """The outcomes of what passed before with the present images."""
+        items: list[tuple[Key, str, tuple[str, ...]]] = []
+        items += [(("image", name), test.hash, (name,)) for name, test in self._tests.items()]
+        items += [(("scenario", name), item.hash, item.images) for name, item in self._scenarios.items()]
+        for key, digest, images in items:
+            ids = {image: self._ids[image] for image in images}
+            if outcome := passed.recalled(self._directory, *key, digest, ids):
+                yield key, outcome
 
-    def _try(
-        self, images: Sequence[ImageTest], scenarios: Sequence[Scenario]
-    ) -> dict[tuple[str, str], Outcome]:
-        run_root = self._wish.run_root()
+    def _run(self, images: Sequence[str], scenarios: Sequence[str]) -> dict[Key, Outcome]:
+        run_root = self._request.run_root()
         podman = Podman(
-            self._wish.store,
+            self._request.store,
             f"buildsys-test-{plan_id(self._directory)}",
             self._directory / "state",
-            Pace(self._wish.timeout_factor),
+            Pace(self._request.timeout_factor),
         )
         scratch = Path(run_root, podman.prefix)
         with images_stay(run_root), _interruptible(), self._cleared(podman, scratch):
-            first = images[0].image if images else scenarios[0].images[0]
-            how = suit(podman, self._ids[first], self._directory / "state" / "containers.conf")
+            first = images[0] if images else self._scenarios[scenarios[0]].images[0]
+            how = configure(podman, self._ids[first], self._directory / "state" / "containers.conf")
             if podman.configuration is not None:
-                self._teller.say(f"podman runs here with {how} ({podman.configuration})")
-            new = dict(self._test_images(images, podman))
-            for scenario in scenarios:
-                outcome = self._play(scenario, podman, scratch / scenario.name)
-                new["scenario", scenario.name] = self._ended(outcome)
+                self._reporter.say(f"podman runs here with {how} ({podman.configuration})")
+            new: dict[Key, Outcome] = {
+                ("image", item.name): item for item in self._test_images(images, podman)
+            }
+            for name in scenarios:
+                new["scenario", name] = self._ended(self._play(name, podman, scratch / name))
         return new
 
     @contextmanager
     def _cleared(self, podman: Podman, scratch: Path) -> Iterator[None]:
-        """Nothing is there of an earlier run that was killed, and nothing of this one stays."""
+        """Remove what a killed earlier run left, and what this one leaves when it is interrupted."""
         if self._marker.exists():
             podman.clear()
             shutil.rmtree(scratch, ignore_errors=True)
@@ -153,58 +152,53 @@ class _Trial:
             shutil.rmtree(scratch, ignore_errors=True)
         self._marker.unlink()
 
-    def _test_images(
-        self, images: Sequence[ImageTest], podman: Podman
-    ) -> Iterator[tuple[tuple[str, str], Outcome]]:
-        pool = ThreadPoolExecutor(max_workers=self._wish.jobs)
+    def _test_images(self, images: Sequence[str], podman: Podman) -> Iterator[Outcome]:
+        pool = ThreadPoolExecutor(max_workers=self._request.jobs)
         try:
-            running = [pool.submit(self._test, test, podman) for test in images]
+            running = [pool.submit(self._test, name, podman) for name in images]
             for done in as_completed(running):
-                outcome = self._ended(done.result())
-                yield ("image", outcome.name), outcome
+                yield self._ended(done.result())
         except BaseException:
             podman.end()
             raise
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _test(self, test: ImageTest, podman: Podman) -> Outcome:
+    def _test(self, name: str, podman: Podman) -> Outcome:
         began = time.monotonic()
-        identity = self._ids[test.image]
-        cases = tuple(test_image(test, identity, podman))
-        log = self._directory / "logs" / "tests" / f"{test.image}.log"
-        kept = self._keep(log, cases)
-        took = time.monotonic() - began
-        return Outcome("image", test.image, test.hash, {test.image: identity}, cases, took, kept)
+        test, identity = self._tests[name], self._ids[name]
+        cases = tuple(test_image(name, test, identity, podman))
+        log = self._keep_log(self._directory / "logs" / "tests" / f"{name}.log", cases)
+        return Outcome("image", name, test.hash, {name: identity}, cases, time.monotonic() - began, log)
 
-    def _play(self, scenario: Scenario, podman: Podman, scratch: Path) -> Outcome:
+    def _play(self, name: str, podman: Podman, scratch: Path) -> Outcome:
         began = time.monotonic()
-        ids = {name: self._ids[name] for name in scenario.images}
-        logs = self._directory / "logs" / "scenarios" / scenario.name
-        self._teller.say(f"scenario {scenario.name}: {scenario.about or ', '.join(ids)}")
+        scenario = self._scenarios[name]
+        ids = {image: self._ids[image] for image in scenario.images}
+        logs = self._directory / "logs" / "scenarios" / name
+        self._reporter.say(f"scenario {name}: {scenario.about or ', '.join(ids)}")
         cases = tuple(play(scenario, Stage(podman, ids, scratch, logs)))
-        kept = f"{logs}/" if logs.exists() else ""
-        return Outcome("scenario", scenario.name, scenario.hash, ids, cases, time.monotonic() - began, kept)
+        log = f"{logs}/" if logs.exists() else ""
+        return Outcome("scenario", name, scenario.hash, ids, cases, time.monotonic() - began, log)
 
-    def _keep(self, log: Path, cases: Sequence[Case]) -> str:
-        """The log of a test that failed; of one that passed there is none."""
+    def _keep_log(self, log: Path, cases: Sequence[Case]) -> str:
+        """Write the log of a failed test and return its path; remove the log of one that passed."""
         if not any(case.mistakes for case in cases):
             log.unlink(missing_ok=True)
             return ""
-        text = "".join(f"$ {case.name}\n{case.output}\n" for case in cases)
-        passed.write_text(log, text)
+        passed.write_text(log, "".join(f"$ {case.name}\n{case.output}\n" for case in cases))
         return str(log)
 
     def _ended(self, outcome: Outcome) -> Outcome:
         passed.remember(self._directory, outcome)
         self._number += 1
-        self._teller.ended(outcome, self._number, self._total)
+        self._reporter.ended(outcome, self._number, self._total)
         return outcome
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Whatever asks this process to end does it as an interrupt from the terminal would."""
+    """Turn signals that end this process into KeyboardInterrupt."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - Python's signature
         raise KeyboardInterrupt
@@ -220,5 +214,5 @@ def _interruptible() -> Iterator[None]:
 
 
 def default_jobs() -> int:
-    """Images to try at once."""
+    """Images to test at the same time: commands of a test wait more than they compute."""
     return 2 * (os.cpu_count() or 1)

@@ -1,4 +1,4 @@
-"""Play one scenario: a pod, its containers in the order of health, steps, checks; nothing of it stays."""
+"""One scenario: its pod, containers in the order of `after`, then steps and checks; nothing of it stays."""
 
 from __future__ import annotations
 
@@ -15,36 +15,35 @@ from typing import NoReturn
 
 from buildsys.diagnostics import Code, Diagnostic
 from buildsys.testing.container import NotStarted, Running, answer_to, mistakes_of, run_once, start
-from buildsys.testing.expected import Container, Run, Scenario, Step
-from buildsys.testing.podman import Interrupted, Podman
-from buildsys.testing.pods import Pod, health_words
+from buildsys.testing.podman import Interrupted, Podman, environment_options
 from buildsys.testing.result import Case
+from buildsys.testing.spec import Container, Run, Scenario, Step, place
 from buildsys.testing.values import Values
 from buildsys.testing.verdicts import of_health, seconds
 
 POLL = 1.0
-"""Seconds between two questions."""
+"""Seconds between two attempts: of a health check, and of a step with `retry`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where a scenario is played."""
+    """Where a scenario runs."""
 
     podman: Podman
     ids: Mapping[str, str]
-    """Id of each image, by name."""
+    """Image ids, by name."""
     scratch: Path
-    """A directory for files and volumes; made for the scenario, and gone afterwards."""
+    """A directory for files and volumes; created for the scenario, removed afterwards."""
     logs: Path
-    """The directory for what everything said, where something fails."""
+    """A directory for the logs of a failed scenario."""
 
 
 class _Failed(Exception):  # noqa: N818 - reads as what happened
-    """A part of the scenario failed, and is written down; what depends on it is not tried."""
+    """A case failed and is recorded; whatever depends on it is skipped."""
 
 
 def play(scenario: Scenario, stage: Stage) -> list[Case]:
-    """Play a scenario to its end.
+    """Run a scenario to its end.
 
     Raises:
         Interrupted: the run is to end.
@@ -53,28 +52,28 @@ def play(scenario: Scenario, stage: Stage) -> list[Case]:
 
 
 class _Play:
-    """A scenario under way."""
+    """A running scenario."""
 
     def __init__(self, scenario: Scenario, stage: Stage) -> None:
         self._scenario = scenario
         self._podman = stage.podman
         self._stage = stage
         self._values = Values(scenario.secrets)
-        self._pod = Pod(scenario, stage.podman, self._values, stage.scratch)
+        self._pod = _Pod(scenario, stage.podman, self._values, stage.scratch)
         self._deadline = stage.podman.pace.now() + scenario.timeout
         self._items = {item.name: item for item in scenario.containers}
         self._ready = {item.name: threading.Event() for item in scenario.containers}
         self._over = threading.Event()
-        """Something failed, or the run is to end: nobody waits any more."""
-        self._told_late = threading.Event()
+        """A case failed, or the run is to end: threads stop waiting."""
+        self._late_recorded = threading.Event()
         self._running: dict[str, Running] = {}
         self._cases: list[Case] = []
         self._notes: dict[str, str] = {}
-        """What each `first` command said: their containers are gone."""
+        """Output of `first` commands by container: podman removes theirs with the log."""
         self._problems: list[BaseException] = []
 
     def cases(self) -> list[Case]:
-        """What came of everything that was tried."""
+        """Run it; all cases, with secrets masked."""
         shutil.rmtree(self._stage.logs, ignore_errors=True)
         try:
             self._make_pod()
@@ -94,8 +93,8 @@ class _Play:
         try:
             self._pod.make()
         except NotStarted as problem:
-            message = f"the pod cannot be made: {problem}"
-            self._fail("pod", Diagnostic(self._scenario.at, Code.NO_CONTAINER, message))
+            message = f"the pod cannot be created: {problem}"
+            self._fail("pod", Diagnostic(self._scenario.spot, Code.NO_CONTAINER, message))
 
     # ── containers ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,7 +121,7 @@ class _Play:
             self._ready[item.name].set()
         except _Failed:
             pass
-        except BaseException as problem:  # noqa: BLE001 - told by who waits for this thread
+        except BaseException as problem:  # noqa: BLE001 - _start_all raises it
             self._problems.append(problem)
             self._over.set()
 
@@ -133,12 +132,12 @@ class _Play:
             self._stop_if_over()
             name = self._podman.name("scenario", self._scenario.name, item.name, "first", str(number))
             filled = self._filled(command)
-            said = run_once(self._podman, name, common, filled, image)
-            self._notes[item.name] = self._notes.get(item.name, "") + f"$ {command.words}\n{said.all}\n"
-            self._add(f"{item.name}: {command.words}", said.seconds, mistakes_of(filled, said), said.all)
+            done = run_once(self._podman, name, common, filled, image)
+            self._notes[item.name] = self._notes.get(item.name, "") + f"$ {command.label}\n{done.output}\n"
+            self._add(f"{item.name}: {command.label}", done.seconds, mistakes_of(filled, done), done.output)
         self._stop_if_over()
         name = self._podman.name("scenario", self._scenario.name, item.name)
-        words = [*common, *health_words(item)]
+        words = [*common, *_health_options(item)]
         if item.entrypoint is not None:
             words += ["--entrypoint", json.dumps(self._values.texts(item.entrypoint))]
         words += [image, *self._values.texts(item.cmd or ())]
@@ -146,18 +145,18 @@ class _Play:
             running = start(self._podman, name, words)
         except NotStarted as problem:
             message = f"the container {item.name} cannot be started: {problem}"
-            self._fail(item.name, Diagnostic(item.places.spot("container"), Code.NO_CONTAINER, message))
+            self._fail(item.name, Diagnostic(place(item.spots, "container"), Code.NO_CONTAINER, message))
         self._running[item.name] = running
         self._wait_until_healthy(item, running)
         for command in item.then:
             self._stop_if_over()
             filled = self._filled(command)
-            said = running.run(filled)
-            self._add(f"{item.name}: {command.words}", said.seconds, mistakes_of(filled, said), said.all)
+            done = running.run(filled)
+            self._add(f"{item.name}: {command.label}", done.seconds, mistakes_of(filled, done), done.output)
 
     def _wait_until_healthy(self, item: Container, running: Running) -> None:
-        began, begun = time.monotonic(), self._podman.pace.now()
-        at = item.places.spot("within", otherwise="container")
+        began, since = time.monotonic(), self._podman.pace.now()
+        spot = place(item.spots, "within", "container")
         while True:
             health = running.health()
             self._refuse_dead({item.name: running})
@@ -165,8 +164,8 @@ class _Play:
             if health.state != "unhealthy":
                 self._add(f"{item.name} is ready", took, ())
                 return
-            if self._podman.pace.now() - begun > item.within:
-                mistakes = list(of_health(health, f"the container {item.name}", item.within, at))
+            if self._podman.pace.now() - since > item.within:
+                mistakes = list(of_health(health, f"the container {item.name}", item.within, spot))
                 self._add(f"{item.name} is ready", took, mistakes, running.log())
             self._stop_if_over()
             self._watch_clock()
@@ -180,8 +179,8 @@ class _Play:
         for name, container in running.items():
             if not container.lives():
                 message = f"the container {name} {container.ending()}"
-                at = self._items[name].places.spot("container")
-                self._fail(name, Diagnostic(at, Code.SERVICE_ENDED, message), container.log())
+                spot = place(self._items[name].spots, "container")
+                self._fail(name, Diagnostic(spot, Code.SERVICE_ENDED, message), container.log())
 
     # ── steps and checks ────────────────────────────────────────────────────────────────────────────────────
 
@@ -198,61 +197,62 @@ class _Play:
         self._refuse_dead(self._running)
 
     def _take(self, step: Step) -> None:
-        began, begun = time.monotonic(), self._podman.pace.now()
+        began, since = time.monotonic(), self._podman.pace.now()
         while True:
-            output, mistakes = self._try(step)
+            output, mistakes = self._act(step)
             if not mistakes:
                 break
             self._refuse_dead(self._running)
             if late := self._late():
                 mistakes = [*mistakes, late]
-            if late or self._podman.pace.now() - begun >= step.retry:
+            if late or self._podman.pace.now() - since >= step.retry:
                 break
             self._podman.pause(POLL)
         for name, pattern in () if mistakes else step.capture.items():
             found = re.search(self._values.pattern(pattern), output, re.MULTILINE)
             if found is None:
-                message = f"nothing of what `{step.action.words}` says matches '{pattern}'"
+                message = f"nothing in the output of `{step.action.label}` matches '{pattern}'"
                 mistakes = [
                     *mistakes,
-                    Diagnostic(step.places.spot(f"capture.{name}"), Code.NO_CAPTURE, message),
+                    Diagnostic(place(step.spots, f"capture.{name}"), Code.NO_CAPTURE, message),
                 ]
             else:
                 self._values.capture(name, found[found.re.groups and 1] or "")
-        self._add(step.words, time.monotonic() - began, mistakes, output)
+        self._add(step.label, time.monotonic() - began, mistakes, output)
 
-    def _try(self, step: Step) -> tuple[str, Sequence[Diagnostic]]:
+    def _act(self, step: Step) -> tuple[str, Sequence[Diagnostic]]:
+        """Try a step once: its output, and what is wrong."""
         if isinstance(step.action, Run):
             filled = self._filled(step.action)
-            said = self._running[step.container].run(filled)
-            return said.all, mistakes_of(filled, said)
+            done = self._running[step.container].run(filled)
+            return done.output, mistakes_of(filled, done)
         process = next(iter(self._running.values())).process
         return answer_to(process, self._values.http(step.action))
 
-    # ── what was found ──────────────────────────────────────────────────────────────────────────────────────
+    # ── results ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _filled(self, command: Run) -> Run:
         return self._values.run(command, max(1.0, self._deadline - self._podman.pace.now()))
 
     def _watch_clock(self) -> None:
-        """End the scenario when its time is over; that is told once."""
+        """End the scenario when its time is over; only one thread records that."""
         if late := self._late():
-            if self._told_late.is_set():
+            if self._late_recorded.is_set():
                 raise _Failed
-            self._told_late.set()
+            self._late_recorded.set()
             self._fail("time", late)
 
     def _late(self) -> Diagnostic | None:
         if self._podman.pace.now() < self._deadline:
             return None
         message = f"the scenario {self._scenario.name} took longer than {seconds(self._scenario.timeout)}"
-        return Diagnostic(self._scenario.at, Code.TIME_LIMIT, message)
+        return Diagnostic(self._scenario.spot, Code.TIME_LIMIT, message)
 
     def _add(self, name: str, took: float, mistakes: Sequence[Diagnostic], output: str = "") -> None:
-        """Write a case down.
+        """Record a case.
 
         Raises:
-            _Failed: something is wrong with it.
+            _Failed: it has mistakes.
         """
         self._cases.append(Case(name, took, tuple(mistakes), output))
         if mistakes:
@@ -261,7 +261,7 @@ class _Play:
 
     def _fail(self, name: str, mistake: Diagnostic, output: str = "") -> NoReturn:
         self._add(name, 0.0, [mistake], output)
-        raise AssertionError  # a mistake does not pass
+        raise AssertionError  # a case with a mistake raises
 
     def _keep_logs(self) -> None:
         self._stage.logs.mkdir(parents=True, exist_ok=True)
@@ -271,3 +271,75 @@ class _Play:
         texts["steps"] = "".join(f"$ {case.name}\n{case.output}\n" for case in self._cases)
         for name, text in texts.items():
             (self._stage.logs / f"{name}.log").write_text(self._values.masked(text), "utf-8")
+
+
+class _Pod:
+    """A pod without a network, and a directory with the files and volumes that its containers mount."""
+
+    def __init__(self, scenario: Scenario, podman: Podman, values: Values, scratch: Path) -> None:
+        self._scenario = scenario
+        self._podman = podman
+        self._values = values
+        self._scratch = scratch
+        self._name = podman.name("scenario", scenario.name)
+
+    def make(self) -> None:
+        """Create and start it.
+
+        Raises:
+            NotStarted: podman failed.
+        """
+        self._write_files()
+        words = ("--name", self._name, "--hostname", self._scenario.name, "--network", "none")
+        done = self._podman.call("pod", "create", *words)
+        if not done.status:
+            done = self._podman.call("pod", "start", self._name)
+        if done.status:
+            raise NotStarted(done.complaint)
+
+    def remove(self) -> None:
+        """Remove it with all its containers, files and volumes."""
+        self._podman.remove(pods=[self._name])
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def options(self, item: Container) -> Sequence[str]:
+        """The options of a container and of its `first` commands."""
+        # podman ignores --add-host of a pod without a network, and would copy the host's own file.
+        words = ["--pod", self._name, "--volume", f"{self._scratch}/hosts:/etc/hosts:ro"]
+        words += environment_options(self._values.map(item.env))
+        for path, what in item.mounts.items():
+            volume = what in self._scenario.volumes
+            source = self._scratch / ("volumes" if volume else "files") / what
+            words += ["--volume", f"{source}:{path}:{'U' if volume else 'ro'}"]
+        if item.user:
+            words += ["--user", self._values.text(item.user)]
+        return words
+
+    def _write_files(self) -> None:
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        # Only this user may enter: the files hold secrets.
+        self._scratch.mkdir(parents=True, mode=0o700)
+        for name, text in self._scenario.files.items():
+            self._put(f"files/{name}", self._values.text(text))
+        names = dict.fromkeys((self._scenario.name, *(item.name for item in self._scenario.containers)))
+        self._put("hosts", f"127.0.0.1 localhost {' '.join(names)}\n")
+        for name in self._scenario.volumes:
+            (self._scratch / "volumes" / name).mkdir(parents=True)
+
+    def _put(self, name: str, text: str) -> None:
+        """Write a file that every user of a container can read, whatever our umask."""
+        path = self._scratch / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        path.chmod(0o644)
+        for folder in path.relative_to(self._scratch).parents[:-1]:
+            (self._scratch / folder).chmod(0o755)
+
+
+def _health_options(item: Container) -> Sequence[str]:
+    """Options that replace the image's health check."""
+    if not item.healthcheck:
+        return ()
+    # podman takes a JSON list as argv, but a list with CMD first is split at spaces: leave CMD out.
+    kind, *command = item.healthcheck
+    return ("--health-cmd", json.dumps(command if kind == "CMD" else item.healthcheck))

@@ -1,4 +1,4 @@
-"""Values that only a run of a scenario knows: secrets it makes, and what its steps capture."""
+"""The values that exist only while a scenario runs: generated secrets, and what its steps capture."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from dataclasses import replace
 from typing import Any
 
 from buildsys.diagnostics import Diagnostic
-from buildsys.testing.expected import CLOSE, CUT, OPEN, Http, Run
 from buildsys.testing.result import Case
+from buildsys.testing.spec import CLOSE, CUT, OPEN, Http, Run
 
 LETTERS = string.ascii_letters + string.digits
 LENGTH = 32
-"""Characters of a secret: too many to be part of anything else by chance."""
+"""Characters of a secret: too many to occur in another text by chance."""
 TELLING = 4
-"""Characters of one that nobody need know."""
+"""A cut secret of fewer characters is not masked: it gives nothing away."""
 _NAMED = re.compile(f"{OPEN}(.*?){CLOSE}")
 
 
 class Values:
-    """The values of one run, by name."""
+    """The values of one run, by name; the secrets are generated when it is created."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._secrets = {name: "".join(secrets.choice(LETTERS) for _ in range(LENGTH)) for name in names}
         self._captured: dict[str, str] = {}
 
     def capture(self, name: str, value: str) -> None:
-        """Keep a value that a step gave."""
+        """Keep a captured value."""
         self._captured[name] = value
 
     def text(self, text: str) -> str:
-        """A text with the values it names."""
+        """Fill in the values of a text."""
         return _NAMED.sub(lambda match: self._value(match[1]), text)
 
     def pattern(self, text: str) -> str:
-        """A regular expression in which each value stands for itself."""
+        """Fill in the values of a regular expression, escaped."""
         return _NAMED.sub(lambda match: re.escape(self._value(match[1])), text)
 
     def texts(self, texts: Iterable[str]) -> tuple[str, ...]:
-        """Several texts."""
+        """Fill in several texts."""
         return tuple(map(self.text, texts))
 
     def map(self, texts: Mapping[str, str]) -> dict[str, str]:
-        """The texts of a map."""
+        """Fill in the texts of a map."""
         return {name: self.text(text) for name, text in texts.items()}
 
     def run(self, command: Run, timeout: float) -> Run:
-        """A command with the values it names, that is to be over after `timeout` seconds at most."""
+        """Fill in a command; its limit becomes at most `timeout` seconds."""
         return replace(
             command,
             argv=self.texts(command.argv),
@@ -60,18 +60,18 @@ class Values:
         )
 
     def http(self, request: Http) -> Http:
-        """A request with the values it names."""
+        """Fill in a request."""
         return replace(
             request,
             path=self.text(request.path),
             headers=self.map(request.headers),
             body=self.text(request.body),
-            json={place: self._any(value) for place, value in request.json.items()},
+            json={path: self._any(value) for path, value in request.json.items()},
             output=self.pattern(request.output),
         )
 
     def masked(self, text: str) -> str:
-        """A text that may be kept: each secret, and what a cut left of one, becomes its name."""
+        """Replace each secret by its name, and the beginning of a secret before CUT, too."""
         for name, value in self._secrets.items():
             text = text.replace(value, f"{{{{ {name} }}}}")
             for length in range(LENGTH - 1, TELLING - 1, -1):
@@ -79,7 +79,7 @@ class Values:
         return text
 
     def masked_case(self, case: Case) -> Case:
-        """A case that may be kept."""
+        """Mask all texts of a case."""
         mistakes = tuple(self._masked_mistake(mistake) for mistake in case.mistakes)
         return replace(case, name=self.masked(case.name), mistakes=mistakes, output=self.masked(case.output))
 

@@ -1,4 +1,4 @@
-"""Hold what came out against what was expected: no mistake, or the mistakes, each with its place."""
+"""Compare results with expectations: every mismatch is a `Diagnostic` at the spot of the expectation."""
 
 from __future__ import annotations
 
@@ -9,122 +9,117 @@ from dataclasses import dataclass
 from typing import Literal
 
 from buildsys.diagnostics import Code, Diagnostic, Spot
-from buildsys.testing.expected import Http, ImageTest, Run, one_line
 from buildsys.testing.http import Answer
-from buildsys.testing.podman import Said
+from buildsys.testing.podman import Done
+from buildsys.testing.spec import Http, ImageTest, Run, one_line, place
 
 NO_CONTAINER = (125, 126)
-"""podman's own exit statuses: it, or the runtime, could not make a container or enter it."""
+"""podman-run(1), exit status: an error of podman itself, and a command that cannot be invoked."""
+NOT_FOUND = 127
+"""podman-run(1), exit status: the command is not in the container."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a health check said."""
+    """The result of a health check."""
 
     state: Literal["healthy", "unhealthy", "unchecked"]
+    """`unchecked`: the container has no health check."""
     output: str = ""
 
 
-def of_health(health: Health, what: str, limit: float, at: Spot) -> Iterator[Diagnostic]:
-    """What is wrong with the health of a container that has been given `limit` seconds for it."""
+def of_health(health: Health, what: str, limit: float, spot: Spot) -> Iterator[Diagnostic]:
+    """Judge the health of `what` after `limit` seconds."""
     if health.state == "unchecked":
-        yield Diagnostic(at, Code.NOT_HEALTHY, f"{what} has no health check")
+        yield Diagnostic(spot, Code.NOT_HEALTHY, f"{what} has no health check")
     elif health.state == "unhealthy":
         last = f": {one_line(health.output, 200)}" if health.output else ""
-        yield Diagnostic(at, Code.NOT_HEALTHY, f"{what} is not healthy within {seconds(limit)}{last}")
+        yield Diagnostic(spot, Code.NOT_HEALTHY, f"{what} is not healthy within {seconds(limit)}{last}")
 
 
-def of_run(expected: Run, said: Said) -> Iterator[Diagnostic]:
-    """What is wrong with what a command came to."""
-    where = expected.places
-    if said.timed_out:
-        message = f"`{expected.words}` took longer than {seconds(expected.timeout)} and was killed"
-        yield Diagnostic(where.spot("run"), Code.TIME_LIMIT, message, "say `timeout:` where it needs longer")
-        return
-    if said.status not in expected.statuses:
-        yield _wrong_status(expected, said)
-        return
-    if expected.output and not re.search(expected.output, said.all, re.MULTILINE):
-        spot = where.spot("output", otherwise="run")
-        message = f"what `{expected.words}` says does not match '{one_line(expected.output)}'"
-        yield Diagnostic(spot, Code.WRONG_OUTPUT, message)
+def of_run(expected: Run, done: Done) -> Iterator[Diagnostic]:
+    """Judge a command."""
+    if done.timed_out:
+        message = f"`{expected.label}` took longer than {seconds(expected.timeout)} and was killed"
+        yield Diagnostic(
+            place(expected.spots, "run"), Code.TIME_LIMIT, message, "set `timeout:` if it needs longer"
+        )
+    elif done.status not in expected.statuses:
+        yield _wrong_status(expected, done)
+    elif expected.output and not re.search(expected.output, done.output, re.MULTILINE):
+        message = f"the output of `{expected.label}` does not match '{one_line(expected.output)}'"
+        yield Diagnostic(place(expected.spots, "output", "run"), Code.WRONG_OUTPUT, message)
 
 
-def _wrong_status(expected: Run, said: Said) -> Diagnostic:
-    where = expected.places
-    if said.status in NO_CONTAINER and said.complaint:
-        message = f"`{expected.words}` cannot be run: {said.complaint}"
-        return Diagnostic(where.spot("run"), Code.NO_CONTAINER, message)
-    wanted = either(expected.statuses)
-    message = f"`{expected.words}` ends with {said.status}, not {wanted}"
-    hint = "no program of that name is in the image" if said.status == 127 else ""
-    return Diagnostic(where.spot("status", otherwise="run"), Code.WRONG_STATUS, message, hint)
+def _wrong_status(expected: Run, done: Done) -> Diagnostic:
+    if done.status in NO_CONTAINER and done.complaint:
+        message = f"`{expected.label}` cannot be run: {done.complaint}"
+        return Diagnostic(place(expected.spots, "run"), Code.NO_CONTAINER, message)
+    message = f"`{expected.label}` ends with {done.status}, not {either(expected.statuses)}"
+    hint = "the image has no program of that name" if done.status == NOT_FOUND else ""
+    return Diagnostic(place(expected.spots, "status", "run"), Code.WRONG_STATUS, message, hint)
 
 
 def of_answer(expected: Http, answer: Answer) -> Iterator[Diagnostic]:
-    """What is wrong with what a server answered."""
-    where = expected.places
+    """Judge the answer of a server."""
+    what = f"the answer to {expected.label}"
     if answer.status not in expected.statuses:
-        message = f"{expected.words} answers {answer.status}, not {either(expected.statuses)}"
-        yield Diagnostic(where.spot("status", otherwise="http"), Code.WRONG_ANSWER, message)
+        message = f"{expected.label} answers {answer.status}, not {either(expected.statuses)}"
+        yield Diagnostic(place(expected.spots, "status", "http"), Code.WRONG_ANSWER, message)
         return
     if expected.output and not re.search(expected.output, answer.body, re.MULTILINE):
-        message = f"what {expected.words} answers does not match '{one_line(expected.output)}'"
-        yield Diagnostic(where.spot("output", otherwise="http"), Code.WRONG_ANSWER, message)
-    for place, value in expected.json.items():
-        spot = where.spot(f"json.{place}", otherwise="http")
+        message = f"{what} does not match '{one_line(expected.output)}'"
+        yield Diagnostic(place(expected.spots, "output", "http"), Code.WRONG_ANSWER, message)
+    for path, value in expected.json.items():
+        spot = place(expected.spots, f"json.{path}", "http")
         try:
-            found = answer.value(place)
+            found = answer.value(path)
         except KeyError:
-            yield Diagnostic(spot, Code.WRONG_ANSWER, f"what {expected.words} answers has no {place}")
+            yield Diagnostic(spot, Code.WRONG_ANSWER, f"{what} has no {path}")
         except ValueError:
-            yield Diagnostic(spot, Code.WRONG_ANSWER, f"what {expected.words} answers is no JSON")
+            yield Diagnostic(spot, Code.WRONG_ANSWER, f"{what} is not JSON")
             return
         else:
-            # 1 and true are equal to Python, not to JSON.
+            # 1 and true are equal in Python, not in JSON.
             if found != value or isinstance(found, bool) != isinstance(value, bool):
-                message = f"what {expected.words} answers has {_shown(found)} at {place}, not {_shown(value)}"
+                message = f"{what} has {_json(found)} at {path}, not {_json(value)}"
                 yield Diagnostic(spot, Code.WRONG_ANSWER, message)
 
 
-def of_user(expected: ImageTest, user: str) -> Iterator[Diagnostic]:
-    """What is wrong with whom an image runs as."""
+def of_user(name: str, expected: ImageTest, user: str) -> Iterator[Diagnostic]:
+    """Judge the user of the image of that name; empty: the image sets none."""
     if expected.user and user != expected.user:
-        message = (
-            f"the image {expected.image} runs as {user or 'root, for want of a user'}, not as {expected.user}"
-        )
-        yield Diagnostic(expected.places.spot("user"), Code.WRONG_USER, message)
+        message = f"the image {name} runs as {user or 'root (it sets no user)'}, not as {expected.user}"
+        yield Diagnostic(place(expected.spots, "user"), Code.WRONG_USER, message)
 
 
-def of_size(expected: ImageTest, size: int) -> Iterator[Diagnostic]:
-    """What is wrong with how much an image holds, in bytes."""
+def of_size(name: str, expected: ImageTest, size: int) -> Iterator[Diagnostic]:
+    """Judge the size of the image of that name, in bytes."""
     if expected.size and size > expected.size:
-        message = (
-            f"the image {expected.image} is {megabytes(size)} large; {megabytes(expected.size)} are allowed"
-        )
-        yield Diagnostic(expected.places.spot("size"), Code.TOO_LARGE, message)
+        message = f"the image {name} has {megabytes(size)}; the limit is {megabytes(expected.size)}"
+        yield Diagnostic(place(expected.spots, "size"), Code.TOO_LARGE, message)
 
 
-def of_setuid(expected: ImageTest, found: Sequence[str]) -> Iterator[Diagnostic]:
-    """What is wrong with the files that change who runs them."""
+def of_setuid(name: str, expected: ImageTest, found: Sequence[str]) -> Iterator[Diagnostic]:
+    """Judge the set-user-ID and set-group-ID files of the image of that name: absolute paths."""
     for path in found:
         if path not in (expected.setuid or ()):
-            message = f"the image {expected.image} holds {path}, which changes who runs it"
-            hint = "take the bit away in the recipe, or allow the file under `setuid`"
-            yield Diagnostic(expected.places.spot("setuid"), Code.UNEXPECTED_SETUID, message, hint)
+            message = f"the image {name} has {path} with a set-user-ID or set-group-ID bit"
+            hint = "remove the bit in the recipe, or allow the file under `setuid`"
+            yield Diagnostic(place(expected.spots, "setuid"), Code.UNEXPECTED_SETUID, message, hint)
 
 
-def _shown(value: object) -> str:
+def _json(value: object) -> str:
     return one_line(json.dumps(value, ensure_ascii=False))
 
 
 def either(numbers: Sequence[int]) -> str:
-    """Numbers as alternatives."""
+    """Numbers as alternatives: `0 or 2`."""
     return " or ".join(map(str, numbers))
 
 
 def seconds(number: float) -> str:
-    """A duration as people write it."""
+    """A duration as recipes write it: `1m30s`."""
     minutes, rest = divmod(number, 60)
     if not minutes:
         return f"{rest:g}s"
@@ -132,5 +127,5 @@ def seconds(number: float) -> str:
 
 
 def megabytes(number: int) -> str:
-    """A size as people write it."""
+    """A size in bytes as megabytes: `1.5 MB`."""
     return f"{number / 1e6:.1f} MB"

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from buildsys.cli.test import enter_user_namespace
-from buildsys.testing.podman import LONGEST, Interrupted, Podman
-from buildsys.testing.suiting import NothingSuits, suit
+from buildsys.testing.podman import LONGEST, Interrupted, NothingWorks, Podman, configure
 
 
 @pytest.fixture
@@ -41,27 +40,27 @@ def attempts(place: Path) -> int:
 def test_what_works_is_written_down_and_tried_first_the_next_time(podman: Podman, tmp_path: Path) -> None:
     notebook = tmp_path / "state/containers.conf"
     (tmp_path / "wanted").write_text('runtime = "runc"')
-    assert suit(podman, "image", notebook) == "few open files and processes, cgroupfs, runc"
+    assert configure(podman, "image", notebook) == "few open files and processes, cgroupfs, runc"
     assert podman.configuration == notebook
     assert 'runtime = "runc"' in notebook.read_text()
     before = attempts(tmp_path)
     assert before > 1
-    suit(podman, "image", notebook)
+    configure(podman, "image", notebook)
     assert attempts(tmp_path) == before + 1
 
 
 def test_another_way_is_found_when_the_last_one_works_no_more(podman: Podman, tmp_path: Path) -> None:
     notebook = tmp_path / "state/containers.conf"
     (tmp_path / "wanted").write_text('runtime = "runc"')
-    suit(podman, "image", notebook)
+    configure(podman, "image", notebook)
     (tmp_path / "wanted").write_text('runtime = "crun"')
-    assert suit(podman, "image", notebook) == "few open files and processes, cgroupfs, crun"
+    assert configure(podman, "image", notebook) == "few open files and processes, cgroupfs, crun"
 
 
 def test_where_nothing_works_the_first_complaint_is_told(podman: Podman, tmp_path: Path) -> None:
     (tmp_path / "wanted").write_text("no such line")
-    with pytest.raises(NothingSuits, match=r"^operation not permitted$"):
-        suit(podman, "image", tmp_path / "containers.conf")
+    with pytest.raises(NothingWorks, match=r"^operation not permitted$"):
+        configure(podman, "image", tmp_path / "containers.conf")
 
 
 def test_an_ordinary_user_begins_again_in_a_user_namespace(monkeypatch: pytest.MonkeyPatch) -> None:

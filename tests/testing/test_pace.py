@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.run import pace
-from buildsys.run.pace import MOST, Pace, crowd
+from buildsys.testing import pace
+from buildsys.testing.pace import MOST, Pace, crowd
 from buildsys.testing.podman import Podman
 
 

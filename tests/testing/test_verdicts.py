@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 
 from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.testing import http as client
-from buildsys.testing.expected import CLOSE, OPEN, Http, Places, Run, one_line, spot
 from buildsys.testing.http import Answer
 from buildsys.testing.junit import junit
-from buildsys.testing.podman import Said
+from buildsys.testing.podman import Done
 from buildsys.testing.result import Case, Outcome
+from buildsys.testing.spec import CLOSE, OPEN, Http, Run, one_line, spot
 from buildsys.testing.values import Values
 from buildsys.testing.verdicts import Health, of_answer, of_health, of_run, seconds
 
-AT = Places({"run": "a.yaml:3:5", "http": "a.yaml:9:5", "output": "a.yaml:4:9"})
+AT = {"run": Spot("a.yaml", 3, 5), "http": Spot("a.yaml", 9, 5), "output": Spot("a.yaml", 4, 9)}
 
 
 def run(*argv: str, statuses: tuple[int, ...] = (0,), output: str = "") -> Run:
@@ -42,28 +42,28 @@ def http(port: int = 80, path: str = "/", *, json: dict[str, object] | None = No
 @pytest.mark.parametrize(
     ("command", "said", "message"),
     [
-        (run(), Said(0, "", "", 0), ""),
-        (run(statuses=(0, 2)), Said(2, "", "", 0), ""),
-        (run(output="^b$"), Said(0, "a\nb\n", "", 0), ""),
-        (run(output="^b$"), Said(0, "a\n", "b\n", 0), ""),
-        (run(output=r"\Ab"), Said(0, "a\nb\n", "", 0), r"what `true` says does not match '\Ab'"),
-        (run(statuses=(0, 2)), Said(1, "", "", 0), "`true` ends with 1, not 0 or 2"),
-        (run(), Said(0, "", "", 61, timed_out=True), "`true` took longer than 1m and was killed"),
-        (run(), Said(126, "", "Error: no such user\n", 0), "`true` cannot be run: no such user"),
-        (run(), Said(125, "", "", 0), "`true` cannot be run: exit status 125"),
+        (run(), Done(0, "", "", 0), ""),
+        (run(statuses=(0, 2)), Done(2, "", "", 0), ""),
+        (run(output="^b$"), Done(0, "a\nb\n", "", 0), ""),
+        (run(output="^b$"), Done(0, "a\n", "b\n", 0), ""),
+        (run(output=r"\Ab"), Done(0, "a\nb\n", "", 0), r"the output of `true` does not match '\Ab'"),
+        (run(statuses=(0, 2)), Done(1, "", "", 0), "`true` ends with 1, not 0 or 2"),
+        (run(), Done(0, "", "", 61, timed_out=True), "`true` took longer than 1m and was killed"),
+        (run(), Done(126, "", "Error: no such user\n", 0), "`true` cannot be run: no such user"),
+        (run(), Done(125, "", "", 0), "`true` cannot be run: exit status 125"),
         # A command may well end with podman's numbers, when that is what it should do.
-        (run(statuses=(126,)), Said(126, "", "", 0), ""),
-        (run("/bin/sh", "-ec", "a\n  b"), Said(3, "", "", 0), "`a b` ends with 3, not 0"),
+        (run(statuses=(126,)), Done(126, "", "", 0), ""),
+        (run("/bin/sh", "-ec", "a\n  b"), Done(3, "", "", 0), "`a b` ends with 3, not 0"),
     ],
 )  # fmt: skip
-def test_what_a_command_comes_to(command: Run, said: Said, message: str) -> None:
+def test_what_a_command_comes_to(command: Run, said: Done, message: str) -> None:
     assert [mistake.message for mistake in of_run(command, said)] == ([message] if message else [])
 
 
 def test_a_mistake_is_where_the_expectation_was_written() -> None:
-    (wrong,) = of_run(run(output="x"), Said(0, "", "", 0))
+    (wrong,) = of_run(run(output="x"), Done(0, "", "", 0))
     assert (wrong.spot, wrong.code) == (Spot("a.yaml", 4, 9), "wrong-output")
-    (wrong,) = of_run(run(), Said(1, "", "", 0))
+    (wrong,) = of_run(run(), Done(1, "", "", 0))
     assert (wrong.spot, wrong.code) == (Spot("a.yaml", 3, 5), "wrong-status")
 
 
@@ -92,12 +92,12 @@ BODY = json.dumps({"a": {"b": [{"c": 1}, "text"]}, "yes": True, "one": 1, "null"
 )
 def test_values_of_an_answer(wanted: dict[str, object], message: str) -> None:
     said = [mistake.message for mistake in of_answer(http(json=wanted), Answer(200, BODY))]
-    assert said == ([f"what GET :80/ answers {message}"] if message else [])
+    assert said == ([f"the answer to GET :80/ {message}"] if message else [])
 
 
 def test_an_answer_that_is_no_json_is_told_once() -> None:
     said = [mistake.message for mistake in of_answer(http(json={"a": 1, "b": 2}), Answer(200, "<html>"))]
-    assert said == ["what GET :80/ answers is no JSON"]
+    assert said == ["the answer to GET :80/ is not JSON"]
 
 
 @contextmanager
@@ -142,7 +142,7 @@ def test_who_listens() -> None:
 
 @pytest.mark.parametrize("answer", [b"220 mail.example ESMTP\r\n", b"", b"HTTP/1.1 abc\r\n\r\n"])
 def test_what_is_no_http_is_no_answer(answer: bytes) -> None:
-    with server(answer) as port, pytest.raises(OSError, match=r"this is no HTTP|reset"):
+    with server(answer) as port, pytest.raises(OSError, match=r"this is not HTTP|reset"):
         client.ask(os.getpid(), http(port), 5)
 
 

@@ -1,8 +1,8 @@
-"""Time as limits count it: seconds of a machine that has room for what is tried.
+"""A clock for time limits that runs slower on a busy machine.
 
-A limit says how long a command may take, not how busy the machine may be meanwhile. Where more wants to run
-than there are processors, each gets its share only, and a second of the clock counts as that share of a
-second. So a command that is slow for want of a processor is waited for, and one that hangs still ends.
+A limit states how long a command may take, not how busy the machine may be meanwhile. Where more processes
+want to run than there are processors, each gets only a share, so a second of the wall clock counts as that
+share of a second. A command that is slow because it waits for a processor is not killed; one that hangs is.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 
 MOST = 40.0
-"""Seconds of the clock that one second may take, however busy the machine is."""
+"""Upper limit of the slow-down, so that every limit ends at some time."""
 LOAD = Path("/proc/loadavg")
 
 
 class Pace:
-    """A clock for limits; `factor` is how much longer everything may take than was written."""
+    """A clock for limits; every limit is multiplied by `factor`."""
 
     def __init__(self, factor: float = 1.0) -> None:
         self.factor = factor
@@ -27,7 +27,7 @@ class Pace:
         self._now = 0.0
 
     def now(self) -> float:
-        """Seconds since it was made. To be asked often: each answer looks at what the machine does."""
+        """Seconds on this clock since it was created. Call it often: each call measures the load."""
         with self._lock:
             read = time.monotonic()
             self._now += (read - self._read) / (self.factor * crowd())
@@ -35,15 +35,15 @@ class Pace:
             return self._now
 
     def longest(self, limit: float) -> float:
-        """Seconds of the clock that `limit` seconds may take at most."""
+        """Upper bound in seconds of the wall clock for `limit` seconds on this clock."""
         return limit * self.factor * MOST
 
 
 def crowd() -> float:
-    """How many want each processor that we may use; at least 1."""
+    """Processes per processor available to this one; at least 1, at most MOST."""
     try:
         words = LOAD.read_text("ascii").split()
-        # What runs now, and, for who waits for disks, the mean of the last minute.
+        # proc(5): entities that run now (4th field); the 1-minute average also counts waiting for disks.
         wanting = max(float(words[3].partition("/")[0]), float(words[0]))
     except (OSError, ValueError, IndexError):
         return 1.0
