@@ -107,9 +107,7 @@ def test_what_could_not_be_looked_at_is_not_verified(
     done = bench.call(installer, f"{fault}{installer}_fetch x {name}")
     assert (done.returncode != 0, done.stdout, bench.verified()) == (True, "", []), done.stderr
     if fault == KILLED:
-        assert done.stderr.endswith(
-            "error: app.yaml:1:1: packages of the pool cannot be read completely\n"
-        )
+        assert done.stderr.endswith("error: app.yaml:1:1: packages of the pool cannot be read completely\n")
 
 
 def test_a_key_that_cannot_be_read_leaves_no_keyring(bench: Bench) -> None:
@@ -161,9 +159,7 @@ def test_which_line_asks_for_a_package(
     rows = (f"    {word:30} # a & b/app.yaml:{number}:3\n" for number, word in enumerate(words, 4))
     (bench.plan / "steps/app.sh").write_text(f"dnf_install {chr(92)}\n{''.join(rows)}")
     finder = "set_package_spot" if installer == "dnf" else "apt_set_spot"
-    done = bench.call(
-        installer.rstrip("_"), f"{older}{finder} '{word}'; echo \"$SPOT\""
-    )
+    done = bench.call(installer.rstrip("_"), f"{older}{finder} '{word}'; echo \"$SPOT\"")
     assert done.stdout == (f"a & b/app.yaml:{line}:3\n" if line else "app.yaml:1:1\n"), done.stderr
 
 

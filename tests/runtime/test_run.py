@@ -187,7 +187,9 @@ def test_a_missing_tool_is_named(good: Faked) -> None:
 def test_too_little_space_to_begin(good: Faked) -> None:
     done = good.run(BS_SPACE_MIB="999999999")
     assert done.returncode == 1
-    assert re.match(r"error: \d+ MiB are free at \S+, 999999999 MiB are needed to start\n  hint: ", done.stderr)
+    assert re.match(
+        r"error: \d+ MiB are free at \S+, 999999999 MiB are needed to start\n  hint: ", done.stderr
+    )
     assert good.images() == {BUSYBOX: "b" * 64}
 
 

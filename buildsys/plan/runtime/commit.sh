@@ -60,7 +60,8 @@ lock_image_names() {
 # remove_volatile_files: remove logs, caches and locks, and set the time of everything that this step wrote to the epoch.
 remove_volatile_files() {
     # Keep removals: a removal is a device in the layer, or a file named .wh.NAME. Remove only what this step created, so that all
-    # drivers give the same layer. A directory loses entries after its time was set; it is set again below.
+    # drivers give the same layer. find reads the time of a directory before it deletes files there, so emptied directories are touched
+    # again.
     local emptied=$SCRATCH/emptied
     find -P "$UPPER" -depth ! -type c ! -name '.wh.*' -newerct "@$SINCE" \( \
         -path "$UPPER/var/log/dnf*.log*" -o -path "$UPPER/var/log/hawkey.log*" -o -path "$UPPER/var/log/yum.log*" \

@@ -226,17 +226,16 @@ find_failed_line() {
 
 # export_new_layers: copy the layers that the real store lacks to the folder where `normalise` makes an image.
 export_new_layers() {
-    local RESULT=$SCRATCH/layers blobs=$SCRATCH/layers/blobs/sha256 layer store known=()
-    for store in "$GRAPHROOT" "${STORE_OPTIONS[@]}"; do
-        [[ $store != /* && $store != *.imagestore=* ]] || known+=("${store#*.imagestore=}/$DRIVER-layers/layers.json")
-    done
+    local RESULT=$SCRATCH/layers blobs=$SCRATCH/layers/blobs/sha256 id layer
     mkdir -p "$blobs"
-    find_stored "$BUILT" '=c2hhMjU2O*' --config
-    while IFS= read -r layer; do
-        # skopeo skips a layer that the destination has; an empty file is enough.
-        ! grep -Fqs "\"diff-digest\":\"$layer\"" "${known[@]}" || : >"$blobs/${layer#sha256:}"
-    done < <(grep -o '"diff_ids":\[[^]]*\]' "$KEPT" | grep -o 'sha256:[0-9a-f]*')
-    run_builder skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers "$(name_builder_image "@$BUILT")" "oci:$WITHIN/result:new"
+    # skopeo skips a layer that the destination has; an empty file is enough.
+    for id in "${READ_IDS[@]}"; do
+        while IFS= read -r layer; do
+            [[ -z $layer ]] || : >"$blobs/${layer#sha256:}"
+        done < <(buildah inspect --type image --format '{{range .OCIv1.RootFS.DiffIDs}}{{println .}}{{end}}' "$id")
+    done
+    run_builder skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers "$(name_builder_image "@$BUILT")" \
+        "oci:$WITHIN/result:new"
     find "$blobs" -type f -size +0 -exec mv -t "$SCRATCH/normal" {} +
 }
 
