@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildsys import files
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 
 Version = tuple[int, ...]
@@ -324,7 +325,4 @@ def _read(notebook: Path) -> dict[str, list[int]]:
 
 def _write(notebook: Path, known: Mapping[str, list[int]]) -> None:
     with contextlib.suppress(OSError):  # what is not written down is asked for again
-        notebook.parent.mkdir(parents=True, exist_ok=True)
-        aside = notebook.with_name(f".{notebook.name}.{os.getpid()}")
-        aside.write_text(json.dumps(known, indent=1) + "\n")
-        aside.replace(notebook)
+        files.write(notebook, json.dumps(known, indent=1) + "\n")

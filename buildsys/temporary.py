@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+
+from buildsys.files import lock
 
 PLACES = ("/var/tmp", "/tmp")  # noqa: S108 - what is made in them is ours alone
 """Where temporary files go without TMPDIR. The first holds large ones too: the other is often memory."""
@@ -93,18 +94,13 @@ def _ours(place: Path) -> Iterable[Path]:
 
 def _locked(path: Path, *, wait: bool) -> int | None:
     """A descriptor that has the folder to itself; None: somebody else has it, or it is gone."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        if os.path.samestat(os.fstat(descriptor), path.lstat()):
-            return descriptor
-    except OSError:
-        pass
-    os.close(descriptor)
+    with suppress(OSError):
+        return lock(path, busy=None if wait else _give_up, existing=True)
     return None
+
+
+def _give_up() -> None:
+    raise BlockingIOError
 
 
 TEMPORARY = Temporary()

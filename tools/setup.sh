@@ -159,7 +159,7 @@ install_packages() {
 # ── the virtual environment ─────────────────────────────────────────────────────────────────────────────────────
 
 # A marker is written last and says for which folder: without it, in a moved clone, or with other pins or another
-# Python than today's, the environment is made anew. Python's environments cannot be made aside and renamed.
+# Python than today's, the environment is made again. A Python environment cannot be renamed, so it is made in its place.
 environment_is_whole() {
   [[ -f .venv/set-up-for-build && $(<.venv/set-up-for-build) == "$PWD" ]] &&
     cmp --silent requirements.lock .venv/requirements.lock &&

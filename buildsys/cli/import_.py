@@ -55,10 +55,10 @@ def containerfiles(
     folder, Dockerfile.SUFFIX is the image FOLDER-SUFFIX. Folders are copied whole. FROM and COPY --from that
     name images of the tree become the order of building.
     """
-    from buildsys.importers.containerfiles import Asked, take_over
+    from buildsys.importers.containerfiles import Request, take_over
 
     output = output or RECIPES / Path(os.path.realpath(top)).name
-    images, found = take_over(top, output, Asked(arguments, network, contexts))
+    images, found = take_over(top, output, Request(arguments, network, contexts))
     _tell(found)
     say(f"{output}: {counted(len(images), 'image')}, {counted(len(found), 'warning')}")
     Choice(output, None, (), {}).look()
@@ -84,10 +84,10 @@ def tcib(top: Path, output: Path | None, base: str, arguments: dict[str, str]) -
     An image is a folder with YAML files, and begins with the image of the folder above. DIR is the tree, or a
     folder that holds it as tcib/ or container-images/tcib/.
     """
-    from buildsys.importers.tcib import Asked, take_over
+    from buildsys.importers.tcib import Request, take_over
 
     output = output or RECIPES / Path(os.path.realpath(top)).name
-    images, found = take_over(top, output, Asked(arguments, base))
+    images, found = take_over(top, output, Request(arguments, base))
     _tell(found)
     say(f"{output}: {counted(len(images), 'image')}, {counted(len(found), 'warning')}")
     Choice(output, None, (), {}).look()
@@ -107,8 +107,8 @@ def kolla_overrides(files: Sequence[str], output: Path | None, name: str | None)
     are copied into files/ beside the overlay. With --set names are checked, and what refers to the set can
     be turned: lists that are replaced, accounts, what every image does, downloads.
     """
-    from buildsys.importers.files import check_files, write_files
     from buildsys.importers.kolla.overrides import turn
+    from buildsys.importers.set_folder import check_files, write_files
 
     choice = Choice(given_directory(name), None, (), {}) if name is not None else None
     library = choice.load() if choice else None

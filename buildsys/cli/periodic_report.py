@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from buildsys import files
+
 if TYPE_CHECKING:
     from buildsys.diagnostics import Diagnostic
 
@@ -150,9 +152,7 @@ class Report:
     def write(self, directory: Path) -> None:
         """Write `report.md` and `report.json`, each whole."""
         for name, text in (("report.md", self.markdown()), ("report.json", self.json())):
-            aside = directory / f".{name}.new"
-            aside.write_text(text, "utf-8")
-            aside.replace(directory / name)
+            files.write(directory / name, text)
 
 
 def _page(report: Report) -> Iterator[str]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from filecmp import cmp
 from pathlib import Path
 
+from buildsys import files
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.exporters.request import Export
 
@@ -34,22 +31,12 @@ def write_export(export: Export, form: str, directory: Path) -> int:
     ]
     if wrong:
         raise Refused(wrong)
-    with _alone(directory):
-        return _write(export, form, directory)
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Two exports into one directory take turns."""
     if directory.exists() and not directory.is_dir():
         raise _taken(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    # Two exports into one directory take turns.
+    with files.locked(directory):
+        return _write(export, form, directory)
 
 
 def _write(export: Export, form: str, directory: Path) -> int:
@@ -72,18 +59,16 @@ def _write(export: Export, form: str, directory: Path) -> int:
 
 def _claim(directory: Path, form: str) -> set[str]:
     """Make sure the directory is empty or one of ours; the files that are ours in it."""
-    mark = directory / MARK
-    if mark.is_file():
-        first, *names = mark.read_text("utf-8").splitlines()
-        if first != form:
-            message = f"{directory} holds an export of another format: {first}"
-            hint = "give -o another directory, or remove this one"
-            raise Refused([Diagnostic(NOWHERE, Code.EXPORT_OTHER_FORMAT, message, hint)])
-        # A list that somebody wrote into must not lead out of the directory.
-        return {name for name in names if _stays_in(name)}
-    if any(directory.iterdir()):
-        raise _taken(directory)
-    return set()
+    try:
+        first, *names = files.claim(directory, MARK, f"{form}\n").splitlines()
+    except files.ForeignDirectory as error:
+        raise _taken(directory) from error
+    if first != form:
+        message = f"{directory} holds an export of another format: {first}"
+        hint = "give -o another directory, or remove this one"
+        raise Refused([Diagnostic(NOWHERE, Code.EXPORT_OTHER_FORMAT, message, hint)])
+    # A list that somebody wrote into must not lead out of the directory.
+    return {name for name in names if _stays_in(name)}
 
 
 def _stays_in(name: str) -> bool:
@@ -102,37 +87,16 @@ def _mark(directory: Path, form: str, names: set[str]) -> None:
 
 
 def _text(path: Path, text: str, *, runs: bool = False) -> int:
-    data, mode = os.fsencode(text), 0o755 if runs else 0o644
-    if _is_file(path) and path.read_bytes() == data and path.stat().st_mode & 0o777 == mode:
-        return 0
-    aside = _aside(path)
-    aside.write_bytes(data)
-    aside.chmod(mode)
-    aside.replace(path)
-    return 1
+    return int(files.update(path, os.fsencode(text), mode=0o755 if runs else 0o644))
 
 
 def _link(path: Path, source: Path, *, runs: bool) -> int:
     """A file as it is: a hard link would change with what a person edits in place, so it is a copy."""
     mode = 0o755 if runs or os.access(source, os.X_OK) else 0o644
-    if _is_file(path) and cmp(path, source, shallow=False) and path.stat().st_mode & 0o777 == mode:
+    if files.is_file(path, mode) and cmp(path, source, shallow=False):
         return 0
-    aside = _aside(path)
-    shutil.copyfile(source, aside)
-    aside.chmod(mode)
-    aside.replace(path)
+    files.copy(source, path, mode=mode)
     return 1
-
-
-def _is_file(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
-
-
-def _aside(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.new")
-    aside.unlink(missing_ok=True)
-    return aside
 
 
 def _remove(path: Path, top: Path) -> None:

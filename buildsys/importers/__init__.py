@@ -1,4 +1,4 @@
-"""What other systems say, read and said again as recipes or as an overlay.
+"""Import files of other systems as recipes or as an overlay.
 
-Nothing is dropped in silence: what cannot be said here is named, with its place and the reason.
+Nothing is dropped silently: whatever a recipe cannot express is reported, with its place and the reason.
 """

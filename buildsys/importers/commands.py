@@ -1,29 +1,29 @@
-"""What the shell text of a RUN does, as far as a recipe has steps for it: packages, downloads, pip.
+"""Turn the shell text of a RUN into steps where a recipe has some: packages, downloads, pip.
 
-A text is cut at each `&&` of its own. Of the parts, those that are understood become steps; what lies
-between stays a command of the shell.
+A text is cut at each `&&` of its own. Parts that are understood become steps; the others
+stay shell commands.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from buildsys.importers.overlay import Step
+from buildsys.importers.command_line import known_words, split_commands, split_pipe
+from buildsys.importers.overlay_text import Step
 from buildsys.resolve import syntax
 
 MANAGERS = {"apt", "apt-get", "dnf", "microdnf", "yum"}
 SCRATCH = "/var/tmp"  # noqa: S108 - in an image
-"""Where what is fetched lies until it is used."""
+"""Folder in the image for files that are fetched and then used up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """A part that stays as it is, and the folder it begins in."""
+    """A part that stays a shell command, and its working directory."""
 
     text: str
     within: str
@@ -31,7 +31,7 @@ class Shell:
 
 @dataclass(frozen=True, slots=True)
 class Unsaid:
-    """A part without a step for it, which what comes after it does not need."""
+    """A part that no step can express and that later parts do not need."""
 
     what: str
     why: str
@@ -39,11 +39,11 @@ class Unsaid:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """A part that is one or more steps; none: what it does, no image needs."""
+    """A part that becomes steps; no steps if an image does not need it, such as cleaning a cache."""
 
     steps: tuple[Step, ...]
     lost: tuple[Unsaid, ...] = ()
-    """What of it no step says."""
+    """Parts of it that no step can express."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Fetched:
     url: str
     to: str
     then: str = ""
-    """What reads it from its standard input, after which it goes; empty: it stays."""
+    """A command that reads the file from stdin, after which the file is removed; empty: the file stays."""
     sha256: str = ""
 
 
@@ -62,7 +62,7 @@ class Wheels:
     """Python packages that pip installs."""
 
     program: tuple[str, ...]
-    """What calls pip."""
+    """The words that call pip."""
     options: tuple[str, ...]
     names: tuple[str, ...]
 
@@ -72,20 +72,20 @@ Part = Shell | Steps | Fetched | Wheels | Unsaid
 
 @dataclass(slots=True)
 class Place:
-    """Where a part stands: what goes before it in the same text."""
+    """The context of a part: the state that earlier parts of the text leave."""
 
     within: str = "/"
     variables: Mapping[str, str] = field(default_factory=dict)
-    """Values that are known."""
+    """Variables with known values."""
     file: Callable[[str], str] = lambda _: ""
-    """The path in files/ of a file of the builder's; empty: it is no such file."""
+    """Returns the path in files/ for a file of the builder's; empty if the builder has no such file."""
 
 
 def parts(text: str, place: Place) -> tuple[Part, ...]:
-    """The parts of a text, in order; a text that no step says is one."""
+    """Split a text into parts, in order; a text that no step can express is one part."""
     found: list[Part] = []
     within, kept = place.within, _Kept(dict(place.variables))
-    pieces = chain(text)
+    pieces = split_commands(text)
     for piece in pieces:
         if (verified := _verified(piece, found, within)) is not None:
             found[-1] = verified
@@ -106,24 +106,26 @@ def parts(text: str, place: Place) -> tuple[Part, ...]:
         if kept.changes_programs and isinstance(part, Wheels):
             return (Shell(text, place.within),)
         found.append(part)
-    said = (part.steps if isinstance(part, Steps) else isinstance(part, Fetched | Wheels) for part in found)
-    if not any(said):
+    any_step = (
+        part.steps if isinstance(part, Steps) else isinstance(part, Fetched | Wheels) for part in found
+    )
+    if not any(any_step):
         return (Shell(text, place.within),)
     return tuple(part for part in found if not (isinstance(part, Shell) and kept.is_all(part.text)))
 
 
 @dataclass(slots=True)
 class _Kept:
-    """What a shell remembers of earlier commands, which a later one of its own has to be told."""
+    """State that earlier commands leave in a shell and that later commands need again."""
 
     variables: dict[str, str]
-    """Values that are known."""
+    """Variables with known values."""
     pieces: list[str] = field(default_factory=list)
     is_lost: bool = False
-    """Whether it remembers what cannot be told again."""
+    """Whether the shell has state that cannot be repeated."""
 
     def add(self, piece: str) -> None:
-        """Remember a command, if that is what it is for."""
+        """Remember a command that changes the shell's state."""
         if not _LASTING.match(piece):
             self.is_lost = self.is_lost or bool(_OPAQUE.match(piece))
             return
@@ -133,24 +135,26 @@ class _Kept:
 
     @property
     def changes_programs(self) -> bool:
-        """Whether another program might be meant by a name."""
+        """Whether earlier commands can change which program a name means."""
         return any(re.match(r"source\s|\.\s|(?:export\s+)?PATH=", piece) for piece in self.pieces)
 
     def is_all(self, text: str) -> bool:
-        """Whether a text does nothing but what is remembered anyway."""
-        return all(_CD.fullmatch(piece) or piece == "true" or piece in self.pieces for piece in chain(text))
+        """Whether a text only repeats state that is remembered already."""
+        return all(
+            _CD.fullmatch(piece) or piece == "true" or piece in self.pieces for piece in split_commands(text)
+        )
 
 
 _CD = re.compile(r"cd\s+([\w./-]+)")
 _LASTING = re.compile(r"(?:\w+=\S*$|export\s|set\s+[-+]|umask\s|source\s|\.\s|alias\s)")
-"""What lasts in a shell; leaving aside `cd`."""
+"""Commands whose effect lasts in a shell, except `cd`."""
 _OPAQUE = re.compile(r"(?:\w+=|trap\s|pushd\s|popd|eval\s|cd\s+[^\w./-]|read\s)")
 _ASSIGNED = re.compile(r"(?:export\s+)?(\w+)=([\w./:@%+-]*|'[^']*'|\"[^\"$`\\]*\")")
 
 
 def _part(piece: str, place: Place) -> Part:
-    head, bar, rest = _piped(piece)
-    words = _words(head, place.variables)
+    head, bar, rest = split_pipe(piece)
+    words = known_words(head, place.variables)
     if words is None:
         return Shell(piece, place.within)
     if bar:
@@ -160,95 +164,6 @@ def _part(piece: str, place: Place) -> Part:
         if (part := understand(words, place)) is not None:
             return part
     return _fetched(words, place, piped=False) or Shell(piece, place.within)
-
-
-# ── the shell ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def chain(text: str) -> list[str]:
-    """The commands of a text that is nothing but commands joined by `&&`; else the text, as one.
-
-    Where a shell ends with the first command that fails, `;` and the end of a line do the same.
-    """
-    ends = bool(_ENDS_EARLY.match(text)) and not _CONTROLS.search(text)
-    pieces: list[str] = []
-    begun, depth, quote = 0, 0, ""
-    position = 0
-    while position < len(text):
-        sign = text[position]
-        if sign == "\\" and quote != "'":
-            position += 2
-            continue
-        if quote:
-            quote = "" if sign == quote else quote
-        elif sign in "'\"`":
-            quote = sign
-        elif sign in "({":
-            depth += 1
-        elif sign in ")}":
-            depth -= 1
-        elif depth == 0:
-            if text.startswith("&&", position):
-                pieces.append(text[begun:position].strip())
-                position += 2
-                begun = position
-                continue
-            if sign in ";\n" and ends:
-                pieces.append(text[begun:position].strip())
-                begun = position + 1
-            elif sign in ";\n" or text.startswith("||", position) or _is_background(text, position):
-                return [text]
-        position += 1
-    pieces.append(text[begun:].strip())
-    if ends and not pieces[-1]:
-        pieces.pop()
-    return [text] if quote or depth or not all(pieces) or _CONTROL.match(text) else pieces
-
-
-_ENDS_EARLY = re.compile(r"\s*set\s+-[a-z]*e[a-z]*(?:\s+-o\s+pipefail)?\s*(?:;|&&|\n)")
-_CONTROLS = re.compile(
-    r"(?<![\w./-])(?:if|for|while|until|case|function|do|done|then|fi|esac)(?![\w./-])|\{\s|<<"
-)
-_CONTROL = re.compile(r"\s*(?:if|for|while|until|case|function)\s")
-
-
-def _is_background(text: str, position: int) -> bool:
-    return text[position] == "&" and "&" not in text[position + 1 : position + 2] and not (
-        position and text[position - 1] in "<>&"
-    ) and text[position + 1 : position + 2] != ">"  # fmt: skip
-
-
-def _piped(piece: str) -> tuple[str, str, str]:
-    """A command, and what reads its output."""
-    quote = ""
-    for position, sign in enumerate(piece):
-        if quote:
-            quote = "" if sign == quote else quote
-        elif sign in "'\"`":
-            quote = sign
-        elif sign == "|" and "|" not in piece[position + 1 : position + 2]:
-            return piece[:position], "|", piece[position + 1 :]
-    return piece, "", ""
-
-
-def _words(piece: str, variables: Mapping[str, str]) -> list[str] | None:
-    """The words of a plain command, with known variables filled in; None: only a shell knows them."""
-
-    def value(match: re.Match[str]) -> str:
-        return variables.get(match[1] or match[2], match[0])
-
-    if "'" not in piece:
-        piece = re.sub(r"\$(?:\{(\w+)\}|(\w+))", value, piece)
-    if "$" in piece or "`" in piece or "<" in _QUOTED.sub("", piece):
-        return None
-    try:
-        return [text for text in shlex.split(piece) if text not in _NOWHERE] or None
-    except ValueError:
-        return None
-
-
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-_NOWHERE = {">/dev/null", "1>/dev/null", "2>/dev/null", "2>&1", "&>/dev/null"}
 
 
 # ── packages ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -266,7 +181,7 @@ def _packages(words: list[str], _: Place) -> Part | None:
         return update
     named = [item for item in rest if not item.startswith("-")]
     if not named or not _HARMLESS.issuperset(item for item in rest if item.startswith("-")):
-        return None  # another option might choose repositories, or have a value behind it
+        return None  # another option might choose repositories or take a value
     verb, *packages = named
     if verb in {"clean", "makecache"} and packages in ([], ["all"]):
         return Steps(())
@@ -277,12 +192,12 @@ def _packages(words: list[str], _: Place) -> Part | None:
     key = {"install": "packages", "remove": "remove-packages", "erase": "remove-packages"}.get(verb)
     if key is None or not packages or any(map(syntax.package, packages)):
         return None
-    # What is not there need not be removed.
+    # A package that is not installed need not be removed.
     return Steps(({key: packages} if verb == "install" else {key: packages, "optional": True},))
 
 
 def _update(program: str, rest: list[str]) -> Steps | None:
-    """`dnf -y update` of all that is installed."""
+    """Read `dnf -y update` of all installed packages."""
     if program.rpartition("/")[2] not in {"dnf", "microdnf", "yum"} or not {"-y", "--assumeyes"} & set(rest):
         return None
     items = iter(rest)
@@ -306,7 +221,7 @@ _HARMLESS = {
     "-q", "-qq", "-qy", "-y", "-yq", "-yqq", "--allowerasing", "--assume-yes", "--assumeyes", "--nodocs",
     "--no-install-recommends", "--quiet", "--setopt=tsflags=nodocs", "--yes",
 }  # fmt: skip
-"""Options that have no value and choose nothing but how packages come: the site says that."""
+"""Options without a value that only affect how packages are fetched, which the site decides."""
 _CLEANING = {
     ("rm", "-rf", "/var/cache/yum"),
     ("rm", "-rf", "/var/cache/dnf"),
@@ -355,7 +270,7 @@ _REQUIREMENT = re.compile(rf"[A-Za-z0-9][\w.-]*(?:\[[\w,.-]+\])?(?:{_VERSION}(?:
 
 
 def requirement(text: str) -> bool:
-    """Whether a text is the name of a Python package, perhaps with a version, and no address."""
+    """Whether a text is the name of a Python package, with or without a version, and not an address."""
     return bool(_REQUIREMENT.fullmatch(text))
 
 
@@ -363,7 +278,7 @@ def requirement(text: str) -> bool:
 
 
 def _copied(words: list[str], place: Place) -> Part | None:
-    """`cp FILE PATH` of a file that lies beside what is read."""
+    """Read `cp FILE PATH` of a file of the builder's."""
     if words[0] != "cp":
         return None
     named = [item for item in words[1:] if not item.startswith("-")]
@@ -374,7 +289,7 @@ def _copied(words: list[str], place: Place) -> Part | None:
 
 
 def _fetched(words: list[str], place: Place, *, piped: bool) -> Fetched | None:
-    """`curl` or `wget` of one address into one file."""
+    """Read `curl` or `wget` of one address into one file."""
     program, *rest = words
     options = {"curl": _CURL, "wget": _WGET}.get(program.rpartition("/")[2])
     if options is None:
@@ -439,7 +354,7 @@ _WGET: dict[str, set[str]] = {
 
 
 def _verified(piece: str, found: list[Part], within: str) -> Fetched | None:
-    """What `echo CHECKSUM FILE | sha256sum -c` says of the file that was just fetched."""
+    """Read the checksum in `echo CHECKSUM FILE | sha256sum -c` for the file that the last part fetched."""
     match = re.fullmatch(
         r"echo\s+[\"']?(?P<sum>[0-9a-f]{64})\s+\*?(?P<file>[\w./-]+)[\"']?\s*\|\s*sha256sum\s+(?:-c|--check)"
         r"(?:\s+(?:-|--quiet|--status|--strict))*",

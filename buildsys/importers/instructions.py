@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from buildsys.diagnostics import Diagnostic, Spot
+from buildsys.importers.command_line import network_program
 from buildsys.importers.commands import (
     SCRATCH,
     Fetched,
@@ -21,9 +22,7 @@ from buildsys.importers.commands import (
     Wheels,
     parts,
 )
-from buildsys.importers.network import wanting
-from buildsys.importers.overlay import Changes, Step
-from buildsys.importers.untaken import untaken
+from buildsys.importers.overlay_text import Changes, Step, untaken
 from buildsys.recipe.scan import Instruction
 from buildsys.resolve import syntax
 from buildsys.shell import word, words
@@ -38,18 +37,18 @@ _ROOT = {"root", "0"}
 _OPEN = frozenset("$*?[")
 
 OPEN, CLOSE = "\ue000", "\ue001"
-"""Stand around what only the builder can fill in."""
+"""Enclose the number of an expression that only the builder can fill in."""
 UNKNOWN = (
     "what it copies lies in the context of kolla-build",
-    "put it into files/ beside the overlay, and write a step: copy:",
+    "put it into files/ next to the overlay, and write a step: copy:",
 )
-"""Why a file is not copied that nobody knows, and what to do."""
+"""Reason and hint for a file that is not found."""
 FindFile = Callable[[str], Path | None]
-"""Where a file of the builder's lies, by what a COPY calls it; None: nobody knows."""
+"""Finds a file of the builder's by the name that a COPY uses; None if it is not found."""
 
 
 class Reading:
-    """Turns instructions into changes of one image, in order; what it cannot turn is kept in `found`."""
+    """Converts instructions into changes of one image, in order; `found` collects the others."""
 
     def __init__(
         self,
@@ -68,14 +67,14 @@ class Reading:
         self._made = True
         self._shell = list(_SHELL)
         self.exports = False
-        """Whether a shell gives commands their variables, and not `env`, which an image may not have."""
+        """Whether `export` sets the variables of commands, and not `env`, which some images lack."""
         self.arguments: dict[str, str] = {}
-        """Variables that commands have, and the image has not."""
+        """Variables of commands that are not in the image's configuration."""
         self.user: tuple[str, Spot] | None = None
-        """Who the last USER names."""
+        """The last USER, with its place."""
 
     def steps(self, item: Instruction) -> Iterator[Step]:
-        """The steps of one instruction; what it sets goes to the changes."""
+        """Yield the steps of one instruction; its settings go into `changes`."""
         match item.word:
             case "RUN":
                 yield from self._run(item)
@@ -91,7 +90,7 @@ class Reading:
                 self._set(item)
 
     def pip(self, asked: Wheels, spot: Spot) -> Iterator[Step]:
-        """Steps that install Python packages from wheels in files/."""
+        """Yield steps that install Python packages from wheels in files/."""
         folder = f"{WHEELS}/{self.image}"
         path = f"{folder}/requirements.txt"
         before = self.changes.files.get(path, "")
@@ -110,7 +109,7 @@ class Reading:
         yield {"remove": place, "recursive": True}
 
     def lose(self, item: Instruction) -> None:
-        """Keep in mind the variables that an instruction would have given a value."""
+        """Remember the variables of an instruction that is not taken over."""
         if item.word in {"ARG", "ENV"}:
             self.changes.lost.update(re.findall(r"(?:^|\s)(\w+)", item.value))
 
@@ -137,7 +136,7 @@ class Reading:
             why = f"the value of {lost}, which it uses, is not taken over"
             self._refuse(item, why, "write the value out")
             return
-        if program := next(filter(None, (wanting(part.text) for part in shells)), ""):
+        if program := next(filter(None, (network_program(part.text) for part in shells)), ""):
             hint = "packages and `download:` come from the site; what else it fetches goes into files/"
             self._refuse(item, f"{program} wants the network, and a `run` has none", hint)
             return
@@ -164,7 +163,7 @@ class Reading:
             yield {"mkdir": self._within}
 
     def _called(self, part: Shell, user: str) -> list[str]:
-        """A shell's command in its folder, by its user."""
+        """Return the argv of a shell command in its working directory, as its user."""
         text = part.text if part.within == "/" else f"cd {word(part.within)} && {part.text}"
         return ["su", "-s", self._shell[0], user, "-c", text] if user else [*self._shell, text]
 
@@ -179,7 +178,7 @@ class Reading:
             yield {"remove": part.to}
 
     def _with_variables(self, argv: Sequence[str]) -> Step:
-        """A command with the variables that are set before it: a `run` has those of its parent."""
+        """Add the variables that are set before a command: a `run` has only those of its parent."""
         pairs = [f"{name}={value}" for name, value in (self.arguments | self._variables()).items()]
         if not pairs:
             return {"run": [*argv]}
@@ -196,7 +195,7 @@ class Reading:
     # ── files ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _file(self, source: str) -> str:
-        """The path in files/ that a file of the builder's gets; empty: it is not known."""
+        """Return the path in files/ for a file of the builder's; empty if it is not found."""
         path = self._find(source)
         if path is None:
             return ""
@@ -236,7 +235,7 @@ class Reading:
         folder = several or target.endswith("/")
         if origin is not None:
             if not origin or _OPEN & set(origin + source) or "/" in origin or ":" in origin:
-                self._refuse(item, f"'{origin}' is no image of the set", "add one that has the files")
+                self._refuse(item, f"'{origin}' is not an image of the set", "add one that has the files")
                 return None
             return {"copy": posixpath.join("/", source), "from": origin, "to": into if folder else target}
         if not syntax.url(source):
@@ -302,7 +301,7 @@ class Reading:
             self.lose(item)
             self._refuse(item, "a quotation mark has no partner")
             return
-        if pairs and "=" not in pairs[0]:  # the old way: a name, and the rest is the value
+        if pairs and "=" not in pairs[0]:  # the old form: NAME VALUE
             name, _, value = item.value.partition(" ")
             pairs = [f"{name}={value.strip()}"]
         for text in pairs:
@@ -324,14 +323,14 @@ class Reading:
                 self.changes.merge(key, pair["name"], pair["value"], item.spot)
 
     def _health_check(self, item: Instruction) -> None:
-        options, said = {}, item.value
-        while match := re.match(r"--(interval|timeout|start-period|retries)=(\S+)\s+", said):
+        options, rest = {}, item.value
+        while match := re.match(r"--(interval|timeout|start-period|retries)=(\S+)\s+", rest):
             options[match[1]] = (
                 int(match[2]) if match[1] == "retries" and re.fullmatch("[0-9]+", match[2]) else match[2]
             )
-            said = said[match.end() :]
-        first, _, command = said.partition(" ")
-        if said.upper() == "NONE":
+            rest = rest[match.end() :]
+        first, _, command = rest.partition(" ")
+        if rest.upper() == "NONE":
             self.changes.scalars["healthcheck"] = None, item.spot
         elif first.upper() == "CMD" and command.strip():
             what = _list(command.strip()) or command.strip()
@@ -342,7 +341,7 @@ class Reading:
 
 
 def _list(value: str) -> list[str]:
-    """The words of an instruction in its JSON form; none: it is another."""
+    """Return the words of an instruction in JSON form; empty for the shell form."""
     try:
         found = json.loads(value) if value.startswith("[") else []
     except (ValueError, RecursionError):

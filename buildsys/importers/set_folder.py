@@ -1,11 +1,12 @@
-"""The folder that an imported set is written into: new or empty, and filled whole or not at all."""
+"""What an import writes: the folder of a new set, as a whole or not at all, and files next to an overlay."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from buildsys.image import NAME
 
 
 def check_places(top: Path, output: Path) -> None:
-    """Make sure that there is a tree at `top`, and that a set can be written into `output`.
+    """Check that `top` is a folder, and that a set can be written into `output`.
 
     Raises:
         Refused: `no-match`, `file-exists`, `bad-name`, `bad-choice`.
@@ -27,11 +28,11 @@ def check_places(top: Path, output: Path) -> None:
     if not NAME.fullmatch(name):
         named = output.name not in {"", ".."}
         there = output.with_name(usual_name(output)) if named else output / usual_name(output)
-        raise _refused(Code.BAD_NAME, f"'{name}' cannot name a set", f"say where it goes: -o {there}")
+        raise _refused(Code.BAD_NAME, f"'{name}' cannot name a set", f"choose a name with -o {there}")
     if output.is_symlink():
         raise _refused(Code.FILE_EXISTS, f"{output} is a link", "choose another place with -o")
     if Path(os.path.realpath(output)).is_relative_to(os.path.realpath(top)):
-        raise _refused(Code.BAD_CHOICE, f"{output} lies within {top}", "write the set beside the tree")
+        raise _refused(Code.BAD_CHOICE, f"{output} lies within {top}", "write the set outside of the tree")
 
 
 def _refused(code: Code, message: str, hint: str) -> Refused:
@@ -39,29 +40,71 @@ def _refused(code: Code, message: str, hint: str) -> Refused:
 
 
 def set_name(output: Path) -> str:
-    """What a set in this folder is called."""
+    """Return the name of a set in this folder."""
     return Path(os.path.realpath(output)).name
 
 
 def usual_name(output: Path) -> str:
-    """The name of the folder as references can have it."""
+    """Return the folder's name in the form that references allow."""
     name = re.sub(r"[._-]{2,}", "-", re.sub(r"[^a-z0-9._-]+", "-", set_name(output).lower())).strip("._-")
     return name or "images"
 
 
 @contextmanager
 def written_whole(output: Path) -> Iterator[Path]:
-    """A folder to write the set into, which is brought to its place at the end."""
+    """Yield a temporary folder for the set; rename it to `output` at the end."""
     name = set_name(output)
-    beside = output if output.is_dir() else output.parent
-    beside.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=beside) as place:
+    folder = output if output.is_dir() else output.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder) as place:
         made = Path(place) / name
         made.mkdir()
         yield made
-        if beside != output:
+        if folder != output:
             made.rename(output)
             return
-        # Somebody may be in that folder: it stays. What makes a set of it comes last.
+        # The folder stays, since it may be a working directory. set.yaml makes it a set, and comes last.
         for entry in sorted(made.iterdir(), key=lambda entry: entry.name == "set.yaml"):
             entry.rename(output / entry.name)
+
+
+Files = Mapping[str, Path | str]
+"""Path below the folder -> the file or folder to copy, or a text."""
+
+
+def check_files(files: Files, folder: Path) -> None:
+    """Check that no file would replace another one.
+
+    Raises:
+        Refused: one would (`file-exists`).
+    """
+    found = [
+        Diagnostic(
+            NOWHERE, Code.FILE_EXISTS, f"{folder / path} is there already", "move it away, or choose -o"
+        )
+        for path, content in files.items()
+        if (folder / path).exists() and not _equal(folder / path, content)
+    ]
+    if found:
+        raise Refused(found)
+
+
+def write_files(files: Files, folder: Path) -> None:
+    """Write the files; links stay links."""
+    for path, content in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, str):
+            target.write_text(content, "utf-8")
+        elif content.is_dir():
+            shutil.copytree(
+                content, target, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git")
+            )
+        else:
+            shutil.copy2(content, target)
+
+
+def _equal(there: Path, content: Path | str) -> bool:
+    if isinstance(content, str):
+        return there.is_file() and there.read_text("utf-8", "replace") == content
+    return there.is_file() and content.is_file() and there.read_bytes() == content.read_bytes()

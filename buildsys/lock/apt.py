@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
+from buildsys.files import locked
 
 HELPER = "/usr/lib/apt/apt-helper"
 """Where apt keeps the program that lends out what it fetches by."""
@@ -183,11 +184,8 @@ class Apt:
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """One at a time asks: another update would move the indices from beneath this one."""
-    import fcntl
-
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with locked(folder / "lock"):
         yield
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from buildsys import files
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.image import ImageSet
 from buildsys.lock import requests
@@ -129,6 +130,4 @@ class Keys:
         return b""
 
     def _keep(self, path: Path, content: bytes) -> None:
-        aside = path.with_name(f".{path.name}.new")
-        aside.write_bytes(content)
-        aside.replace(path)
+        files.write(path, content)

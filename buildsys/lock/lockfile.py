@@ -5,15 +5,14 @@ A line a thing, and behind each key JSON, which is YAML too: read thirty times f
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from buildsys import files
 from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
 from buildsys.image import LockedPackage
 from buildsys.lock.schema import Place, mistakes
@@ -129,20 +128,7 @@ def _step(step: LockedStep) -> list[Any]:
 
 def write(lock: Lock, path: Path) -> None:
     """Put a lock in the place of the one at `path`: whenever this ends, the old or the new one is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.new")
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # Two that write at once would write into the same file aside.
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        with aside.open("w", encoding="utf-8") as stream:
-            stream.write(text(lock))
-            stream.flush()
-            os.fsync(stream.fileno())
-        aside.replace(path)
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    files.write(path, text(lock), durable=True)
 
 
 def _seal(content: str) -> str:

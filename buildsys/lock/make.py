@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from buildsys import files
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.image import BaseImage, ImageSet, LockedPackage, Repository
 from buildsys.lock import apt_solver, requests
@@ -205,7 +206,5 @@ def _keep(file: Path, places: Places, *, move: bool = False) -> str:
     if move:
         file.replace(kept)
     elif not kept.exists():
-        aside = kept.with_name(f".{kept.name}.new")
-        aside.write_bytes(content)
-        aside.replace(kept)
+        files.write(kept, content)
     return sha256

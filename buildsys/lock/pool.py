@@ -6,7 +6,6 @@ file enters, by rename. Nothing in it changes afterwards.
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, urljoin
 
+from buildsys import files
 from buildsys.diagnostics import Diagnostic, Refused
 from buildsys.image import ImageSet, LockedPackage, Repository
 from buildsys.lock import apt_fetch, requests
@@ -25,7 +25,7 @@ from buildsys.lock.pool_files import Places
 from buildsys.lock.present import present
 from buildsys.lock.signatures import is_whole, keyring
 from buildsys.lock.solver import Blame
-from buildsys.lock.sound import is_sound, seal, sha256_of
+from buildsys.lock.sound import is_sound, seal
 
 AT_ONCE = 4
 """Files fetched side by side."""
@@ -78,8 +78,7 @@ def _alone(pool: Path) -> Iterator[None]:
     """One at a time fills a pool; a second one waits, and finds less to do."""
     for folder in ("packages", "files", "part"):
         (pool / folder).mkdir(parents=True, exist_ok=True)
-    with (pool / "lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with files.locked(pool / "lock"):
         yield
 
 
@@ -153,7 +152,7 @@ class _Filling:
             except Unfetched as error:
                 self._found.append(self._blame.not_fetched(package, error))
                 return False
-            size, sum_is = part.stat().st_size, f"sha256:{sha256_of(part)}"
+            size, sum_is = part.stat().st_size, f"sha256:{files.sha256(part)}"
             if sum_is == package.checksum:
                 return True
             short = size < package.size and (self._by_apt or not is_whole(part))
@@ -187,7 +186,7 @@ class _Filling:
         except Unfetched as error:
             self._found.append(self._blame.download_not_fetched(url, error))
             return
-        now = sha256_of(part)
+        now = files.sha256(part)
         if now == sha256:
             _enter(part, self._places.file(sha256))
         else:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from pathlib import Path
 
+from buildsys import files
+
 SEALED = 1_000_000_000
 """The time, in seconds since 1970, of a file that was read whole and found right. Writing to it ends that."""
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def is_sound(path: Path, sha256: str, size: int = 0) -> bool:
@@ -24,7 +19,7 @@ def is_sound(path: Path, sha256: str, size: int = 0) -> bool:
         if size and status.st_size != size:
             return False
         if status.st_mtime != SEALED:
-            if sha256_of(path) != sha256:
+            if files.sha256(path) != sha256:
                 return False
             seal(path)
     except OSError:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from buildsys.diagnostics import Refused
+from buildsys.files import sha256
 from buildsys.image import ImageSet, Repository
 from buildsys.lock import apt_solver, requests
 from buildsys.lock.bases import digest_of
@@ -51,7 +52,7 @@ def unmoved(image_set: ImageSet, lock: Lock, places: Places, *, store: str) -> b
 
 def _index(repository: Repository, part: Path) -> str:
     if repository.directory:
-        return hashlib.sha256(Path(repository.directory, INDEX).read_bytes()).hexdigest()
+        return sha256(Path(repository.directory, INDEX))
     return _sha256(f"{repository.url.rstrip('/')}/{INDEX}", part)
 
 
@@ -59,6 +60,6 @@ def _sha256(url: str, part: Path) -> str:
     file = part / f"look-{hashlib.sha256(url.encode()).hexdigest()}"
     fetch(url, file)
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return sha256(file)
     finally:
         file.unlink()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from buildsys.files import sha256
 from buildsys.image import CopyPayload, ImageSet, LockedPackage, Repository, Site, Transaction
 
 
@@ -103,12 +103,6 @@ def key_said(repository: Repository, site: Site) -> str:
         case "none":
             return ""
         case "carried":
-            return file_hash(repository.key)
+            return sha256(Path(repository.key))
         case where:
             return where
-
-
-def file_hash(path: str) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from buildsys import __version__
+from buildsys.files import sha256
 from buildsys.graph import ImageGraph
 from buildsys.image import (
     Bootstrap,
@@ -38,7 +39,6 @@ from buildsys.packages import MANAGERS
 from buildsys.packages.payload import Files, capabilities, files_of, taken
 from buildsys.plan import makefile
 from buildsys.plan.carried import (
-    file_hash,
     key_place,
     key_said,
     pool_files,
@@ -90,14 +90,14 @@ def compile_plan(image_set: ImageSet) -> Plan:
             for item in files
             if item.mode not in {LINK, FOLDER, SAME}
         }
-    downloads = {url: file_hash(path) for url, path in sorted(site.downloads.items())}
+    downloads = {url: sha256(Path(path)) for url, path in sorted(site.downloads.items())}
     links |= {f"pool/downloads/{downloads[url]}": Path(path) for url, path in site.downloads.items()}
     gems = _gems(image_set)
     # All that the site has: what the named ones depend on is found beside them.
     beside = image_set.site.gems if gems else ()
     links |= {f"pool/gems/{Path(path).name}": Path(path) for path in beside}
     names = {gem: Path(path).name for gem, path in gems.items()}
-    hashes = {Path(path).name: file_hash(path) for path in beside}
+    hashes = {Path(path).name: sha256(Path(path)) for path in beside}
     keys = {item.id: key_said(item, site) for item in site.repositories}
     payloads, capable = _payloads(image_set, links)
     carried = Carried(context, downloads, names, _given(image_set), hashes, payloads, capable, keys)
@@ -296,7 +296,7 @@ def _unannotated(image_set: ImageSet) -> Iterator[str]:
 def _context_file(path: Path, relative: str, given: tuple[tuple[str, str], ...] = ()) -> ContextFile:
     # Only the executable bit survives a checkout on any host, so only that bit counts.
     mode = "755" if os.access(path, os.X_OK) else "644"
-    return ContextFile(relative, file_hash(str(path)), mode, given)
+    return ContextFile(relative, sha256(path), mode, given)
 
 
 def attributes(path: Path) -> tuple[tuple[str, str], ...]:

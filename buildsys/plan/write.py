@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from buildsys import files
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.plan.compile import Plan
 from buildsys.spread import spread
@@ -62,26 +62,16 @@ def _write_all(plan: Plan, directory: Path) -> int:
 
 def claim(directory: Path) -> None:
     """Make sure the directory is a plan directory or becomes one."""
-    mark = directory / MARK
-    if not mark.is_file():
-        taken = directory.exists() and (not directory.is_dir() or _holds_others(directory))
-        # Looked at again: who claims it at the same time makes the mark first, and then all else.
-        if taken and not mark.is_file():
-            message = f"{directory} is not empty and not a plan: nothing was written"
-            hint = "give -o a directory that is empty, missing or holds a plan"
-            raise Refused([Diagnostic(NOWHERE, Code.PLAN_DIRECTORY_TAKEN, message, hint)])
-        directory.mkdir(parents=True, exist_ok=True)
-        aside = directory / f"{MARK}.{os.getpid()}"
-        aside.write_text(LAYOUT)
-        aside.replace(mark)
-    if mark.read_text() != LAYOUT:
+    try:
+        layout = files.claim(directory, MARK, LAYOUT)
+    except files.ForeignDirectory as error:
+        message = f"{directory} is not empty and not a plan: nothing was written"
+        hint = "give -o a directory that is empty, missing or holds a plan"
+        raise Refused([Diagnostic(NOWHERE, Code.PLAN_DIRECTORY_TAKEN, message, hint)]) from error
+    if layout != LAYOUT:
         message = f"{directory} was written by another version of buildsys"
         hint = "write the plan into another directory, or remove this one"
         raise Refused([Diagnostic(NOWHERE, Code.PLAN_DIRECTORY_VERSION, message, hint)])
-
-
-def _holds_others(directory: Path) -> bool:
-    return any(not path.name.startswith(MARK) for path in directory.iterdir())
 
 
 def _files(plan: Plan) -> list[tuple[str, str, bool]]:
@@ -100,23 +90,22 @@ def _is_there(path: str, text: str, executable: bool) -> bool:  # noqa: FBT001 -
 def _write(path: str, text: str, executable: bool) -> int:  # noqa: FBT001 - one caller, above
     if _is_there(path, text, executable):
         return 0
-    data = os.fsencode(text)  # paths of recipes are bytes
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    target = path
-    # Nobody reads a file that is not there yet; one cut short by a crash is seen to differ next time.
     if os.path.exists(path):  # noqa: PTH110
-        folder, _, name = path.rpartition("/")
-        target = f"{folder}/.{name}.new"
-    descriptor = os.open(target, flags, 0o755 if executable else 0o644)
+        with files.aside(Path(path)) as new:
+            _create(str(new), text, executable)
+    else:
+        # No run reads a file that is not there yet; the next plan replaces one that a crash cuts short.
+        _create(path, text, executable)
+    return 1
+
+
+def _create(path: str, text: str, executable: bool) -> None:  # noqa: FBT001 - as above
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o755 if executable else 0o644)
     try:
-        # A disk that fills up takes part of a write, and refuses the next.
-        while data:
-            data = data[os.write(descriptor, data) :]
+        files.write_all(descriptor, os.fsencode(text))  # paths of recipes are bytes
     finally:
         os.close(descriptor)
-    if target is not path:
-        os.replace(target, path)  # noqa: PTH105
-    return 1
 
 
 def _is_carried(path: Path, source: Path) -> bool:
@@ -136,15 +125,10 @@ def _carry(path: Path, source: Path) -> int:
     """
     if _is_carried(path, source):
         return 0
-    aside = path.with_name(f".{path.name}.new")
-    aside.unlink(missing_ok=True)
-    try:
-        if path.parts[-2] == "context":
-            raise OSError
-        os.link(source, aside)
-    except OSError:
-        shutil.copyfile(source, aside)
-    aside.replace(path)
+    if path.parts[-2] == "context":
+        files.copy(source, path)
+    else:
+        files.link(source, path)
     return 1
 
 

@@ -7,8 +7,9 @@ import json
 import tarfile
 from pathlib import Path
 
+from buildsys import files
 from buildsys.publish.built_set import Item
-from buildsys.publish.files import claimed, hashed, packed, put_text
+from buildsys.publish.files import claimed, packed
 from buildsys.publish.layers import Packed
 from buildsys.publish.manifest import Form
 from buildsys.publish.oci_layout import LAYOUT, entries, index
@@ -40,7 +41,7 @@ def _write(work: Work, directory: Path) -> None:
             part = directory / f".part.{name}"
             with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as archive:
                 (_docker if docker else _oci)(archive, work, item, image, form)
-            sums[name] = hashed(part)
+            sums[name] = files.sha256(part)
             made.append(name)
         work.journal.note(item.name, entry)
     work.go_on()
@@ -49,7 +50,7 @@ def _write(work: Work, directory: Path) -> None:
     wanted = sorted(f"{item.name}.tar" for item, _ in images)
     for gone in sums.keys() - set(wanted):
         (directory / gone).unlink(missing_ok=True)
-    put_text(directory / SUMS, "".join(f"{sums[name]}  {name}\n" for name in wanted))
+    files.update(directory / SUMS, "".join(f"{sums[name]}  {name}\n" for name in wanted))
     work.outcome.images = len(made)
     work.finish()
 
@@ -63,7 +64,7 @@ def _sums(directory: Path) -> dict[str, str]:
 
 
 def _is_whole(directory: Path, name: str, sums: dict[str, str]) -> bool:
-    return name in sums and (directory / name).is_file() and hashed(directory / name) == sums[name]
+    return name in sums and (directory / name).is_file() and files.sha256(directory / name) == sums[name]
 
 
 def _oci(archive: tarfile.TarFile, work: Work, item: Item, image: Packed, form: Form) -> None:

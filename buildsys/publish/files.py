@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import shutil
 import stat
@@ -12,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from buildsys import files
 from buildsys.diagnostics import Code
 from buildsys.publish.built_set import Item
 from buildsys.publish.errors import Problem
@@ -35,18 +34,14 @@ def claimed(work: Work) -> Iterator[Path]:
     if directory.exists() and not directory.is_dir():
         raise _foreign(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            message = f"another run publishes to {directory}: nothing was written"
-            raise Problem(Code.BUSY_DIRECTORY, message) from error
+
+    def busy() -> None:
+        raise Problem(Code.BUSY_DIRECTORY, f"another run publishes to {directory}: nothing was written")
+
+    with files.locked(directory, busy=busy):
         _claim(work, directory)
         yield directory
         _let_all_read(directory)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -61,8 +56,8 @@ def readable_by_all() -> Iterator[None]:
 
 def _let_all_read(directory: Path) -> None:
     """Give what an earlier run made under another umask, or linked from the shelf, the same modes."""
-    for place, folders, files in os.walk(directory):
-        for name in (".", *folders, *files):
+    for place, folders, others in os.walk(directory):
+        for name in (".", *folders, *others):
             path = os.path.join(place, name)  # noqa: PTH118 - a path of each file of a tree costs
             mode = os.lstat(path).st_mode
             wanted = 0o755 if stat.S_ISDIR(mode) else 0o644
@@ -72,18 +67,15 @@ def _let_all_read(directory: Path) -> None:
 
 def _claim(work: Work, directory: Path) -> None:
     mine = f"{work.outcome.destination.transport} {work.subject.set}\n"
-    mark = directory / MARK
-    if mark.is_file():
-        found = mark.read_text("utf-8", errors="replace")
-        if found != mine:
-            kind, _, name = found.strip().partition(" ")
-            message = f"{directory} holds {name}, published as {kind}: nothing was written"
-            raise Problem(Code.FOREIGN_DIRECTORY, message, "name another directory")
-    elif any(directory.iterdir()):
-        raise _foreign(directory)
-    else:
-        mark.write_text(mine, "utf-8")
-    for left in directory.glob(".part.*"):
+    try:
+        found = files.claim(directory, MARK, mine)
+    except files.ForeignDirectory as error:
+        raise _foreign(directory) from error
+    if found != mine:
+        kind, _, name = found.strip().partition(" ")
+        message = f"{directory} holds {name}, published as {kind}: nothing was written"
+        raise Problem(Code.FOREIGN_DIRECTORY, message, "name another directory")
+    for left in (*directory.glob(".part.*"), *directory.glob(f".*{files.ASIDE}")):
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left)
         else:
@@ -107,38 +99,3 @@ def packed(work: Work, form: Form) -> list[tuple[Item, Packed]]:
 def is_there(path: Path, blob: Blob) -> bool:
     """Whether a file of the blob's size is in its place."""
     return path.is_file() and path.stat().st_size == blob.size
-
-
-def put_blob(path: Path, content: Path) -> None:
-    """Put the file that holds a blob in its place, instead of whatever is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".part.{path.name}")
-    aside.unlink(missing_ok=True)
-    link(content, aside)
-    aside.replace(path)
-
-
-def link(source: Path, path: Path) -> None:
-    """The same file under another name; a copy where that cannot be."""
-    try:
-        os.link(source, path)
-    except OSError:
-        shutil.copyfile(source, path)
-
-
-def put_text(path: Path, text: str | bytes) -> bool:
-    """Write a file whole, by rename, unless it says that already; whether it was written."""
-    data = text.encode() if isinstance(text, str) else text
-    if path.is_file() and path.read_bytes() == data:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".part.{path.name}")
-    aside.write_bytes(data)
-    aside.replace(path)
-    return True
-
-
-def hashed(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from buildsys import files
 from buildsys.publish.built_set import Item
-from buildsys.publish.files import claimed, is_there, packed, put_blob, put_text
+from buildsys.publish.files import claimed, is_there, packed
 from buildsys.publish.layers import Packed
 from buildsys.publish.manifest import OCI_INDEX, Blob, Form
 from buildsys.publish.task import Work
@@ -34,20 +35,20 @@ def _write(work: Work, directory: Path) -> None:
             path = _path(blobs, blob)
             wanted.add(path)
             if blob.digest in doubted or not is_there(path, blob):
-                put_blob(path, work.shelf.file(image, layer, blob, form.compression))
+                files.link(work.shelf.file(image, layer, blob, form.compression), path)
                 work.outcome.blobs += 1
                 doubted.discard(blob.digest)
         manifest = Blob(image.manifest.digest, len(image.manifest.bytes))
         for blob, data in ((image.manifest.blobs()[0], image.config), (manifest, image.manifest.bytes)):
             path = _path(blobs, blob)
             wanted.add(path)
-            work.outcome.blobs += put_text(path, data)
+            work.outcome.blobs += files.update(path, data)
         work.outcome.images += work.outcome.blobs > known
         work.journal.note(item.name, work.entry(item, form, item.repository, image.manifest.digest))
     work.go_on()
-    put_text(directory / "oci-layout", LAYOUT)
+    files.update(directory / "oci-layout", LAYOUT)
     rows = [row for item, image in images for row in entries(item, image, work.tags(item))]
-    if put_text(directory / "index.json", index(rows)):
+    if files.update(directory / "index.json", index(rows)):
         work.outcome.tags = len(rows)
     # What no image of the index needs any more; who reads the old index has read it.
     for path in blobs.iterdir():

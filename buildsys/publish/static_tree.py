@@ -11,8 +11,9 @@ import json
 import shutil
 from pathlib import Path
 
+from buildsys.files import link, update
 from buildsys.publish.built_set import Item
-from buildsys.publish.files import claimed, is_there, packed, put_blob, put_text
+from buildsys.publish.files import claimed, is_there, packed
 from buildsys.publish.layers import Packed
 from buildsys.publish.manifest import Form
 from buildsys.publish.task import Work
@@ -65,17 +66,17 @@ def _fill(work: Work, images: list[tuple[Item, Packed]], form: Form, tree: Path,
             right = blob.digest not in doubted
             if not right or not is_there(path, blob):
                 source = files.get(blob.digest) or (before if right and is_there(before, blob) else None)
-                put_blob(path, source or work.shelf.file(image, layer, blob, form.compression))
+                link(source or work.shelf.file(image, layer, blob, form.compression), path)
                 work.outcome.blobs += source is None
             files.setdefault(blob.digest, path)
         config = image.manifest.blobs()[0]
         work.outcome.blobs += not (old / place / "blobs" / config.digest).exists()
-        put_text(tree / place / "blobs" / config.digest, image.config)
+        update(tree / place / "blobs" / config.digest, image.config)
         for reference in (image.manifest.digest, *work.tags(item)):
-            put_text(tree / place / "manifests" / reference, image.manifest.bytes)
+            update(tree / place / "manifests" / reference, image.manifest.bytes)
         # One type for all manifests of a set; Apache takes it from here.
-        put_text(tree / place / "manifests/.htaccess", f"ForceType {image.manifest.type}\n")
-        put_text(tree / place / "tags/list", json.dumps({"name": place, "tags": sorted(work.tags(item))}))
+        update(tree / place / "manifests/.htaccess", f"ForceType {image.manifest.type}\n")
+        update(tree / place / "tags/list", json.dumps({"name": place, "tags": sorted(work.tags(item))}))
         work.outcome.images += work.outcome.blobs > known
     # What is answered to who asks whether this is a registry.
-    put_text(tree / "index.html", "{}")
+    update(tree / "index.html", "{}")

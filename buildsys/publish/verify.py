@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 
 from buildsys import programs, storage
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
+from buildsys.files import sha256
 from buildsys.publish.archives import SUMS
 from buildsys.publish.contents import contents
 from buildsys.publish.destination import Destination
-from buildsys.publish.files import hashed
 from buildsys.publish.journal import Entry, Journal, journal
 from buildsys.publish.manifest import Blob, Manifest
 from buildsys.publish.oci_layout import NAME
@@ -181,7 +181,7 @@ def _of_files(manifest: Callable[[str, str], Manifest], path: Callable[[str, Blo
         file = path(place, blob)
         if not file.is_file():
             return f"{blob.digest} is not there"
-        found = f"sha256:{hashed(file)}"
+        found = f"sha256:{sha256(file)}"
         return "" if found == blob.digest else f"{blob.digest} is {found}, {file.stat().st_size} bytes"
 
     return _Source(manifest, check, lambda place, blob: path(place, blob).is_file())
@@ -209,7 +209,7 @@ def _in_archives(destination: Destination, known: Journal, wish: Wish) -> Report
         if not file.is_file():
             findings.append(Finding(name, file.name, "there is no such archive"))
             continue
-        if f"{hashed(file)}  {file.name}" not in listed:
+        if f"{sha256(file)}  {file.name}" not in listed:
             findings.append(Finding(name, file.name, f"is not what {SUMS} says"))
             continue
         try:

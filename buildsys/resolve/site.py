@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from buildsys import image
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, closest
+from buildsys.files import sha256
 from buildsys.logins import Login
 from buildsys.recipe import schema, variables
 from buildsys.recipe.library import Library, Source
@@ -239,7 +239,7 @@ class _Resolver:
     def _metadata_checksum(self, directory: str, path: tuple[str, ...], notes: Notes) -> str:
         metadata = Path(directory, "repodata", "repomd.xml")
         try:
-            return hashlib.sha256(metadata.read_bytes()).hexdigest()
+            return sha256(metadata)
         except OSError:
             if Path(directory).is_dir():
                 problem = (Code.MISSING_FILE, f"{directory} is no repository: it has no repodata/repomd.xml",
@@ -269,7 +269,7 @@ class _Resolver:
                     message = f"the download '{url}' is either a file or comes from a url"
                     notes.problem(path, (Code.SITE_MISMATCH, message, "write one of them"), key=True)
             file = Path(files[url]) if url in files else None
-            actual = hashlib.sha256(file.read_bytes()).hexdigest() if file and file.is_file() else ""
+            actual = sha256(file) if file and file.is_file() else ""
             if place.sha256 is not None:
                 checksums[url] = place.sha256
                 if actual not in {"", place.sha256}:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from buildsys import files
 from buildsys.packages.change import PACKAGE, PackageChange, package_changes, packages
 
 VERSION = 1
@@ -74,12 +75,8 @@ def read(directory: Path) -> Left | None:
 
 def write(directory: Path, left: Left) -> None:
     """Write down how the set was left, whole."""
-    path = _path(directory)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.new")
     data = {"version": VERSION, "images": {name: asdict(item) for name, item in left.items()}}
-    aside.write_text(json.dumps(data) + "\n", "utf-8")
-    aside.replace(path)
+    files.write(_path(directory), json.dumps(data) + "\n")
 
 
 def _path(directory: Path) -> Path:

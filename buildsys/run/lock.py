@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pwd
 from collections.abc import Callable, Iterator
@@ -10,22 +9,17 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from buildsys.files import locked
+
 
 @contextmanager
 def turn(directory: Path, doing: str, say: Callable[[str], None]) -> Iterator[None]:
     """Have the plan's directory for oneself; waits for who has it, and says for whom."""
-    state = directory / "state"
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"waiting for {(state / 'lock').read_text('utf-8').strip()}")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.truncate(0)
+    lock = directory / "state" / "lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with locked(lock, busy=lambda: say(f"waiting for {lock.read_text('utf-8').strip()}")):
         now = datetime.now().astimezone().strftime("%H:%M:%S")
-        lock.write(f"process {os.getpid()} of {_user()}, {doing} since {now}\n")
-        lock.flush()
+        lock.write_text(f"process {os.getpid()} of {_user()}, {doing} since {now}\n", "utf-8")
         yield
 
 
@@ -35,8 +29,7 @@ def images_stay(run_root: str) -> Iterator[None]:
 
     `run_root` is where the store keeps what lives only until the next start of the host.
     """
-    with Path(run_root, "buildsys.lock").open("a", encoding="utf-8") as shared:
-        fcntl.flock(shared, fcntl.LOCK_SH)
+    with locked(Path(run_root, "buildsys.lock"), shared=True):
         yield
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -13,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from buildsys.files import locked
 
 from .busybox import find_busybox, read_busybox
 from .errors import StandinError
@@ -112,8 +113,7 @@ def _refuse_foreign(output: Path) -> None:
 def _lock(output: Path) -> Iterator[None]:
     """One builder for an output at a time: a second one waits."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    with (output.parent / f".{output.name}.lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with locked(output.parent / f".{output.name}.lock"):
         yield
 
 

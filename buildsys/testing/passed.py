@@ -6,12 +6,12 @@ A pass is valid for the hash of a test or a scenario and the ids of the images i
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from buildsys import files
 from buildsys.run.make import current
 from buildsys.testing import spec
 from buildsys.testing.result import Case, Kind, Outcome
@@ -120,17 +120,10 @@ def write(path: Path, data: Any, indent: int | None = 1) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file whole, by rename."""
     if path.is_dir():
         shutil.rmtree(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        # A file system may persist the new name before the content: after a crash the file would be empty.
-        os.fsync(file.fileno())
-    aside.replace(path)
+    files.write(path, text, durable=True)
 
 
 def _known(directory: Path, kind: str, name: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from buildsys import files
 from buildsys.testing.pace import Pace
 
 PATIENCE = 120.0
@@ -281,7 +282,7 @@ def configure(podman: Podman, image: str, notebook: Path) -> str:
     before = notebook.read_text("utf-8") if notebook.is_file() else ""
     first = ""
     for way in sorted(CONFIGURATIONS, key=lambda way: way.text() != before):
-        _write(notebook, way.text())
+        files.write(notebook, way.text())
         podman.configuration = notebook if way.containers or way.engine else None
         words = ("run", "--rm", "--network", "none", "--pull", "never", "--user", "0:0")
         done = podman.call(*words, "--name", podman.name("trial"), "--entrypoint", MISSING_PROGRAM, image)
@@ -289,10 +290,3 @@ def configure(podman: Podman, image: str, notebook: Path) -> str:
             return way.about
         first = first or done.complaint
     raise NothingWorks(first)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_text(text, "utf-8")
-    aside.replace(path)

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from buildsys.image import ImageSet
-from buildsys.lock import sound
 from buildsys.lock.apply import apply_lock
 from buildsys.lock.lockfile import Lock
 from tests import rpms
@@ -188,7 +187,7 @@ def test_a_pool_is_read_again_only_where_it_was_touched(
         read.append(path)
         return path.stem
 
-    monkeypatch.setattr(sound, "sha256_of", reading)
+    monkeypatch.setattr("buildsys.files.sha256", reading)
     world.fill(lock)
     assert read == []
     (package,) = lock.images["tip"].packages()

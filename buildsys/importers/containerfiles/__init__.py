@@ -1,5 +1,5 @@
-"""A tree of Containerfiles, a folder an image, as an image set whose recipes name them."""
+"""Import a tree of Containerfiles, one folder for each image, as an image set whose recipes name them."""
 
-from buildsys.importers.containerfiles.convert import Asked, take_over
+from buildsys.importers.containerfiles.convert import Request, take_over
 
-__all__ = ["Asked", "take_over"]
+__all__ = ["Request", "take_over"]

@@ -1,4 +1,4 @@
-"""Take a tree over: read its Containerfiles, and find which images they mean."""
+"""Convert a tree: read its Containerfiles, and resolve the images that they refer to."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
-from buildsys.importers.containerfiles.checking import unfit
-from buildsys.importers.containerfiles.naming import Meant, Naming, meant, naming, own
-from buildsys.importers.containerfiles.source import Source, context_of
-from buildsys.importers.containerfiles.tree import FILES, Folder, folders, left
-from buildsys.importers.containerfiles.writing import write_set
+from buildsys.importers.containerfiles.folders import FILES, Folder, folders, left
+from buildsys.importers.containerfiles.gaps import unfit
+from buildsys.importers.containerfiles.references import Meant, Naming, meant, naming, own
+from buildsys.importers.containerfiles.tree_image import TreeImage, context_of
+from buildsys.importers.containerfiles.write import write_set
+from buildsys.importers.overlay_text import untaken
 from buildsys.importers.set_folder import check_places, usual_name
-from buildsys.importers.untaken import untaken
 from buildsys.recipe.containerfile import read_containerfile
 from buildsys.resolve import syntax
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a person says besides."""
+class Request:
+    """Options of the command line."""
 
     arguments: Mapping[str, str] = field(default_factory=dict)
-    """Values for what ARG declares."""
+    """Values of ARG variables."""
     network: Sequence[str] = ()
-    """Names and globs of images that are built with a network."""
+    """Names and globs of the images that build with a network."""
     contexts: Mapping[str, str] = field(default_factory=dict)
-    """What names mean that are neither stages nor images of the tree: folders, or images."""
+    """Named build contexts: name -> folder or image reference."""
 
 
-def take_over(top: Path, output: Path, asked: Asked) -> tuple[tuple[str, ...], list[Diagnostic]]:
-    """Write the tree at `top` as an image set into `output`, which must be empty or not there at all.
+def take_over(top: Path, output: Path, asked: Request) -> tuple[tuple[str, ...], list[Diagnostic]]:
+    """Write the tree at `top` as an image set into `output`, which must be empty or absent.
 
-    The images that are taken come back, and what is not.
+    Returns the names of the imported images, and a diagnostic for each thing that is not taken over.
 
     Raises:
-        Refused: there is no tree, `output` is taken (`file-exists`), or what was asked for fits no image.
+        Refused: there is no tree, `output` exists (`file-exists`), or an option matches no image.
     """
     check_places(top, output)
     found: list[Diagnostic] = []
@@ -68,10 +68,10 @@ def _refused(code: Code, message: str, hint: str) -> Refused:
     return Refused([Diagnostic(NOWHERE, code, message, hint)])
 
 
-def _read(folder: Folder, top: Path, asked: Asked, found: list[Diagnostic]) -> Source | None:
+def _read(folder: Folder, top: Path, asked: Request, found: list[Diagnostic]) -> TreeImage | None:
     try:
         read = read_containerfile(folder.file, asked.arguments)
-        return Source(folder, read, context_of(folder, top, read))
+        return TreeImage(folder, read, context_of(folder, top, read))
     except Refused as refused:
         for item in refused.diagnostics:
             hint = item.hint.replace("args: in the recipe", "--arg NAME=VALUE")
@@ -80,9 +80,9 @@ def _read(folder: Folder, top: Path, asked: Asked, found: list[Diagnostic]) -> S
 
 
 def _understand(
-    images: dict[str, Source], every: Sequence[str], usual: Naming, found: list[Diagnostic]
+    images: dict[str, TreeImage], every: Sequence[str], usual: Naming, found: list[Diagnostic]
 ) -> Naming:
-    """Find what each reference means; images that need one that is not taken leave as well."""
+    """Resolve each reference; drop images that need one that is not taken over."""
     references = [(name, item.name) for name, image in images.items() for item in image.read.reads]
     beginnings = {(name, reference) for name, reference in references if own(reference, name, every)}
     public = {reference for _, reference in beginnings}
@@ -95,7 +95,7 @@ def _understand(
                 continue
             means = meant(item.name, every, around)
             if (name, item.name) in beginnings:
-                # Nothing is made from itself. A name without a tag would be the recipe's.
+                # An image cannot be its own parent. A name without a tag would mean the recipe.
                 means = Meant("", plain=item.name != name)
             elif (means.image, item.name) in beginnings and item.name != means.image:
                 means = Meant("", like=means.image)
@@ -116,8 +116,8 @@ def _understand(
     return around
 
 
-def _name_contexts(images: Iterable[Source], top: Path) -> Iterator[Diagnostic]:
-    """Find what plain names mean that are neither stages nor images of the tree."""
+def _name_contexts(images: Iterable[TreeImage], top: Path) -> Iterator[Diagnostic]:
+    """Resolve plain names that are neither stages nor images of the tree."""
     for image in images:
         for item in image.read.reads:
             if item.name not in image.named or item.name in image.contexts or image.meant[item.name].image:
@@ -125,13 +125,13 @@ def _name_contexts(images: Iterable[Source], top: Path) -> Iterator[Diagnostic]:
             folder = image.folder_called(item.name, top)
             image.contexts[item.name] = folder or f"{item.name}:latest"
             if folder is None:
-                why = "is no stage and no image of the tree: it is taken as one built elsewhere"
-                hint = f"say --context {item.name}=FOLDER, or IMAGE"
+                why = "is neither a stage nor an image of the tree: it is taken as an image built elsewhere"
+                hint = f"use --context {item.name}=FOLDER, or IMAGE"
                 yield Diagnostic(item.spot, Code.NOT_TAKEN_OVER, f"'{item.name}' {why}", hint)
 
 
 def _context(value: str) -> Path | str:
-    """What a person says that a name means: a folder, or an image."""
+    """Return the value of --context: a folder, or an image reference."""
     if Path(value).is_dir():
         return Path(value)
     if problem := syntax.reference(value):
@@ -140,7 +140,7 @@ def _context(value: str) -> Path | str:
     return value
 
 
-def _networked(images: Mapping[str, Source], asked: Asked) -> set[str]:
+def _networked(images: Mapping[str, TreeImage], asked: Request) -> set[str]:
     chosen: set[str] = set()
     for pattern in asked.network:
         names = {name for name in images if fnmatchcase(name, pattern)}
@@ -151,8 +151,8 @@ def _networked(images: Mapping[str, Source], asked: Asked) -> set[str]:
     return chosen
 
 
-def _check_arguments(images: Mapping[str, Source], asked: Asked, found: Sequence[Diagnostic]) -> None:
-    """Of what could not be read nobody knows what it declares: that is told as well."""
+def _check_arguments(images: Mapping[str, TreeImage], asked: Request, found: Sequence[Diagnostic]) -> None:
+    """Refuse options that match nothing; the error also lists the files that could not be read."""
     declared = {name for image in images.values() for name in image.read.arguments}
     unknown = [
         Diagnostic(

@@ -1,1 +1,1 @@
-"""Kolla's ways to change its images, as an overlay: template overrides and kolla-build.conf."""
+"""Import Kolla's customisations, template overrides and kolla-build.conf, as an overlay."""

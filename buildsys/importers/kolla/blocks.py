@@ -1,4 +1,4 @@
-"""Instructions of a Containerfile that stand in a block, as keys of an overlay."""
+"""Convert the instructions in a template block into keys of an overlay."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from pathlib import Path
 from buildsys.diagnostics import Diagnostic, Refused
 from buildsys.importers.commands import Wheels
 from buildsys.importers.instructions import CLOSE, OPEN, Reading
-from buildsys.importers.kolla.archives import Archives, Beside
+from buildsys.importers.kolla.sources import Archives, NearbyFiles
 from buildsys.importers.kolla.templates import Block
-from buildsys.importers.lines import IMAGE
-from buildsys.importers.overlay import Changes, Step
-from buildsys.importers.untaken import untaken
+from buildsys.importers.overlay_text import Changes, Step, untaken
+from buildsys.importers.yaml_lines import IMAGE
 from buildsys.recipe.containerfile import read_instructions
 from buildsys.recipe.scan import Instruction
 
@@ -22,9 +21,9 @@ _MARK = re.compile(f"{OPEN}([0-9]+){CLOSE}")
 
 
 class Blocks:
-    """Turns blocks into changes of one image; what it cannot turn is kept in `found`.
+    """Converts blocks into changes of one image; `found` collects what it cannot convert.
 
-    `user` is who the image runs as without them.
+    `user` is the image's user without the blocks.
     """
 
     def __init__(self, found: list[Diagnostic], archives: Archives, user: str = "") -> None:
@@ -33,10 +32,10 @@ class Blocks:
         self._user = user
 
     def turn(self, block: Block, image: str, changes: Changes, *, before: bool) -> None:
-        """Take a block over; `before`: its steps come in front of the image's own.
+        """Convert a block; with `before`, its steps come before the image's own.
 
-        What is a setting of the image and no step takes the place of its own, wherever the block stands.
-        Without a name of the image, what the text says of it stays open.
+        Settings replace the image's own, wherever the block is.
+        Without an image name, the placeholder in the text stays.
         """
         try:
             text = block.text.replace(IMAGE, image) if image else block.text
@@ -47,7 +46,7 @@ class Blocks:
                 for item in refused.diagnostics
             )
             return
-        files = Beside(Path(block.spot.file).parent, image)
+        files = NearbyFiles(Path(block.spot.file).parent, image)
         reading = Reading(image, changes, self._found, files.find)
         steps = [(step, item.spot) for item in instructions for step in self._steps(item, block, reading)]
         if before:

@@ -1,4 +1,4 @@
-"""What every image gets: in `common:`, and once more for images that say it too, whose own word would win."""
+"""Apply settings to every image: in `common:`, and again to images whose own setting would win."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 
 from buildsys.diagnostics import Diagnostic, Spot
 from buildsys.importers.kolla.lists import Target
-from buildsys.importers.overlay import Changes, Overlay
-from buildsys.importers.untaken import untaken
+from buildsys.importers.overlay_text import Changes, Overlay, untaken
 
 
 def give_all(settings: Changes, what: str, target: Target, overlay: Overlay, found: list[Diagnostic]) -> None:
-    """Give settings to every image, whatever it says itself; `what` makes them."""
+    """Apply settings to every image, over its own; `what` names their source in messages."""
     if not target.images and (spots := list(_given(settings))):
         why, hint = "which of them do is known only with the set", "say which set it is for: --set SET"
         found.append(untaken(min(spots), f"{what}, where images say the same themselves,", why, hint))
@@ -40,7 +39,7 @@ def _given(settings: Changes) -> Iterator[Spot]:
 
 
 def _saying(key: str, value: Any, target: Target, overlay: Overlay) -> Iterator[Changes]:
-    """The changes of images that say something themselves; taken away is also what the set gives to all."""
+    """Yield the changes of images that have the setting; a removal covers the set's common ones too."""
     kind, _, name = key.partition(".")
     for image in target.images.values():
         spot = image.spots.get(key.replace("-", "_") if not name else key)

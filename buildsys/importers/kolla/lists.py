@@ -1,4 +1,4 @@
-"""Lists of Kolla's templates that overrides append to, remove from or replace: `nova_api_packages_append`."""
+"""Import lists that overrides append to, remove from or replace: `nova_api_packages_append`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from buildsys.image import NAME, Image, ImageSet, Install, ParentImage
 from buildsys.importers.commands import Wheels, requirement
 from buildsys.importers.instructions import Reading
 from buildsys.importers.kolla.templates import Setting
-from buildsys.importers.overlay import Overlay
-from buildsys.importers.untaken import untaken
+from buildsys.importers.overlay_text import Overlay, untaken
 from buildsys.resolve import syntax
 
 _RPM, _DEB = "centos|oraclelinux|redhat|rhel|rocky", "debian|ubuntu"
@@ -32,28 +31,28 @@ _WHICH = "say which set it is for: --set SET"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The set that the overlay is for; without images nothing is known of it."""
+    """The set that the overlay is for; without images it is unknown."""
 
     images: Mapping[str, Image]
     installer: str = ""
-    """What installs its packages."""
+    """Name of its package manager."""
     sites: tuple[str, ...] = ()
     """The names of its sites."""
 
     @classmethod
     def of(cls, image_set: ImageSet | None, sites: Iterable[str] = ()) -> Target:
-        """A set, or one that nobody knows."""
+        """Describe a set; None for an unknown one."""
         return cls(image_set.images, image_set.site.installer, tuple(sites)) if image_set else cls({})
 
     @property
     def leaves(self) -> list[str]:
-        """The images that no other begins with."""
+        """The images that are no parent of another."""
         every = (image.parent for image in self.images.values())
         parents = {parent.name for parent in every if isinstance(parent, ParentImage)}
         return [name for name in self.images if name not in parents]
 
     def user(self, name: str) -> str:
-        """Who an image runs as; empty: root, or nobody knows."""
+        """The user that an image runs as; empty if it is root or unknown."""
         image = self.images.get(name)
         while image is not None:
             if image.config.user:
@@ -63,22 +62,22 @@ class Target:
 
     @property
     def distributions(self) -> list[str]:
-        """Those that its packages may be of, as Kolla calls them."""
+        """Distributions that its packages may belong to, by Kolla's names."""
         return {"": "", "apt": _DEB}.get(self.installer, _RPM).split("|")
 
     def image(self, name: str) -> str:
-        """The image that Kolla calls `name` in its variables; empty: the set has none."""
+        """Return the image that Kolla calls `name` in its variables; empty if the set has none."""
         plain = name.replace("_", "-")
         if not self.images:
             return plain if NAME.fullmatch(plain) else ""
         return next((image for image in self.images if image.replace("-", "_") == name), "")
 
     def hint(self, name: str) -> str:
-        """What might be meant instead."""
+        """Return a hint for a wrong name."""
         return closest(name.replace("_", "-"), self.images)
 
     def packages(self, image: str) -> tuple[str, ...]:
-        """The packages an image installs itself."""
+        """Return the packages that the image itself installs."""
         steps = self.images[image].instructions if image in self.images else ()
         return tuple(item.name for step in steps if isinstance(step, Install) for item in step.packages)
 
@@ -90,16 +89,16 @@ def turn_lists(
     overlay: Overlay,
     found: list[Diagnostic],
 ) -> None:
-    """Take lists over. Of a variable that is set twice the last value counts, as in Kolla.
+    """Import lists. The last value of a variable counts, as in Kolla.
 
     Names that others `used` need not be lists.
     """
     last = {item.name: item for item in settings if item.name not in used or _LIST.fullmatch(item.name)}
-    # What is appended first can be removed.
+    # Append first, so that a removal can match.
     for item in sorted(last.values(), key=lambda item: item.name.endswith("_remove")):
         match = _LIST.fullmatch(item.name)
         if match is None:
-            why = "it is no list of packages that Kolla's templates let others change"
+            why = "it is not a list of packages that Kolla's templates let users change"
             found.append(untaken(item.spot, f"'{item.name}'", why))
         elif match["operation"] != "override" and f"{match['image']}_{match['list']}_override" in last:
             why = "of a list with '_override', Kolla takes nothing else"
@@ -119,7 +118,7 @@ def _problem(item: Setting, match: re.Match[str], target: Target) -> tuple[str, 
         known = "a set is made for one distribution"
         return f"it is for {match['distribution']}", known if target.images else _WHICH
     if not isinstance(item.value, list) or not all(isinstance(name, str) for name in item.value):
-        return "its value is no list of names", ""
+        return "its value is not a list of names", ""
     for name in item.value:
         if problem := syntax.package(name):
             return problem[1], problem[2]
@@ -133,10 +132,10 @@ def _problem(item: Setting, match: re.Match[str], target: Target) -> tuple[str, 
 def _install_wheels(
     item: Setting, match: re.Match[str], target: Target, overlay: Overlay, found: list[Diagnostic]
 ) -> None:
-    """Take a list for pip over: its packages come from files/."""
+    """Import a list for pip: its packages come from files/."""
     image, what = target.image(match["image"]), f"'{item.name}'"
     if not isinstance(item.value, list) or not all(isinstance(name, str) for name in item.value):
-        found.append(untaken(item.spot, what, "its value is no list of names"))
+        found.append(untaken(item.spot, what, "its value is not a list of names"))
         return
     if not image:
         why = f"the set has no image '{match['image'].replace('_', '-')}'"
@@ -148,8 +147,8 @@ def _install_wheels(
     names = [name for name in item.value if requirement(name)]
     for name in item.value:
         if name not in names:
-            why = "it is no name of a package: pip fetches it from there"
-            hint = "put its wheel beside the others, and its name into the `run`"
+            why = "it is not a package name: pip fetches it from there"
+            hint = "put its wheel next to the others, and its name into the `run`"
             found.append(untaken(item.spot, f"'{name}' of {what}", why, hint))
     if names:
         changes = overlay.image(image)
@@ -159,7 +158,7 @@ def _install_wheels(
 
 
 def _without_versions(item: Setting, found: list[Diagnostic]) -> Setting:
-    """The list without versions as apt takes them: a lock says which there are."""
+    """Return the list without apt's versions: a lock holds them."""
     if not isinstance(item.value, list) or not all(isinstance(name, str) for name in item.value):
         return item
     pairs = [(name, _VERSIONED.fullmatch(name)) for name in item.value]

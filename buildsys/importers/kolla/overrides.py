@@ -1,4 +1,4 @@
-"""Files of overrides, several as kolla-build takes them, become one overlay."""
+"""Import several files of overrides, as kolla-build takes them, as one overlay."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from collections.abc import Iterable, Sequence
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot
 from buildsys.image import ImageSet
-from buildsys.importers.kolla.archives import Archives
 from buildsys.importers.kolla.blocks import Blocks
+from buildsys.importers.kolla.build_conf import turn_configuration
 from buildsys.importers.kolla.common import give_all
-from buildsys.importers.kolla.configuration import turn_configuration
 from buildsys.importers.kolla.lists import Target, turn_lists
+from buildsys.importers.kolla.sources import Archives
 from buildsys.importers.kolla.templates import Block, read_template
-from buildsys.importers.overlay import Changes, Overlay
-from buildsys.importers.untaken import untaken
+from buildsys.importers.overlay_text import Changes, Overlay, untaken
 
 _BLOCK = re.compile(r"(?P<image>[a-z0-9_]+)_(?P<where>header|footer)")
 _EVERY = {"footer", "labels"}
-"""Blocks that every image has."""
+"""Names of blocks that every image has."""
 
 
 def turn(
     files: Sequence[str], image_set: ImageSet | None, sites: Iterable[str] = ()
 ) -> tuple[Overlay, list[Diagnostic]]:
-    """The overlay, and what is not in it. `image_set` is the one it is for; none: names are trusted.
+    """Return the overlay, and a diagnostic for each omission. Without `image_set`, names are not checked.
 
     `sites` are the set's.
 
@@ -44,7 +43,7 @@ def turn(
     settings = [item for template in templates for item in template.settings]
     turn_lists(settings, used, target, overlay, found)
     blocks = {item.name: item for template in templates for item in template.blocks}
-    # Each has what those before it set, and the footer of every image comes last.
+    # Each file sees the variables of earlier files; the common footer comes last.
     for block in sorted(
         blocks.values(), key=lambda item: (item.name in _EVERY, item.name.endswith("_footer"))
     ):
@@ -65,7 +64,7 @@ def _check_names(files: Sequence[str]) -> None:
 
 
 def _known(target: Target) -> dict[str, str]:
-    """What kolla-build's variables have for values where images are made as in this set."""
+    """Return the values of kolla-build's variables for images made as in this set."""
     if not target.installer:
         return {}
     distribution, kind = ("debian", "deb") if target.installer == "apt" else ("centos", "rpm")
@@ -73,8 +72,8 @@ def _known(target: Target) -> dict[str, str]:
 
 
 def _unverified(url: str, at: Spot) -> Diagnostic:
-    why = "nobody says what it must be"
-    return untaken(at, f"the checksum of {url}", why, "write sha256: beside the download, or say --set SET")
+    why = "it is unknown"
+    return untaken(at, f"the checksum of {url}", why, "write sha256: with the download, or use --set SET")
 
 
 def _turn_block(
@@ -88,7 +87,7 @@ def _turn_block(
     elif match is None:
         what = f"the block '{block.name}'"
         why = "it takes the place of a part of Kolla's own template, and a recipe has no such part"
-        found.append(untaken(block.spot, what, why, "say what it does as steps of the image"))
+        found.append(untaken(block.spot, what, why, "write its effect as steps of the image"))
     elif image := target.image(match["image"]):
         blocks = Blocks(found, archives, target.user(image))
         blocks.turn(block, image, overlay.image(image), before=match["where"] == "header")
@@ -101,7 +100,7 @@ def _turn_block(
 def _turn_every(
     block: Block, target: Target, overlay: Overlay, archives: Archives, found: list[Diagnostic]
 ) -> None:
-    """A block of every image: its settings for all; its steps for those that no other begins with."""
+    """Import a block of every image: its settings for all, its steps for images without children."""
     what = f"the block '{block.name}'"
     own = Changes()
     Blocks(found, archives).turn(block, "", own, before=False)

@@ -1,4 +1,4 @@
-"""Template overrides as jinja2 parses them: what they set, and the text of their blocks. Nothing is rendered.
+"""Parse template overrides with jinja2: their variables, and the text of their blocks. Nothing is rendered.
 
 Lines of a block's text keep their numbers, so that an instruction found in it has its place in the file.
 """
@@ -14,14 +14,14 @@ from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
 from buildsys.importers.instructions import CLOSE, OPEN
-from buildsys.importers.lines import IMAGE
-from buildsys.importers.untaken import untaken
+from buildsys.importers.overlay_text import untaken
+from buildsys.importers.yaml_lines import IMAGE
 from buildsys.recipe.document import read_text
 
 LONGEST = 1 << 16
-"""Characters or items that a value may have which is made of others."""
+"""Most characters or items of a computed value."""
 _CONTINUED = re.compile(r'\$\{"\\+"\}')
-"""A line's end that goes on, where the overrides are themselves a template of Mako's."""
+"""A continued line, in overrides that are themselves a Mako template."""
 _ENDS = re.compile("\r\n|\r|\n")
 """Where jinja2 sees a line end."""
 
@@ -37,18 +37,18 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """`{{ … }}` in a block, which only kolla-build can fill in; or packages that it installs."""
+    """`{{ … }}` in a block: packages that it installs, or a value that only kolla-build knows."""
 
     packages: tuple[str, ...]
-    """Of `macros.install_packages`; empty: it is something else."""
+    """Arguments of `macros.install_packages`; empty for other expressions."""
     wheels: tuple[str, ...]
-    """Of `macros.install_pip`."""
+    """Arguments of `macros.install_pip`."""
     spot: Spot
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`{% block NAME %}`: instructions that take the place of a part of Kolla's template."""
+    """`{% block NAME %}`: instructions that replace a part of Kolla's template."""
 
     name: str
     text: str
@@ -65,14 +65,14 @@ class Template:
     used: set[str] = field(default_factory=set)
     """Names of settings that the file itself uses."""
     found: list[Diagnostic] = field(default_factory=list)
-    """What has no meaning here."""
+    """Parts that have no meaning here."""
 
 
 def read_template(file: str, known: Mapping[str, Any] | None = None) -> Template:
-    """Read a file of template overrides; `known` are values that names have without being set.
+    """Read a file of template overrides; `known` are values of names that the file does not set.
 
     Raises:
-        Refused: it cannot be read, or is no template (`kolla-syntax`).
+        Refused: it cannot be read, or is not a template (`kolla-syntax`).
     """
     text = _CONTINUED.sub(r"\\", read_text(file))
     try:
@@ -91,14 +91,14 @@ class _Unknown(Exception):  # noqa: N818 - a value that only kolla-build knows
 
 
 class _Scope(dict[str, Any]):
-    """Values that names have, and which of them were asked for."""
+    """Values of names; `used` are those that were read."""
 
     def __init__(self, *given: dict[str, Any], used: set[str]) -> None:
         super().__init__(*given)
         self.used = used
 
     def within(self) -> _Scope:
-        """The same for a block, whose own values nobody else sees."""
+        """Return a copy for a block, whose own values stay in it."""
         return _Scope(self, used=self.used)
 
     def __getitem__(self, name: str) -> Any:
@@ -139,7 +139,7 @@ class _Reader:
                     where = next(item for item in node.nodes if not _is_blank(item))
                     self._refuse(where, "text outside of blocks", "it has no effect in Kolla either")
                 case nodes.Import() | nodes.FromImport():
-                    pass  # what is used of it is named where it is used
+                    pass  # its uses are reported where they are
                 case nodes.If() if (way := _way(node, scope)) is not None:
                     self._walk(way, scope)
                 case nodes.If() | nodes.For():
@@ -170,7 +170,7 @@ class _Reader:
                     why = "it stands in another block"
                     self._refuse(node, f"the block '{node.name}'", why, "close the outer one first")
                 case nodes.Import() | nodes.FromImport():
-                    pass  # what is used of it is named where it is used
+                    pass  # its uses are reported where they are
                 case nodes.If() if (way := _way(node, scope)) is not None:
                     self._fill(way, text, expressions, scope)
                 case nodes.If() | nodes.For():
@@ -218,7 +218,7 @@ _CONDITION = (
 
 
 class _Text:
-    """Text whose lines keep the numbers they have in the file."""
+    """Text whose lines keep their numbers in the file."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -231,7 +231,7 @@ class _Text:
         self._line = max(self._line, line) + text.count("\n")
 
     def stand(self, number: int, line: int) -> None:
-        """Stand in for an expression: alone on its line it is an instruction, and RUN as good as any."""
+        """Add a placeholder for an expression; alone on its line it becomes a RUN instruction."""
         before = self.whole()
         begun = before.rpartition("\n")[2].strip() if self._line >= line else ""
         goes_on = before.rstrip().endswith("\\")
@@ -242,7 +242,7 @@ class _Text:
 
 
 def _constant(node: nodes.Node, scope: _Scope) -> Any:
-    """A value that stands in the file as it is, or is made of such."""
+    """Return a constant value, or one computed from constants."""
     match node:
         case nodes.Const(value=value):
             return value
@@ -279,7 +279,7 @@ def _compared(op: str, one: Any, other: Any) -> bool:
 
 
 def _way(node: nodes.If, scope: _Scope) -> list[nodes.Node] | None:
-    """What a condition comes to; None: only kolla-build knows."""
+    """Evaluate a condition; None if only kolla-build knows."""
     try:
         for way in (node, *node.elif_):
             if _constant(way.test, scope):
@@ -290,7 +290,7 @@ def _way(node: nodes.If, scope: _Scope) -> list[nodes.Node] | None:
 
 
 def _installed(node: nodes.Node, macro: str, scope: _Scope) -> Iterator[str]:
-    """The packages of `macros.install_packages(…)` and the like, customizable or not."""
+    """Return the packages of `macros.install_packages(…)` and the like, customizable or not."""
     match node:
         case nodes.Call(node=nodes.Getattr(attr=attr), args=[asked, *_]) if attr == macro:
             while isinstance(asked, nodes.Filter) and asked.name == "customizable" and asked.node is not None:
@@ -306,7 +306,7 @@ def _installed(node: nodes.Node, macro: str, scope: _Scope) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """A text without the signs that mean something here."""
+    """Return a text without the placeholders that are used here."""
     return text.replace(OPEN, "?").replace(IMAGE, "?")
 
 

@@ -1,5 +1,5 @@
-"""A tree of tcib, TripleO's builder of images: a folder an image, YAML files in place of Containerfiles."""
+"""Import a tree of tcib, TripleO's image builder: one folder with YAML files for each image."""
 
-from buildsys.importers.tcib.taking import Asked, take_over
+from buildsys.importers.tcib.conversion import Request, take_over
 
-__all__ = ["Asked", "take_over"]
+__all__ = ["Request", "take_over"]

@@ -1,11 +1,11 @@
-"""Conditions in a shell's text whose two sides are known: the way they go takes their place."""
+"""Replace shell conditions with known operands by the branch that they take."""
 
 from __future__ import annotations
 
 import re
 
 MACHINE = "x86_64"
-"""What `uname -m` says where images are built for."""
+"""The output of `uname -m` on the platform of the images."""
 _UNAME = re.compile(r"\"?(?:\$\(uname -m\)|`uname -m`)\"?")
 _WORD = r"(?:'[^']*'|\"[^\"$`\\]*\"|[\w./:-]+)"
 _TEST = re.compile(rf"\[\[?\s+(?P<one>{_WORD})\s+(?P<sign>==?|!=)\s+(?P<other>{_WORD})\s+\]\]?")
@@ -13,7 +13,7 @@ _TOKEN = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"|(?<![\w./-])(?:if|fi|then|els
 
 
 def settle(text: str, machine: str = MACHINE) -> tuple[str, bool]:
-    """The text without the conditions that are known; and whether one of them asks for the machine.
+    """Return the text without known conditions, and whether one of them asks for the machine.
 
     What comes to nothing is `true`.
     """
@@ -41,7 +41,7 @@ def settle(text: str, machine: str = MACHINE) -> tuple[str, bool]:
 
 
 def _condition(text: str, position: int) -> tuple[int, int, int] | None:
-    """Where the next `if`, its `then` and its `fi` stand; one with an `else` is none."""
+    """Find the next `if`, its `then` and its `fi`; None for one with an `else`."""
     while True:
         begin, then, depth, other = -1, -1, 0, False
         for match in _TOKEN.finditer(text, position):
@@ -67,7 +67,7 @@ def _condition(text: str, position: int) -> tuple[int, int, int] | None:
 
 
 def _answer(test: str) -> bool | None:
-    """What tests joined by `&&` come to; None: not known."""
+    """Evaluate tests joined by `&&`; None if unknown."""
     answers: list[bool] = []
     for piece in test.split("&&"):
         match = _TEST.fullmatch(piece.strip())

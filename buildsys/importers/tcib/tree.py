@@ -1,4 +1,4 @@
-"""Which folders of a tree of tcib are images, which is whose parent, and where the tree's other files lie."""
+"""Find the images of a tcib tree, their parents, and the tree's other files."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildsys.diagnostics import Diagnostic, Spot
-from buildsys.importers.containerfiles.tree import called
-from buildsys.importers.untaken import untaken
+from buildsys.importers.containerfiles.folders import called
+from buildsys.importers.overlay_text import untaken
 from buildsys.resolve import syntax
 
 _PLACES = ("", "tcib", "container-images/tcib")
-"""Where the tree lies, in what a person names."""
+"""Places of the tree below the folder that a user names."""
 _KEY = re.compile(rb"^tcib_", re.MULTILINE)
 _LOOKED_AT = 1 << 20
-"""Bytes of a file in which a key of tcib stands, if it has one."""
+"""Bytes at the start of a file that are searched for a key of tcib."""
 _INSTALLED = (
     "/usr/share/tcib/container-images/",
     "/usr/share/tripleo-common/container-images/",
     "/usr/share/openstack-tripleo-common-containers/container-images/",
     "/usr/share/openstack-tripleo-common/container-images/",
 )
-"""Where packages put the folder that the tree lies in."""
+"""Folders in which packages install the tree's parent folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +37,21 @@ class Folder:
     path: Path
     files: tuple[Path, ...]
     parent: str
-    """The image of the nearest folder above that is one; empty: there is none."""
+    """The image of the nearest folder above; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Where things lie."""
+    """The places of a tree."""
 
     top: Path
-    """The folder whose folders are images."""
+    """The folder that contains the image folders."""
     around: Path
-    """The folder that packages carry: the tree, and files that its images copy."""
+    """The folder that packages install: the tree, and files that its images copy."""
 
     @classmethod
     def at(cls, given: Path) -> Tree:
-        """The tree in a folder, wherever in it."""
+        """Find the tree in a folder."""
         top = next(path for path in (given / place for place in reversed(_PLACES)) if path.is_dir())
         if top.name == "tcib":
             return cls(top, top.parent)
@@ -60,14 +60,14 @@ class Tree:
         return cls(top, next((place.parent for place in top.parents if place.name == "tcib"), top.parent))
 
     def find(self, source: str, folder: Path) -> Path | None:
-        """The file of the tree that an image's files name so; nothing leads out of the tree."""
+        """Find the file of the tree that an image names; None for paths that lead out of the tree."""
         for start in _INSTALLED:
             if source.startswith(start):
                 return self._inside(self.around, source.removeprefix(start))
         return None if source.startswith("/") else self._inside(folder, source)
 
     def glob(self, pattern: str, folder: Path) -> list[str]:
-        """The files that a pattern names, as it names them."""
+        """Return the files that match a pattern, as paths in the pattern's form."""
         head, _, last = pattern.rpartition("/")
         start = next((start for start in _INSTALLED if f"{head}/".startswith(start)), "")
         place = self.around / head.removeprefix(start.rstrip("/")).lstrip("/") if start else folder / head
@@ -78,7 +78,7 @@ class Tree:
         return [name for name in names if self.find(name, folder) is not None]
 
     def is_its(self, source: str) -> bool:
-        """Whether a path is one where packages put what lies in the tree."""
+        """Whether a path is in an installed copy of the tree."""
         return source.startswith(_INSTALLED)
 
     def _inside(self, place: Path, name: str) -> Path | None:
@@ -91,7 +91,7 @@ class Tree:
 
 
 def folders(tree: Tree, found: list[Diagnostic]) -> list[Folder]:
-    """The images, parents before children. What is none goes to `found`."""
+    """Return the images, parents before children. `found` collects folders that are none."""
     images: dict[str, Folder] = {}
     places = [(here, files) for here, files in _walk(tree.top) if here != tree.top or _is_image(here)]
     plain = Counter(called(here.name) for here, _ in places)
@@ -119,14 +119,14 @@ def folders(tree: Tree, found: list[Diagnostic]) -> list[Folder]:
 def _walk(top: Path) -> Iterator[tuple[Path, tuple[Path, ...]]]:
     for where, inside, names in os.walk(top, onerror=_unreadable):
         inside[:] = sorted(name for name in inside if not name.startswith("."))
-        # As tcib has it, the files of a folder are read in the order of their names.
+        # Like tcib, read the files of a folder in the order of their names.
         files = tuple(Path(where) / name for name in sorted(names) if name.endswith((".yaml", ".yml")))
         if files:
             yield Path(where), files
 
 
 def _is_image(folder: Path) -> bool:
-    """Whether a folder that may lie above the images is one itself: a list of images lies there too."""
+    """Whether the top folder is an image itself, and not only the place of a list of images."""
     files = [path for path in folder.iterdir() if path.suffix in {".yaml", ".yml"} and path.is_file()]
     return any(_KEY.search(path.read_bytes()[:_LOOKED_AT]) for path in files)
 

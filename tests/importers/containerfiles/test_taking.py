@@ -13,8 +13,8 @@ from buildsys.diagnostics import Refused, _lines
 from buildsys.exporters import FORMATS
 from buildsys.exporters.write import write_export
 from buildsys.image import BaseImage, Containerfile, ImageSet, ParentImage
-from buildsys.importers.containerfiles import Asked, take_over
-from buildsys.importers.containerfiles.naming import Meant, Naming, meant, naming
+from buildsys.importers.containerfiles import Request, take_over
+from buildsys.importers.containerfiles.references import Meant, Naming, meant, naming
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 from tests.exporters.sets import subject
@@ -43,14 +43,14 @@ def write(file: str, text: str) -> None:
     Path(file).write_text(text)
 
 
-def refusal(top: str, out: str, asked: Asked | None = None) -> str:
+def refusal(top: str, out: str, asked: Request | None = None) -> str:
     with pytest.raises(Refused) as refused:
-        take_over(Path(top), Path(out), asked or Asked())
+        take_over(Path(top), Path(out), asked or Request())
     return refused.value.text()
 
 
 def test_a_tree_becomes_a_set(tree: Path, golden: Callable[[str, Path], None]) -> None:
-    names, found = take_over(tree, OUT, Asked({"TAG": "1"}, ["too*"]))
+    names, found = take_over(tree, OUT, Request({"TAG": "1"}, ["too*"]))
     assert names == ("app", "base", "base-debug", "old", "tools", "tree", "web", "web_ui")
     files = sorted(path for path in OUT.rglob("*") if path.is_file())
     golden("".join(f"==> {path} <==\n{path.read_text()}" for path in files), HERE / "expected/set.txt")
@@ -59,7 +59,7 @@ def test_a_tree_becomes_a_set(tree: Path, golden: Callable[[str, Path], None]) -
 
 
 def test_the_set_is_built_in_the_order_of_the_tree(tree: Path) -> None:
-    take_over(tree, OUT, Asked())
+    take_over(tree, OUT, Request())
     images = resolved().images
     assert {name: list(item.dependencies()) for name, item in images.items()} == {
         "app": ["base"], "base": [], "base-debug": ["base"], "old": [], "tools": ["base"], "tree": ["base"],
@@ -79,7 +79,7 @@ def test_what_was_exported_comes_back(tmp_path: Path, write_set: Callable[..., P
     )
     before = resolved(folder)
     write_export(FORMATS["containerfiles"].export(subject(before)), "containerfiles", tmp_path / "exported")
-    take_over(tmp_path / "exported/images", tmp_path / "again", Asked())
+    take_over(tmp_path / "exported/images", tmp_path / "again", Request())
     after = resolved(tmp_path / "again")
     for name, item in before.images.items():
         assert after.images[name].reference == item.reference
@@ -89,7 +89,7 @@ def test_what_was_exported_comes_back(tmp_path: Path, write_set: Callable[..., P
 def test_folders_of_one_name_are_told_apart_by_what_they_lie_in(tree: Path) -> None:
     write("tree/a/db/Containerfile", "FROM scratch\n")
     write("tree/b/db/Containerfile", "FROM a-db\n")
-    names, _ = take_over(tree, OUT, Asked())
+    names, _ = take_over(tree, OUT, Request())
     assert {"a-db", "b-db"} <= set(names)
     assert resolved().images["b-db"].parent == ParentImage("a-db")
 
@@ -99,7 +99,7 @@ def test_a_name_that_stays_taken_is_told(tree: Path) -> None:
     write("tree/a/db/Containerfile", "FROM scratch\n")
     write("tree/db/Containerfile", "FROM scratch\n")
     write("tree/site/Containerfile", "FROM scratch\n")
-    _, found = take_over(tree, OUT, Asked())
+    _, found = take_over(tree, OUT, Request())
     clash = "tree/a/db/Containerfile would be called 'a-db' as well"
     assert [str(item.spot) + " " + item.message for item in found if "this image" in item.message] == [
         f"tree/a-db/Containerfile:1:1 this image is not taken over: {clash}",
@@ -110,7 +110,7 @@ def test_a_name_that_stays_taken_is_told(tree: Path) -> None:
 def test_links_are_copied_as_links_and_git_stays_behind(tree: Path) -> None:
     (tree / "base/link").symlink_to("motd")
     write("tree/base/.git/config", "")
-    take_over(tree, OUT, Asked())
+    take_over(tree, OUT, Request())
     assert str((OUT / "containerfiles/base/link").readlink()) == "motd"
     assert not (OUT / "containerfiles/base/.git").exists()
 
@@ -121,7 +121,7 @@ def test_a_containerfile_that_is_a_link_becomes_a_file_and_what_it_leads_to_stay
     for name, target in (("far", Path("outside/Containerfile").resolve()), ("near", "../common/Dockerfile")):
         (tree / name).mkdir()
         (tree / name / "Containerfile").symlink_to(target)
-    take_over(tree, OUT, Asked())
+    take_over(tree, OUT, Request())
     taken = {name: OUT / f"containerfiles/{name}/Containerfile" for name in ("far", "near")}
     assert not any(path.is_symlink() for path in taken.values())
     assert taken["far"].read_text() == "ARG V=1\nFROM base\n"
@@ -135,7 +135,7 @@ def test_a_folder_called_like_what_its_image_is_made_from(tmp_path: Path) -> Non
     write(f"{tmp_path}/tree/redis/Dockerfile", "FROM docker.io/library/redis:7\n")
     write(f"{tmp_path}/tree/app/Dockerfile", "FROM docker.io/library/redis:7\nCOPY --from=nginx /x /x\n")
     write(f"{tmp_path}/tree/web/Dockerfile", "FROM redis:8\n")
-    _, found = take_over(tmp_path / "tree", tmp_path / "shop", Asked())
+    _, found = take_over(tmp_path / "tree", tmp_path / "shop", Request())
     images = resolved(tmp_path / "shop").images
     assert {name: item.parent for name, item in images.items()} == {
         "app": BaseImage("docker.io/library/redis:7"),
@@ -170,8 +170,8 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_name_that_only_a_builder_was_given_is_told_and_is_no_base(given: Path) -> None:
-    _, found = take_over(given, OUT, Asked())
-    why = "is no stage and no image of the tree: it is taken as one built elsewhere"
+    _, found = take_over(given, OUT, Request())
+    why = "is neither a stage nor an image of the tree: it is taken as an image built elsewhere"
     assert [item.message for item in found] == [f"'upper-constraints' {why}"] * 2
     assert [item.spot.line for item in found] == [2, 2]
     assert "base: {image: quay.io/acme/os:1}\n" in (OUT / "sites/elsewhere.yaml").read_text()
@@ -183,7 +183,7 @@ def test_a_folder_of_the_tree_that_is_called_so_is_the_context(given: Path) -> N
     write("tree/upper-constraints/upper-constraints.txt", "a==1\n")
     write("tree/x/c/Containerfile", f"FROM scratch\n{GIVEN}")
     write("tree/x/upper-constraints/upper-constraints.txt", "a==2\n")
-    _, found = take_over(given, OUT, Asked())
+    _, found = take_over(given, OUT, Request())
     assert found == []
     said = 'contexts: {upper-constraints: "../contexts/upper-constraints"}\n'
     assert said in (OUT / "images/a.yaml").read_text()
@@ -195,7 +195,7 @@ def test_a_folder_of_the_tree_that_is_called_so_is_the_context(given: Path) -> N
 def test_a_person_says_what_a_name_means(given: Path) -> None:
     write("elsewhere/u.txt", "")
     _, found = take_over(
-        given, OUT, Asked(contexts={"upper-constraints": "elsewhere", "tool": "acme/tool:2"})
+        given, OUT, Request(contexts={"upper-constraints": "elsewhere", "tool": "acme/tool:2"})
     )
     assert found == []
     assert (OUT / "contexts/upper-constraints/u.txt").exists()
@@ -204,11 +204,11 @@ def test_a_person_says_what_a_name_means(given: Path) -> None:
     (step,) = image.instructions
     assert isinstance(step, Containerfile)
     assert [item.reference for item in step.others] == ["quay.io/acme/os:1", "acme/tool:2"]
-    assert refusal("tree", "x", Asked(contexts={"upper-constraint": "elsewhere"})) == (
+    assert refusal("tree", "x", Request(contexts={"upper-constraint": "elsewhere"})) == (
         "error: --context: no Containerfile reads 'upper-constraint' [no-match]\n"
         "  hint: did you mean 'upper-constraints'?"
     )
-    assert refusal("tree", "x", Asked(contexts={"tool": "No Where"})) == (
+    assert refusal("tree", "x", Request(contexts={"tool": "No Where"})) == (
         "error: --context: there is no folder No Where, and 'No Where' is not a reference [no-match]\n"
         "  hint: name a folder that is there, or an image"
     )
@@ -221,14 +221,14 @@ def test_a_here_document_keeps_its_image_and_those_below_it(
     text = "FROM scratch\nCOPY <<EOF /etc/conf\ncolour = blue\nFROM nowhere\nEOF\n"
     write("tree/base/Containerfile", text + "COPY <<'A' <<'B' /srv/\na\nA\nb\nB\n")
     write("tree/app/Containerfile", "FROM base\nRUN <<EOF\necho a\nEOF\n")
-    names, found = take_over(Path("tree"), OUT, Asked())
+    names, found = take_over(Path("tree"), OUT, Request())
     assert (names, found) == (("app", "base"), [])
     assert resolved().images["app"].parent == ParentImage("base")
 
 
 def test_lines_end_where_builders_see_them_end(tree: Path) -> None:
     write("tree/odd/Containerfile", "ARG V=1\n# a\fb\u2028c\nFROM localhost/base:${V}\nRUN curl x\n")
-    _, found = take_over(tree, OUT, Asked())
+    _, found = take_over(tree, OUT, Request())
     assert [str(item.spot) for item in found if "curl" in item.message] == ["tree/odd/Containerfile:4:1"]
     text = (OUT / "containerfiles/odd/Containerfile").read_text()
     assert text == "ARG V=1\n# a\fb\u2028c\nFROM base\nRUN curl x\n"
@@ -237,7 +237,7 @@ def test_lines_end_where_builders_see_them_end(tree: Path) -> None:
 def test_hidden_folders_are_named_but_for_gits_own(tree: Path) -> None:
     for name in (".old/x", ".git"):
         write(f"tree/{name}/Containerfile", "FROM scratch\n")
-    names, found = take_over(tree, OUT, Asked())
+    names, found = take_over(tree, OUT, Request())
     assert "x" not in names
     assert [item.message for item in found if "/." in item.message] == [
         "tree/.old, tree/common and tree/README.md are not taken over: they lie in no image's folder"
@@ -246,9 +246,9 @@ def test_hidden_folders_are_named_but_for_gits_own(tree: Path) -> None:
 
 def test_a_pipe_is_told_and_nothing_waits_for_it(tree: Path) -> None:
     os.mkfifo(tree / "base/pipe")
-    names, found = take_over(tree, OUT, Asked())
+    names, found = take_over(tree, OUT, Request())
     assert "base" in names
-    assert "tree/base/pipe is neither a file, a folder nor a link: it is left out" in [
+    assert "tree/base/pipe is neither a file, a folder nor a link: it is not taken over" in [
         item.message for item in found
     ]
     assert not (OUT / "containerfiles/base/pipe").exists()
@@ -257,7 +257,7 @@ def test_a_pipe_is_told_and_nothing_waits_for_it(tree: Path) -> None:
 def test_into_the_working_directory(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("new").mkdir()
     monkeypatch.chdir("new")
-    names, _ = take_over(".." / tree, Path(), Asked())
+    names, _ = take_over(".." / tree, Path(), Request())
     assert sorted(entry.name for entry in Path().iterdir()) == [
         "containerfiles",
         "images",
@@ -269,7 +269,7 @@ def test_into_the_working_directory(tree: Path, monkeypatch: pytest.MonkeyPatch)
     Path("My Shop").mkdir()
     monkeypatch.chdir("My Shop")
     assert refusal("../../tree", ".") == (
-        "error: 'My Shop' cannot name a set [bad-name]\n  hint: say where it goes: -o my-shop"
+        "error: 'My Shop' cannot name a set [bad-name]\n  hint: choose a name with -o my-shop"
     )
 
 
@@ -289,7 +289,7 @@ def test_a_folder_with_one_containerfile_is_one_image_whatever_the_file_is_calle
     write("tree/db/Containerfile", "FROM scratch\n")
     write(f"tree/client/{name}", "FROM db\nCOPY run /run\n")
     write("tree/client/run", "")
-    names, found = take_over(Path("tree"), OUT, Asked())
+    names, found = take_over(Path("tree"), OUT, Request())
     assert (names, found) == (("client", "db"), [])
     assert files_of("client") == sorted([name, "run"])
     assert list(resolved().images["client"].dependencies()) == ["db"]
@@ -309,7 +309,7 @@ def test_several_suffixes_in_a_folder_are_several_images(
     write("tree/web/Dockerfile", "FROM scratch\n")
     for name in ("Dockerfile.j2", "Dockerfile.orig", "Dockerfile.ubuntu~", "Dockerfile.md"):
         write(f"tree/web/{name}", "FROM scratch\n")
-    names, found = take_over(Path("tree"), OUT, Asked())
+    names, found = take_over(Path("tree"), OUT, Request())
     assert names == ("db-suse_15", "db-ubuntu", "web", "web-debug")
     images = resolved().images
     assert images["db-suse_15"].parent == ParentImage("db-ubuntu")
@@ -319,10 +319,10 @@ def test_several_suffixes_in_a_folder_are_several_images(
     assert ignored == {"db-suse_15": "run\n", "db-ubuntu": "notes\n"}
     assert [str(item.spot) + " " + item.message.partition(": ")[2] for item in found] == [
         "tree/web/Dockerfile:1:1 tree/web/Containerfile is the Containerfile of the same image",
-        "tree/web/Dockerfile.j2:1:1 a file that ends in 'j2' is no Containerfile",
-        "tree/web/Dockerfile.md:1:1 a file that ends in 'md' is no Containerfile",
-        "tree/web/Dockerfile.orig:1:1 a file that ends in 'orig' is no Containerfile",
-        "tree/web/Dockerfile.ubuntu~:1:1 a file that ends in 'ubuntu~' is no Containerfile",
+        "tree/web/Dockerfile.j2:1:1 a file that ends in 'j2' is not a Containerfile",
+        "tree/web/Dockerfile.md:1:1 a file that ends in 'md' is not a Containerfile",
+        "tree/web/Dockerfile.orig:1:1 a file that ends in 'orig' is not a Containerfile",
+        "tree/web/Dockerfile.ubuntu~:1:1 a file that ends in 'ubuntu~' is not a Containerfile",
     ]
 
 
@@ -337,7 +337,7 @@ def test_at_the_top_lies_an_image_whose_context_is_what_it_reads(
     write("Shop/bin/start", "")
     write("Shop/.dockerignore", "*.pyc\n")
     monkeypatch.chdir("Shop")
-    names, found = take_over(Path(), tmp_path / OUT, Asked(network=["shop"]))
+    names, found = take_over(Path(), tmp_path / OUT, Request(network=["shop"]))
     monkeypatch.chdir(tmp_path)
     assert names == ("app", "shop")
     assert files_of("shop") == [".dockerignore", "Dockerfile", "bin/start"]
@@ -356,7 +356,7 @@ def test_at_the_top_an_image_that_may_read_all_has_all(
     write("shop/Containerfile", f"FROM scratch\n{line}\n")
     write("shop/bin/start", "")
     write("shop/.git/config", "")
-    names, found = take_over(Path("shop"), OUT, Asked())
+    names, found = take_over(Path("shop"), OUT, Request())
     assert (names, found) == (("shop",), [])
     assert files_of("shop") == ["Containerfile", "bin/start"]
 
@@ -366,7 +366,7 @@ def test_at_the_top_a_link_leads_to_nothing_outside(tmp_path: Path, monkeypatch:
     write("outside/secret", "")
     write("shop/Containerfile", "FROM scratch\nCOPY link/secret ../outside/secret /srv/\n")
     Path("shop/link").symlink_to("../outside")
-    take_over(Path("shop"), OUT, Asked())
+    take_over(Path("shop"), OUT, Request())
     assert files_of("shop") == ["Containerfile", "link"]
     assert (OUT / "containerfiles/shop/link").is_symlink()
 
@@ -374,13 +374,13 @@ def test_at_the_top_a_link_leads_to_nothing_outside(tmp_path: Path, monkeypatch:
 def test_names_that_yaml_takes_for_something_else(tmp_path: Path) -> None:
     for name in ("2048", "on", "1.10", "null", "0x1f"):
         write(f"{tmp_path}/tree/{name}/Containerfile", "FROM scratch\n")
-    names, _ = take_over(tmp_path / "tree", tmp_path / "shop", Asked())
+    names, _ = take_over(tmp_path / "tree", tmp_path / "shop", Request())
     assert resolved(tmp_path / "shop").images.keys() == set(names) == {"2048", "on", "1.10", "null", "0x1f"}
 
 
 def test_a_value_may_be_for_an_image_that_is_not_taken(tree: Path) -> None:
     write("tree/lost/Containerfile", "ARG LOST\nFROM broken\n")
-    names, _ = take_over(tree, OUT, Asked({"LOST": "1"}))
+    names, _ = take_over(tree, OUT, Request({"LOST": "1"}))
     assert "lost" not in names
 
 
@@ -390,7 +390,7 @@ def test_nothing_is_left_where_writing_fails(tree: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(shutil, "copy2", full)
     with pytest.raises(OSError, match="No space"):
-        take_over(tree, OUT, Asked())
+        take_over(tree, OUT, Request())
     assert list(OUT.parent.iterdir()) == []
 
 
@@ -406,19 +406,19 @@ def test_what_is_refused() -> None:
         "error: sets/shop is there already [file-exists]\n  hint: choose another place with -o"
     )
     assert refusal("tree", "sets/My Shop!") == (
-        "error: 'My Shop!' cannot name a set [bad-name]\n  hint: say where it goes: -o sets/my-shop"
+        "error: 'My Shop!' cannot name a set [bad-name]\n  hint: choose a name with -o sets/my-shop"
     )
     Path("loop").symlink_to("loop")
     assert refusal("tree", "loop") == (
         "error: loop is a link [file-exists]\n  hint: choose another place with -o"
     )
     assert refusal("tree", "tree/sets") == (
-        "error: tree/sets lies within tree [bad-choice]\n  hint: write the set beside the tree"
+        "error: tree/sets lies within tree [bad-choice]\n  hint: write the set outside of the tree"
     )
-    assert refusal("tree", "x", Asked(network=["wep"])) == (
+    assert refusal("tree", "x", Request(network=["wep"])) == (
         "error: --network: no image is called 'wep' [no-match]\n  hint: did you mean 'web'?"
     )
-    first, *others = refusal("tree", "x", Asked({"TAGS": "1"})).split("\n\n")
+    first, *others = refusal("tree", "x", Request({"TAGS": "1"})).split("\n\n")
     assert first == (
         "error: --arg: no Containerfile that can be read declares ARG TAGS [containerfile-argument]\n"
         "  hint: did you mean 'TAG'?"

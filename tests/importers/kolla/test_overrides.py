@@ -12,8 +12,8 @@ import pytest
 from buildsys import image as im
 from buildsys.diagnostics import Refused, _lines
 from buildsys.image import ImageSet
-from buildsys.importers.files import write_files
 from buildsys.importers.kolla.overrides import turn
+from buildsys.importers.set_folder import write_files
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 
@@ -281,7 +281,7 @@ NAMED = {
     "{% block a_footer %}{% include 'x' %}{% endblock %}": ("'include'", "only kolla-build can fill it in"),
     "{% set nova_tag = 'x' %}": (
         "'nova_tag'",
-        "it is no list of packages that Kolla's templates let others change",
+        "it is not a list of packages that Kolla's templates let users change",
     ),
     "{% block a_footer %}{% block b %}{% endblock %}{% endblock %}": (
         "the block 'b'",
@@ -362,7 +362,7 @@ def test_a_number_is_made_of_the_digits_of_numbers(tmp_path: Path) -> None:
     configuration = tmp_path / "x.conf"
     configuration.write_text("[nova-user]\nuid = ²\n")
     _, more = turn([str(configuration)], demo())
-    assert [item.message for item in more] == ["the account 'nova' is not taken over: '²' is no number"]
+    assert [item.message for item in more] == ["the account 'nova' is not taken over: '²' is not a number"]
 
 
 def test_a_line_that_goes_on_from_a_name_alone_is_a_mistake(tmp_path: Path) -> None:
@@ -427,7 +427,7 @@ def test_an_archive_that_a_person_made_lies_beside_the_overrides(tmp_path: Path)
         "run: [tar, -x, -f, /var/tmp/additions-archive.tar, -C, /]",
         "remove: /var/tmp/additions-archive.tar",
     ]
-    assert found == ["plugins-archive is not taken over: no section a-plugin-NAME says what it holds"]
+    assert found == ["plugins-archive is not taken over: no section a-plugin-NAME describes its content"]
 
 
 def test_a_version_is_the_locks(tmp_path: Path) -> None:
@@ -508,11 +508,11 @@ x.j2:2:1: error: this is not a template: expected token 'name', got 'end of stat
   2 | {% block %}
     | ^"""),
         ("x.conf", "[a]\nb = c\nwhat is this\n=\n", """\
-x.conf:4:1: error: this is no configuration: sections, and NAME = VALUE below them [kolla-syntax]
+x.conf:4:1: error: this is not a configuration: sections, and NAME = VALUE below them [kolla-syntax]
   4 | =
     | ^"""),
         ("x.conf", "b = c\n", """\
-x.conf:1:1: error: this is no configuration: sections, and NAME = VALUE below them [kolla-syntax]
+x.conf:1:1: error: this is not a configuration: sections, and NAME = VALUE below them [kolla-syntax]
   1 | b = c
     | ^"""),
         ("x.j2", "{{ " + "(" * 9000 + "1" + ")" * 9000 + " }}", """\

@@ -14,9 +14,9 @@ import pytest
 from buildsys import image as im
 from buildsys.diagnostics import Refused, _lines
 from buildsys.image import BaseImage, ImageSet, ParentImage
-from buildsys.importers.tcib import Asked, take_over
+from buildsys.importers.tcib import Request, take_over
 from buildsys.importers.tcib.conditions import settle
-from buildsys.importers.tcib.templates import Filling, Unfilled
+from buildsys.importers.tcib.jinja import Filling, Unfilled
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 from tests.busybox import OURS, put_base
@@ -49,18 +49,18 @@ def write(top: Path, files: dict[str, str]) -> Path:
     return top
 
 
-def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, asked: Asked | None = None) -> tuple[
+def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, asked: Request | None = None) -> tuple[
     im.Image, list[str]
 ]:  # fmt: skip
     """One image, and what was said."""
     monkeypatch.chdir(tmp_path)
     _lines.cache_clear()
-    _, found = take_over(write(Path("tcib"), {"base/base.yaml": text}), OUT, asked or Asked())
+    _, found = take_over(write(Path("tcib"), {"base/base.yaml": text}), OUT, asked or Request())
     return resolved().images["base"], [item.message for item in found]
 
 
 def test_a_tree_becomes_a_set(tree: Path, golden: Callable[[str, Path], None]) -> None:
-    names, found = take_over(tree, OUT, Asked())
+    names, found = take_over(tree, OUT, Request())
     assert names == ("back", "base", "front", "queue", "web")
     files = sorted(path for path in OUT.rglob("*") if path.is_file())
     golden("".join(f"==> {path} <==\n{path.read_text()}" for path in files), HERE / "expected/set.txt")
@@ -69,7 +69,7 @@ def test_a_tree_becomes_a_set(tree: Path, golden: Callable[[str, Path], None]) -
 
 
 def test_the_set_has_the_order_of_the_tree(tree: Path) -> None:
-    take_over(tree, OUT, Asked())
+    take_over(tree, OUT, Request())
     images = resolved().images
     assert {name: item.parent for name, item in images.items()} == {
         "base": BaseImage("quay.io/centos/centos:stream9"),
@@ -93,7 +93,7 @@ def test_the_tree_is_found_in_what_holds_it(given: str, tree: Path) -> None:
     assert tree.is_dir()
     Path("sets").mkdir()
     output = Path("../shop")
-    names, _ = take_over(Path(given), output.resolve(), Asked())
+    names, _ = take_over(Path(given), output.resolve(), Request())
     assert names == ("back", "base", "front", "queue", "web")
     assert (output / "files/base/start.sh").exists()
     shutil.rmtree(output)
@@ -108,14 +108,14 @@ def test_what_lies_at_the_top_is_an_image_where_it_says_so(
         "containers.yaml": "container_images: []\n",
         "a/a.yaml": "tcib_cmd: y\n",
     }
-    names, _ = take_over(write(Path("Root"), files), OUT, Asked())
+    names, _ = take_over(write(Path("Root"), files), OUT, Request())
     assert names == ("a", "root")
     assert resolved().images["a"].parent == ParentImage("root")
 
 
 def test_variables_are_those_that_a_person_gives(tree: Path) -> None:
     _, found = take_over(
-        tree, OUT, Asked({"tcib_distro": "rhel", "tcib_release": "8", "nothing": "x"}, "registry.acme/ubi8")
+        tree, OUT, Request({"tcib_distro": "rhel", "tcib_release": "8", "nothing": "x"}, "registry.acme/ubi8")
     )
     base = (OUT / "images/base.yaml").read_text()
     assert "best False" not in base
@@ -138,7 +138,7 @@ FROM = {
 
 def test_what_an_image_says_it_begins_with_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    _, found = take_over(write(Path("tcib"), FROM), OUT, Asked())
+    _, found = take_over(write(Path("tcib"), FROM), OUT, Request())
     images = resolved().images
     assert {name: item.parent for name, item in images.items()} == {
         "base": BaseImage("registry.acme/os:9"),
@@ -159,7 +159,7 @@ def test_a_folder_between_images_is_none(tmp_path: Path, monkeypatch: pytest.Mon
         "base/group/notes": "",
         "base/.git/x.yaml": "tcib_cmd: x\n",
     }
-    names, found = take_over(write(Path("tcib"), files), OUT, Asked())
+    names, found = take_over(write(Path("tcib"), files), OUT, Request())
     assert (names, found) == (("a", "base", "base-group-more-api", "base-other-api"), [])
     assert {item.parent for item in resolved().images.values() if item.name != "base"} == {
         ParentImage("base")
@@ -175,17 +175,18 @@ NAMED = {
     "tcib_actions:\n- run: \"{{ ''.__class__ }}\"\n":
         "RUN is not taken over: access to attribute '__class__' of 'str' object is unsafe",
     "tcib_actions:\n- run: \"{{ lookup('env', 'HOME') }}\"\n":
-        "RUN is not taken over: the template fails: nothing is known of lookup('env')",
+        "RUN is not taken over: the template fails: this is not a known lookup: lookup('env')",
     "tcib_actions:\n- run: \"{{ lookup('fileglob', 5) }}x\"\n":
-        "RUN is not taken over: the template fails: nothing is known of lookup('fileglob')",
+        "RUN is not taken over: the template fails: this is not a known lookup: lookup('fileglob')",
     "tcib_actions:\n- run: \"{{ x.get(a=1,a=2) }}\"\n":
         "RUN is not taken over: the template fails: keyword argument repeated: a",
     "tcib_actions:\n- run: \"echo {{ '\\\\ud800' }}\"\n":
-        "RUN is not taken over: it becomes what no text can hold",
-    "tcib_envs: {A: \"x{{ '\\\\ud800' }}\"}\n": "ENV is not taken over: it becomes what no text can hold",
+        "RUN is not taken over: its result has characters that no file or command can hold",
+    "tcib_envs: {A: \"x{{ '\\\\ud800' }}\"}\n":
+        "ENV is not taken over: its result has characters that no file or command can hold",
     "tcib_actions:\n- fly: away\n": "FLY is not taken over: 'FLY' is no instruction",
-    "tcib_actions:\n- just text\n": "an action is not taken over: it is no map of one instruction",
-    "tcib_actions: {run: x}\n": "'tcib_actions' is not taken over: it is no list",
+    "tcib_actions:\n- just text\n": "an action is not taken over: it is not a map of one instruction",
+    "tcib_actions: {run: x}\n": "'tcib_actions' is not taken over: it is not a list",
     "tcib_actions:\n- from: x\n": "FROM is not taken over: an image has one beginning",
     "tcib_runs:\n- dnf install -y https://acme.example/a.rpm\n":
         "RUN is not taken over: dnf wants the network, and a `run` has none",
@@ -201,7 +202,7 @@ NAMED = {
     "tcib_envs: {PATH: '/x:$PATH'}\n": "ENV is not taken over: the value of PATH is made of another",
     "tcib_labels: {a b: c}\n": "'a b' is not taken over: it cannot be a name in labels",
     "tcib_onbuilds: [RUN true]\n": "ONBUILD is not taken over: a recipe has nothing of the kind",
-    "tcib_network: host\n": "'tcib_network' is not taken over: it is no key that tcib is known to have",
+    "tcib_network: host\n": "'tcib_network' is not taken over: it is not a known key of tcib",
     "tcib_packages: {common: [a]}\n": "'tcib_packages' is not taken over: no action installs them",
 }  # fmt: skip
 
@@ -239,9 +240,9 @@ def test_a_text_that_grows_is_cut() -> None:
     filling = Filling({"a0": "x" * 1000, **texts}, lambda _: [])
     with pytest.raises(Unfilled):
         filling.fill("{{ a40 }}")
-    with pytest.raises(Unfilled, match="is made of others"):
+    with pytest.raises(Unfilled, match="is computed from other values"):
         filling.fill("{% set b = [a0, a0] %}{{ b }}")
-    with pytest.raises(Unfilled, match="is made of others"):
+    with pytest.raises(Unfilled, match="is computed from other values"):
         filling.fill("{% set b = (a0, a0) %}{{ b }}")
     with pytest.raises(Unfilled, match="at most 16 texts"):
         filling.fill(f"{{{{ {'~'.join(['a0'] * 17)} }}}}")
@@ -256,7 +257,7 @@ def test_a_file_that_nobody_can_read_costs_only_its_image(
         (tree / name).mkdir()
     os.mkfifo(tree / "one/pipe.yaml")
     (tree / "two/dangling.yaml").symlink_to("nowhere")
-    names, found = take_over(tree, OUT, Asked({"tcib_release": "9"}))
+    names, found = take_over(tree, OUT, Request({"tcib_release": "9"}))
     assert names == ("base",)
     assert [item.message for item in found] == [
         "'one' is not taken over: tcib/one/pipe.yaml is no file, but a folder, a pipe or a device",
@@ -285,23 +286,23 @@ def test_a_condition_that_is_known_goes_its_way(text: str, settled: str) -> None
 
 
 def test_what_is_refused(tree: Path) -> None:
-    def refusal(given: Path, output: Path, asked: Asked) -> str:
+    def refusal(given: Path, output: Path, asked: Request) -> str:
         with pytest.raises(Refused) as refused:
             take_over(given, output, asked)
         return refused.value.text().partition("\n\n")[0]
 
-    assert refusal(Path("gone"), OUT, Asked()) == (
+    assert refusal(Path("gone"), OUT, Request()) == (
         "error: there is no folder gone [no-match]\n  hint: name the folder of the tree"
     )
-    assert refusal(tree, OUT, Asked({"tcib_distr": "x"})) == (
+    assert refusal(tree, OUT, Request({"tcib_distr": "x"})) == (
         "error: --arg: no file names the variable 'tcib_distr' [no-match]\n"
         "  hint: did you mean 'tcib_distro', 'tcib_user' or 'tcib_adds'?"
     )
-    assert refusal(tree, OUT, Asked(base="No Such")) == (
+    assert refusal(tree, OUT, Request(base="No Such")) == (
         "error: 'No Such' is not a reference [bad-reference]\n  hint: for example docker.io/library/centos:7"
     )
     Path("empty").mkdir()
-    assert refusal(Path("empty"), OUT, Asked()) == (
+    assert refusal(Path("empty"), OUT, Request()) == (
         "error: empty holds no image that can be taken over [no-match]\n"
         "  hint: an image is a folder with a YAML file that has tcib_actions and the like"
     )

@@ -1,4 +1,4 @@
-"""kolla-build.conf: accounts and the maintainer are taken over; of the rest is said where it belongs."""
+"""Import kolla-build.conf: accounts and the maintainer; for other options, report where they belong."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 
 from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
 from buildsys.image import Account, DeclareAccounts
-from buildsys.importers.kolla.archives import Archives
 from buildsys.importers.kolla.common import give_all
 from buildsys.importers.kolla.lists import Target
-from buildsys.importers.overlay import Changes, Overlay
-from buildsys.importers.untaken import untaken
+from buildsys.importers.kolla.sources import Archives
+from buildsys.importers.overlay_text import Changes, Overlay, untaken
 from buildsys.recipe.document import read_text
 
 _BELONGS = {
@@ -34,7 +33,7 @@ _TEMPLATED = {
     "base", "base_arch", "base_package_type", "base_tag", "install_type", "maintainer", "namespace",
     "openstack_release", "tag", "type",
 }  # fmt: skip
-"""Options that templates know as variables."""
+"""Options that templates read as variables."""
 _WHERE = {name: why for why, names in _BELONGS.items() for name in names.split()}
 _SECTION = re.compile(r"\s*\[(.+)\]")
 
@@ -42,20 +41,20 @@ _SECTION = re.compile(r"\s*\[(.+)\]")
 def turn_configuration(
     file: str, target: Target, overlay: Overlay, archives: Archives, found: list[Diagnostic]
 ) -> dict[str, str]:
-    """Take a kolla-build.conf over; the values that it gives to variables of templates come back.
+    """Import a kolla-build.conf; return the values that it gives to variables of templates.
 
     Raises:
-        Refused: it cannot be read, or is no such file (`kolla-syntax`).
+        Refused: it cannot be read, or is not such a file (`kolla-syntax`).
     """
     text = read_text(file)
-    # No section gives its values to others, and `%` means itself.
+    # No section passes its values on to others, and `%` is a plain character.
     parser = configparser.RawConfigParser(default_section="", strict=False, allow_no_value=True)
     try:
         parser.read_string(text, file)
     except (configparser.Error, AttributeError) as error:
         # An AttributeError is the library's own for an indented line below a name without a value.
         line = getattr(error, "lineno", 0) or next((line for line, _ in getattr(error, "errors", ())), 1)
-        message = "this is no configuration: sections, and NAME = VALUE below them"
+        message = "this is not a configuration: sections, and NAME = VALUE below them"
         raise Refused([Diagnostic(Spot(file, line), Code.KOLLA_SYNTAX, message)]) from error
     places = dict(_places(text, file))
     reader = _Reader(target, overlay, archives, found)
@@ -68,7 +67,7 @@ def turn_configuration(
 
 
 def _places(text: str, file: str) -> Iterator[tuple[tuple[str, str], Spot]]:
-    """Where sections and their names stand; of a name that stands twice, the last."""
+    """Yield the place of each section and name; of a repeated name, the last place counts."""
     section = ""
     for number, line in enumerate(text.split("\n"), 1):
         spot = Spot(file, number, len(line) - len(line.lstrip()) + 1)
@@ -81,11 +80,11 @@ def _places(text: str, file: str) -> Iterator[tuple[tuple[str, str], Spot]]:
 
 
 Places = Mapping[str, Spot]
-"""Where the names of a section stand; the section itself is the empty name."""
+"""Name -> place in a section; the section itself has the empty name."""
 
 
 class _Reader:
-    """Takes section after section."""
+    """Imports one section after another."""
 
     def __init__(self, target: Target, overlay: Overlay, archives: Archives, found: list[Diagnostic]) -> None:
         self._target = target
@@ -135,24 +134,24 @@ class _Reader:
         numbers = {key: values[key] for key in ("uid", "gid") if key in values}
         for key, value in numbers.items():
             if not re.fullmatch("[0-9]+", value):
-                self._refuse(at[key], what, f"'{value}' is no number")
+                self._refuse(at[key], what, f"'{value}' is not a number")
                 return
         for image, account in declared:
             uid, gid = int(numbers.get("uid", account.uid)), int(numbers.get("gid", account.gid))
             if (uid, gid) != (account.uid, account.gid):
-                said = {"uid": uid, "gid": gid, "home": account.home, "shell": account.shell}
+                keys = {"uid": uid, "gid": gid, "home": account.home, "shell": account.shell}
                 groups = {"groups": list(account.groups)} if account.groups else {}
-                self._overlay.image(image).merge("accounts", name, said | groups, at[""])
+                self._overlay.image(image).merge("accounts", name, keys | groups, at[""])
 
     def _source(self, section: str, values: Mapping[str, str], at: Places) -> None:
         if not self._archives.add(section, values, at[""]):
             origin = " ".join(["", "from", *values["location"].split()]) if values.get("location") else ""
             hint = "package it, and give the site its repository"
-            self._refuse(at[""], f"the source '{section}'{origin}", "it is no package", hint)
+            self._refuse(at[""], f"the source '{section}'{origin}", "it is not a package", hint)
 
 
 def _declared(name: str, target: Target) -> Iterator[tuple[str, Account]]:
-    """Images that declare an account."""
+    """Yield the images that declare an account."""
     for image in target.images.values():
         for step in image.instructions:
             if isinstance(step, DeclareAccounts):

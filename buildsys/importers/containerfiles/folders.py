@@ -1,4 +1,4 @@
-"""Which Containerfiles of a tree are images, what these are called, and what belongs to none."""
+"""Find the Containerfiles of a tree, name their images, and list files that belong to none."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Spot
-from buildsys.importers.untaken import untaken
+from buildsys.importers.overlay_text import untaken
 from buildsys.resolve import syntax
 
 FILES = ("Containerfile", "Dockerfile")
-"""The first of them that is there counts."""
+"""File names; the first one present counts."""
 IGNORE_FILES = (".containerignore", ".dockerignore")
-"""Endings of files that say what of a context counts; alone, or behind the name of a Containerfile."""
+"""Ignore files of a context: these names, or a Containerfile's name followed by one of them."""
 _SUFFIXED = re.compile(
     r"(?:Container|Docker)file[._-](?P<after>.+)|(?P<before>.+)[._-](?:Container|container|Docker|docker)file"
 )
@@ -24,14 +24,14 @@ _OTHER_KINDS = frozenset(
     "adoc bak diff in j2 jinja jinja2 json lock md old orig patch rej rst save sh swp template tmpl tpl txt"
     " yaml yml".split()
 )
-"""Endings of files that are made into a Containerfile, speak of one, or are what an editor left."""
+"""Endings of files that are not Containerfiles: templates, documents, leftovers of editors."""
 _SEVERAL = 3
-"""So many names of what is left are written out."""
+"""Number of names that a message writes out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """An image: a Containerfile, and the folder it lies in, which is its context."""
+    """An image: a Containerfile, and its folder, which is the build context."""
 
     name: str
     path: Path
@@ -39,15 +39,15 @@ class Folder:
 
 
 def folders(top: Path, found: list[Diagnostic]) -> list[Folder]:
-    """The images of a tree, by name; hidden folders have none. Which files are none goes to `found`.
+    """Return the images of a tree, sorted by name; skip hidden folders. `found` collects other files.
 
-    A folder with one Containerfile is one image and bears its name, whatever the file is called. Of
-    several, each that has a suffix (`Dockerfile.ubuntu`, `debug.Containerfile`) adds it to the name.
+    A folder with one Containerfile is one image with the folder's name. With
+    several files, a suffix (`Dockerfile.ubuntu`, `debug.Containerfile`) is added to the name.
     """
     files = {here: them for here, names in _walk(top) if (them := list(_containerfiles(here, names, found)))}
     plain = Counter(called(_own(here, top)) for here in files)
     images: dict[str, Folder] = {}
-    # A folder's own image has its name before another folder's suffix makes the same.
+    # A folder's plain name wins over an equal name made with a suffix.
     every = (file for them in files.values() for file in them)
     for file in sorted(every, key=lambda file: bool(_suffix(file))):
         here = file.parent
@@ -67,7 +67,7 @@ def folders(top: Path, found: list[Diagnostic]) -> list[Folder]:
 
 
 def left(top: Path, contexts: Collection[Path]) -> list[Diagnostic]:
-    """What is in no image's context, in one sentence. `contexts` are folders, and files taken alone."""
+    """Report files in no image's context, in one sentence. `contexts` are folders and single files."""
     names = [str(path) for path in _left(top, set(contexts))]
     if not names:
         return []
@@ -81,7 +81,7 @@ def left(top: Path, contexts: Collection[Path]) -> list[Diagnostic]:
 
 
 def is_containerfile(name: str) -> bool:
-    """Whether a file of this name belongs to an image: a Containerfile, or what says what it ignores."""
+    """Whether a file of this name is a Containerfile or an ignore file."""
     return name in FILES or name.endswith(IGNORE_FILES) or bool(_SUFFIXED.fullmatch(name))
 
 
@@ -90,13 +90,13 @@ def _unreadable(error: OSError) -> None:
 
 
 def called(text: str) -> str:
-    """An image's name like a folder's: in small letters, and joined by one sign at a time."""
+    """Return an image's name for a folder's: lower case, with single separators."""
     clean = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")
     return re.sub(r"[._-]{2,}", "-", clean)
 
 
 def _own(here: Path, top: Path) -> str:
-    """What a folder is called; the top's name may be `.`."""
+    """Return a folder's name; the top may be given as `.`."""
     return Path(os.path.realpath(here)).name if here == top else here.name
 
 
@@ -112,7 +112,7 @@ def _walk(top: Path) -> Iterator[tuple[Path, list[str]]]:
 
 
 def _containerfiles(here: Path, names: list[str], found: list[Diagnostic]) -> Iterator[Path]:
-    """The files of a folder that are images."""
+    """Yield the Containerfiles of a folder."""
     there = [name for name in FILES if name in names]
     for other in there[1:]:
         why = f"{here / there[0]} is the Containerfile of the same image"
@@ -124,8 +124,8 @@ def _containerfiles(here: Path, names: list[str], found: list[Diagnostic]) -> It
             continue
         kind = name.rpartition(".")[2]
         if kind.rstrip("~").lower() in _OTHER_KINDS or name.endswith("~"):
-            why = f"a file that ends in '{kind if '.' in name else '~'}' is no Containerfile"
-            hint = "take the ending away, if it is one"
+            why = f"a file that ends in '{kind if '.' in name else '~'}' is not a Containerfile"
+            hint = "remove the ending, if it is one"
             found.append(untaken(Spot(str(here / name)), "this file", why, hint))
         else:
             yield here / name

@@ -1,4 +1,4 @@
-"""Take a tree of tcib over: read its images, find what each begins with, and write the set."""
+"""Convert a tree of tcib: read its images, find their parents, and write the set."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from pathlib import Path
 from typing import Any
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, closest
-from buildsys.importers.containerfiles.naming import Naming, meant, naming
+from buildsys.importers.containerfiles.references import Naming, meant, naming
+from buildsys.importers.overlay_text import untaken
 from buildsys.importers.set_folder import check_places, usual_name
-from buildsys.importers.tcib.image import DEFAULTS, Image, read_image
+from buildsys.importers.tcib.definition import DEFAULTS, Image, read_image
 from buildsys.importers.tcib.tree import Folder, Tree, folders
-from buildsys.importers.tcib.writing import Surroundings, write_set
-from buildsys.importers.untaken import untaken
+from buildsys.importers.tcib.write import Surroundings, write_set
 from buildsys.recipe.document import read_foreign, read_text
 from buildsys.recipe.written import strings
 from buildsys.resolve import syntax
 
 BASE = "quay.io/centos/centos:stream9"
-"""What the first image begins with, as in tcib."""
+"""The base image of the first image, as in tcib."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a person says besides."""
+class Request:
+    """Options of the command line."""
 
     arguments: Mapping[str, str] = field(default_factory=dict)
     """Values of variables."""
     base: str = ""
-    """What the first image begins with."""
+    """The base image of the first image."""
 
 
-def take_over(given: Path, output: Path, asked: Asked) -> tuple[tuple[str, ...], list[Diagnostic]]:
-    """Write the tree at `given` as an image set into `output`, which must be empty or not there at all.
+def take_over(given: Path, output: Path, asked: Request) -> tuple[tuple[str, ...], list[Diagnostic]]:
+    """Write the tree at `given` as an image set into `output`, which must be empty or absent.
 
     The images that are taken come back, and what is not.
 
     Raises:
-        Refused: there is no tree, `output` is taken (`file-exists`), or what was asked for fits no image.
+        Refused: there is no tree, `output` exists (`file-exists`), or an option matches no image.
     """
     check_places(given, output)
     if asked.base and (problem := syntax.reference(asked.base)):
@@ -68,13 +68,13 @@ def take_over(given: Path, output: Path, asked: Asked) -> tuple[tuple[str, ...],
     return tuple(sorted(images)), sorted(set(found))
 
 
-def _check_arguments(every: Collection[Folder], asked: Asked, found: list[Diagnostic]) -> None:
-    """Make sure that a value is for a variable that a file names."""
+def _check_arguments(every: Collection[Folder], asked: Request, found: list[Diagnostic]) -> None:
+    """Check that each value is for a variable that a file names."""
     if not asked.arguments:
         return
     known = set(DEFAULTS)
     for file in (file for folder in every for file in folder.files):
-        # What cannot be read is named with its image.
+        # An unreadable file is reported with its image.
         with suppress(Refused):
             known.update(re.findall(r"[A-Za-z_]\w*", read_text(str(file))))
     wrong = [
@@ -89,7 +89,7 @@ def _check_arguments(every: Collection[Folder], asked: Asked, found: list[Diagno
 
 
 def _references(tree: Tree) -> Iterator[str]:
-    """What the lists of images beside the tree call them."""
+    """Return the naming in the lists of images next to the tree."""
     for file in sorted([*tree.around.glob("*containers*.yaml"), *tree.top.glob("*containers*.yaml")]):
         try:
             written = read_foreign(file)
@@ -104,7 +104,7 @@ def _references(tree: Tree) -> Iterator[str]:
 def _parents(
     images: Mapping[str, Image], every: Collection[str], around: Naming, found: list[Diagnostic]
 ) -> dict[str, Any]:
-    """What `from:` says of each image; those that begin with one that is not taken are named."""
+    """Return `from:` of each image; report images whose parent is not taken over."""
     parents: dict[str, Any] = {}
     for name, image in images.items():  # parents come before children
         parent: Any = image.folder.parent or "site"
@@ -135,7 +135,7 @@ def _parents(
 
 
 def _base(images: Mapping[str, Image]) -> str:
-    """What the images without a parent begin with, most of them; empty: they do not say."""
+    """Return the most frequent base image of images without a parent; empty if none names one."""
     origins = [
         image.origin[0] for image in images.values() if image.origin is not None and not image.folder.parent
     ]

@@ -1,4 +1,4 @@
-"""An image of a tree: its Containerfile, what its references mean, and what its context holds."""
+"""An image of a tree: its Containerfile, its resolved references, and its context."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from buildsys.importers.containerfiles.checking import reads_of
-from buildsys.importers.containerfiles.naming import Meant
-from buildsys.importers.containerfiles.tree import IGNORE_FILES, Folder
+from buildsys.importers.containerfiles.folders import IGNORE_FILES, Folder
+from buildsys.importers.containerfiles.gaps import reads_of
+from buildsys.importers.containerfiles.references import Meant
 from buildsys.recipe.containerfile import Containerfile
 
 _PLAIN = re.compile(r"[\w.-]+")
 
 
 @dataclass(slots=True)
-class Source:
-    """An image of the tree, and what its references mean."""
+class TreeImage:
+    """An image of the tree, with its resolved references."""
 
     folder: Folder
     read: Containerfile
     context: tuple[Path, ...]
-    """What its context holds: its folder; of the whole tree, only what it reads, where that is known."""
+    """Paths of its context: its folder; of the top folder, only the paths that it reads, if known."""
     meant: dict[str, Meant] = field(default_factory=dict)
-    """By reference."""
+    """Reference -> meaning."""
     contexts: dict[str, Path | str] = field(default_factory=dict)
-    """What names mean that are neither stages nor images of the tree: a folder, or an image."""
+    """Named build contexts: name -> folder or image reference."""
 
     @property
     def needs(self) -> list[str]:
@@ -41,11 +41,11 @@ class Source:
 
     @property
     def named(self) -> list[str]:
-        """Plain names that only COPY and RUN read: of what a builder was given by this name, perhaps."""
+        """Plain names that only COPY and RUN read: possibly named build contexts."""
         return [item.name for item in self.read.reads if not item.begins and _PLAIN.fullmatch(item.name)]
 
     def folder_called(self, name: str, top: Path) -> Path | None:
-        """The folder of the tree that a builder may have been given by a name: beside, above or within."""
+        """Find the folder of a named build context: next to the image's folder, at the top, or inside."""
         for place in (self.folder.path.parent, top, self.folder.path):
             path = place / name
             inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(top))
@@ -55,12 +55,12 @@ class Source:
 
 
 def context_of(folder: Folder, top: Path, read: Containerfile) -> tuple[Path, ...]:
-    """See `Source.context`."""
+    """Return the paths of an image's context (`TreeImage.context`)."""
     if folder.path != top:
         return (folder.path,)
     sources = reads_of(read)
     if sources is None or any(map(os.path.islink, _parents(top, sources))):
-        return (top,)  # what a link leads to is found within the context alone
+        return (top,)  # a link resolves only within the context
     ignored = [top / name for name in IGNORE_FILES if (top / name).is_file()]
     return (folder.file, *ignored, *(top / name for name in sources if (top / name).exists()))
 

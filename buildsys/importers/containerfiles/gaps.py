@@ -1,4 +1,4 @@
-"""What will not build as it stands: files that are not in the context, and commands that want a network."""
+"""Report what will fail to build: files missing from the context, and commands that need a network."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic
-from buildsys.importers.containerfiles.tree import Folder
-from buildsys.importers.network import wanting
+from buildsys.importers.command_line import network_program
+from buildsys.importers.containerfiles.folders import Folder
 from buildsys.recipe.containerfile import Containerfile
 from buildsys.recipe.scan import Instruction
 
 _URL = re.compile(r"(?:https?|ftp|git)://|git@")
 _MOUNT = re.compile(r"--mount=(\S+)")
 _OPEN = frozenset("$*?[")
-"""Signs of names that only a build can tell."""
+"""Characters of names that only a build can expand."""
 
 
 def unfit(read: Containerfile, folder: Folder, top: Path, *, network: bool) -> Iterator[Diagnostic]:
-    """What of a Containerfile is taken over and yet cannot work."""
+    """Report parts of a Containerfile that are taken over but cannot work."""
     asking = None if network else next(_asking(read), None)
     if asking is not None:
         item, program = asking
-        message = f"'{folder.name}' is built without a network, and {program} wants one"
-        hint = f"say --network {folder.name}, or put what it fetches into its folder"
+        message = f"'{folder.name}' is built without a network, and {program} needs one"
+        hint = f"use --network {folder.name}, or put what it fetches into its folder"
         yield Diagnostic(item.spot, Code.NOT_TAKEN_OVER, message, hint)
     for item in read.instructions:
         if item.word in {"ADD", "COPY"}:
             yield from _missing(item, folder, top)
     for path in sorted(folder.path.rglob("*")):
         if is_odd(path):
-            message = f"{path} is neither a file, a folder nor a link: it is left out"
+            message = f"{path} is neither a file, a folder nor a link: it is not taken over"
             yield Diagnostic(NOWHERE, Code.NOT_TAKEN_OVER, message)
 
 
 def reads_of(read: Containerfile) -> list[str] | None:
-    """What a Containerfile reads of its context, by paths below it; None: only a build knows.
+    """Return the paths that a Containerfile reads in its context; None if only a build can tell.
 
-    A path that leads out of the context is none of it, as builders have it.
+    Paths that lead out of the context are left out, as builders do.
     """
     paths: dict[str, None] = {}
     for item in read.instructions:
@@ -62,7 +62,7 @@ def reads_of(read: Containerfile) -> list[str] | None:
 
 
 def _is_context(mount: str) -> bool:
-    """Whether a mount shows the context: what is bound, and comes from nothing else."""
+    """Whether a mount binds the context itself."""
     return "from=" not in mount and ("type=bind" in mount or "type=" not in mount)
 
 
@@ -73,7 +73,7 @@ def is_odd(path: Path) -> bool:
 
 def _asking(read: Containerfile) -> Iterator[tuple[Instruction, str]]:
     for item in read.instructions:
-        if item.word == "RUN" and (program := wanting(item.value)):
+        if item.word == "RUN" and (program := network_program(item.value)):
             yield item, program
         elif item.word == "ADD" and any(_URL.match(source) for source in _sources(item)):
             yield item, "ADD"
@@ -84,7 +84,7 @@ def _missing(item: Instruction, folder: Folder, top: Path) -> Iterator[Diagnosti
         path = source.strip("/")
         if _URL.match(source) or _OPEN & set(path) or not path or (folder.path / path).exists():
             continue
-        message = f"{item.word} wants '{source}', which {folder.path} does not have"
+        message = f"{item.word} needs '{source}', which is not in {folder.path}"
         hint = "a context is the folder of its Containerfile"
         if (top / path).exists():
             hint = f"{top / path} is there: {hint}, not the whole tree; copy it there"
@@ -92,7 +92,7 @@ def _missing(item: Instruction, folder: Folder, top: Path) -> Iterator[Diagnosti
 
 
 def _sources(item: Instruction) -> list[str]:
-    """What an ADD or COPY takes from the context or from an address; nothing, where it is from an image."""
+    """Return the sources of an ADD or COPY in the context or at addresses; none for `--from`."""
     if item.documents:
         return []
     value = item.value

@@ -1,4 +1,4 @@
-"""What a tree's Containerfiles call the images of the tree, and what the set must be called for it."""
+"""Resolve references in Containerfiles to images of the tree, and derive the set's registry and namespace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from buildsys.resolve import syntax
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """What stands around an image's name in a reference: the keys of set.yaml."""
+    """The parts of a reference around an image's name: keys of set.yaml."""
 
     registry: str
     namespace: str
@@ -21,14 +21,14 @@ class Naming:
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """What FROM or COPY --from means."""
+    """The meaning of a reference in FROM or COPY --from."""
 
     image: str
-    """An image of the tree; empty: one built elsewhere."""
+    """An image of the tree; empty for an image built elsewhere."""
     plain: bool = True
-    """Whether it is written as recipes understand it; else another name must take its place."""
+    """Whether recipes understand the reference as written; otherwise it must be renamed."""
     like: str = ""
-    """An image of the tree that one built elsewhere is called like."""
+    """An image of the tree with a similar name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class _Parts:
 
 
 def naming(references: Iterable[str], names: Collection[str], usual: Naming) -> Naming:
-    """What most references to images of the tree have around the name; `usual`, where none has anything."""
+    """Return the most frequent naming of references to images of the tree; `usual` if there is none."""
     votes: Counter[Naming] = Counter()
     for reference in references:
         parts = _Parts.of(reference)
@@ -68,12 +68,12 @@ def naming(references: Iterable[str], names: Collection[str], usual: Naming) -> 
 
 
 def own(reference: str, image: str, names: Collection[str]) -> bool:
-    """Whether an image's own Containerfile means another of its name: nothing is made from itself."""
+    """Whether an image's own Containerfile names itself, and so means another image of that name."""
     return _named(_Parts.of(reference).last, names) == image
 
 
 def meant(reference: str, names: Collection[str], around: Naming) -> Meant:
-    """What a reference means."""
+    """Resolve a reference."""
     if reference in names:
         return Meant(reference)
     parts = _Parts.of(reference)
@@ -93,7 +93,7 @@ def meant(reference: str, names: Collection[str], around: Naming) -> Meant:
 
 
 def _named(last: str, names: Collection[str]) -> str:
-    """The image whose name ends the last part of a reference, the longest."""
+    """Return the longest image name that ends the last part of a reference."""
     if last in names:
         return last
     ends = [name for name in names if last.endswith((f"-{name}", f"_{name}", f".{name}"))]

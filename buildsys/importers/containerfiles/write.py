@@ -1,4 +1,4 @@
-"""Write the set that a tree becomes: contexts, recipes, set.yaml and a site."""
+"""Write the imported set: contexts, recipes, set.yaml and a site."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from buildsys.image.renaming import renamed
-from buildsys.importers.containerfiles.checking import is_odd
-from buildsys.importers.containerfiles.naming import Naming
-from buildsys.importers.containerfiles.source import Source
-from buildsys.importers.containerfiles.tree import IGNORE_FILES
+from buildsys.importers.containerfiles.folders import IGNORE_FILES
+from buildsys.importers.containerfiles.gaps import is_odd
+from buildsys.importers.containerfiles.references import Naming
+from buildsys.importers.containerfiles.tree_image import TreeImage
 from buildsys.importers.set_folder import set_name, written_whole
 from buildsys.recipe.yaml_text import flow
 
 CONTEXTS = "containerfiles"
 """The set's folder for contexts: below images/ their YAML would be read as recipes."""
 GIVEN = "contexts"
-"""The set's folder for what else Containerfiles read by a name."""
+"""The set's folder for named build contexts."""
 
 
 def write_set(
-    images: Collection[Source], around: Naming, network: set[str], arguments: Mapping[str, str], output: Path
+    images: Collection[TreeImage],
+    around: Naming,
+    network: set[str],
+    arguments: Mapping[str, str],
+    output: Path,
 ) -> None:
-    """Write the set aside, and bring it to its place whole."""
+    """Write the set as a whole, or nothing."""
     folders: dict[str, Path] = {}
     with written_whole(output) as made:
         for image in images:
@@ -40,8 +44,8 @@ def write_set(
         (made / "sites/elsewhere.yaml").write_text(_site(images), "utf-8")
 
 
-def _contexts(image: Source, made: Path, folders: dict[str, Path]) -> Iterator[tuple[str, str]]:
-    """What names mean besides, as the recipe says it; `folders` are those that the set has already."""
+def _contexts(image: TreeImage, made: Path, folders: dict[str, Path]) -> Iterator[tuple[str, str]]:
+    """Yield the recipe's `contexts:`; `folders` are those that the set has already."""
     for name, value in image.contexts.items():
         if isinstance(value, str):
             yield name, value
@@ -53,8 +57,8 @@ def _contexts(image: Source, made: Path, folders: dict[str, Path]) -> Iterator[t
         yield name, f"../{GIVEN}/{there}"
 
 
-def _fill(context: Path, image: Source) -> None:
-    """Copy what an image's context holds. What a Containerfile alone ignores is what its copy ignores."""
+def _fill(context: Path, image: TreeImage) -> None:
+    """Copy an image's context. An ignore file of one Containerfile becomes that of its copy."""
     context.mkdir(parents=True)
     for path in image.context:
         _copy(path, context / path.relative_to(image.folder.path))
@@ -69,7 +73,7 @@ def _fill(context: Path, image: Source) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file or a folder: links as links; without git's own, and without what holds no bytes to copy."""
+    """Copy a file or a folder; links stay links. Skip .git, and pipes, sockets and devices."""
     if source.name == ".git" or is_odd(source):
         return
     if source.is_dir() and not source.is_symlink():
@@ -81,10 +85,10 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
 
 
-def _adapt(image: Source, file: Path) -> None:
-    """Write names of recipes in place of what only the tree's own builder understands.
+def _adapt(image: TreeImage, file: Path) -> None:
+    """Replace references that only the tree's own builder understands by names of recipes.
 
-    A Containerfile that is a link becomes a file: what it leads to is not the set's.
+    A Containerfile that is a link becomes a file: its target is not in the set.
     """
     changes = [
         (item.name, item.places, means.image or f"{item.name}:latest")
@@ -100,7 +104,7 @@ def _adapt(image: Source, file: Path) -> None:
 
 
 def _recipe(
-    image: Source, arguments: Mapping[str, str], contexts: Mapping[str, str], *, networked: bool
+    image: TreeImage, arguments: Mapping[str, str], contexts: Mapping[str, str], *, networked: bool
 ) -> str:
     declared = {name: value for name, value in arguments.items() if name in image.read.arguments}
     file = f"../{CONTEXTS}/{image.folder.name}/{image.folder.file.name}"
@@ -111,16 +115,16 @@ def _recipe(
     return "".join(f"{line}\n" for line in lines)
 
 
-def _header(images: Collection[Source], around: Naming, name: str) -> str:
-    """set.yaml. No file of a layer is newer than the newest Containerfile."""
+def _header(images: Collection[TreeImage], around: Naming, name: str) -> str:
+    """Return set.yaml. Its epoch is the time of the newest Containerfile."""
     epoch = max(int(image.folder.file.stat().st_mtime) for image in images)
-    said = {"set": name, "registry": around.registry, "namespace": around.namespace, "prefix": around.prefix,
+    keys = {"set": name, "registry": around.registry, "namespace": around.namespace, "prefix": around.prefix,
             "tag": around.tag, "epoch": epoch, "site": "elsewhere"}  # fmt: skip
-    return "".join(f"{key}: {flow(value)}\n" for key, value in said.items() if value != "")
+    return "".join(f"{key}: {flow(value)}\n" for key, value in keys.items() if value != "")
 
 
-def _site(images: Collection[Source]) -> str:
-    """A site. Containerfiles name their bases themselves: it is there for recipes that begin `from: site`."""
+def _site(images: Collection[TreeImage]) -> str:
+    """Return a site, for recipes with `from: site`; Containerfiles name their bases themselves."""
     outside = sorted(
         name
         for image in images

@@ -1,4 +1,4 @@
-"""Lines of YAML, each with the place that it comes from as a comment."""
+"""Write lines of YAML; a comment on each names the place that it comes from."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from buildsys.recipe.written import is_template
 from buildsys.recipe.yaml_text import flow
 
 IMAGE = "\ue002"
-"""Stands for the name of the image that a text is for."""
+"""Placeholder for the name of the image that a text is for."""
 
 
-def listed(key: str, items: Mapping[str, Spot]) -> Iterator[str]:
-    """A list, a line an item; without items nothing."""
+def list_lines(key: str, items: Mapping[str, Spot]) -> Iterator[str]:
+    """Yield a list, one line for each item; nothing without items."""
     if items:
         yield key
         indent = " " * (len(key) - len(key.lstrip()) + 2)
-        yield from (beside(f"{indent}- {said(item)}", spot) for item, spot in items.items())
+        yield from (with_place(f"{indent}- {value_text(item)}", spot) for item, spot in items.items())
 
 
-def said(value: Any) -> str:
-    """A value on one line, with nothing in it that would be filled in."""
+def value_text(value: Any) -> str:
+    """Return a value on one line; template marks in it are escaped."""
     return flow(_plain(value))
 
 
@@ -40,18 +40,18 @@ def _plain(value: Any) -> Any:
             return value
 
 
-def beside(text: str, spot: Spot) -> str:
-    """A line, and behind it where it comes from."""
-    return f"{text}  # {printable(spot.file)}:{spot.line}"
+def with_place(text: str, spot: Spot) -> str:
+    """Return a line with its place as a comment."""
+    return f"{text}  # {comment_text(spot.file)}:{spot.line}"
 
 
-def printable(text: str) -> str:
-    """A text as a comment holds it: on one line, whatever a file is called."""
+def comment_text(text: str) -> str:
+    """Return a text for a comment: unprintable characters, such as line breaks in file names, become `?`."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def step_lines(step: Mapping[str, Any], spot: Spot) -> Iterator[str]:
-    """A step as an item of a list."""
-    first, *others = [f"{name}: {said(value)}" for name, value in step.items()]
-    yield beside(f"- {first}", spot)
+    """Yield a step as an item of a list."""
+    first, *others = [f"{name}: {value_text(value)}" for name, value in step.items()]
+    yield with_place(f"- {first}", spot)
     yield from (f"  {line}" for line in others)

@@ -1,4 +1,4 @@
-"""Fill a tree's variables in, as Ansible does for tcib: templates of jinja2, and a lookup of files.
+"""Fill in variables as Ansible does for tcib: jinja2 templates, and a lookup of files.
 
 A tree may come from anyone: a template can look things up, choose, join and repeat a little. It cannot
 multiply, nest loops, make values of others or call anything but what is listed here.
@@ -16,33 +16,33 @@ from jinja2 import Environment, StrictUndefined, TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 LONGEST = 1 << 16
-"""Characters that a template may have, and what it comes to."""
+"""Most characters of a template and of its result."""
 DEEPEST = 5
-"""Times that what a variable comes to is filled in again."""
+"""Most rounds of filling in a variable's result again."""
 
 Lookup = Callable[[str], list[str]]
-"""Paths of files, by a pattern."""
+"""Finds paths of files by a pattern."""
 
 
 class Unfilled(Exception):  # noqa: N818 - what a text wants and does not get
-    """A text cannot be filled in; the sentence says why."""
+    """A text cannot be filled in; the message gives the reason."""
 
 
 class Filling:
-    """Fills texts in with the variables of one image."""
+    """Fills in texts with the variables of one image."""
 
     def __init__(self, variables: Mapping[str, Any], lookup: Lookup) -> None:
         self._lookup = lookup
         self._variables = dict(variables)
         for name, value in self._variables.items():
-            # What cannot be filled in is said where it is used.
+            # A failure is reported where the variable is used.
             try:
                 self._variables[name] = self._fill(value, DEEPEST)
             except Unfilled:
                 continue
 
     def fill(self, value: Any) -> Any:
-        """A value with the texts in it filled in.
+        """Return a value with its texts filled in.
 
         Raises:
             Unfilled: a variable has no value, or a template is more than a template of tcib needs.
@@ -80,14 +80,14 @@ class Filling:
                     raise Unfilled(f"it becomes longer than {LONGEST} characters")
             return _held("".join(parts))
         except TemplateError as error:
-            raise Unfilled((error.message or "this is no template").rstrip(".")) from None
+            raise Unfilled((error.message or "this is not a template").rstrip(".")) from None
         except _FAILURES as error:
-            # The place that a SyntaxError names is one in what jinja2 makes of the template.
+            # A SyntaxError's place is in the Python code that jinja2 generates.
             raise Unfilled(f"the template fails: {getattr(error, 'msg', '') or error}") from None
 
     def _called(self, kind: str, pattern: str = "", **_: Any) -> str:
         if kind != "fileglob" or not isinstance(pattern, str):
-            raise ValueError(f"nothing is known of lookup('{kind}')")
+            raise ValueError(f"this is not a known lookup: lookup('{kind}')")
         return ",".join(self._lookup(pattern))
 
 
@@ -108,9 +108,9 @@ _CALLS = {"get", "items", "keys", "split", "values"}
 
 
 def _held(text: str) -> str:
-    """A text, if files and commands can hold it."""
+    """Return a text; refuse characters that files and commands cannot hold."""
     if _NO_TEXT.search(text):
-        raise Unfilled("it becomes what no text can hold")
+        raise Unfilled("its result has characters that no file or command can hold")
     return text
 
 
@@ -130,7 +130,7 @@ def _join(values: Iterable[Any], separator: str = "") -> str:
 
 
 def _one_lookup(tree: nodes.Template) -> str | None:
-    """The pattern of a text that is nothing but `{{ lookup('fileglob', PATTERN, …) }}`."""
+    """Return the pattern of a text that consists of `{{ lookup('fileglob', PATTERN, …) }}`."""
     match tree.body:
         case [nodes.Output(nodes=[nodes.Call(node=nodes.Name(name="lookup"), args=arguments)])]:
             match arguments:
@@ -143,7 +143,7 @@ def _one_lookup(tree: nodes.Template) -> str | None:
 
 
 def _allow(tree: nodes.Node, *, in_loop: bool = False) -> None:
-    """Refuse what no tree has a use for, before anything of it runs."""
+    """Refuse template features that no tree needs, before the template runs."""
     for node in tree.iter_child_nodes():
         kind = type(node).__name__
         if isinstance(node, nodes.Call):
@@ -154,7 +154,7 @@ def _allow(tree: nodes.Node, *, in_loop: bool = False) -> None:
         elif isinstance(node, nodes.Assign):
             made = (node.node, *node.node.find_all(nodes.Node))
             if any(type(part).__name__ not in _ASSIGNED for part in made) or _multiplies(made):
-                raise Unfilled("what {% set %} gives a name is made of others")
+                raise Unfilled("the value in {% set %} is computed from other values")
         elif kind not in _ALLOWED:
             raise Unfilled(f"'{kind.lower()}' cannot be used in a template here")
         if isinstance(node, nodes.Concat) and len(node.nodes) > MOST_JOINED:
@@ -165,7 +165,7 @@ def _allow(tree: nodes.Node, *, in_loop: bool = False) -> None:
 
 
 def _multiplies(made: Iterable[nodes.Node]) -> bool:
-    """Whether a tuple holds names: a few such assignments, one after the other, would fill the memory."""
+    """Whether a tuple holds names: a chain of such assignments would fill the memory."""
     tuples = (part for part in made if isinstance(part, nodes.Tuple) and part.ctx == "load")
     return any(not isinstance(item, nodes.Const) for part in tuples for item in part.items)
 
@@ -174,7 +174,7 @@ MOST_JOINED = 16
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _FAILURES = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, AssertionError, SyntaxError,
              RecursionError, MemoryError)  # fmt: skip
-"""What Python and jinja2 raise for a template that only its text makes fail."""
+"""Exceptions that a bad template can cause in Python and jinja2."""
 _ALLOWED = frozenset(
     "Output TemplateData Name Const List Tuple Filter Test If CondExpr For Concat And Or Not Compare Operand "
     "Getitem Getattr Slice Keyword Pair Dict".split()

@@ -1,4 +1,4 @@
-"""An overlay in the making: changes image by image, each with where it comes from; then its text."""
+"""Collect the changes of each image, with their places in the source, and write them as an overlay."""
 
 from __future__ import annotations
 
@@ -7,46 +7,51 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from buildsys.diagnostics import Spot
-from buildsys.importers.lines import beside, listed, printable, said, step_lines
+from buildsys.diagnostics import Code, Diagnostic, Spot
+from buildsys.importers.yaml_lines import comment_text, list_lines, step_lines, value_text, with_place
 from buildsys.recipe.yaml_text import flow
 
 Step = Mapping[str, Any]
 
 
+def untaken(spot: Spot, what: str, why: str, hint: str = "") -> Diagnostic:
+    """Report `what`, at its place in the source, as not taken over, and the reason."""
+    return Diagnostic(spot, Code.NOT_TAKEN_OVER, f"{what} is not taken over: {why}", hint)
+
+
 @dataclass(slots=True)
 class Changes:
-    """What becomes of one image; every Spot is a place in what is taken over."""
+    """The changes of one image; each Spot is a place in the imported files."""
 
     append: dict[str, Spot] = field(default_factory=dict)
-    """Packages."""
+    """Packages to install."""
     remove: dict[str, Spot] = field(default_factory=dict)
     before: list[tuple[Step, Spot]] = field(default_factory=list)
-    """Steps in front of all others."""
+    """Steps before the image's own."""
     steps: list[tuple[Step, Spot]] = field(default_factory=list)
-    """Steps behind all others."""
+    """Steps after the image's own."""
     maps: dict[str, dict[str, tuple[Any, Spot]]] = field(default_factory=dict)
-    """`env`, `labels`, `accounts`: what is merged by name."""
+    """`env`, `labels`, `accounts`: key -> name -> value and place; merged by name."""
     lists: dict[str, dict[str, Spot]] = field(default_factory=dict)
-    """`volumes`, `ports`."""
+    """`volumes`, `ports`: key -> item -> place."""
     scalars: dict[str, tuple[Any, Spot]] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     """Variables whose values are not taken over."""
     downloads: dict[str, Spot] = field(default_factory=dict)
-    """Addresses whose content nobody has a checksum of."""
+    """Addresses of downloads without a checksum."""
     files: dict[str, Path | str] = field(default_factory=dict)
-    """What steps take from files/, by its path there: what it is a copy of, or its text."""
+    """Files that steps take from files/: path there -> the file to copy, or a text."""
 
     def merge(self, key: str, name: str, value: Any, spot: Spot) -> None:
-        """Give a name in a map a value; the last one counts."""
+        """Set a name in a map; the last value counts."""
         self.maps.setdefault(key, {})[name] = value, spot
 
     def lines(self) -> Iterator[str]:
-        """The keys below the image's name, a line a thing."""
+        """Yield the YAML lines below the image's name."""
         if self.append or self.remove:
             yield "packages:"
             for key, packages in (("append", self.append), ("remove", self.remove)):
-                yield from listed(f"  {key}:", packages)
+                yield from list_lines(f"  {key}:", packages)
         for key, place, steps in (("before", "prepend", self.before), ("steps", "append", self.steps)):
             if steps:
                 yield f"{key}:"
@@ -56,35 +61,35 @@ class Changes:
         yield from self.settings()
         for key, items in self.lists.items():
             yield f"{key}:"
-            yield from listed("  append:", items)
+            yield from list_lines("  append:", items)
 
     def settings(self) -> Iterator[str]:
-        """The keys that may stand in `common:` too."""
+        """Yield the lines of settings, which `common:` allows too."""
         for key, (value, spot) in self.scalars.items():
-            yield beside(f"{key}: {'~' if value is None else said(value)}", spot)
+            yield with_place(f"{key}: {'~' if value is None else value_text(value)}", spot)
         for key, items in self.maps.items():
             yield f"{key}:"
             for name, (value, spot) in items.items():
-                yield beside(f"  {flow(name)}: {said(value)}", spot)
+                yield with_place(f"  {flow(name)}: {value_text(value)}", spot)
 
     def __len__(self) -> int:
-        """How many things change."""
+        """Number of changes."""
         parts: tuple[Sized, ...] = (self.append, self.remove, self.before, self.steps, self.scalars)
         return sum(len(part) for part in (*parts, *self.maps.values(), *self.lists.values()))
 
 
 @dataclass(slots=True)
 class Overlay:
-    """All that is taken over."""
+    """The overlay: everything that is taken over."""
 
     images: dict[str, Changes] = field(default_factory=dict)
     common: Changes = field(default_factory=Changes)
-    """What every image gets: settings alone, since steps of `common` come before an image's own."""
+    """Settings of every image; not steps, since steps of `common` run before an image's own."""
     sites: tuple[str, ...] = ()
-    """Sites of the set: each gets the downloads."""
+    """Sites of the set; each one declares the downloads."""
 
     def image(self, name: str) -> Changes:
-        """The changes of one image."""
+        """Return the changes of one image."""
         return self.images.setdefault(name, Changes())
 
     @property
@@ -98,18 +103,19 @@ class Overlay:
         return {path: file for changes in self.images.values() for path, file in changes.files.items()}
 
     def text(self, name: str, origin: str) -> str:
-        """The overlay as it is written; behind each thing stands where it comes from."""
-        head = [f"# Taken over from {printable(origin)}.", f"overlay: {flow(name)}"]
+        """Return the overlay's YAML; a comment after each item names its place in the source."""
+        head = [f"# Taken over from {comment_text(origin)}.", f"overlay: {flow(name)}"]
         if len(self.common):
             head += ["common:", *(f"  {line}" for line in self.common.settings())]
             for key, items in self.common.lists.items():
-                head += listed(f"  {key}:", items)
+                head += list_lines(f"  {key}:", items)
         if self.sites and (downloads := self.downloads):
             head.append("sites:")
             for site in self.sites:
                 head += [f"  {flow(site)}:", "    downloads:"]
                 head += [
-                    beside(f"      {flow(url)}: {{unverified: true}}", at) for url, at in downloads.items()
+                    with_place(f"      {flow(url)}: {{unverified: true}}", at)
+                    for url, at in downloads.items()
                 ]
         changed = {image: changes for image, changes in sorted(self.images.items()) if len(changes)}
         if changed:

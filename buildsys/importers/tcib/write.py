@@ -1,4 +1,4 @@
-"""Write the set that a tree becomes: recipes, the files that they copy, set.yaml and a site."""
+"""Write the imported set: recipes, the files that they copy, set.yaml and a site."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from buildsys.diagnostics import Spot
-from buildsys.importers.containerfiles.naming import Naming
-from buildsys.importers.files import write_files
-from buildsys.importers.lines import beside, listed, printable, said, step_lines
-from buildsys.importers.overlay import Changes, Step
-from buildsys.importers.set_folder import set_name, written_whole
-from buildsys.importers.tcib.image import Image
+from buildsys.importers.containerfiles.references import Naming
+from buildsys.importers.overlay_text import Changes, Step
+from buildsys.importers.set_folder import set_name, write_files, written_whole
+from buildsys.importers.tcib.definition import Image
+from buildsys.importers.yaml_lines import comment_text, list_lines, step_lines, value_text, with_place
 from buildsys.recipe.yaml_text import flow
 
 SITE = "elsewhere"
@@ -21,11 +20,11 @@ SITE = "elsewhere"
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What is around the images of a set."""
+    """Properties of the whole set."""
 
     naming: Naming
     base: str
-    """What its site gives to begin with."""
+    """The site's base image."""
     release: str
     """The distribution's release."""
 
@@ -33,7 +32,7 @@ class Surroundings:
 def write_set(
     images: Collection[Image], parents: Mapping[str, Any], around: Surroundings, output: Path
 ) -> None:
-    """Write the set aside, and bring it to its place whole. `parents` are what `from:` says of each image."""
+    """Write the set as a whole, or nothing. `parents`: image -> its `from:`."""
     files = {path: file for image in images for path, file in image.changes.files.items()}
     with written_whole(output) as made:
         (made / "images").mkdir()
@@ -50,31 +49,31 @@ def write_set(
 
 def _recipe(name: str, parent: Any, image: Image) -> Iterator[str]:
     changes = image.changes
-    yield f"# Taken over from {printable(str(image.folder.path))}."
+    yield f"# Taken over from {comment_text(str(image.folder.path))}."
     yield f"image: {flow(name)}"
     yield f"from: {flow(parent)}"
     before, packages, after = _arranged(changes)
     for key, steps in (("before", before), ("packages", packages), ("steps", after)):
         if key == "packages" and packages:
             (step, spot), *_ = packages
-            yield from listed("packages:", dict.fromkeys(step["packages"], _short(spot)))
+            yield from list_lines("packages:", dict.fromkeys(step["packages"], _short(spot)))
         elif steps:
             yield f"{key}:"
             for step, spot in steps:
                 yield from (f"  {line}" for line in step_lines(step, _short(spot)))
     for key, (value, spot) in changes.scalars.items():
         if value is not None:
-            yield beside(f"{key}: {said(value)}", _short(spot))
+            yield with_place(f"{key}: {value_text(value)}", _short(spot))
     for key, items in changes.maps.items():
         yield f"{key}:"
         for item, (value, spot) in items.items():
-            yield beside(f"  {flow(item)}: {said(value)}", _short(spot))
+            yield with_place(f"  {flow(item)}: {value_text(value)}", _short(spot))
     for key, things in changes.lists.items():
-        yield from listed(f"{key}:", {item: _short(spot) for item, spot in things.items()})
+        yield from list_lines(f"{key}:", {item: _short(spot) for item, spot in things.items()})
 
 
 def _short(spot: Spot) -> Spot:
-    """A place in the image's folder, which the head of its recipe names."""
+    """Shorten a place to the file name: the recipe's head names the image's folder."""
     return Spot(Path(spot.file).name, spot.line)
 
 
@@ -82,7 +81,7 @@ Placed = list[tuple[Step, Spot]]
 
 
 def _arranged(changes: Changes) -> tuple[Placed, Placed, Placed]:
-    """Steps before the first packages, these, and steps after them."""
+    """Split the steps: before the first packages, these, and after them."""
     steps = changes.steps
     first = next((number for number, (step, _) in enumerate(steps) if "packages" in step), None)
     if first is None:
@@ -91,7 +90,7 @@ def _arranged(changes: Changes) -> tuple[Placed, Placed, Placed]:
 
 
 def _header(images: Collection[Image], naming: Naming, name: str) -> str:
-    """set.yaml. No file of a layer is newer than the newest file of the tree."""
+    """Return set.yaml. Its epoch is the time of the newest file of the tree."""
     epoch = max(int(file.stat().st_mtime) for image in images for file in image.folder.files)
     values = {"set": name, "registry": naming.registry, "namespace": naming.namespace,
               "prefix": naming.prefix,
@@ -100,7 +99,7 @@ def _header(images: Collection[Image], naming: Naming, name: str) -> str:
 
 
 def _site(images: Collection[Image], around: Surroundings) -> str:
-    """A site: as tcib has it, packages come from the repositories of the host that builds."""
+    """Return a site: as with tcib, packages come from the repositories of the building host."""
     lines = [
         f"site: {SITE}",
         "about: The tree's base image, and packages of the repositories that this host has enabled.",
@@ -112,5 +111,5 @@ def _site(images: Collection[Image], around: Surroundings) -> str:
     downloads = {url: spot for image in images for url, spot in image.changes.downloads.items()}
     if downloads:
         lines.append("downloads:")
-        lines += [beside(f"  {flow(url)}: {{unverified: true}}", spot) for url, spot in downloads.items()]
+        lines += [with_place(f"  {flow(url)}: {{unverified: true}}", spot) for url, spot in downloads.items()]
     return "".join(f"{line}\n" for line in lines)

@@ -1,4 +1,4 @@
-"""Files that kolla-build was given: archives that kolla-build.conf names, and files beside the overrides."""
+"""Files of kolla-build: archives that kolla-build.conf names, and files next to the overrides."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from urllib.parse import urlsplit
 from buildsys.diagnostics import Diagnostic, Spot
 from buildsys.importers.commands import SCRATCH
 from buildsys.importers.instructions import Reading
-from buildsys.importers.overlay import Changes, Step
-from buildsys.importers.untaken import untaken
+from buildsys.importers.overlay_text import Changes, Step, untaken
 
 _KINDS = {"additions": "additions", "plugin": "plugins"}
-"""What a section's name says of its kind, and the folder that the archive of all of a kind holds."""
+"""Kind in a section's name -> the folder in the archive of that kind."""
 _SECTION = re.compile(r"(?P<image>.+)-(?P<kind>plugin|additions)-(?P<name>.+)")
 
 
@@ -34,7 +33,7 @@ class Source:
 
     @property
     def what(self) -> str:
-        """What it is called in a sentence."""
+        """Its name in messages."""
         origin = " ".join(["", "from", *self.location.split()]) if self.location else ""
         if self.kind == "plugins":
             return f"the plugin '{self.name}' of {self.image}{origin}"
@@ -43,13 +42,13 @@ class Source:
 
 @dataclass(slots=True)
 class Archives:
-    """The sources of all images, and which of them an ADD takes."""
+    """The sources of all images; `taken` are those that an ADD uses."""
 
     sources: list[Source] = field(default_factory=list)
     taken: set[Source] = field(default_factory=set)
 
     def add(self, section: str, values: Mapping[str, str], spot: Spot) -> bool:
-        """Keep a section; false: it is no plugin or addition."""
+        """Add a section; False if it is neither a plugin nor an addition."""
         match = _SECTION.fullmatch(section)
         if match is None:
             return False
@@ -61,7 +60,7 @@ class Archives:
     def steps(
         self, kind: str, to: str, spot: Spot, reading: Reading, found: list[Diagnostic]
     ) -> Iterator[Step]:
-        """The steps of `ADD additions-archive TO`."""
+        """Yield the steps of `ADD additions-archive TO`."""
         image = reading.image
         sources = [item for item in self.sources if (item.image, item.kind) == (image, kind)]
         if not sources and (archive := _made(image, kind, spot)):
@@ -69,7 +68,7 @@ class Archives:
             reading.changes.files[there] = archive
             yield from _extracted(there, f"{SCRATCH}/{archive.name}", posixpath.normpath(to))
         elif not sources:
-            why = f"no section {image}-{'plugin' if kind == 'plugins' else kind}-NAME says what it holds"
+            why = f"no section {image}-{'plugin' if kind == 'plugins' else kind}-NAME describes its content"
             hint = "name kolla-build.conf as well, where it has one; or put the files into files/"
             found.append(untaken(spot, f"{kind}-archive", why, hint))
         folder = posixpath.normpath(posixpath.join(to, kind))
@@ -78,15 +77,15 @@ class Archives:
             yield from _unpacked(source, folder, reading.changes, found)
 
     def unused(self) -> Iterator[Diagnostic]:
-        """What nothing takes."""
+        """Report sources that no ADD uses."""
         for source in self.sources:
             if source in self.taken:
                 continue
             if source.kind == "plugins":
                 hint = "package it, give the site its repository, and append the package to the image"
-                yield untaken(source.spot, source.what, "it is no package", hint)
+                yield untaken(source.spot, source.what, "it is not a package", hint)
             else:
-                hint = "put its files into files/ beside the overlay, and write a step: copy:"
+                hint = "put its files into files/ next to the overlay, and write a step: copy:"
                 why = "no ADD additions-archive puts it into the image"
                 yield untaken(source.spot, source.what, why, hint)
 
@@ -104,12 +103,12 @@ def _unpacked(source: Source, folder: str, changes: Changes, found: list[Diagnos
     path = _local(source)
     if source.type != "local" or path is None:
         why = "it is fetched by git" if source.type == "git" else f"there is no {source.location}"
-        hint = "put its files into files/ beside the overlay, and write a step: copy:"
+        hint = "put its files into files/ next to the overlay, and write a step: copy:"
         found.append(untaken(source.spot, source.what, why, hint))
         return
     there = f"{source.image}/{source.kind}/{source.name}"
     if path.is_dir():
-        # As in Python, what ends in a slash has no name of its own.
+        # As in Python, a path with a trailing slash has an empty last name.
         changes.files[there] = path
         yield {"copy": there, "to": posixpath.join(folder, posixpath.basename(source.location)).rstrip("/")}
         return
@@ -119,7 +118,7 @@ def _unpacked(source: Source, folder: str, changes: Changes, found: list[Diagnos
 
 
 def _extracted(there: str, archive: str, folder: str) -> Iterator[Step]:
-    """Steps that put the content of an archive in files/ into a folder."""
+    """Yield steps that unpack an archive in files/ into a folder."""
     if folder != "/":
         yield {"mkdir": folder}
     yield {"copy": there, "to": archive}
@@ -128,14 +127,14 @@ def _extracted(there: str, archive: str, folder: str) -> Iterator[Step]:
 
 
 def _made(image: str, kind: str, spot: Spot) -> Path | None:
-    """An archive that a person made, beside the overrides."""
-    files = Beside(Path(spot.file).parent, image)
+    """Find an archive next to the overrides."""
+    files = NearbyFiles(Path(spot.file).parent, image)
     names = (f"{kind}-archive{ending}" for ending in ("", ".tar", ".tar.gz"))
     return next((path for name in names if (path := files.find(name)) and path.is_file()), None)
 
 
 def _local(source: Source) -> Path | None:
-    """The file or folder of a source: as kolla-build has it, or beside its configuration."""
+    """Find the file or folder of a source: from the working directory, or next to the configuration."""
     if not source.location:
         return None
     for place in (Path(), Path(source.spot.file).parent):
@@ -146,14 +145,14 @@ def _local(source: Source) -> Path | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """Files beside the overrides, where whoever calls kolla-build keeps what it copies into its contexts."""
+class NearbyFiles:
+    """Files next to the overrides, which kolla-build copies into its contexts."""
 
     folder: Path
     image: str
 
     def find(self, source: str) -> Path | None:
-        """The file that a COPY names."""
+        """Find the file that a COPY names."""
         name = posixpath.normpath(source)
         if name.startswith(("..", "/")) or name == ".":
             return None

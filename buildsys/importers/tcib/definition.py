@@ -1,4 +1,4 @@
-"""What an image's YAML files say, as a recipe: steps in their order, and settings."""
+"""Convert an image's YAML files into a recipe: steps in their order, and settings."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 
 from buildsys.diagnostics import Code, Diagnostic, Problem, Refused, Spot
 from buildsys.importers.instructions import Reading
-from buildsys.importers.overlay import Changes
+from buildsys.importers.overlay_text import Changes, untaken
 from buildsys.importers.tcib.conditions import MACHINE, settle
-from buildsys.importers.tcib.templates import Filling, Unfilled
+from buildsys.importers.tcib.jinja import Filling, Unfilled
 from buildsys.importers.tcib.tree import Folder, Tree
-from buildsys.importers.untaken import untaken
 from buildsys.recipe.containerfile import read_instructions
 from buildsys.recipe.document import read_foreign
 from buildsys.recipe.scan import Instruction
@@ -32,7 +31,7 @@ _ORDER = {
     "tcib_actions": "", "tcib_healthcheck": "HEALTHCHECK", "tcib_stopsignal": "STOPSIGNAL",
     "tcib_entrypoint": "ENTRYPOINT", "tcib_cmd": "CMD", "tcib_user": "USER",
 }  # fmt: skip
-"""The keys in the order in which tcib writes their instructions."""
+"""Keys, in the order in which tcib writes their instructions."""
 _UNKNOWN = (
     "what it copies lies nowhere in the tree",
     "put it into the set's files/, and write a step: copy:",
@@ -42,36 +41,36 @@ DEFAULTS: Mapping[str, Any] = {
     "tcib_distro": "centos", "tcib_extras": {}, "tcib_package": "", "tcib_packages": {}, "tcib_release": "9",
     "tcib_rhel_modules": {}, "tcib_user": "",
 }  # fmt: skip
-"""What variables have for values where nothing gives them one."""
+"""Default values of variables."""
 
 
 @dataclass(slots=True)
 class Image:
-    """An image of the tree, turned."""
+    """An image of the tree, converted."""
 
     folder: Folder
     origin: tuple[str, Spot] | None = None
-    """What `tcib_from` names."""
+    """The value of `tcib_from`."""
     changes: Changes = field(default_factory=Changes)
 
 
 def read_image(
     folder: Folder, tree: Tree, arguments: Mapping[str, str], found: list[Diagnostic]
 ) -> Image | None:
-    """Turn the files of a folder; None: one of them cannot be read, and `found` says which."""
+    """Convert the files of a folder; None if one of them cannot be read, which `found` reports."""
     keys: dict[str, tuple[Written, Spot]] = {}
     for file in folder.files:
         try:
             written = read_foreign(file)
         except Refused as refused:
-            empty = {Code.EMPTY_FILE}
+            empty = {"empty-file"}
             mistakes = [item for item in refused.diagnostics if item.code not in empty]
             found += (untaken(item.spot, f"'{folder.name}'", item.message, item.hint) for item in mistakes)
             if mistakes:
                 return None
             continue
         if not isinstance(written.data, dict):
-            found.append(untaken(written.spot(), f"'{folder.name}'", "its file is no map"))
+            found.append(untaken(written.spot(), f"'{folder.name}'", "its file is not a map"))
             return None
         keys |= {key: (_part(written, key), written.key_spot(key)) for key in written.data}
     return _Turning(folder, tree, keys, arguments, found).image()
@@ -83,7 +82,7 @@ def _part(written: Written, key: str) -> Written:
 
 
 class _Turning:
-    """Turns the keys of one image."""
+    """Converts the keys of one image."""
 
     def __init__(
         self,
@@ -137,10 +136,10 @@ class _Turning:
             elif key == "tcib_gather_files":
                 self._gather(part, spot)
             elif key.startswith("tcib_") and key not in _ORDER and key not in _INTERNAL and key not in used:
-                self._found.append(untaken(spot, f"'{key}'", "it is no key that tcib is known to have"))
+                self._found.append(untaken(spot, f"'{key}'", "it is not a known key of tcib"))
 
     def _gather(self, part: Written, spot: Spot) -> None:
-        """Files of the host; those that lie in the tree are found when they are copied."""
+        """Report files of the host; files in the tree are found when they are copied."""
         gathered = self._filled(part.data, spot, "tcib_gather_files")
         paths = gathered if isinstance(gathered, list) else [gathered] if gathered else []
         for number, path in enumerate(paths):
@@ -160,7 +159,7 @@ class _Turning:
             return None
 
     def _items(self, key: str, word: str, part: Written) -> Iterator[tuple[tuple[str, Any], Spot]]:
-        """Each instruction of a key, as its word and its value, with its place."""
+        """Yield each instruction of a key: word, value and place."""
         data = part.data
         if key == "tcib_actions":
             for number, action in enumerate(data if isinstance(data, list) else []):
@@ -169,10 +168,10 @@ class _Turning:
                         yield (verb.upper(), action[verb]), part.key_spot(number, verb)
                 else:
                     self._found.append(
-                        untaken(part.spot(number), "an action", "it is no map of one instruction")
+                        untaken(part.spot(number), "an action", "it is not a map of one instruction")
                     )
             if not isinstance(data, list | str):
-                self._found.append(untaken(part.spot(), f"'{key}'", "it is no list"))
+                self._found.append(untaken(part.spot(), f"'{key}'", "it is not a list"))
         elif isinstance(data, dict):
             if word not in {"ARG", "ENV", "LABEL"}:
                 self._found.append(untaken(part.spot(), f"'{key}'", "it is a map"))
@@ -249,7 +248,7 @@ class _Turning:
 
 
 def _require_valid(changes: Changes, found: list[Diagnostic]) -> None:
-    """Take away what no recipe can say, and name it: one mistake keeps nothing else from being built."""
+    """Remove and report what no recipe can express, so that one mistake does not prevent the rest."""
     checks: dict[str, Callable[[str], Problem | None]] = {
         "user": syntax.user, "stop-signal": syntax.signal, "workdir": syntax.path,
     }  # fmt: skip
