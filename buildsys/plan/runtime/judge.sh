@@ -109,7 +109,7 @@ judge_images() {
             own = stamped(stamp)
             good = own != "" && first_line(name ".id") == own && sum[name ".inputs"] == key &&
                 sum[name ".spots"] == spots && result_is_of(name, own) && as_then()
-            if (good && find_stored) good = id[prefix name ":" tag] == own && made_format == format && made_epoch == epoch
+            if (good && stored) good = id[prefix name ":" tag] == own && made_format == format && made_epoch == epoch
             seen[name] = 1
             if (good && !force) { now[name] = own; print "fresh " name " " own; next }
             print "drop " state "/" stamp

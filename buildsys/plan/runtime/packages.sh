@@ -110,7 +110,7 @@ report_unreachable() {
         printf '  hint: it is a repository of this host; try: dnf makecache --repo %s\n' "$1"
     else
         where=$(awk -v id="$1" '$1 == id { print $2 }' "$PLAN/repositories")
-        printf '  hint: check that this host can reach %s\n' "$where"
+        printf '  hint: is %s in reach from here?\n' "$where"
     fi
 }
 
