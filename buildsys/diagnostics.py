@@ -18,7 +18,7 @@ from pathlib import Path
 from buildsys.codes import Code
 from buildsys.logins import masked
 
-__all__ = ["NOWHERE", "Code", "Diagnostic", "Problem", "Refused", "Spot", "closest"]
+__all__ = ["NOWHERE", "Code", "Diagnostic", "Problem", "Refused", "Spot", "closest", "closest_words"]
 
 Problem = tuple[Code, str, str]
 """A diagnostic without its place: code, sentence, hint."""
@@ -103,8 +103,13 @@ class Refused(Exception):  # noqa: N818 - reads as what happened: the input was 
 
 def closest(word: str, known: Iterable[str]) -> str:
     """A hint naming the known words nearest to `word`, or an empty string when none is near."""
-    near = difflib.get_close_matches(word, sorted(known), n=3, cutoff=0.6)
+    near = closest_words(word, known)
     return f"did you mean {_or(near)}?" if near else ""
+
+
+def closest_words(word: str, known: Iterable[str]) -> list[str]:
+    """At most three of the known words, the nearest to `word` first; empty when none is near."""
+    return difflib.get_close_matches(word, sorted(known), n=3, cutoff=0.6)
 
 
 def _or(words: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ import pytest
 from buildsys import image as im
 from buildsys.diagnostics import Refused, Spot
 from buildsys.image import Image, ImageSet
-from buildsys.lock.present import buildable
+from buildsys.lock.requests import buildable
 from buildsys.recipe import schema
 from buildsys.recipe.library import load_set
 from buildsys.resolve import instructions, resolve

@@ -8,7 +8,7 @@ import pytest
 
 from buildsys.plan.compile import compile_plan
 from buildsys.recipe.library import load_set
-from buildsys.resolve import resolve, spelling, syntax
+from buildsys.resolve import resolve, spelling
 
 SET = 'set: tiny\nnamespace: t\nprefix: ""\ntag: "1"\nepoch: 1517443200\nsite: near\n'
 SITE = 'site: near\ninstaller: dnf\nbase: {image: "localhost/busybox:1"}\n'
@@ -81,7 +81,7 @@ def test_a_long_duration_is_written_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "a+rx", "75", "9999", "0o755", "80 ", "x/y", "*", "15"])
 def test_what_is_no_such_value_stays(text: str) -> None:
-    assert syntax.plain_mode(text) == text
+    assert spelling.mode(text) == text
     assert spelling.path(text) == text
     assert spelling.signal(text) == text
 

@@ -64,7 +64,7 @@ def plan(
         changed = _write(compiled, directory)
         say(f"{directory}: {counted(len(image_set.images), 'image')}, {counted(changed, 'file')} written")
         return
-    from buildsys.plan.comparing import differences
+    from buildsys.plan.diff import differences
 
     found = differences(compiled, directory)
     for difference, path in found:
@@ -173,8 +173,10 @@ def planned(
     runs: bool = False,
 ) -> tuple[ImageSet, tuple[str, ...]]:
     """Write a plan that is used at once; the set, and the goals: none when all images are meant."""
+    from buildsys.lock.host_repositories import require_host_repositories
+    from buildsys.packages import manager_of
     from buildsys.plan.compile import TOOLS
-    from buildsys.programs import require, require_host_repositories
+    from buildsys.programs import require
 
     notebook = build_directory / "tools.json"
     # What every plan needs is looked for before anything is made; what this one needs, it says itself.
@@ -185,7 +187,7 @@ def planned(
         selection.tell_absent(image_set)
     require(json.loads(compiled.texts["plan.json"])["tools"], notebook)
     if runs and image_set.site.host_repositories and not image_set.site.locked:
-        require_host_repositories(image_set.site.installer)
+        require_host_repositories(manager_of(image_set.site))
     _write(compiled, directory)
     return image_set, goals
 

@@ -85,12 +85,12 @@ def doctor(
 
 
 def _programs(sites: Iterable[Site]) -> Iterator[Finding]:
-    from buildsys.packages import MANAGERS
+    from buildsys.packages import manager_of
     from buildsys.plan.compile import TOOLS
 
     wanted = [*BASIC]
     for site in sites:
-        wanted += MANAGERS[site.installer].TOOLS
+        wanted += manager_of(site).runtime(locked=False).tools
         wanted += STAND_IN_TOOLS if site.stand_ins else ()
         wanted += ("curl",) if any(repository.url for repository in site.repositories) else ()
     for name in dict.fromkeys(wanted):
@@ -136,17 +136,16 @@ def _to_install(found: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def _solver(sites: Iterable[Site]) -> Iterator[Finding]:
-    """What makes locks. dnf 4 is a Python program and has its modules; those of dnf5 are another package."""
-    from buildsys.lock.dnf import interpreter_of_dnf
+    """Python modules that make locks, where they are a package of their own."""
+    from buildsys.lock.solver import solver_of
 
-    if not any(site.installer in {"dnf", "yum"} for site in sites):
-        return
-    with contextlib.suppress(Refused):
-        interpreter, libraries = interpreter_of_dnf()
-        if libraries[0] == "dnf5":
-            there = programs.can_import(interpreter, "libdnf5")
-            found = f"makes locks, by {interpreter}" if there else ABSENT
-            yield Finding("ok" if there else "missing", "libdnf5", found)
+    for solver in {id(one): one for one in map(solver_of, sites)}.values():
+        with contextlib.suppress(Refused):
+            if needed := solver.modules():
+                interpreter, module = needed
+                there = programs.can_import(interpreter, module)
+                found = f"makes locks, by {interpreter}" if there else ABSENT
+                yield Finding("ok" if there else "missing", module, found)
 
 
 def _busybox() -> Finding:
@@ -258,11 +257,14 @@ def _containers(options: str) -> Iterator[Finding]:
 
 
 def _packages(name: str, site: Site) -> Iterator[Finding]:
+    from buildsys.lock.host_repositories import host_repositories
+    from buildsys.packages import manager_of
+
     about = f"packages of {name}, site {site.name}"
     if site.stand_ins:
         yield Finding("ok", about, "stand-ins, made here")
     if site.host_repositories:
-        known = programs.host_repositories(site.installer)
+        known = host_repositories(manager_of(site))
         found = f"of this host: {', '.join(known)}" if known else "no repository is enabled on this host"
         yield Finding("ok" if known else "missing", about, found)
     from concurrent.futures import ThreadPoolExecutor

@@ -148,7 +148,7 @@ def export(
     if kind.tree or kind.packages:
         image_set = choice.ready(build_directory, locking)
     else:
-        from buildsys.lock.present import buildable
+        from buildsys.lock.requests import buildable
 
         image_set = buildable(choice.look())
     # Who takes images by their names need not take what they were made from.

@@ -67,9 +67,8 @@ def lock(
     """
     disk.writes(build_directory, *(item for item in (file, pool) if item))
     from buildsys.lock.diff import moves, splits
-    from buildsys.lock.keep import still_good
     from buildsys.lock.lockfile import write
-    from buildsys.lock.make import Wish, make_lock
+    from buildsys.lock.make import Wish, make_lock, still_good
     from buildsys.lock.pool_files import used_lock
 
     image_set, kept = choice.made(build_directory)
@@ -127,8 +126,8 @@ def _names(image_set: ImageSet, selection: Selection, *, update: bool) -> frozen
 
 def _old(image_set: ImageSet, path: Path, *, keeps_itself: bool) -> Lock | None:
     """The lock so far; of one that keeps itself what can be read, also when it no longer holds."""
-    from buildsys.lock.keep import last
     from buildsys.lock.lockfile import read
+    from buildsys.lock.make import last
 
     if keeps_itself:
         return last(image_set, path)
@@ -146,8 +145,7 @@ def _answer(
     store: str,
 ) -> Lock:
     from buildsys.lock.check import require_answer
-    from buildsys.lock.make import Wish, make_lock
-    from buildsys.lock.unmoved import unmoved
+    from buildsys.lock.make import Wish, make_lock, unmoved
 
     if only_check and old is not None:
         require_answer(image_set, old, "the lock")

@@ -75,8 +75,8 @@ class Locking:
             Refused: it cannot be used, or not be made.
         """
         from buildsys.lock.check import require_answer
-        from buildsys.lock.keep import kept_lock
         from buildsys.lock.lockfile import read
+        from buildsys.lock.make import kept_lock
         from buildsys.lock.pool_files import always_locked, used_lock
 
         own = used_lock(image_set, build_directory, kept)
@@ -93,7 +93,7 @@ class Locking:
 
     def _renew(self, image_set: ImageSet, build_directory: Path, path: Path) -> None:
         """Make sure that a lock nobody reviews answers the set: what is in it stays, what is new is added."""
-        from buildsys.lock.keep import answers, renew
+        from buildsys.lock.make import answers, renew
 
         if not answers(image_set, path):
             say(f"{path}: asking what the site {image_set.site.name} has now")

@@ -78,7 +78,7 @@ class Choice:
             Refused: mistakes in its files, or in what was asked for.
             Ended: the stand-ins cannot be made.
         """
-        from buildsys.lock.present import buildable
+        from buildsys.lock.requests import buildable
         from buildsys.resolve.site import choose
         from buildsys.standins.repository import LOCK
 

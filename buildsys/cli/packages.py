@@ -17,7 +17,7 @@ from buildsys.cli.output import put, put_table
 from buildsys.diagnostics import Refused
 
 if TYPE_CHECKING:
-    from buildsys.lock.hoisting import Hoist, Own
+    from buildsys.lock.diff import Hoist, Own
 
 
 @click.command()
@@ -38,7 +38,7 @@ def packages(choice: Choice, file: Path | None, build_directory: Path, *, as_jso
     several images install: the parent that could install them once, the MiB that saves, the images, and how
     many images would have them in vain.
     """
-    from buildsys.lock.hoisting import hoists, own
+    from buildsys.lock.diff import hoists, own
     from buildsys.lock.pool_files import lock_path
 
     image_set, kept = choice.made(build_directory)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -104,7 +103,8 @@ class _Run:
         self._before = read.look(directory)
         left = baseline.read(directory)
         self._left = baseline.now(directory) if left is None else left
-        if left is None and (directory / "plan.json").is_file():
+        self._names = list(left or read.names(directory))
+        if left is None and read.exists(directory):
             # What a run builds that fails later has to be found by the one that ends well.
             baseline.write(directory, self._left)
 
@@ -121,14 +121,13 @@ class _Run:
         """Move the lock, build, and test unless there is no `timeout_factor`."""
         from buildsys.run import make
 
-        names = _names(self.directory)
         moved = _move_lock(choice, locking, build_directory, store)
         self.found = replace(self.found, lock=moved)
         image_set, _ = planned(choice, EVERY, locking, self.directory, build_directory, runs=True)
         if timeout_factor is not None:
             require_podman(image_set, build_directory)
         status = make.wait(self.directory, make.Run(store, jobs, pull=not image_set.site.locked))
-        before = self._left or dict.fromkeys(names)
+        before = self._names
         self.found = replace(
             self.found,
             site=image_set.site.name,
@@ -167,7 +166,7 @@ class _Run:
                     change.new.reference,
                     change.old.id if change.old else "",
                     change.new.id,
-                    read.reason(directory, change.image),
+                    str(read.result(directory, change.image).get("reason", "")),
                     change.image in built,
                 )
                 for change in baseline.changes(self._left, now)
@@ -181,7 +180,7 @@ class _Run:
                 )
                 for item in by["failed"]
             ),
-            blocked=tuple(name for name in _names(directory) if name not in reached),
+            blocked=tuple(name for name in read.names(directory) if name not in reached),
             fresh=len(fresh) + len(by["fresh"]),
             packages=tuple(
                 periodic_report.Package(image, change.name, change.arch, change.old, change.new)
@@ -192,8 +191,7 @@ class _Run:
         self.found = replace(found, outcome=periodic_report.FAILED if status else well)
 
     def _built(self, item: Result) -> periodic_report.Built:
-        known = self._before.images.get(item.image)
-        is_new = known is None or known.id != item.id
+        is_new = self._before.ids.get(item.image) != item.id
         return periodic_report.Built(item.image, item.reason, item.seconds, item.id, is_new)
 
     def _test(self, image_set: ImageSet, *, store: str, jobs: int | None, timeout_factor: float) -> None:
@@ -224,10 +222,11 @@ class _Run:
 
     def leave(self, seconds: float) -> None:
         """Write the report into the plan's directory, where there is one; remember a set that is well."""
+        from buildsys.plan import read
         from buildsys.run import baseline
 
         self.found = replace(self.found, seconds=seconds)
-        if not (self.directory / "plan.json").is_file():
+        if not read.exists(self.directory):
             return
         self.found.write(self.directory)
         say(f"{self.found.set}: {self.found.sentence()}; {self.directory}/report.md says more")
@@ -246,9 +245,8 @@ def _move_lock(
     from buildsys.lock.check import differences
     from buildsys.lock.diff import moves
     from buildsys.lock.lockfile import read, write
-    from buildsys.lock.make import Wish, make_lock
+    from buildsys.lock.make import Wish, make_lock, unmoved
     from buildsys.lock.pool_files import used_lock
-    from buildsys.lock.unmoved import unmoved
 
     image_set, kept = choice.made(build_directory)
     path = locking.file or used_lock(image_set, build_directory, kept)
@@ -262,11 +260,3 @@ def _move_lock(
     if new != old:
         write(new, path)
     return tuple(periodic_report.Moved(move.image, move.name, move.old, move.new) for move in moves(old, new))
-
-
-def _names(directory: Path) -> list[str]:
-    """The images that a plan has; none, where there is no plan yet, or one that a crash damaged."""
-    try:
-        return list(json.loads((directory / "plan.json").read_bytes())["images"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return []

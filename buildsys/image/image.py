@@ -112,6 +112,8 @@ class Absent:
 
     why: Diagnostic
     """One for an image and for all that is made from it."""
+    reason: str
+    """What the site lacks, as part of a sentence: `it has no gems`."""
     profiles: tuple[str, ...] = ()
 
 

@@ -14,9 +14,11 @@ from urllib.parse import unquote, urlsplit
 
 from buildsys.importers.command_line import known_words, split_commands, split_pipe
 from buildsys.importers.overlay_text import Step
-from buildsys.resolve import syntax
+from buildsys.packages import MANAGERS, PackageManager
+from buildsys.recipe.schema import types
 
-MANAGERS = {"apt", "apt-get", "dnf", "microdnf", "yum"}
+CALLED = {program: manager for manager in MANAGERS.values() for program in manager.programs}
+"""The package manager that each program is."""
 SCRATCH = "/var/tmp"  # noqa: S108 - in an image
 """Folder in the image for files that are fetched and then used up."""
 
@@ -175,9 +177,10 @@ def _packages(words: list[str], _: Place) -> Part | None:
     if not words:
         return None
     program, *rest = words
-    if program.rpartition("/")[2] not in MANAGERS:
+    manager = CALLED.get(program.rpartition("/")[2])
+    if manager is None:
         return Steps(()) if tuple(words) in _CLEANING else None
-    if (update := _update(program, rest)) is not None:
+    if (update := _update(manager, rest)) is not None:
         return update
     named = [item for item in rest if not item.startswith("-")]
     if not named or not _HARMLESS.issuperset(item for item in rest if item.startswith("-")):
@@ -185,20 +188,20 @@ def _packages(words: list[str], _: Place) -> Part | None:
     verb, *packages = named
     if verb in {"clean", "makecache"} and packages in ([], ["all"]):
         return Steps(())
-    if verb == "update" and not packages and program.startswith("apt"):
+    if verb == "update" and not packages and not manager.update_installs:
         return Steps(())
     if verb in {"module", "reinstall"} and packages:
         return Unsaid(f"'{program} {verb} {' '.join(packages)}'", "the site's repositories decide that")
     key = {"install": "packages", "remove": "remove-packages", "erase": "remove-packages"}.get(verb)
-    if key is None or not packages or any(map(syntax.package, packages)):
+    if key is None or not packages or any(map(types.PACKAGE_NAME.problem, packages)):
         return None
     # A package that is not installed need not be removed.
     return Steps(({key: packages} if verb == "install" else {key: packages, "optional": True},))
 
 
-def _update(program: str, rest: list[str]) -> Steps | None:
+def _update(manager: PackageManager, rest: list[str]) -> Steps | None:
     """Read `dnf -y update` of all installed packages."""
-    if program.rpartition("/")[2] not in {"dnf", "microdnf", "yum"} or not {"-y", "--assumeyes"} & set(rest):
+    if not manager.update_installs or not {"-y", "--assumeyes"} & set(rest):
         return None
     items = iter(rest)
     without: list[str] = []
@@ -222,11 +225,7 @@ _HARMLESS = {
     "--no-install-recommends", "--quiet", "--setopt=tsflags=nodocs", "--yes",
 }  # fmt: skip
 """Options without a value that only affect how packages are fetched, which the site decides."""
-_CLEANING = {
-    ("rm", "-rf", "/var/cache/yum"),
-    ("rm", "-rf", "/var/cache/dnf"),
-    ("rm", "-rf", "/var/lib/apt/lists/*"),
-}
+_CLEANING = {("rm", "-rf", path) for manager in MANAGERS.values() for path in manager.caches}
 
 
 # ── pip ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -322,7 +321,7 @@ def _fetched(words: list[str], place: Place, *, piped: bool) -> Fetched | None:
             return None
         else:
             url = item
-    if syntax.url(url) or url.startswith("file:"):
+    if types.URL.problem(url) or url.startswith("file:"):
         return None
     name = posixpath.basename(unquote(urlsplit(url).path)) or "download"
     if piped:
@@ -331,7 +330,7 @@ def _fetched(words: list[str], place: Place, *, piped: bool) -> Fetched | None:
     if not to and not remote:
         return None
     to = posixpath.normpath(posixpath.join(place.within, folder, to or name))
-    return Fetched(url, to) if to.startswith("/") and not syntax.path(to) else None
+    return Fetched(url, to) if to.startswith("/") and not types.PATH.problem(to) else None
 
 
 _CURL: dict[str, set[str]] = {

@@ -24,7 +24,7 @@ from buildsys.importers.commands import (
 )
 from buildsys.importers.overlay_text import Changes, Step, untaken
 from buildsys.recipe.scan import Instruction
-from buildsys.resolve import syntax
+from buildsys.recipe.schema import types
 from buildsys.shell import word, words
 
 WHEELS = "wheels"
@@ -129,7 +129,7 @@ class Reading:
         shells = [part for part in found if isinstance(part, Shell)]
         lost = next((name for name in _VARIABLE.findall(item.value) if name in self.changes.lost), "")
         user = self.user[0] if self.user else ""
-        if user and (len(shells) < len(found) or syntax.account(user)):
+        if user and (len(shells) < len(found) or types.ACCOUNT_NAME.problem(user)):
             self._refuse(item, f"it would run as {user}, and a `run` is root's", "use setpriv or su in it")
             return
         if lost and shells:
@@ -238,7 +238,7 @@ class Reading:
                 self._refuse(item, f"'{origin}' is not an image of the set", "add one that has the files")
                 return None
             return {"copy": posixpath.join("/", source), "from": origin, "to": into if folder else target}
-        if not syntax.url(source):
+        if not types.URL.problem(source):
             if item.word == "COPY" or source.startswith("file:"):
                 self._refuse(item, "COPY takes no address")
                 return None

@@ -22,7 +22,7 @@ from buildsys.image import (
 )
 from buildsys.lock.bases import pinned
 from buildsys.lock.lockfile import Lock, LockedStep
-from buildsys.lock.present import present
+from buildsys.lock.requests import present
 
 VERSION_LABEL = "org.opencontainers.image.version"
 """As in the OCI image specification: the version of the packaged software."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 from buildsys.image import LockedPackage
-from buildsys.lock.apt import Apt, Target
+from buildsys.lock.apt_host import Apt, Target
 from buildsys.lock.lockfile import Metadata
 
 FIELD = re.compile(r"^([A-Za-z0-9-]+): *(.*)$", re.MULTILINE)
@@ -131,3 +134,57 @@ def installed_text(entries: Iterable[str]) -> str:
 def _installed(entries: Iterable[str]) -> Iterator[str]:
     for text in entries:
         yield text.replace("\n", "\nStatus: install ok installed\n", 1) + "\n\n"
+
+
+# ── the part that can matter ────────────────────────────────────────────────────────────────────────────────
+
+
+NEEDS = re.compile(r"^(?:Pre-)?Depends: (.*)$", re.MULTILINE)
+GIVES = re.compile(r"^Provides: (.*)$", re.MULTILINE)
+NAME = re.compile(r"(?:^|[,|]) *([^ ,|:(]+)")
+
+
+def reach(index: Index, names: Iterable[str]) -> set[str]:
+    """These packages, all they may depend on, and all that may stand in for one of these.
+
+    Nothing else can come to be installed for them: recommended packages are not.
+    """
+    giving = _giving(index)
+    found: set[str] = set()
+    waiting = [*names]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += giving.get(name, ())
+            for entry in index.entries.get(name, ()):
+                waiting += _named(NEEDS, entry.text)
+    return found
+
+
+def write_lists(index: Index, targets: Iterable[Target], names: set[str], folder: Path) -> None:
+    """Write indices of these packages only, under the names by which apt knows those of its sources."""
+    folder.mkdir(parents=True)
+    texts: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        for entry in index.entries.get(name, ()):
+            texts[entry.file].append(entry.text)
+    for target in targets:
+        (folder / target.plain).write_text("\n\n".join(texts[target.file.name]) + "\n")
+        if target.release.exists():
+            shutil.copy2(target.release, folder)
+
+
+def _giving(index: Index) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, entries in index.entries.items():
+        for entry in entries:
+            if "\nProvides: " in entry.text:
+                for given in _named(GIVES, entry.text):
+                    found[given].append(name)
+    return found
+
+
+def _named(field: re.Pattern[str], text: str) -> Iterator[str]:
+    for line in field.findall(text):
+        yield from NAME.findall(line)

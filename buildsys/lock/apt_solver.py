@@ -10,7 +10,7 @@ import hashlib
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +19,22 @@ from typing import Any
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
 from buildsys.graph import ImageGraph
 from buildsys.image import Bootstrap, Image, ImageSet, LockedPackage, ParentImage
-from buildsys.lock.apt import Apt, AptFailed, alone
-from buildsys.lock.apt_index import Index, installed_text, locked, metadata, read_index, whole_version
-from buildsys.lock.apt_reach import reach, write_lists
-from buildsys.lock.dnf import Answer, Question
-from buildsys.lock.lockfile import LockedImage, LockedStep, Metadata
-from buildsys.lock.pool_files import Places
+from buildsys.lock import apt_host
+from buildsys.lock.apt_host import Apt, AptFailed, alone
+from buildsys.lock.apt_index import (
+    Index,
+    installed_text,
+    locked,
+    metadata,
+    reach,
+    read_index,
+    whole_version,
+    write_lists,
+)
+from buildsys.lock.lockfile import Lock, LockedImage, LockedStep
+from buildsys.lock.pool_files import Places, Unfetched
 from buildsys.lock.requests import PackageStep, asked, package_steps, payloads
-from buildsys.lock.solver import problems
+from buildsys.lock.solver import Answer, Question, problems
 
 AT_ONCE = 2
 """Images solved side by side."""
@@ -55,14 +63,7 @@ class _Solved:
 
 
 def solve(image_set: ImageSet, question: Question, places: Places) -> Answer:
-    """Solve the whole set with what the host's sources hold now.
-
-    Raises:
-        Refused: a source does not answer (`repository-unreachable`); apt is missing (`missing-tool`);
-            a package is in no source (`package-missing`, at the recipe's line), cannot be installed with the
-            others (`package-unsolvable`), is held but gone (`package-vanished`), or cannot be held
-            (`lock-held`).
-    """
+    """See `buildsys.lock.solver.Solver.solve`."""
     folder = places.metadata / "apt"
     with alone(folder):
         apt = Apt(folder)
@@ -70,17 +71,33 @@ def solve(image_set: ImageSet, question: Question, places: Places) -> Answer:
         return _Solving(image_set, question, apt, places).answer()
 
 
-def sources_hold(places: Places) -> Mapping[str, Metadata]:
-    """What tells the state of the sources now from any other, by repository.
-
-    Raises:
-        Refused: one of them does not answer, or not as it should (`repository-unreachable`).
-    """
+def repositories_hold(image_set: ImageSet, lock: Lock, places: Places) -> bool:  # noqa: ARG001 - sources are the host's
+    """See `buildsys.lock.solver.Solver.repositories_hold`."""
     folder = places.metadata / "apt"
     with alone(folder):
         apt = Apt(folder)
         update(apt)
-        return metadata(apt.targets())
+        return metadata(apt.targets()) == lock.repositories
+
+
+def bring(
+    image_set: ImageSet,  # noqa: ARG001 - sources are the host's
+    packages: Iterable[LockedPackage],
+    part: Callable[[str], Path],
+    places: Places,
+) -> Mapping[str, Unfetched]:
+    """See `buildsys.lock.solver.Solver.bring`."""
+    return apt_host.bring(packages, part, places)
+
+
+def host_keys(image_set: ImageSet, places: Places) -> Mapping[str, Sequence[str]]:  # noqa: ARG001 - there are none
+    """See `buildsys.lock.solver.Solver.host_keys`: apt checks the signatures of its indices by itself."""
+    return {}
+
+
+def modules() -> tuple[str, str] | None:
+    """See `buildsys.lock.solver.Solver.modules`."""
+    return None
 
 
 def update(apt: Apt) -> None:
@@ -100,7 +117,7 @@ def update(apt: Apt) -> None:
 def solver_hash() -> str:
     """Hash of what asks apt and reads its answer."""
     here = Path(__file__).parent
-    content = b"".join((here / f"{name}.py").read_bytes() for name in ("apt", "apt_index", "apt_solver"))
+    content = b"".join((here / f"{name}.py").read_bytes() for name in ("apt_host", "apt_index", "apt_solver"))
     return hashlib.sha256(content).hexdigest()
 
 
@@ -225,7 +242,7 @@ class _Solving:
             else:
                 moved = [held[item.name].nevra for item in new if held.get(item.name, item) != item]
                 return _Refusal({"kind": "held", "names": sorted(moved)})
-        return _Refusal({"kind": "unsolvable", "reasons": str(failed).split("; ")})
+        return _Refusal({"kind": "unsolvable", "reasons": failed.reasons})
 
     def _order(
         self, lines: Iterable[str], wanted: Iterable[str]
@@ -243,7 +260,7 @@ class _Solving:
                     configured = []
                 entry = self._index.find(name, version)
                 if entry is None:
-                    raise _Refusal({"kind": "vanished", "names": [f"{name} {version}"]})
+                    raise _vanished({f"{name} {version}": name})
                 new.append(locked(entry))
             else:
                 # Nobody asked for that one to go.
@@ -284,18 +301,18 @@ class _Solving:
             return entry.text
         file = self._places.package(package)
         if not file.is_file():
-            raise _Refusal({"kind": "vanished", "names": [package.nevra]})
+            raise _vanished({package.nevra: package.name})
         command = ["dpkg-deb", "--field", str(file)]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip("\n")
 
     def _refuse_vanished(self, new: Iterable[LockedPackage], held: Mapping[str, LockedPackage]) -> None:
-        gone = [
-            old.nevra
+        gone = {
+            old.nevra: old.name
             for item in new
             if (old := held.get(item.name)) and not self._index.find(old.name, whole_version(old))
-        ]
+        }
         if gone:
-            raise _Refusal({"kind": "vanished", "names": gone})
+            raise _vanished(gone)
 
     def _payload(self, name: str) -> tuple[str, LockedPackage]:
         if name in self._question.held_payloads:
@@ -309,6 +326,11 @@ class _Solving:
         except _Refusal as refusal:
             raise Refused(problems(self._set, [{**refusal.problem, "image": ""}])) from refusal
         return name, next(item for item in new if item.name == name)
+
+
+def _vanished(called: Mapping[str, str]) -> _Refusal:
+    """Packages that no source has any more: as the lock has them -> their names."""
+    return _Refusal({"kind": "vanished", "names": [*called], "called": called})
 
 
 def _after(state: State, step: LockedStep) -> State:

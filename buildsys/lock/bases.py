@@ -147,7 +147,7 @@ def _said(command: list[str], reference: str, spot: Spot) -> str:
     return done.stdout.strip()
 
 
-# ── out of layers, the little that is wanted ────────────────────────────────────────────────────────────────
+# ── out of layers, the little that is wanted ───────────────────────────────────────────────────────────────
 
 
 def _unpack(layer: IO[bytes], root: Path) -> None:

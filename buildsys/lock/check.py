@@ -9,7 +9,7 @@ from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot
 from buildsys.image import Image, ImageSet, ParentImage
 from buildsys.lock import requests
 from buildsys.lock.lockfile import Lock, LockedImage, LockedStep
-from buildsys.lock.present import present
+from buildsys.lock.requests import present
 
 Difference = tuple[Spot, str, str]
 """Where, what, and in which image (empty: in the site)."""

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from buildsys import files
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.image import ImageSet
 from buildsys.lock import requests
 from buildsys.lock.bases import look_at
-from buildsys.lock.dnf import ask, sources
-from buildsys.lock.fetch import Unfetched, fetch
 from buildsys.lock.lockfile import Lock
-from buildsys.lock.pool_files import Places
-from buildsys.lock.signatures import file_of
-from buildsys.lock.sound import is_sound
+from buildsys.lock.pool_files import Places, Unfetched, fetch, is_sound
+from buildsys.lock.solver import solver_of
 
 
 class Keys:
@@ -30,7 +30,7 @@ class Keys:
         self._store = store
         self._packages = lock.packages()
         self._paths = {item.id: item.key for item in image_set.site.repositories}
-        self._host: Mapping[str, Any] | None = None
+        self._host: Mapping[str, Sequence[str]] | None = None
 
     def files(self) -> dict[str, Path]:
         """Repository -> the file of its key: there already, or where it will be."""
@@ -112,11 +112,11 @@ class Keys:
     def _of_host(self, name: str) -> str:
         """Where a key of the host's own repositories is: only its package manager knows."""
         if self._host is None:
-            self._host = ask(sources(self._set, self._places.metadata) | {"fetch": []})["keys"]
+            self._host = solver_of(self._set.site).host_keys(self._set, self._places)
         repository, _, number = name.rpartition(".")
         addresses = self._host.get(repository, ())
         if int(number) < len(addresses):
-            return str(addresses[int(number)])
+            return addresses[int(number)]
         message = f"the host's repository '{repository}' has no key number {number} any more"
         hint = "enable the repositories that the lock was made from, or lock again"
         raise Refused([Diagnostic(NOWHERE, Code.NOT_FETCHED, message, hint)])
@@ -131,3 +131,83 @@ class Keys:
 
     def _keep(self, path: Path, content: bytes) -> None:
         files.write(path, content)
+
+
+# ── signatures ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Keyring:
+    """A database of public keys."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+
+    def add(self, key: Path) -> None:
+        """Trust a key from now on.
+
+        Raises:
+            Refused: the file holds no key that rpm can read (`bad-key`).
+        """
+        if self._rpmkeys("--import", str(key)).returncode:
+            hint = "what is wanted is one in ASCII armour: gpg --armor --export"
+            raise Refused(
+                [Diagnostic(NOWHERE, Code.BAD_KEY, f"{key} is no public key that rpm can read", hint)]
+            )
+
+    def refused(self, packages: Sequence[Path]) -> dict[Path, str]:
+        """Packages that no key here signs, each with what is known of its signature."""
+        if not packages:
+            return {}
+        # Of itself rpm is content with a package that is not signed at all.
+        names = [str(path) for path in packages]
+        done = self._rpmkeys("--define", "_pkgverify_level all", "--checksig", *names)
+        if done.returncode == 0:
+            return {}
+        good = {line.rpartition(": ")[0] for line in done.stdout.splitlines() if line.endswith(" OK")}
+        bad = {line.rpartition(": ")[0] for line in done.stdout.splitlines() if line.endswith(" NOT OK")}
+        return {path: self._signature(path) for path in packages if str(path) in bad or str(path) not in good}
+
+    def _signature(self, package: Path) -> str:
+        said = self._rpmkeys("--checksig", "--verbose", str(package)).stdout
+        keys = sorted(set(re.findall(r"[Ss]ignature, key ID ([0-9a-f]+)", said)))
+        if not keys:
+            return "it is not signed"
+        if "BAD" in said:
+            return f"its signature by the key {keys[0]} is not right"
+        return f"it is signed by the key {', '.join(keys)}"
+
+    def _rpmkeys(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = ["rpmkeys", "--dbpath", str(self._database), *words]
+        try:
+            return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        except FileNotFoundError as error:
+            hint = "install rpm"
+            message = "rpmkeys is needed and is not installed"
+            raise Refused([Diagnostic(NOWHERE, Code.MISSING_TOOL, message, hint)]) from error
+
+
+@contextmanager
+def keyring(keys: Iterable[Path] = ()) -> Iterator[Keyring]:
+    """A keyring of its own for a while, with these keys in it."""
+    with tempfile.TemporaryDirectory(prefix="buildsys-keys-") as place:
+        made = Keyring(Path(place))
+        for key in keys:
+            made.add(key)
+        yield made
+
+
+def is_whole(package: Path) -> bool:
+    """Whether a package is one, from its first byte to its last, whoever made it."""
+    command = ["rpmkeys", "--checksig", "--nosignature", str(package)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def file_of(package: Path, path: str) -> bytes:
+    """One file out of a package's payload; empty when it holds none of that name."""
+    with tempfile.TemporaryFile() as archive, package.open("rb") as source:
+        subprocess.run(
+            ["rpm2archive", "-"], stdin=source, stdout=archive, stderr=subprocess.DEVNULL, check=True
+        )
+        archive.seek(0)
+        command = ["tar", "--extract", "--gzip", "--to-stdout", f".{path}"]
+        return subprocess.run(command, stdin=archive, capture_output=True, check=False).stdout

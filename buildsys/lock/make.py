@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,15 +12,14 @@ from typing import Any
 
 from buildsys import files
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
-from buildsys.image import BaseImage, ImageSet, LockedPackage, Repository
-from buildsys.lock import apt_solver, requests
+from buildsys.image import BaseImage, Image, ImageSet, LockedPackage, ParentImage, Repository
+from buildsys.lock import requests
 from buildsys.lock.bases import Base, digest_of, look_at
-from buildsys.lock.dnf import Answer, Question, solve, solver_hash
-from buildsys.lock.fetch import Unfetched, fetch
-from buildsys.lock.lockfile import Lock, Metadata
-from buildsys.lock.pool_files import Places
-from buildsys.lock.present import absent_with_dependents, present
-from buildsys.lock.unknown import unknown
+from buildsys.lock.check import differences
+from buildsys.lock.lockfile import Lock, Metadata, read, write
+from buildsys.lock.pool_files import Places, Unfetched, fetch, fetched_sum
+from buildsys.lock.requests import absent_with_dependents, package_steps, present
+from buildsys.lock.solver import Answer, Question, solver_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "
     """Make the lock of a resolved set. `store` are options of buildah: where base images built here are.
 
     Raises:
-        Refused: see `buildsys.lock.dnf.solve`; besides, a base image (`base-unreachable`), a key or a
-            download (`not-fetched`) cannot be had, a repository is older than before (`repository-older`), or
-            an image's packages are to be installed into what a Containerfile builds (`not-lockable`).
+        Refused: see `buildsys.lock.solver.Solver.solve`; or a base image cannot be read (`base-unreachable`),
+            a key or a download cannot be fetched (`not-fetched`), a repository is older than before
+            (`repository-older`), or packages are for an image on top of a Containerfile's (`not-lockable`).
     """
     if refused := list(unknown(image_set)):
         raise Refused(refused)
@@ -62,10 +62,9 @@ def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "
         },
         kept={name: old.images[name] for name in sorted(held) if name in old.images} if old else {},
         key_files=[path for path in inside if path not in known],
-        cache=places.metadata,
     )  # fmt: skip
-    by_apt = image_set.site.installer == "apt"
-    answer = apt_solver.solve(image_set, question, places) if by_apt else solve(image_set, question)
+    solver = solver_of(image_set.site)
+    answer = solver.solve(image_set, question, places)
     if old is not None:
         refuse_older(image_set, old, answer)
     absent = absent_with_dependents(image_set, answer.absent)
@@ -73,7 +72,7 @@ def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "
     return Lock(
         set=image_set.name,
         site=image_set.site.name,
-        solver=apt_solver.solver_hash() if by_apt else solver_hash(),
+        solver=solver.solver_hash(),
         images={name: answer.images[name] for name in image_set.images},
         payloads=answer.payloads,
         repositories=_held(answer, wish),
@@ -131,7 +130,7 @@ def _bases(image_set: ImageSet, places: Places, wish: Wish, store: str) -> Itera
         yield reference, look_at(reference, known, spot, store, places.bases)
 
 
-# ── keys and downloads ──────────────────────────────────────────────────────────────────────────────────────
+# ── keys and downloads ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def is_inside(image_set: ImageSet, repository: Repository) -> bool:
@@ -208,3 +207,115 @@ def _keep(file: Path, places: Places, *, move: bool = False) -> str:
     elif not kept.exists():
         files.write(kept, content)
     return sha256
+
+
+# ── what cannot be locked ───────────────────────────────────────────────────────────────────────────────────
+
+
+def unknown(image_set: ImageSet) -> Iterator[Diagnostic]:
+    """A mistake for each image that changes packages of what a Containerfile has built (`not-lockable`)."""
+    for image in image_set.images.values():
+        first = next(package_steps(image), None)
+        if first is None or (built := _built(image, image_set.images)) is None:
+            continue
+        message = (
+            f"'{image.name}' cannot be locked: '{built.name}' is built by a Containerfile, "
+            "and what it holds is known only then"
+        )
+        hint = "install the packages in that Containerfile, or build --unlocked"
+        yield Diagnostic(first.spot, Code.NOT_LOCKABLE, message, hint, ((built.spot, f"'{built.name}'"),))
+
+
+def _built(image: Image, images: Mapping[str, Image]) -> Image | None:
+    """What an image is made from, directly or not, that a Containerfile builds."""
+    while isinstance(image.parent, ParentImage):
+        image = images[image.parent.name]
+        if image.containerfile is not None:
+            return image
+    return None
+
+
+# ── has anything moved? ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def unmoved(image_set: ImageSet, lock: Lock, places: Places, *, store: str) -> bool:
+    """Whether all repositories hold what they held, and base images and downloads are what they were.
+
+    What cannot be found out this way counts as moved: the solver will say what is wrong.
+    """
+    image_set = present(image_set, lock.absent)
+    site = image_set.site
+    unverified = {step.url for step, _ in requests.downloads(image_set) if not step.sha256}
+    with ThreadPoolExecutor(8) as workers:
+        bases = workers.map(
+            lambda item: digest_of(item[0], item[1], store) == lock.bases[item[0]],
+            requests.bases(image_set).items(),
+        )
+        files = workers.map(
+            lambda url: fetched_sum(site.addresses.get(url, url), places) == lock.downloads[url],
+            sorted(unverified),
+        )
+        try:
+            return all([solver_of(site).repositories_hold(image_set, lock, places), *bases, *files])
+        except (Refused, Unfetched, OSError):
+            return False
+
+
+# ── locks that keep themselves ──────────────────────────────────────────────────────────────────────────────
+
+
+def kept_lock(image_set: ImageSet, path: Path, places: Places, *, store: str = "") -> Lock:
+    """The lock at `path` when it still answers what this set asks of its repositories, else a new one.
+
+    Raises:
+        Refused: the set cannot be solved; what was at `path` stays.
+    """
+    if (lock := still_good(image_set, path)) is not None:
+        return lock
+    lock = make_lock(image_set, places, Wish(), store=store)
+    write(lock, path)
+    return lock
+
+
+def still_good(image_set: ImageSet, path: Path) -> Lock | None:
+    """The lock at `path`, unless it is missing, damaged, or no longer what the solver would answer."""
+    lock = last(image_set, path)
+    if lock is None:
+        return None
+    holds = {item.id: item.checksum for item in image_set.site.repositories}
+    held = {name: item.sha256 for name, item in lock.repositories.items()}
+    same = (
+        lock.solver == solver_of(image_set.site).solver_hash()
+        and holds == held
+        and not differences(image_set, lock)
+    )
+    return lock if same else None
+
+
+def answers(image_set: ImageSet, path: Path) -> bool:
+    """Whether there is a lock at `path` that answers the set as it is now."""
+    lock = last(image_set, path)
+    return lock is not None and not differences(image_set, lock)
+
+
+def renew(image_set: ImageSet, path: Path, places: Places, *, store: str = "") -> Lock:
+    """Write a lock that answers the set: what the one at `path` has stays, what is newly asked for is added.
+
+    Raises:
+        Refused: the set cannot be solved; what was at `path` stays.
+    """
+    old = last(image_set, path)
+    lock = make_lock(image_set, places, Wish(old, frozenset() if old else None), store=store)
+    write(lock, path)
+    return lock
+
+
+def last(image_set: ImageSet, path: Path) -> Lock | None:
+    """The lock that was written to `path` last, whether it still holds or not; None: none can be read."""
+    if not path.is_file():
+        return None
+    try:
+        return read(path, image_set=image_set.name, site=image_set.site.name)
+    except Refused:
+        # Nobody reviews this file; one that cannot be read is made again.
+        return None

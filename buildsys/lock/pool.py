@@ -16,16 +16,13 @@ from urllib.parse import quote, urljoin
 from buildsys import files
 from buildsys.diagnostics import Diagnostic, Refused
 from buildsys.image import ImageSet, LockedPackage, Repository
-from buildsys.lock import apt_fetch, requests
-from buildsys.lock.dnf import ask, sources
-from buildsys.lock.fetch import Unfetched, fetch
-from buildsys.lock.keys import Keys
+from buildsys.lock import requests
+from buildsys.lock.keys import Keys, is_whole, keyring
 from buildsys.lock.lockfile import Lock
-from buildsys.lock.pool_files import Places
-from buildsys.lock.present import present
-from buildsys.lock.signatures import is_whole, keyring
-from buildsys.lock.solver import Blame
-from buildsys.lock.sound import is_sound, seal
+from buildsys.lock.pool_files import Places, Unfetched, fetch, is_sound, seal
+from buildsys.lock.requests import present
+from buildsys.lock.solver import Blame, solver_of
+from buildsys.packages import manager_of
 
 AT_ONCE = 4
 """Files fetched side by side."""
@@ -96,7 +93,8 @@ class _Filling:
         wanted += [lock.payloads[item.name] for item, _ in requests.payloads(image_set)]
         self._wanted = {item.checksum: item for item in wanted}
         self._found: list[Diagnostic] = []
-        self._by_apt = image_set.site.installer == "apt"
+        self._solver = solver_of(image_set.site)
+        self._signed = manager_of(image_set.site).format.signed
         self._unfetched: Mapping[str, Unfetched] = {}
 
     def missing(self) -> tuple[list[LockedPackage], list[str]]:
@@ -120,10 +118,8 @@ class _Filling:
             say(f"fetching {' and '.join(what)}")
         with ThreadPoolExecutor(AT_ONCE) as workers:
             list(workers.map(self._download, urls))
-            if self._by_apt:
-                self._unfetched = apt_fetch.bring(packages, self._part, self._places)
-            elif self._set.site.host_repositories:
-                self._ask_host(packages)
+            if self._set.site.host_repositories:
+                self._unfetched = self._solver.bring(self._set, packages, self._part, self._places)
             arrived = [
                 item for item, came in zip(packages, workers.map(self._bring, packages), strict=True) if came
             ]
@@ -135,13 +131,6 @@ class _Filling:
 
     def _part(self, checksum: str) -> Path:
         return self._places.pool / "part" / checksum.rpartition(":")[2]
-
-    def _ask_host(self, packages: Iterable[LockedPackage]) -> None:
-        """Of the host's own repositories only its own package manager knows the way to them."""
-        away = [item.checksum for item in packages if not self._part(item.checksum).exists()]
-        if away:
-            into = {"fetch": away, "into": str(self._part("").absolute())}
-            ask(sources(self._set, self._places.metadata) | into)
 
     def _bring(self, package: LockedPackage) -> bool:
         """Fetch a package until its checksum is right; a wrong one is fetched again, once."""
@@ -155,9 +144,10 @@ class _Filling:
             size, sum_is = part.stat().st_size, f"sha256:{files.sha256(part)}"
             if sum_is == package.checksum:
                 return True
-            short = size < package.size and (self._by_apt or not is_whole(part))
+            short = size < package.size and not (self._signed and is_whole(part))
             part.unlink()
-            if attempt == 2 or self._by_apt:
+            # The solver has fetched those of the host's repositories again already.
+            if attempt == 2 or package.repository not in self._repositories:
                 self._found.append(self._blame.wrong(package, sum_is, size if short else None))
                 break
         return False
@@ -200,8 +190,7 @@ class _Filling:
         waiting = {self._part(item.checksum): item for item in packages}
         unsigned = {item.id for item in self._repositories.values() if not item.key}
         for part, item in list(waiting.items()):
-            # Debian signs no package, but the index, which the lock has its checksum from.
-            if self._by_apt or item.repository in unsigned:
+            if not self._signed or item.repository in unsigned:
                 self._admit(part, waiting.pop(part))
         if not waiting and not self._lock.keys:
             return

@@ -1,18 +1,105 @@
-"""What the solver cannot do, and what is wrong with files of a lock, as Diagnostics at the recipe's lines."""
+"""Solvers: what they are asked, what they answer, and Diagnostics for what they cannot solve or fetch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Protocol, cast
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Spot
 from buildsys.graph import ImageGraph
-from buildsys.image import Image, ImageSet, LockedPackage
-from buildsys.lock.fetch import Unfetched
-from buildsys.lock.lockfile import Lock
+from buildsys.image import Image, ImageSet, LockedPackage, Site
+from buildsys.lock.bases import Base
+from buildsys.lock.lockfile import Lock, LockedImage, Metadata
+from buildsys.lock.pool_files import Places, Unfetched
 from buildsys.lock.requests import downloads, names, package_steps, payloads, where
+from buildsys.packages import manager_of
 
 Kind = Literal["missing", "unsolvable", "vanished", "held"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a solver is asked, besides the set itself."""
+
+    bases: Mapping[str, Base] = field(default_factory=dict)
+    """Base images by their reference: their packages are installed."""
+    held: Mapping[str, Sequence[LockedPackage]] = field(default_factory=dict)
+    """Images whose packages stay at the versions they have."""
+    held_payloads: Mapping[str, LockedPackage] = field(default_factory=dict)
+    kept: Mapping[str, LockedImage] = field(default_factory=dict)
+    """The same images, as in the lock so far."""
+    key_files: Sequence[str] = ()
+    """Paths of public keys that a package may contain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer of a solver."""
+
+    images: Mapping[str, LockedImage]
+    payloads: Mapping[str, LockedPackage]
+    repositories: Mapping[str, Metadata]
+    absent: Mapping[str, str]
+    """Images with a package that is in no repository, at a site that leaves some out -> the reason."""
+    keys: Mapping[str, Any]
+    """Repository of the host -> addresses of its keys; else path of a key -> the package that contains it."""
+
+
+class Solver(Protocol):
+    """The part of a package manager that asks repositories: a module, named by its plug-in."""
+
+    def solver_hash(self) -> str:
+        """Hash of the program that answers: another one may answer otherwise."""
+        ...
+
+    def solve(self, image_set: ImageSet, question: Question, places: Places) -> Answer:
+        """The exact packages of a set.
+
+        Raises:
+            Refused: a repository cannot be reached (`repository-unreachable`) or does not fit a lock
+                (`repository-unfit`); rpm cannot read a base image's database (`base-unreadable`); a package
+                is in no repository (`package-missing`), cannot be installed together with the others
+                (`package-unsolvable`), is held but gone (`package-vanished`), or cannot be held
+                (`lock-held`); a program is missing (`missing-tool`).
+        """
+        ...
+
+    def repositories_hold(self, image_set: ImageSet, lock: Lock, places: Places) -> bool:
+        """Whether all repositories are as they were when the lock was made. "No" may be wrong, "yes" never.
+
+        Raises:
+            Refused, Unfetched, OSError: a repository cannot be read.
+        """
+        ...
+
+    def bring(
+        self,
+        image_set: ImageSet,
+        packages: Iterable[LockedPackage],
+        part: Callable[[str], Path],
+        places: Places,
+    ) -> Mapping[str, Unfetched]:
+        """Fetch packages of the host's own repositories to the path that `part` gives for a checksum.
+
+        Returns packages that did not come: checksum -> the reason. It tries again what may be transient.
+        """
+        ...
+
+    def host_keys(self, image_set: ImageSet, places: Places) -> Mapping[str, Sequence[str]]:
+        """Repository of the host -> addresses of its public keys."""
+        ...
+
+    def modules(self) -> tuple[str, str] | None:
+        """The interpreter and the Python module that it needs from another package; None: no such module."""
+        ...
+
+
+def solver_of(site: Site) -> Solver:
+    """The solver of a site's package manager."""
+    return cast(Solver, import_module(manager_of(site).solver))
 
 
 def problems(image_set: ImageSet, found: list[Mapping[str, Any]]) -> Iterator[Diagnostic]:
@@ -22,9 +109,10 @@ def problems(image_set: ImageSet, found: list[Mapping[str, Any]]) -> Iterator[Di
         yield from _problem(image_set, image, problem)
 
 
-def vanished(image_set: ImageSet, image: Image | None, nevra: str, repository: str = "") -> Diagnostic:
-    """A package of the lock is in its repository no more."""
-    name = nevra.rsplit("-", 2)[0]
+def vanished(
+    image_set: ImageSet, image: Image | None, name: str, nevra: str, repository: str = ""
+) -> Diagnostic:
+    """A package of the lock is no longer in its repository; `nevra` is how the lock has it."""
     words: tuple[str, ...]
     if image is None:
         spot = next((item.spot for item, _ in payloads(image_set) if item.name == name), NOWHERE)
@@ -54,7 +142,7 @@ def _problem(image_set: ImageSet, image: Image | None, problem: Mapping[str, Any
                 yield Diagnostic(spots.get(name, NOWHERE), Code.PACKAGE_MISSING, message, hint)
         case "vanished":
             for nevra in problem["names"]:
-                yield vanished(image_set, image, nevra)
+                yield vanished(image_set, image, problem["called"][nevra], nevra)
         case "unsolvable" if image is not None:
             reasons = problem["reasons"]
             asking = [item for step in package_steps(image) for item in names(step)]
@@ -81,7 +169,7 @@ class Blame:
         """A package cannot be fetched: it is gone, or nobody answers."""
         image = self._image(package)
         if error.gone:
-            return vanished(self._set, image, package.nevra, package.repository)
+            return vanished(self._set, image, package.name, package.nevra, package.repository)
         message = f"{package.nevra} cannot be fetched: {error}"
         urls = {item.id: item.url for item in self._set.site.repositories}
         where = urls.get(package.repository) or f"the repository '{package.repository}'"

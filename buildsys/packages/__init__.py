@@ -1,33 +1,35 @@
-"""Package managers: what each instruction about packages is as a command of the runtime.
+"""Package managers: one plug-in each, registered in the table below.
 
-One file a manager, one table line here; `plan/runtime/NAME.sh` holds what the commands do.
+All that differs between them lies in their plug-ins: see `buildsys.packages.manager.PackageManager`. No other
+module compares the name of one; `tests/test_project.py` holds that.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from buildsys.image import Site
+from buildsys.packages.apt import Apt
+from buildsys.packages.dnf import Dnf
+from buildsys.packages.manager import PackageInstruction, PackageManager, Runtime
+from buildsys.packages.yum import Yum
 
-from buildsys.image import Bootstrap, ImportKey, Install, Transaction, Uninstall, UpdateAll
-from buildsys.packages import apt, dnf, rpm, yum
-from buildsys.shell import Command
-
-PackageInstruction = Bootstrap | Install | Transaction | Uninstall | UpdateAll | ImportKey
-
-
-class PackageManager(Protocol):
-    """What a package manager gives: the runtime verb of each instruction, and the tools it needs."""
-
-    TOOLS: tuple[str, ...]
-    """Programs of the host; of `A|B` either will do, and the first that is there is taken."""
-
-    def command(self, step: PackageInstruction) -> Command:
-        """The runtime's command for one instruction; its words after the verb are package names."""
-        ...
-
+__all__ = ["MANAGERS", "PackageInstruction", "PackageManager", "Runtime", "manager_of", "runtime_of"]
 
 MANAGERS: dict[str, PackageManager] = {
-    "dnf": dnf.Dnf(),
-    "yum": yum.Yum(),
-    "rpm": rpm.Rpm(),
-    "apt": apt.Apt(),
+    manager.name: manager
+    for manager in (
+        Dnf(),
+        Yum(),
+        Apt(),
+    )
 }
+"""By the value of `installer:` in a site, in the order of the documentation."""
+
+
+def manager_of(site: Site) -> PackageManager:
+    """The package manager of a site."""
+    return MANAGERS[site.installer]
+
+
+def runtime_of(site: Site) -> Runtime:
+    """The verbs by which a plan for a site installs packages."""
+    return manager_of(site).runtime(locked=site.locked)

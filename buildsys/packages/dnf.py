@@ -1,33 +1,36 @@
-"""dnf on the host, dnf 4 or dnf5: installs into the mounted root, needs nothing inside it."""
+"""dnf, dnf 4 or dnf5: on the host it installs into the mounted root and needs nothing inside it."""
 
 from __future__ import annotations
 
-from buildsys.image import Bootstrap, ImportKey, Install, Transaction, Uninstall, UpdateAll
-from buildsys.shell import Command
+from collections.abc import Iterator
+from typing import ClassVar
+
+from buildsys.image import Site
+from buildsys.packages.build_folder import CARE, PAYLOAD
+from buildsys.packages.manager import Argv
+from buildsys.packages.rpm import TOOLS, RpmManager, RpmRuntime
 
 
-class Dnf:
-    """`plan/runtime/dnf.sh`, verb by verb."""
+class Dnf(RpmManager):
+    """dnf 4 only warns of options of dnf5; dnf5 knows those of dnf 4."""
 
-    TOOLS: tuple[str, ...] = ("dnf|dnf5", "rpm", "rpmkeys", "rpm2archive")
-    PREFIX = "dnf"
+    name = "dnf"
+    programs: ClassVar[Argv] = ("dnf", "microdnf")
+    caches: ClassVar[Argv] = ("/var/cache/dnf",)
+    enabled: ClassVar[Argv] = ("dnf|dnf5", "--quiet", "repolist", "--enabled")
+    listing: ClassVar[Argv] = ("dnf|dnf5", "repolist", "--all")
 
-    def command(self, step: Bootstrap | Install | Transaction | Uninstall | UpdateAll | ImportKey) -> Command:
-        """See `buildsys.packages.PackageManager.command`."""
-        match step:
-            case Bootstrap(packages=packages):
-                return self._command("bootstrap", *(item.name for item in packages))
-            case Install(packages=packages):
-                return self._command("install", *(item.name for item in packages))
-            case Transaction(packages=locked):
-                return self._command("transaction", *(item.file for item in locked))
-            case Uninstall(packages=packages, optional=optional):
-                flag = ("--optional",) if optional else ()
-                return self._command("remove", *flag, *(item.name for item in packages))
-            case UpdateAll():
-                return self._command("update")
-            case ImportKey(path=path):
-                return self._command("import_key", path)
+    solving = RpmRuntime("dnf", ("dnf|dnf5", *TOOLS))
+    program = "dnf"
+    upgrade = "upgrade"
+    kept = (
+        *RpmManager.kept,
+        f"system_cachedir={CARE}/cache", f"system_state_dir={CARE}/state",
+        f"transaction_history_dir={CARE}/state",
+    )  # fmt: skip
 
-    def _command(self, verb: str, *words: str) -> Command:
-        return Command((f"{self.PREFIX}_{verb}", *words))
+    def fetch(self, wanted: str, site: Site) -> Iterator[Argv]:
+        """See `RpmManager.fetch`."""
+        # dnf5 checks no signature with --downloadonly: the first call checks, the second reads its cache.
+        yield self.call(site, "--setopt=keepcache=1", "--setopt=tsflags=test", "install", wanted)
+        yield self.call(site, "install", "--downloadonly", f"--setopt=destdir={PAYLOAD}/fetched", wanted)

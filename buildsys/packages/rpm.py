@@ -1,12 +1,150 @@
-"""rpm on the host, for a locked plan: exact files out of the pool, no solver and no repository metadata."""
+"""RPM packages: what dnf and yum have in common, and how the host's rpm installs exact files."""
 
 from __future__ import annotations
 
-from buildsys.packages.dnf import Dnf
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from buildsys.image import (
+    Bootstrap,
+    ImportKey,
+    Install,
+    LockedPackage,
+    Repository,
+    Site,
+    Transaction,
+    Uninstall,
+    UpdateAll,
+)
+from buildsys.packages.build_folder import CARE, PAYLOAD, POOL, VERBS, checked, key_is_carried
+from buildsys.packages.manager import Argv, PackageFormat, PackageInstruction, PackageManager
+from buildsys.shell import Command, Glob
+
+RPM = PackageFormat("rpm", installer="rpm", signed=True)
+TOOLS = ("rpm", "rpmkeys", "rpm2archive")
 
 
-class Rpm(Dnf):
-    """`plan/runtime/rpm.sh`; what is not locked never reaches it."""
+@dataclass(frozen=True, slots=True)
+class RpmRuntime:
+    """The verbs of `plan/runtime/NAME.sh`, which are the same for dnf, yum and rpm."""
 
-    TOOLS: tuple[str, ...] = ("rpm", "rpmkeys", "rpm2archive")
-    PREFIX = "rpm"
+    name: str
+    tools: tuple[str, ...] = TOOLS
+
+    def command(self, step: PackageInstruction) -> Command:
+        """See `buildsys.packages.manager.Runtime.command`."""
+        match step:
+            case Bootstrap(packages=packages):
+                return self._command("bootstrap", *(item.name for item in packages))
+            case Install(packages=packages):
+                return self._command("install", *(item.name for item in packages))
+            case Transaction(packages=locked):
+                return self._command("transaction", *(item.file for item in locked))
+            case Uninstall(packages=packages, optional=optional):
+                flag = ("--optional",) if optional else ()
+                return self._command("remove", *flag, *(item.name for item in packages))
+            case UpdateAll():
+                return self._command("update")
+            case ImportKey(path=path):
+                return self._command("import_key", path)
+
+    def _command(self, verb: str, *words: str) -> Command:
+        return Command((f"{self.name}_{verb}", *words))
+
+
+class RpmManager(PackageManager):
+    """A package manager that solves by itself and leaves exact files to rpm."""
+
+    format = RPM
+    solver = "buildsys.lock.dnf_solver"
+
+    solving: ClassVar[RpmRuntime]
+    """The verbs of a plan without a lock."""
+    program: ClassVar[str]
+    """How it is called in a Containerfile."""
+    upgrade: ClassVar[str]
+    """Its verb that updates all packages."""
+    kept: ClassVar[tuple[str, ...]] = (
+        f"cachedir={CARE}/cache",
+        f"logdir={CARE}/log",
+        f"persistdir={CARE}/state",
+    )
+    """Options that keep caches, logs and state out of the image."""
+
+    def host_repositories(self, output: str) -> tuple[str, ...]:
+        """See `PackageManager.host_repositories`."""
+        lines = output.splitlines()
+        return tuple(line.split()[0] for line in lines if line and not line.startswith("repo id"))
+
+    def runtime(self, *, locked: bool) -> RpmRuntime:
+        """See `PackageManager.runtime`. Under a lock nothing is left to solve, and rpm alone installs."""
+        return RpmRuntime("rpm") if locked else self.solving
+
+    # ── in a Containerfile ──────────────────────────────────────────────────────────────────────────────────
+
+    def commands(self, step: PackageInstruction, site: Site, *, carried: bool) -> Iterator[Argv]:
+        """See `PackageManager.commands`."""
+        match step:
+            case Transaction(packages=()):
+                return
+            case Transaction(packages=packages) if carried:
+                yield from checked(packages)
+                files = (f"{POOL}/{item.file}" for item in packages)
+                yield ("rpm", "--upgrade", "--oldpackage", "--nosignature", *files)
+            case Transaction(packages=packages):
+                yield from self.install([item.nevra for item in packages], site)
+            case Bootstrap(packages=names) | Install(packages=names):
+                yield from self.install([item.name for item in names], site)
+            case UpdateAll():
+                yield self.call(site, self.upgrade)
+            case Uninstall(packages=names, optional=True):
+                yield ("sh", VERBS, "erase", *(item.name for item in names))
+            case Uninstall(packages=names):
+                yield ("rpm", "--erase", *(item.name for item in names))
+            case ImportKey(path=path):
+                yield ("rpm", "--import", path)
+
+    def unpack(self, name: str, locked: LockedPackage | None, site: Site, *, carried: bool) -> Iterator[Argv]:
+        """See `PackageManager.unpack`."""
+        yield ("mkdir", "-p", f"{PAYLOAD}/fetched", f"{PAYLOAD}/root")
+        file = f"{POOL}/{locked.file}" if carried and locked else Glob(f"{PAYLOAD}/fetched/{name}-[0-9]*.rpm")
+        if not (carried and locked):
+            yield from self.fetch(locked.nevra if locked else name, site)
+        words = ("--install", "--nodeps", "--noscripts", "--notriggers", "--nosignature")
+        yield ("rpm", "--root", f"{PAYLOAD}/root", *words, file)
+
+    def install(self, names: Sequence[str], site: Site) -> Iterator[Argv]:
+        """Commands that install packages."""
+        yield self.call(site, "install", *names)
+
+    def fetch(self, wanted: str, site: Site) -> Iterator[Argv]:
+        """Commands that download a package to `PAYLOAD/fetched`."""
+        yield self.call(site, "install", "--downloadonly", f"--downloaddir={PAYLOAD}/fetched", wanted)
+
+    def call(self, site: Site, *words: str) -> Argv:
+        """The command line of the manager itself."""
+        configured = bool(site.repositories) and not site.host_repositories
+        where = ("--config", f"{CARE}/packages.conf") if configured else ()
+        kept = () if configured else tuple(f"--setopt={option}" for option in self.kept)
+        return (self.program, "--assumeyes", *where, *kept, *words)
+
+    def configuration(self, site: Site) -> str:
+        """See `PackageManager.configuration`: the site's repositories, and none of the image's own."""
+        lines = [
+            "[main]", "gpgcheck=1", "best=1", "install_weak_deps=0", "plugins=0", "reposdir=/dev/null",
+            "obsoletes=1", "clean_requirements_on_remove=0", "keepcache=0",
+            *self.kept, f"logfile={CARE}/yum.log",
+        ]  # fmt: skip
+        for item in site.repositories:
+            where = f"file://{CARE}/repositories/{item.id}" if item.directory else item.url
+            lines += ["", f"[{item.id}]", f"name={item.id}", f"baseurl={where}", _key(item, site)]
+        return "\n".join(lines) + "\n"
+
+
+def _key(item: Repository, site: Site) -> str:
+    if not item.key:
+        return "gpgcheck=0"
+    if key_is_carried(item, site):
+        return f"gpgkey=file://{CARE}/keys/{item.id}"
+    return f"gpgkey={item.key if '://' in item.key else f'file://{item.key}'}"

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from buildsys.packages.dnf import Dnf
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from buildsys.image import Site
+from buildsys.packages.manager import Argv
+from buildsys.packages.rpm import RpmManager, RpmRuntime
 
 
-class Yum(Dnf):
-    """`plan/runtime/yum.sh`: the same verbs as dnf, run within the working container."""
+class Yum(RpmManager):
+    """The image's own yum; `plan/runtime/yum.sh` runs it within the working container."""
 
-    TOOLS: tuple[str, ...] = ("rpm", "rpmkeys", "rpm2archive")
-    PREFIX = "yum"
+    name = "yum"
+    programs: ClassVar[Argv] = ("yum",)
+    caches: ClassVar[Argv] = ("/var/cache/yum",)
+    enabled: ClassVar[Argv] = ("yum", "--quiet", "repolist", "--enabled")
+    listing: ClassVar[Argv] = ("yum", "repolist", "--all")
+
+    solving = RpmRuntime("yum")
+    program = "yum"
+    upgrade = "update"
+
+    def install(self, names: Sequence[str], site: Site) -> Iterator[Argv]:
+        """See `RpmManager.install`."""
+        yield from super().install(names, site)
+        # yum ignores names that it does not know.
+        yield ("rpm", "--query", "--whatprovides", *names)

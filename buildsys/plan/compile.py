@@ -35,7 +35,7 @@ from buildsys.image import (
 )
 from buildsys.image.acting import FILES
 from buildsys.image.ignore import context as beside_containerfile
-from buildsys.packages import MANAGERS
+from buildsys.packages import runtime_of
 from buildsys.packages.payload import Files, capabilities, files_of, taken
 from buildsys.plan import makefile
 from buildsys.plan.carried import (
@@ -47,7 +47,7 @@ from buildsys.plan.carried import (
 )
 from buildsys.plan.commands import FOLDER, LINK, SAME, Carried, ContextFile
 from buildsys.plan.reads import acting_text
-from buildsys.plan.step import Step, compile_step, installer, taken_from_others, text_hash
+from buildsys.plan.step import Step, compile_step, taken_from_others, text_hash
 from buildsys.resolve.gems import Gems
 from buildsys.spread import spread
 from buildsys.testing import spec
@@ -106,7 +106,7 @@ def compile_plan(image_set: ImageSet) -> Plan:
     runtime = {name: scripts[name].read_text("utf-8") for name in sorted(scripts)}
     links["lib/seccomp.bpf"], links["lib/seccomp.json"] = (RUNTIME / name for name in FILTER)
     changing = hashlib.sha256()
-    acting = installer(site)
+    acting = runtime_of(site).name
     own = [name for name in runtime if name == f"{acting}.sh" or name.startswith(f"{acting}-")]
     for name in (*CONTENT_CHANGING, *own):
         changing.update(COMMENT.sub("", runtime[name]).encode())
@@ -157,7 +157,7 @@ def _environment(image_set: ImageSet, tools: Iterable[str]) -> dict[str, str]:
         "FORMAT": image_set.format,
         "EPOCH": str(image_set.epoch),
         "CREATED": datetime.fromtimestamp(image_set.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "INSTALLER": installer(image_set.site),
+        "INSTALLER": runtime_of(image_set.site).name,
         "INSIDE": "1" if image_set.site.inside else "",
         "RELEASE": image_set.site.release,
         "NETWORK": "1" if _needs_network(image_set) else "",
@@ -185,7 +185,7 @@ def _tools(image_set: ImageSet, *, attributed: bool) -> tuple[str, ...]:
     return (
         TOOLS
         + (("setfattr",) if attributed else ())
-        + (MANAGERS[installer(site)].TOOLS if installing else ())
+        + (runtime_of(site).tools if installing else ())
         + (("curl",) if fetches else ())
     )
 

@@ -1,17 +1,23 @@
-"""What changed between two plans, as they are written: images, what each depends on, packages."""
+"""What differs between two written plans, by image, or between a compiled and a written one, by file."""
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from filecmp import cmp
 from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.packages.change import PACKAGE, Held, PackageChange, package_changes, packages
-from buildsys.plan.write import LAYOUT, MARK
+from buildsys.plan import read
+from buildsys.plan.read import LAYOUT, MARK, OURS
+
+if TYPE_CHECKING:
+    from buildsys.plan.compile import Plan
 
 NONE = ""
 """Stands for the side that has nothing."""
@@ -64,7 +70,7 @@ def read_plan(directory: Path) -> dict[str, PlannedImage]:
     """
     try:
         layout = (directory / MARK).read_text("utf-8")
-        images = json.loads((directory / "plan.json").read_bytes())["images"] if layout == LAYOUT else {}
+        images = read.planned(directory).images if layout == LAYOUT else {}
     except (FileNotFoundError, NotADirectoryError) as missing:
         hint = "`buildsys plan SET` writes one, to build/SET"
         raise Refused([Diagnostic(NOWHERE, Code.NO_PLAN, f"{directory} holds no plan", hint)]) from missing
@@ -72,15 +78,7 @@ def read_plan(directory: Path) -> dict[str, PlannedImage]:
         message = f"{directory} was written by another version of buildsys"
         hint = "write it again: `buildsys plan SET -o DIR`"
         raise Refused([Diagnostic(NOWHERE, Code.PLAN_DIRECTORY_VERSION, message, hint)])
-    return {
-        name: _image(entry["parent"] or NONE, _lines(directory / "keys" / name))
-        for name, entry in images.items()
-    }
-
-
-def _lines(path: Path) -> list[str]:
-    # Only a newline ends one: words of recipes hold all else that Python calls a line's end.
-    return path.read_bytes().decode().removesuffix("\n").split("\n")
+    return {name: _image(image.parent, read.inputs(directory, name)) for name, image in images.items()}
 
 
 def _image(parent: str, lines: Sequence[str]) -> PlannedImage:
@@ -116,3 +114,43 @@ def _inputs(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, str]]
     for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if kind != "equal":
             yield from zip_longest(old[old_from:old_to], new[new_from:new_to], fillvalue=NONE)
+
+
+# ── a compiled plan and a written one ───────────────────────────────────────────────────────────────────────
+
+Difference = tuple[str, str]
+"""`missing`, `changed` or `extra`, and the path below the plan's directory."""
+
+
+def differences(plan: Plan, directory: Path) -> list[Difference]:
+    """The files that `write_plan` would change, in order of their paths; nothing is written."""
+    texts = {**plan.texts, MARK: LAYOUT}
+    found = [*_texts(texts, directory), *_links(plan.links, directory), *_extras(plan, directory)]
+    return sorted(found, key=lambda difference: difference[1])
+
+
+def _texts(texts: dict[str, str], directory: Path) -> Iterator[Difference]:
+    for path, text in texts.items():
+        try:
+            same = (directory / path).read_bytes() == os.fsencode(text)
+            if not same or (path.startswith("steps/") and not os.access(directory / path, os.X_OK)):
+                yield "changed", path
+        except OSError:
+            yield "missing", path
+
+
+def _links(links: dict[str, Path], directory: Path) -> Iterator[Difference]:
+    for path, source in links.items():
+        try:
+            if not (directory / path).samefile(source) and not cmp(directory / path, source, shallow=False):
+                yield "changed", path
+        except OSError:
+            yield "missing", path
+
+
+def _extras(plan: Plan, directory: Path) -> Iterator[Difference]:
+    known = plan.texts.keys() | plan.links.keys()
+    for folder in OURS:
+        for where, _, names in os.walk(directory / folder):
+            base = Path(where).relative_to(directory)
+            yield from (("extra", path) for name in names if (path := (base / name).as_posix()) not in known)

@@ -1,29 +1,148 @@
-"""What a run made of a plan: read from what it leaves in the plan's directory."""
+"""A plan's directory as it is on disk: what is planned, what is built, what the last run did.
+
+No other module parses these files. Whether an image is current is answered by the plan itself (`current`).
+"""
 
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+MARK = ".buildsys-plan"
+"""The file that makes a directory a plan's; it holds the version of the layout."""
+LAYOUT = "1\n"
+OURS = ("steps", "keys", "lib", "context", "pool", "tests", "scenarios")
+"""Folders in which every file is the plan's: one that the plan does not name is removed."""
 _EVENT = '{"image": '
 """How an event begins, and nothing within one."""
 
 
+# ── what is planned ─────────────────────────────────────────────────────────────────────────────────────────
+
+
 @dataclass(frozen=True, slots=True)
-class Known:
-    """An image as the plan knows it: what the last one was built from."""
+class PlannedImage:
+    """An image of a plan."""
+
+    parent: str
+    """The image of the plan that it is made from; empty: none of the plan."""
+    needs: tuple[str, ...]
+    """Images of the plan that it is made from or copies from, the parent first."""
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The summary of a plan, `plan.json`."""
+
+    set: str
+    format: Literal["docker", "oci"]
+    stand_ins: bool
+    """The packages are stand-ins."""
+    images: Mapping[str, PlannedImage]
+    """By name, parents first."""
+
+
+def exists(directory: Path) -> bool:
+    """Whether the directory holds a plan."""
+    return (directory / "plan.json").is_file()
+
+
+def planned(directory: Path) -> Planned:
+    """The summary of the plan.
+
+    Raises:
+        FileNotFoundError: the directory holds no plan.
+        ValueError: the summary is damaged.
+    """
+    data = json.loads((directory / "plan.json").read_bytes())
+    try:
+        return Planned(
+            data["set"],
+            data["format"],
+            data["stand_ins"],
+            {name: _planned(entry) for name, entry in data["images"].items()},
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{directory}/plan.json is damaged") from error
+
+
+def _planned(entry: Mapping[str, Any]) -> PlannedImage:
+    parent = entry["parent"] or ""
+    return PlannedImage(parent, (*([parent] if parent else ()), *entry["reads"]), entry["reference"])
+
+
+def names(directory: Path) -> list[str]:
+    """The images of the plan, parents first; none if there is no plan, or its summary is damaged."""
+    try:
+        return list(planned(directory).images)
+    except (FileNotFoundError, ValueError):
+        return []
+
+
+def inputs(directory: Path, image: str) -> list[str]:
+    """The static inputs of an image's build key, one a line: `keys/NAME`.
+
+    Raises:
+        FileNotFoundError: the plan has no such image.
+    """
+    return _parted((directory / "keys" / image).read_bytes().decode())
+
+
+# ── what is built ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """An image that is current."""
 
     id: str
     inputs: tuple[str, ...]
-    """Its build key's inputs, a line each."""
+    """All inputs of the build key that it was built from, one a line."""
+
+
+def current(directory: Path) -> dict[str, str]:
+    """The id of each image that is built as the plan is now, parents first; a run would not look at them.
+
+    Runs the plan's `lib/current.sh`, which judges the records (`state/`, `results/`) as a run does; the store
+    is not asked. An image with damaged records is left out: the next run asks the store for it, or builds it.
+    """
+    argv = ["bash", str(directory / "lib/current.sh")]
+    done = subprocess.run(argv, check=False, stdout=subprocess.PIPE, text=True)
+    rows = (line.split() for line in done.stdout.splitlines()) if done.returncode == 0 else ()
+    return {row[0]: row[1] for row in rows}
+
+
+def built(directory: Path) -> dict[str, BuiltImage]:
+    """The current images, as `current` says, with their inputs; none if there is no plan."""
+    if not exists(directory):
+        return {}
+    state = directory / "state"
+    return {
+        name: BuiltImage(identity, tuple(_lines(state / f"{name}.inputs")))
+        for name, identity in current(directory).items()
+    }
+
+
+def plan_id(directory: Path) -> str:
+    """The part of the names of containers that belongs to this plan; the first run makes it.
+
+    Raises:
+        OSError: there was no run.
+    """
+    return (directory / "state" / "id").read_text("utf-8").split()[0]
+
+
+# ── what the last run did ───────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of an image in a run."""
+    """What a run did with an image."""
 
     image: str
     status: str
@@ -33,30 +152,27 @@ class Result:
     reason: str
     seconds: float
     at: str
-    """file:line:column of what failed; else empty."""
+    """file:line:column of the instruction that failed; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A plan's directory at one moment, to be held against a later one."""
+    """A plan's directory at one moment, to compare with a later one."""
 
-    images: Mapping[str, Known]
+    ids: Mapping[str, str]
+    """Of the images that were current."""
     events: tuple[int, ...]
-    """By what a later list of events is told from this one."""
+    """Inode, size and times of the list of events; empty: there was none."""
 
 
 def look(directory: Path) -> Ground:
-    """What the plan knows of its images now; nothing, where none was built yet."""
-    state = directory / "state"
-    images = {
-        path.stem: Known(_text(path).strip(), tuple(_lines(path.with_suffix(".inputs"))))
-        for path in sorted(state.glob("*.id"))
-    }
-    return Ground(images, _mark(directory / "events.jsonl"))
+    """The directory now."""
+    ids = current(directory) if exists(directory) else {}
+    return Ground(ids, _mark(directory / "events.jsonl"))
 
 
 def results(directory: Path, before: Ground) -> list[Result] | None:
-    """What the run since then made of images, in the order in which they ended; None: there was no run."""
+    """What the run since then did with images, in the order in which they ended; None: there was no run."""
     path = directory / "events.jsonl"
     if _mark(path) == before.events:
         return None
@@ -64,7 +180,7 @@ def results(directory: Path, before: Ground) -> list[Result] | None:
 
 
 def _events(lines: Iterable[str]) -> Iterator[str]:
-    """The whole lines; of one that a full disk cut short, what was written behind it later."""
+    """The complete events; a full disk cuts one short, and the next one follows on the same line."""
     for line in lines:
         _, begins, event = line.rpartition(_EVENT)
         if begins and event.endswith("}"):
@@ -77,16 +193,17 @@ def _result(event: dict[str, Any]) -> Result:
 
 
 def known_fresh(directory: Path) -> list[str]:
-    """The images that the last run knew to be fresh when it began, and did not look at."""
+    """The images whose records the last run believed, and which it did not look at."""
     return _text(directory / "state" / "fresh").split()
 
 
-def reason(directory: Path, image: str) -> str:
-    """Why an image is as it is: the reason of the run that looked at it last; empty: there is no result."""
+def result(directory: Path, image: str) -> dict[str, Any]:
+    """The content of an image's result file; empty if there is none, or it is damaged."""
     try:
-        return str(json.loads((directory / "results" / f"{image}.json").read_bytes())["reason"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        data = json.loads(_text(directory / "results" / f"{image}.json"))
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def log_end(directory: Path, image: str, lines: int = 20) -> list[str]:
@@ -110,6 +227,10 @@ def _text(path: Path) -> str:
 
 
 def _lines(path: Path) -> list[str]:
-    # Only a newline ends one: words of recipes hold all else that Python calls a line's end.
     text = _text(path)
-    return text.removesuffix("\n").split("\n") if text else []
+    return _parted(text) if text else []
+
+
+def _parted(text: str) -> list[str]:
+    # Only a newline ends a line: words of recipes hold all other characters that Python splits lines at.
+    return text.removesuffix("\n").split("\n")

@@ -31,12 +31,11 @@ from buildsys.image import (
     PackageName,
     ParentImage,
     Run,
-    Site,
     Transaction,
     Uninstall,
     UpdateAll,
 )
-from buildsys.packages import MANAGERS, PackageInstruction
+from buildsys.packages import PackageInstruction, runtime_of
 from buildsys.plan.commands import FOLDER, Carried, ContextFile, chmod_mode, fetched, seen, verbs
 from buildsys.plan.configuration import configure, field_of
 from buildsys.plan.reads import HERE, acting_text, called, names
@@ -114,7 +113,7 @@ class _Writer:
     def __init__(self, image_set: ImageSet, carried: Carried) -> None:
         self.set = image_set
         self.carried = carried
-        self.manager = MANAGERS[installer(image_set.site)]
+        self.runtime = runtime_of(image_set.site)
         self.packages: dict[str, LockedPackage] = {}
         self.transactions: list[dict[str, LockedPackage]] = []
         self.payloads: dict[tuple[str, str], str] = {}
@@ -176,7 +175,7 @@ class _Writer:
         site = self.set.site
         inside = " inside" if site.inside else ""
         if site.locked:
-            yield f"installer {installer(site)}{inside}"
+            yield f"installer {self.runtime.name}{inside}"
             return
         yield f"installer {site.installer}{inside}" + (f" release {site.release}" if site.release else "")
         for item in site.repositories:
@@ -263,7 +262,7 @@ class _Writer:
             # What it asks for its parent has.
             return
         self.uses_packages = True
-        command = self.manager.command(step)
+        command = self.runtime.command(step)
         if isinstance(step, Bootstrap | Install):
             self._keep(command, *_places(step.spot, step.packages))
             yield Command(("at", str(step.spot))).text()
@@ -401,11 +400,6 @@ def _placing(step: CopyContext, item: ContextFile, to: str) -> Iterator[tuple[st
 def text_hash(text: str) -> str:
     """SHA-256 of a text, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def installer(site: Site) -> str:
-    """The package manager that acts: under a lock nothing is left to solve, rpm alone does it."""
-    return "rpm" if site.locked and site.installer in {"dnf", "yum"} else site.installer
 
 
 def _places(spot: Spot, packages: Iterable[PackageName]) -> tuple[str, ...]:

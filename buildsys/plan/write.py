@@ -14,13 +14,8 @@ from pathlib import Path
 from buildsys import files
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.plan.compile import Plan
+from buildsys.plan.read import LAYOUT, MARK, OURS
 from buildsys.spread import spread
-
-MARK = ".buildsys-plan"
-"""Says that a directory is ours to rewrite, and which layout it has."""
-LAYOUT = "1\n"
-OURS = ("steps", "keys", "lib", "context", "pool", "tests", "scenarios")
-"""Folders in which a file the plan no longer names is removed."""
 
 
 def write_plan(

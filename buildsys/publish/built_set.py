@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, closest
+from buildsys.plan import read
 from buildsys.publish.errors import listed
 from buildsys.publish.manifest import Format
-from buildsys.run.make import current
 
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
@@ -60,18 +59,15 @@ def subject(directory: Path, stored: Collection[str], patterns: Sequence[str] = 
             (`missing-image`); all such images are named.
     """
     try:
-        plan = json.loads((directory / "plan.json").read_text("utf-8"))
-        rows = [line.split() for line in (directory / "graph").read_text("utf-8").splitlines()]
+        plan = read.planned(directory)
     except FileNotFoundError as error:
         hint = "`buildsys build` writes the plan and builds the images"
         raise Refused([Diagnostic(NOWHERE, Code.NO_PLAN, f"{directory} holds no plan", hint)]) from error
-    names = {name: needs for _, name, *needs in rows}
-    asked = set(_meant(patterns, names)) if patterns else set(names)
-    needed = _with_parents(asked, names)
-    rows = [row for row in rows if row[1] in needed]
-    ids = current(directory)
-    stale = [name for _, name, *_ in rows if name not in ids]
-    gone = [name for _, name, *_ in rows if name in asked and name in ids and ids[name] not in stored]
+    asked = set(_meant(patterns, plan.images)) if patterns else set(plan.images)
+    needed = _with_parents(asked, plan.images)
+    ids = read.current(directory)
+    stale = [name for name in plan.images if name in needed and name not in ids]
+    gone = [name for name in plan.images if name in asked and name in ids and ids[name] not in stored]
     mistakes = []
     if stale:
         message = f"not built from the plan as it is now: {listed(stale)}"
@@ -84,20 +80,12 @@ def subject(directory: Path, stored: Collection[str], patterns: Sequence[str] = 
     if mistakes:
         raise Refused(mistakes)
     items = []
-    for _, name, *parents in rows:
-        if name not in asked:
-            continue
-        stem, _, tag = plan["images"][name]["reference"].rpartition(":")
-        items.append(
-            Item(
-                name,
-                ids[name],
-                stem.partition("/")[2],
-                tag,
-                tuple(parent for parent in parents if parent in asked),
-            )
-        )
-    return Subject(directory, plan["set"], plan["format"], plan["stand_ins"], tuple(items), tuple(names))
+    for name, image in plan.images.items():
+        if name in asked:
+            stem, _, tag = image.reference.rpartition(":")
+            parents = tuple(parent for parent in image.needs if parent in asked)
+            items.append(Item(name, ids[name], stem.partition("/")[2], tag, parents))
+    return Subject(directory, plan.set, plan.format, plan.stand_ins, tuple(items), tuple(plan.images))
 
 
 def _meant(patterns: Iterable[str], names: Collection[str]) -> Iterator[str]:
@@ -123,7 +111,7 @@ def _meant(patterns: Iterable[str], names: Collection[str]) -> Iterator[str]:
         )
 
 
-def _with_parents(asked: Iterable[str], needs: dict[str, list[str]]) -> set[str]:
+def _with_parents(asked: Iterable[str], images: Mapping[str, read.PlannedImage]) -> set[str]:
     """Images and all that they are made from."""
     found: set[str] = set()
     waiting = list(asked)
@@ -131,17 +119,16 @@ def _with_parents(asked: Iterable[str], needs: dict[str, list[str]]) -> set[str]
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += needs[name]
+            waiting += images[name].needs
     return found
 
 
 def lock_hash(directory: Path) -> str:
     """Twelve digits that stand for all locked packages of a plan; empty where nothing is locked."""
-    names = sorted(path.name for path in (directory / "keys").iterdir())
     packages = [
         f"{name} {line}"
-        for name in names
-        for line in _text(directory / "keys" / name).splitlines()
+        for name in sorted(read.names(directory))
+        for line in read.inputs(directory, name)
         if line.startswith(("package ", "payload "))
     ]
     return hashlib.sha256("\n".join(packages).encode()).hexdigest()[:12] if packages else ""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from buildsys import programs, storage
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
+from buildsys.plan import read
 from buildsys.publish.archives import write_archives
 from buildsys.publish.built_set import TAG, Subject, lock_hash, subject
 from buildsys.publish.destination import Destination, Transport
@@ -71,7 +72,7 @@ def publish(
     opened = programs.store(store)
     if opened is None:
         raise programs.ToolFailed(f"`buildah {store} info` cannot open the container store")
-    if not (directory / "plan.json").is_file():
+    if not read.exists(directory):
         subject(directory, ())
     with turn(directory, "publishing", say), images_stay(opened.run):
         chosen = subject(directory, set(storage.image_ids(store).values()), only)

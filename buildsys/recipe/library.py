@@ -28,6 +28,8 @@ class Source(Generic[M]):
     """What it says; None while variables wait to be filled in."""
     holes: Holes = field(default_factory=dict)
     """Where they wait."""
+    mistakes: Sequence[Diagnostic] = ()
+    """Of the values of `model`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Library:
     sites: Mapping[str, Source[schema.Site]]
     overlays: Sequence[OverlayFile] = field(default=())
     scenarios: Mapping[str, Source[schema.Scenario]] = field(default_factory=dict)
+    mistakes: Sequence[Diagnostic] = ()
+    """Of the values of `set`."""
 
 
 def load_set(directory: Path, overlays: Sequence[Path] = ()) -> Library:
@@ -86,7 +90,7 @@ class _Loader:
         path = directory / "set.yaml"
         if not path.is_file():
             raise Refused([_no_set(directory)])
-        header, written, common = self._set(path)
+        header, mistakes, written, common = self._set(path)
         recipes = self._folder(directory, "images", schema.Recipe, "image")
         traits = self._folder(directory, "traits", schema.Trait, "trait")
         sites = self._folder(directory, "sites", schema.Site, "site")
@@ -105,21 +109,24 @@ class _Loader:
             raise Refused(
                 [Diagnostic(spot, Code.SET_NAME, message, "rename one of them: make names sets by folder")]
             )
-        return Library(directory, header, written, common, recipes, traits, sites, overlays, scenarios)
+        return Library(
+            directory, header, written, common, recipes, traits, sites, overlays, scenarios, mistakes
+        )
 
     def _set(
         self, path: Path
-    ) -> tuple[schema.SetFile | None, Written | None, Source[schema.Fragment] | None]:
+    ) -> tuple[schema.SetFile | None, list[Diagnostic], Written | None, Source[schema.Fragment] | None]:
+        """set.yaml: itself, the mistakes of its values, what was written, and its `common`."""
         written = self._try(document.read, path)
         if written is None:
-            return None, None, None
+            return None, [], None, None
         common = None
         head = written
         if isinstance(written.data, dict) and isinstance(written.data.get("common"), dict):
             common = self._source(schema.Fragment, written.part("common"))
             head = written.with_data({key: value for key, value in written.data.items() if key != "common"})
-        header = self._try(lambda piece: schema.read(schema.SetFile, piece), head)
-        return header, written, common
+        header, mistakes = self._try(lambda piece: schema.read(schema.SetFile, piece), head) or (None, [])
+        return header, mistakes, written, common
 
     def _folder(self, directory: Path, folder: str, kind: type[M], key: str) -> dict[str, Source[M]]:
         sources: dict[str, Source[M]] = {}
@@ -183,7 +190,8 @@ class _Loader:
                 if where:
                     where.pop("parameters", None)  # filled in when a trait is used, one after the other
                 return Source(written, kind, None, where)
-            return Source(written, kind, schema.read(kind, written))
+            model, mistakes = schema.read(kind, written)
+            return Source(written, kind, model, mistakes=mistakes)
         except Refused as refused:
             self._found += refused.diagnostics
             return None

@@ -30,22 +30,28 @@ def absent(images: Mapping[str, Image], chosen: Chosen, *, gems: bool) -> dict[s
         origin = next((origins[need] for need in images[name].dependencies() if need in origins), None)
         if name in reasons or origin is not None:
             origins[name] = name if name in reasons else origin or name
-    told = {
-        name: _diagnostic(chosen.site.name, name, found, sorted(_made_from(name, origins)))
+    lacks = {
+        name: f"it has {' and '.join(dict.fromkeys(what for _, what, _, _ in found))}"
         for name, found in reasons.items()
     }
-    return {name: Absent(told[origin], images[name].profiles) for name, origin in sorted(origins.items())}
+    why = {
+        name: _diagnostic(chosen.site.name, name, found, lacks[name], sorted(_made_from(name, origins)))
+        for name, found in reasons.items()
+    }
+    return {
+        name: Absent(why[origin], lacks[origin], images[name].profiles)
+        for name, origin in sorted(origins.items())
+    }
 
 
 def _made_from(name: str, origins: Mapping[str, str]) -> Iterator[str]:
     return (other for other, origin in origins.items() if origin == name and other != name)
 
 
-def _diagnostic(site: str, name: str, reasons: list[Reason], others: list[str]) -> Diagnostic:
+def _diagnostic(site: str, name: str, reasons: list[Reason], lacks: str, others: list[str]) -> Diagnostic:
     spot, _, hint, _ = reasons[0]
-    lacks = " and ".join(dict.fromkeys(what for _, what, _, _ in reasons))
     besides = f", nor what is made from it ({', '.join(others)})" if others else ""
-    message = f"the site '{site}' cannot build '{name}'{besides}: it has {lacks}"
+    message = f"the site '{site}' cannot build '{name}'{besides}: {lacks}"
     related = tuple(dict.fromkeys(item for _, _, _, item in reasons))
     return Diagnostic(spot, Code.NOT_AT_THIS_SITE, message, hint, related)
 

@@ -10,7 +10,7 @@ from buildsys import image
 from buildsys.diagnostics import Code, Diagnostic, Problem, Refused, Spot, closest
 from buildsys.recipe import schema
 from buildsys.recipe.containerfile import Containerfile, read_containerfile
-from buildsys.resolve import syntax
+from buildsys.resolve.context import local_path
 from buildsys.resolve.draft import Draft
 from buildsys.resolve.source import Notes
 from buildsys.resolve.supplies import Around, Meant, contexts, odd, plain_path, secrets
@@ -35,7 +35,7 @@ def containerfile(
     """The instruction, the parent and the file as it was read; None when it cannot be read: see `notes`."""
     given = recipe.args or {}
     path = plain_path(Path(notes.written.file).parent / str(recipe.containerfile))
-    problem = syntax.local_path(str(recipe.containerfile)) or _misplaced(path, around.top)
+    problem = local_path(str(recipe.containerfile)) or _misplaced(path, around.top)
     if problem is not None:
         notes.problem(("containerfile",), problem)
         return None

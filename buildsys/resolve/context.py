@@ -7,9 +7,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from buildsys.diagnostics import Code, Problem, closest
-from buildsys.resolve.syntax import local_path
 
 FOLDER = "files"
+LONGEST_NAME = 255
+"""Bytes of the name of a file, as a file system takes it."""
+LONGEST_PATH = 4095
+"""Bytes of a path, as a kernel takes it."""
 
 
 class Context:
@@ -70,6 +73,17 @@ class Context:
             if not (inner.is_file() or inner.is_dir()):
                 return Code.ODD_FILE, f"{inner} is neither a file, a folder nor a link", "take it away"
         return None
+
+
+def local_path(text: str) -> Problem | None:
+    """The mistake of a text that cannot name a file of a host; None for any other."""
+    longest = max((len(part.encode(errors="surrogateescape")) for part in text.split("/")), default=0)
+    if longest > LONGEST_NAME or len(text.encode(errors="surrogateescape")) > LONGEST_PATH:
+        message = f"'{text[:20]}…' is longer than the name of a file can be"
+        return Code.BAD_PATH, message, f"a name has {LONGEST_NAME} bytes at most, a path {LONGEST_PATH}"
+    if "\0" in text or "\n" in text:
+        return Code.BAD_PATH, "a line break is part of no path here", "give it another name"
+    return None
 
 
 def unwritable(path: Path, name: Path) -> Problem | None:

@@ -6,18 +6,20 @@ from collections.abc import Iterator, Mapping
 
 from buildsys.diagnostics import Code, Diagnostic
 from buildsys.image import BaseImage, Image, Install, ParentImage, Uninstall, UpdateAll
+from buildsys.packages import PackageManager
 
 
-def foreign(images: Mapping[str, Image]) -> Iterator[Diagnostic]:
-    """A mistake for each image whose packages apt would have to solve against an image built elsewhere.
+def foreign(images: Mapping[str, Image], manager: PackageManager) -> Iterator[Diagnostic]:
+    """A mistake for each image that installs into one built elsewhere, where the manager cannot do that.
 
-    What such an image holds is not known when the lock is made: apt asks no image, it simulates.
+    The lock is made without looking into such an image: apt simulates, from a list of what is installed.
     """
-    for item in images.values():
+    for item in () if manager.into_base_images else images.values():
         origin = _origin(item, images)
         changing = next((step for step in item.instructions if isinstance(step, _CHANGING)), None)
         if isinstance(origin.parent, BaseImage) and changing is not None:
-            message = f"with apt, packages cannot be installed into an image built elsewhere: '{item.name}'"
+            message = "packages cannot be installed into an image built elsewhere"
+            message = f"with {manager.name}, {message}: '{item.name}'"
             hint = "begin with an image of the set, or leave the packages out"
             related = ((origin.parent_spot, f"made from {origin.parent.reference}"),)
             yield Diagnostic(changing.spot, Code.SITE_MISMATCH, message, hint, related)

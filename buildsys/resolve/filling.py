@@ -17,16 +17,19 @@ M = TypeVar("M", bound=schema.Model)
 def filled(source: Source[M], scope: Mapping[str, Any], found: list[Diagnostic]) -> tuple[M, Notes] | None:
     """What a source says once its variables are filled in; None when that failed, and `found` says why."""
     if source.model is not None:
+        found += source.mistakes
         return source.model, Notes(source.written, found)
     mistakes: list[Diagnostic] = []
     written = source.written
     data = variables.fill(written, source.holes, scope, mistakes)
     if not mistakes:
         try:
-            model = schema.read_filled(source.kind, written, data)
-            return model, Notes(written.with_data(data), found)
+            model, mistakes = schema.read_filled(source.kind, written, data)
         except Refused as refused:
-            mistakes += refused.diagnostics
+            found += refused.diagnostics
+            return None
+        found += mistakes
+        return model, Notes(written.with_data(data), found)
     found += mistakes
     return None
 

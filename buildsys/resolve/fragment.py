@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from buildsys import image
 from buildsys.diagnostics import Code, Spot
 from buildsys.recipe import schema
-from buildsys.resolve import spelling, syntax
+from buildsys.recipe.schema import types
+from buildsys.resolve import spelling
 from buildsys.resolve.instructions import Place, Surroundings, instruction, package_names
 from buildsys.resolve.source import Notes
 from buildsys.resolve.tests import TestPart, test_part
@@ -18,7 +19,6 @@ T = TypeVar("T")
 Spotted = tuple[T, Spot]
 Scalar = str | tuple[str, ...] | image.HealthCheck
 
-LARGEST_ID = 4294967294
 NO_LOGIN = "/usr/sbin/nologin"
 
 
@@ -56,16 +56,16 @@ def part(fragment: schema.Fragment, notes: Notes, around: Surroundings) -> Part:
     if fragment.steps:
         given["steps"] = steps(fragment.steps, ("steps",), notes, around)
     if fragment.env:
-        given["env"] = named(fragment.env, "env", syntax.environment_name, notes)
+        given["env"] = named(fragment.env, "env", notes)
     if fragment.labels:
-        given["labels"] = named(fragment.labels, "labels", syntax.label_name, notes)
+        given["labels"] = named(fragment.labels, "labels", notes)
     if fragment.annotations:
-        given["annotations"] = named(fragment.annotations, "annotations", syntax.label_name, notes)
+        given["annotations"] = named(fragment.annotations, "annotations", notes)
     if fragment.volumes:
-        volumes = texts(fragment.volumes, ("volumes",), syntax.path, notes)
+        volumes = texts(fragment.volumes, ("volumes",), notes)
         given["volumes"] = tuple((spelling.path(text), spot) for text, spot in volumes)
     if fragment.ports:
-        ports = texts(fragment.ports, ("ports",), syntax.port, notes)
+        ports = texts(fragment.ports, ("ports",), notes)
         given["ports"] = tuple((spelling.port(text), spot) for text, spot in ports)
     if fragment.test:
         given["test"] = test_part(fragment.test, notes)
@@ -85,19 +85,13 @@ def accounts(written: Mapping[str, schema.Account], notes: Notes) -> dict[str, S
     """Declared accounts. Left out: the group has the account's number, the home is /home/NAME, no login."""
     declared = {}
     for name, account in written.items():
-        path = ("accounts", name)
-        notes.problem(path, syntax.account(name), key=True)
-        for key, number in (("uid", account.uid), ("gid", account.gid)):
-            if number is not None and not 0 <= number <= LARGEST_ID:
-                notes.problem(
-                    (*path, key), (Code.BAD_NUMBER, f"{number} cannot be a {key}", f"0 to {LARGEST_ID}")
-                )
-        notes.check((*path, "home"), syntax.path, account.home)
-        notes.check((*path, "shell"), syntax.path, account.shell)
-        groups = notes.check_each((*path, "groups"), syntax.account, account.groups or [])
+        groups = tuple(account.groups or ())
         gid = account.uid if account.gid is None else account.gid
         home, shell = account.home or f"/home/{name}", account.shell or NO_LOGIN
-        declared[name] = (image.Account(name, account.uid, gid, home, shell, groups), notes.spot(*path))
+        declared[name] = (
+            image.Account(name, account.uid, gid, home, shell, groups),
+            notes.spot("accounts", name),
+        )
     return declared
 
 
@@ -107,14 +101,9 @@ def repositories(
     """Repository files to write."""
     files = {}
     for name, repository in written.items():
-        path = ("repositories", name)
-        notes.problem(path, syntax.repository(name), key=True)
-        notes.check((*path, "file"), syntax.path, repository.file)
-        for option, value in repository.options.items():
-            notes.check((*path, "options", option), syntax.one_line, value)
-        files[name] = image.WriteRepository(
-            repository.file, name, tuple(repository.options.items()), spot=notes.spot(*path)
-        )
+        options = tuple(repository.options.items())
+        spot = notes.spot("repositories", name)
+        files[name] = image.WriteRepository(repository.file, name, options, spot=spot)
     return files
 
 
@@ -122,7 +111,7 @@ def scalars(written: schema.Fragment | schema.Patch, notes: Notes) -> dict[str, 
     """The settings of which an image has one each."""
     found: dict[str, Spotted[Scalar]] = {}
     if written.user is not None:
-        found["user"] = notes.check(("user",), syntax.user, written.user), notes.spot("user")
+        found["user"] = written.user, notes.spot("user")
     if written.cmd is not None:
         found["cmd"] = tuple(written.cmd), notes.spot("cmd")
     if written.entrypoint is not None:
@@ -130,14 +119,11 @@ def scalars(written: schema.Fragment | schema.Patch, notes: Notes) -> dict[str, 
     if written.healthcheck is not None:
         found["healthcheck"] = health_check(written.healthcheck, notes), notes.spot("healthcheck")
     if written.stop_signal is not None:
-        signal = notes.check(("stop-signal",), syntax.signal, written.stop_signal)
-        found["stop_signal"] = spelling.signal(signal), notes.spot("stop-signal")
+        found["stop_signal"] = spelling.signal(written.stop_signal), notes.spot("stop-signal")
     if written.workdir is not None:
-        workdir = notes.check(("workdir",), syntax.path, written.workdir)
-        found["workdir"] = spelling.path(workdir), notes.spot("workdir")
+        found["workdir"] = spelling.path(written.workdir), notes.spot("workdir")
     if written.version_of is not None:
-        package = notes.check(("version-of",), syntax.package, written.version_of)
-        found["version_of"] = package, notes.spot("version-of")
+        found["version_of"] = written.version_of, notes.spot("version-of")
     return found
 
 
@@ -150,43 +136,18 @@ def health_check(
         notes.problem(
             whole, (Code.EMPTY_COMMAND, "there is nothing to run", "write a command, or leave the key out")
         )
-    seconds = {}
-    for key, text in (
-        ("interval", written.interval),
-        ("timeout", written.timeout),
-        ("start-period", written.start_period),
-    ):
-        value = 0.0 if text is None else syntax.duration(text)
-        if value is None and text is not None:
-            notes.problem((*whole, key), syntax.not_a_duration(text))
-        seconds[key] = value or 0.0
-    if written.retries is not None and written.retries < 1:
-        notes.problem(
-            (*whole, "retries"), (Code.BAD_NUMBER, f"{written.retries} retries cannot be", "1 or more")
-        )
     test = ("CMD-SHELL", command) if isinstance(command, str) else ("CMD", *command)
-    return image.HealthCheck(
-        test, seconds["interval"], seconds["timeout"], seconds["start-period"], written.retries or 0
+    interval, timeout, start_period = (
+        types.seconds(text or "") or 0.0 for text in (written.interval, written.timeout, written.start_period)
     )
+    return image.HealthCheck(test, interval, timeout, start_period, written.retries or 0)
 
 
-def named(
-    written: Mapping[str, T] | None, key: str, check: syntax.Check, notes: Notes
-) -> dict[str, Spotted[T]]:
-    """A map whose keys are checked, each value with its Spot."""
-    if not written:
-        return {}
-    for name in written:
-        if check(name) is not None:
-            notes.problem((key, name), check(name), key=True)
+def named(written: Mapping[str, T], key: str, notes: Notes) -> dict[str, Spotted[T]]:
+    """A map, each value with its Spot."""
     return {name: (value, notes.spot(key, name)) for name, value in written.items()}
 
 
-def texts(
-    written: list[str] | None, path: tuple[str, ...], check: syntax.Check, notes: Notes
-) -> tuple[Spotted[str], ...]:
-    """A list whose texts are checked, each with its Spot."""
-    if not written:
-        return ()
-    notes.check_each(path, check, written)
+def texts(written: list[str], path: tuple[str, ...], notes: Notes) -> tuple[Spotted[str], ...]:
+    """A list, each text with its Spot."""
     return tuple((text, notes.spot(*path, number)) for number, text in enumerate(written))

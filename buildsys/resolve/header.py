@@ -5,8 +5,7 @@ from __future__ import annotations
 from buildsys import image
 from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.recipe.library import Library
-from buildsys.resolve import syntax
-from buildsys.resolve.source import Notes
+from buildsys.recipe.schema import types
 
 LONGEST_NAME = 255
 """Characters a reference may have between registry and tag."""
@@ -16,24 +15,19 @@ class Header:
     """The keys of set.yaml, checked, with the defaults of those left out."""
 
     def __init__(self, library: Library, found: list[Diagnostic]) -> None:
-        written, notes = library.set, Notes(library.written, found)
+        written = library.set
+        found += library.mistakes
         self.name = written.set_
         self.format: image.Format = written.format or "docker"
         self.epoch = written.epoch
-        self._registry = notes.check(("registry",), syntax.registry, written.registry) or "localhost"
-        self._namespace = notes.check(("namespace",), syntax.namespace, written.namespace)
+        self._registry = written.registry or "localhost"
+        self._namespace = written.namespace
         self._prefix = written.prefix or ""
-        self._tag = notes.check(("tag",), syntax.tag, written.tag)
-        notes.problem(("set",), syntax.set_name(self.name))
-        if syntax.image_name(f"{self._prefix}a"):
-            problem = (Code.BAD_REFERENCE, f"'{self._prefix}' cannot begin an image's name",
-                       "use a-z and 0-9, and at most one '-', '_' or '.' between")  # fmt: skip
-            notes.problem(("prefix",), problem)
-        notes.problem(("epoch",), syntax.epoch(self.epoch))
+        self._tag = written.tag
 
     def check_name(self, name: str, spot: Spot, found: list[Diagnostic]) -> None:
         """Note what is wrong with an image's name."""
-        problem = syntax.image_name(name)
+        problem = types.IMAGE_NAME.problem(name)
         whole = f"{self._namespace}/{self._prefix}{name}"
         if problem is None and len(whole) > LONGEST_NAME:
             problem = (

@@ -9,12 +9,13 @@ from typing import Any
 
 from buildsys import image
 from buildsys.diagnostics import Code, Diagnostic, Refused, Spot, closest
+from buildsys.packages import manager_of
 from buildsys.recipe import schema
 from buildsys.recipe.collecting import collector_resting
 from buildsys.recipe.containerfile import Containerfile
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import said
-from buildsys.resolve import overlay, syntax
+from buildsys.resolve import overlay
 from buildsys.resolve.absent import absent
 from buildsys.resolve.containerfile import check_alone, check_triggers, containerfile, spoken
 from buildsys.resolve.context import Context
@@ -101,8 +102,8 @@ class _Resolver:
         self._refuse_rings(images)
         check_triggers(images, self._found)
         self._found += long_chains(images)
-        if self._site and self._site.site.installer == "apt":
-            self._found += foreign(images)
+        if self._site:
+            self._found += foreign(images, manager_of(self._site.site))
         members = self._profiles()
         tried = scenarios(self._library, self._variables, self._found)
         if self._found or self._site is None:
@@ -213,7 +214,7 @@ class _Resolver:
                 name, where = patch.from_, patch_notes
         spot = where.spot("from")
         if isinstance(name, schema.BaseImage):
-            return image.BaseImage(where.check(("from", "image"), syntax.reference, name.image)), spot, ()
+            return image.BaseImage(name.image), spot, ()
         if name == "site":
             if self._site is None:
                 return image.EmptyRoot(), spot, ()

@@ -1,4 +1,4 @@
-"""A written step becomes an Instruction: defaults are filled in, names and paths are checked."""
+"""A written step becomes an Instruction: defaults are filled in, references to other things are checked."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from buildsys import image
 from buildsys.diagnostics import Code, Problem, Spot, closest
+from buildsys.logins import parted
 from buildsys.recipe.schema import steps as written
-from buildsys.resolve import spelling, syntax
+from buildsys.recipe.schema import types
+from buildsys.resolve import spelling
 from buildsys.resolve.context import Context
 from buildsys.resolve.gems import Gems
 from buildsys.resolve.source import Notes
@@ -44,20 +46,8 @@ class Place:
         """The path of one of the step's keys."""
         return (*self.path, key)
 
-    def check(self, key: str, check: syntax.Check, text: str | None) -> str:
-        """Check the text under a key; empty when it was left out."""
-        return self.notes.check(self.at(key), check, text)
-
-    def mode(self, text: str | None) -> str:
-        """Check a mode, and write it as every other way of writing it is written."""
-        return syntax.plain_mode(self.check("mode", syntax.mode, text))
-
-    def check_each(self, key: str, check: syntax.Check, texts: list[str]) -> tuple[str, ...]:
-        """Check the texts under a key."""
-        return self.notes.check_each(self.at(key), check, texts)
-
     def note(self, key: str, problem: Problem | None) -> None:
-        """Note what is wrong with the value under a key."""
+        """Add a mistake, if there is one, of the value under a key."""
         self.notes.problem(self.at(key), problem)
 
 
@@ -70,7 +60,6 @@ def package_names(notes: Notes, path: Path, names: list[str]) -> tuple[image.Pac
     """Names of packages, each with its Spot."""
     if not names:
         return ()
-    notes.check_each(path, syntax.package, names)
     spot = notes.written.spot
     return tuple([image.PackageName(name, spot(*path, number)) for number, name in enumerate(names)])
 
@@ -89,27 +78,22 @@ def _update(_: written.Update, at: Place) -> image.UpdateAll:
 
 
 def _import_key(step: written.ImportKey, at: Place) -> image.ImportKey:
-    return image.ImportKey(at.check("import-key", syntax.path, step.import_key), spot=at.spot)
+    return image.ImportKey(step.import_key, spot=at.spot)
 
 
 def _disable_repository(step: written.DisableRepository, at: Place) -> image.DisableRepository:
-    name = at.check("disable-repository", syntax.repository, step.disable_repository)
-    return image.DisableRepository(name, bool(step.optional), spot=at.spot)
+    return image.DisableRepository(step.disable_repository, bool(step.optional), spot=at.spot)
 
 
 def _gems(step: written.Gems, at: Place) -> image.InstallGems:
-    gems = at.check_each("gems", syntax.gem, step.gems)
-    for number, gem in enumerate(gems):
+    for number, gem in enumerate(step.gems):
         at.notes.problem((*at.at("gems"), number), at.around.gems.problem(gem))
-    flags = at.check_each("flags", syntax.gem_flag, step.flags or [])
-    return image.InstallGems(gems, flags, _limit(step.open_files, at), spot=at.spot)
+    return image.InstallGems(tuple(step.gems), tuple(step.flags or ()), step.open_files or 0, spot=at.spot)
 
 
 def _copy(step: written.Copy, at: Place) -> image.Instruction:
-    to = at.check("to", syntax.path, step.to)
-    mode = at.mode(step.mode)
-    owner = at.check("owner", syntax.owner, step.owner)
-    source, origin = step.copy_, step.from_
+    mode, owner = spelling.mode(step.mode or ""), step.owner or ""
+    source, origin, to = step.copy_, step.from_, step.to
     inside = source.startswith("/") and origin is None
     if inside and (step.mode is not None or step.owner is not None):
         key = "mode" if step.mode is not None else "owner"
@@ -118,104 +102,83 @@ def _copy(step: written.Copy, at: Place) -> image.Instruction:
     if not inside and (step.preserve is not None or step.optional is not None):
         key = "preserve" if step.preserve is not None else "optional"
         at.note(key, (Code.MISPLACED_KEY, f"'{key}' is only for a copy within the image", "leave it out"))
-    if inside:
-        at.check("copy", syntax.path, source)
-        return image.CopyInside(source, to, bool(step.preserve), bool(step.optional), spot=at.spot)
-    if origin is None:
+    if not inside and origin is None:
         folder = at.around.context.folder(source, at.notes.written.file)
         at.note("copy", at.around.context.problem(source, folder))
         return image.CopyContext(source, to, mode, owner, folder, spot=at.spot)
-    at.check("copy", syntax.path, source)
+    at.note("copy", types.PATH.problem(source))
+    if origin is None:
+        return image.CopyInside(source, to, bool(step.preserve), bool(step.optional), spot=at.spot)
     if isinstance(origin, written.PayloadOf):
-        spot = at.notes.spot(*at.at("from"), "package")
-        at.notes.check((*at.at("from"), "package"), syntax.package, origin.package)
-        return image.CopyPayload(
-            image.PackageName(origin.package, spot), source, to, mode, owner, spot=at.spot
-        )
+        package = image.PackageName(origin.package, at.notes.spot(*at.at("from"), "package"))
+        return image.CopyPayload(package, source, to, mode, owner, spot=at.spot)
     if origin not in at.around.images:
-        at.note("from", (Code.UNKNOWN_IMAGE, f"no image is called '{origin}'", _image_hint(origin, at)))
+        hint = closest(origin, at.around.images) or "name an image of this set, or {package: NAME}"
+        at.note("from", (Code.UNKNOWN_IMAGE, f"no image is called '{origin}'", hint))
     return image.CopyImage(origin, source, to, mode, owner, spot=at.spot)
 
 
 def _mkdir(step: written.Mkdir, at: Place) -> image.MakeDirectory:
-    paths = tuple(map(spelling.path, at.check_each("mkdir", syntax.path, step.mkdir)))
-    return image.MakeDirectory(paths, *_mode_and_owner(step.mode, step.owner, at), spot=at.spot)
+    mode = spelling.mode(step.mode or "")
+    return image.MakeDirectory(tuple(map(spelling.path, step.mkdir)), mode, step.owner or "", spot=at.spot)
 
 
 def _chmod(step: written.Chmod, at: Place) -> image.ChangeMode:
-    paths = at.check_each("chmod", syntax.path, step.chmod)
-    mode = at.mode(step.mode)
-    return image.ChangeMode(paths, mode, bool(step.recursive), bool(step.optional), spot=at.spot)
+    mode = spelling.mode(step.mode)
+    return image.ChangeMode(tuple(step.chmod), mode, bool(step.recursive), bool(step.optional), spot=at.spot)
 
 
 def _chown(step: written.Chown, at: Place) -> image.ChangeOwner:
-    paths = at.check_each("chown", syntax.path, step.chown)
-    owner = at.check("owner", syntax.owner, step.owner)
-    return image.ChangeOwner(paths, owner, bool(step.recursive), bool(step.optional), spot=at.spot)
+    recursive, optional = bool(step.recursive), bool(step.optional)
+    return image.ChangeOwner(tuple(step.chown), step.owner, recursive, optional, spot=at.spot)
 
 
 def _symlink(step: written.Symlink, at: Place) -> image.Symlink:
-    at.check("target", _link_target, step.target)
-    link = at.check("symlink", syntax.path, step.symlink)
-    return image.Symlink(link, step.target, bool(step.force), spot=at.spot)
+    return image.Symlink(step.symlink, step.target, bool(step.force), spot=at.spot)
 
 
 def _touch(step: written.Touch, at: Place) -> image.Touch:
-    paths = at.check_each("touch", syntax.path, step.touch)
-    return image.Touch(paths, at.mode(step.mode), spot=at.spot)
+    return image.Touch(tuple(step.touch), spelling.mode(step.mode or ""), spot=at.spot)
 
 
 def _remove(step: written.Remove, at: Place) -> image.RemovePath:
-    paths = at.check_each("remove", syntax.removable, step.remove)
-    return image.RemovePath(paths, bool(step.recursive), bool(step.optional), spot=at.spot)
+    return image.RemovePath(tuple(step.remove), bool(step.recursive), bool(step.optional), spot=at.spot)
 
 
 def _move(step: written.Move, at: Place) -> image.MovePath:
-    source = at.check("move", syntax.removable, step.move)
-    return image.MovePath(source, at.check("to", syntax.path, step.to), spot=at.spot)
+    return image.MovePath(step.move, step.to, spot=at.spot)
 
 
 def _comment(step: written.Comment, at: Place) -> image.CommentLines:
-    pattern = at.check("comment", syntax.pattern, step.comment)
-    return image.CommentLines(_file(step.in_, at), pattern, bool(step.optional), spot=at.spot)
+    return image.CommentLines(step.in_, step.comment, bool(step.optional), spot=at.spot)
 
 
 def _replace(step: written.Replace, at: Place) -> image.ReplaceLines:
-    pattern = at.check("replace", syntax.pattern, step.replace)
-    text = at.check("with", syntax.one_line, step.with_)
-    return image.ReplaceLines(_file(step.in_, at), pattern, text, bool(step.optional), spot=at.spot)
+    return image.ReplaceLines(step.in_, step.replace, step.with_, bool(step.optional), spot=at.spot)
 
 
 def _append(step: written.Append, at: Place) -> image.AppendLines:
-    if isinstance(step.append, str):
-        lines = tuple(step.append.removesuffix("\n").split("\n"))
-    else:
-        lines = at.check_each("append", syntax.one_line, step.append)
-    return image.AppendLines(_file(step.in_, at), lines, spot=at.spot)
+    text = step.append
+    lines = text.removesuffix("\n").split("\n") if isinstance(text, str) else text
+    return image.AppendLines(step.in_, tuple(lines), spot=at.spot)
 
 
 def _append_file(step: written.AppendFile, at: Place) -> image.AppendFile:
-    source = at.check("append-file", syntax.path, step.append_file)
-    return image.AppendFile(_file(step.in_, at), source, spot=at.spot)
+    return image.AppendFile(step.in_, step.append_file, spot=at.spot)
 
 
 def _require(step: written.Require, at: Place) -> image.Require:
-    return image.Require(_file(step.in_, at), at.check("require", syntax.pattern, step.require), spot=at.spot)
+    return image.Require(step.in_, step.require, spot=at.spot)
 
 
 def _change_account(step: written.ChangeAccount, at: Place) -> image.ChangeAccount:
-    name = at.check("account", syntax.account, step.account)
-    home = at.check("home", syntax.path, step.home or None)
-    shell = at.check("shell", syntax.path, step.shell or None)
-    groups = at.check_each("groups", syntax.account, step.groups or [])
-    return image.ChangeAccount(name, home, shell, groups, spot=at.spot)
+    groups = tuple(step.groups or ())
+    return image.ChangeAccount(step.account, step.home or "", step.shell or "", groups, spot=at.spot)
 
 
 def _download(step: written.Download, at: Place) -> image.Download:
-    url, login = at.notes.address(at.at("download"), step.download)
-    to = at.check("to", syntax.path, step.to)
-    mode = at.mode(step.mode)
-    checksum = at.check("sha256", syntax.sha256, step.sha256)
+    url, login = parted(step.download)
+    checksum = step.sha256 or ""
     known = at.around.checksums
     if known is not None and url in known:
         if checksum and known[url] not in {"", checksum}:
@@ -225,7 +188,7 @@ def _download(step: written.Download, at: Place) -> image.Download:
     elif known is not None and step.sha256 is None:
         hint = "write sha256: here, or under downloads: in the site"
         at.note("download", (Code.MISSING_CHECKSUM, f"the download {url} has no checksum", hint))
-    return image.Download(url, checksum, to, mode, login, spot=at.spot)
+    return image.Download(url, checksum, step.to, spelling.mode(step.mode or ""), login, spot=at.spot)
 
 
 def _run(step: written.Run, at: Place) -> image.Run:
@@ -234,38 +197,9 @@ def _run(step: written.Run, at: Place) -> image.Run:
     else:
         argv = tuple(step.run)
     if not argv or not argv[-1].strip():
-        at.note(
-            "run", (Code.EMPTY_COMMAND, "there is nothing to run", "write a command, or leave the step out")
-        )
-    return image.Run(argv, _limit(step.open_files, at), spot=at.spot)
-
-
-def _mode_and_owner(mode: str | None, owner: str | None, at: Place) -> tuple[str, str]:
-    return at.mode(mode), at.check("owner", syntax.owner, owner)
-
-
-def _file(path: str, at: Place) -> str:
-    return at.check("in", syntax.path, path)
-
-
-def _limit(open_files: int | None, at: Place) -> int:
-    if open_files is not None and not 1 <= open_files <= 1 << 20:
-        at.note(
-            "open-files",
-            (Code.BAD_NUMBER, f"a limit of {open_files} open files cannot be", "write 1 to 1048576"),
-        )
-    return open_files or 0
-
-
-def _link_target(text: str) -> Problem | None:
-    """A link may lead anywhere within the image, upwards too."""
-    if not text:
-        return Code.BAD_PATH, "a link must lead somewhere", ""
-    return syntax.one_line(text)
-
-
-def _image_hint(name: str, at: Place) -> str:
-    return closest(name, at.around.images) or "name an image of this set, or {package: NAME}"
+        hint = "write a command, or leave the step out"
+        at.note("run", (Code.EMPTY_COMMAND, "there is nothing to run", hint))
+    return image.Run(argv, step.open_files or 0, spot=at.spot)
 
 
 _KINDS: dict[type[written.AnyStep], Callable[..., image.Instruction]] = {

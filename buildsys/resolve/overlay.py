@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from buildsys import image
 from buildsys.diagnostics import Code, Diagnostic, Spot, closest
 from buildsys.recipe import schema
-from buildsys.resolve import fragment, spelling, syntax
+from buildsys.recipe.schema import types
+from buildsys.resolve import fragment, spelling
 from buildsys.resolve.draft import Draft
 from buildsys.resolve.instructions import Surroundings, package_names
 from buildsys.resolve.source import Notes
@@ -36,27 +37,30 @@ def apply(patch: schema.Patch, draft: Draft, notes: Notes, around: Surroundings)
             steps.extend(fragment.steps(change.append or [], (key, "append"), notes, around))
     if patch.packages:
         _remove(draft.packages, patch.packages.remove, "packages", draft.gone, notes)
-        for package in package_names(notes, ("packages", "append"), patch.packages.append or []):
+        appended = patch.packages.append or []
+        notes.check_each(("packages", "append"), types.PACKAGE_NAME, appended)
+        for package in package_names(notes, ("packages", "append"), appended):
             draft.packages.setdefault(package.name, package)
     for key in _SCALARS:
         if key in patch.model_fields_set and getattr(patch, key) is None:
             _take_away(draft.scalars, key, key.replace("_", "-"), notes)
     draft.scalars.update(fragment.scalars(patch, notes))
-    for key, items, changes, check in (
-        ("env", draft.env, patch.env, syntax.environment_name),
-        ("labels", draft.labels, patch.labels, syntax.label_name),
-        ("annotations", draft.annotations, patch.annotations, syntax.label_name),
+    for key, items, changes in (
+        ("env", draft.env, patch.env),
+        ("labels", draft.labels, patch.labels),
+        ("annotations", draft.annotations, patch.annotations),
     ):
         if changes:
-            values = fragment.named(_present(changes), key, check, notes)
+            values = fragment.named(_present(changes), key, notes)
             _merge(items, changes, values, key, notes, gone=draft.gone)
-    for key, spots, lists, check, spelled in (
-        ("volumes", draft.volumes, patch.volumes, syntax.path, spelling.path),
-        ("ports", draft.ports, patch.ports, syntax.port, spelling.port),
+    for key, spots, lists, form, spelled in (
+        ("volumes", draft.volumes, patch.volumes, types.PATH, spelling.path),
+        ("ports", draft.ports, patch.ports, types.PORT, spelling.port),
     ):
         if lists:
             _remove(spots, [*map(spelled, lists.remove or [])], key, draft.gone, notes)
-            for text, spot in fragment.texts(lists.append, (key, "append"), check, notes):
+            notes.check_each((key, "append"), form, lists.append or [])
+            for text, spot in fragment.texts(lists.append or [], (key, "append"), notes):
                 spots.setdefault(spelled(text), spot)
     if patch.test:
         draft.tests.append(test_part(patch.test, notes))

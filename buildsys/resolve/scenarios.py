@@ -15,7 +15,7 @@ from buildsys.diagnostics import Code, Diagnostic, closest
 from buildsys.recipe import schema
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.written import Written
-from buildsys.resolve import fragment, syntax, tests
+from buildsys.resolve import fragment, tests
 from buildsys.resolve.cycles import diagnostic, rings
 from buildsys.resolve.filling import filled
 from buildsys.resolve.source import Notes
@@ -71,9 +71,7 @@ class _Scenario:
             return None
         written, notes = self._ready
         files, volumes = written.files or {}, written.volumes or []
-        notes.problem(("scenario",), syntax.scenario_name(written.scenario))
         for name in files:
-            notes.problem(("files", name), syntax.file_name(name), key=True)
             if name in _folders(files):
                 inside = min(other for other in files if other.startswith(f"{name}/"))
                 problem = (
@@ -82,7 +80,7 @@ class _Scenario:
                     "",
                 )
                 notes.problem(("files", name), problem, key=True)
-        for number, name in enumerate(notes.check_each(("volumes",), syntax.container_name, volumes)):
+        for number, name in enumerate(volumes):
             if name in files or name in _folders(files):
                 problem = (Code.DUPLICATE_NAME, f"'{name}' is a file of this scenario already", "")
                 notes.problem(("volumes", number), problem)
@@ -96,7 +94,7 @@ class _Scenario:
         return spec.Scenario(
             name=written.scenario,
             about=written.about or "",
-            timeout=tests.seconds(written.timeout, notes, ("timeout",), default=WHOLE),
+            timeout=tests.seconds(written.timeout, default=WHOLE),
             secrets=self._secrets,
             files=files,
             volumes=tuple(volumes),
@@ -110,14 +108,11 @@ class _Scenario:
         self, name: str, written: schema.Container, whole: schema.Scenario, notes: Notes
     ) -> spec.Container:
         path = ("containers", name)
-        notes.problem(path, syntax.container_name(name), key=True)
         image = written.image or name
         if image not in self._images:
             spot = notes.spot(*path, "image") if written.image else notes.written.key_spot(*path)
             hint = closest(image, self._images) or "`image` names one of this set"
             self._found.append(Diagnostic(spot, Code.UNKNOWN_IMAGE, f"no image is called '{image}'", hint))
-        for variable in written.env or {}:
-            notes.problem((*path, "env", variable), syntax.environment_name(variable), key=True)
         health: tuple[str, ...] = ()
         if written.healthcheck is not None:
             health = fragment.health_check(written.healthcheck, notes, (*path, "healthcheck")).command
@@ -132,9 +127,9 @@ class _Scenario:
             mounts=self._mounts(mounts, whole, notes, (*path, "mounts")),
             cmd=None if written.cmd is None else tuple(written.cmd),
             entrypoint=None if written.entrypoint is None else tuple(written.entrypoint),
-            user=notes.check((*path, "user"), syntax.user, written.user),
+            user=written.user or "",
             healthcheck=health,
-            within=tests.seconds(written.within, notes, (*path, "within"), default=HEALTHY),
+            within=tests.seconds(written.within, default=HEALTHY),
             after=tuple(after),
             first=tests.runs(written.first, notes, (*path, "first"), timeout=COMMAND),
             then=tests.runs(written.then, notes, (*path, "then"), timeout=COMMAND),
@@ -151,7 +146,6 @@ class _Scenario:
         files = whole.files or {}
         known = {*files, *_folders(files), *(whole.volumes or ())}
         for place, what in mounts.items():
-            notes.problem((*path, place), syntax.path(place), key=True)
             if what not in known:
                 message = f"'{what}' is neither a file, a folder of files nor a volume of this scenario"
                 hint = closest(what, known) or (
@@ -198,14 +192,12 @@ class _Scenario:
             message, hint = "a check captures nothing", "make it a step: nothing comes after checks"
             spot = notes.written.key_spot(*path, "capture")
             self._found.append(Diagnostic(spot, Code.MISPLACED_KEY, message, hint))
-        for name, pattern in capture.items():
-            notes.check((*path, "capture", name), syntax.expression, pattern)
         return spec.Step(
             about=written.about or "",
             container=written.in_ or "",
             action=action,
             capture=capture,
-            retry=tests.seconds(written.retry, notes, (*path, "retry"), default=0.0),
+            retry=tests.seconds(written.retry, default=0.0),
             spots={f"capture.{name}": notes.spot(*path, "capture", name) for name in capture},
         )
 

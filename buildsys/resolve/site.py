@@ -10,12 +10,14 @@ from typing import Any
 from buildsys import image
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, closest
 from buildsys.files import sha256
-from buildsys.logins import Login
+from buildsys.logins import Login, parted
+from buildsys.packages import MANAGERS, PackageManager
 from buildsys.recipe import schema, variables
 from buildsys.recipe.library import Library, Source
+from buildsys.recipe.schema import types
 from buildsys.recipe.written import strings
-from buildsys.resolve import syntax
 from buildsys.resolve.additions import Missing, Pieces, missing, pieces
+from buildsys.resolve.context import local_path
 from buildsys.resolve.filling import filled
 from buildsys.resolve.fragment import Spotted, named
 from buildsys.resolve.gems import Gems
@@ -158,13 +160,11 @@ class _Resolver:
             gems=gems,
             stand_ins=written.stand_ins is not None,
             left_out=tuple(left_out),
-            release=notes.check(("release",), syntax.release, written.release),
+            release=written.release or "",
             logins=tuple(self._logins),
             notes=tuple(self._sentences),
         )
-        if written.epoch is not None:
-            notes.problem(("epoch",), syntax.epoch(written.epoch))
-        labels = named(written.labels, "labels", syntax.label_name, notes)
+        labels = named(written.labels or {}, "labels", notes)
         return Chosen(
             site,
             base,
@@ -187,10 +187,9 @@ class _Resolver:
 
     def _base(self) -> tuple[image.BaseImage | image.EmptyRoot, image.Bootstrap | None]:
         base, notes = self._written.base, self._notes
-        if self._written.installer == "apt":
-            self._check_apt()
+        self._check_manager(MANAGERS[self._written.installer])
         if isinstance(base, schema.BaseImage):
-            return image.BaseImage(notes.check(("base", "image"), syntax.reference, base.image)), None
+            return image.BaseImage(base.image), None
         if self._written.inside:
             problem = (Code.SITE_MISMATCH, "an empty root holds no installer to run inside it",
                        "write base: {image: …}, or inside: false")  # fmt: skip
@@ -198,14 +197,14 @@ class _Resolver:
         packages = package_names(notes, ("base", "bootstrap"), base.bootstrap)
         return image.EmptyRoot(), image.Bootstrap(packages, spot=notes.spot("base", "bootstrap"))
 
-    def _check_apt(self) -> None:
-        if self._written.repositories != "host":
-            message = "apt installs from the sources of the host, and from no others"
+    def _check_manager(self, manager: PackageManager) -> None:
+        if manager.only_host and self._written.repositories != "host":
+            message = f"{manager.name} installs from the sources of the host, and from no others"
             path = ("installer",) if self._written.repositories is None else ("repositories",)
             self._notes.problem(path, (Code.SITE_MISMATCH, message, "write repositories: host"))
-        if isinstance(self._written.base, schema.BaseImage):
-            problem = (Code.SITE_MISMATCH, "with apt the base is made here, from an empty root",
-                       "write base: {bootstrap: [netbase, …]}")  # fmt: skip
+        if not manager.into_base_images and isinstance(self._written.base, schema.BaseImage):
+            problem = (Code.SITE_MISMATCH, f"with {manager.name} the base is made here, from an empty root",
+                       "write base: {bootstrap: [PACKAGE, …]}")  # fmt: skip
             self._notes.problem(("base", "image"), problem)
 
     def _repositories(self) -> tuple[image.Repository, ...]:
@@ -216,7 +215,6 @@ class _Resolver:
 
     def _repository(self, name: str, written: schema.Repository, notes: Notes) -> image.Repository:
         path = ("repositories", name)
-        notes.problem(path, syntax.repository(name), key=True)
         directory = checksum = ""
         if (written.directory is None) == (written.url is None):
             message = f"the repository '{name}' needs either a directory or a url"
@@ -225,7 +223,7 @@ class _Resolver:
             directory = self._local(written.directory, (*path, "directory"), notes)
             if directory:
                 checksum = self._metadata_checksum(directory, (*path, "directory"), notes)
-        url = self._address((*path, "url"), written.url, notes)
+        url = self._address(written.url)
         key = ""
         if written.gpgcheck is False:
             self._sentences.append(f"the repository {name} is not signed: its packages are taken as they are")
@@ -249,7 +247,8 @@ class _Resolver:
 
     def _key(self, key: str, path: tuple[str, ...], notes: Notes) -> str:
         if "://" in key:
-            return self._address(path, key, notes)
+            notes.problem(path, types.URL.problem(key))
+            return self._address(key)
         if self._written.inside and key.startswith("/"):
             return key  # a file of the image itself
         return self._local(key, path, notes)
@@ -259,12 +258,11 @@ class _Resolver:
         addresses, checksums = {}, {}
         for written, (place, notes) in self._there.downloads.items():
             path = ("downloads", written)
-            url = self._address(path, written, notes, key=True)
-            notes.check((*path, "sha256"), syntax.sha256, place.sha256)
+            url = self._address(written)
             if place.file is not None:
                 files[url] = self._local(place.file, (*path, "file"), notes)
             if place.url is not None:
-                addresses[url] = self._address((*path, "url"), place.url, notes)
+                addresses[url] = self._address(place.url)
                 if place.file is not None:
                     message = f"the download '{url}' is either a file or comes from a url"
                     notes.problem(path, (Code.SITE_MISMATCH, message, "write one of them"), key=True)
@@ -289,16 +287,16 @@ class _Resolver:
         directory = Path(self._local(self._there.gems[0], ("gems",), self._there.gems[1]))
         return tuple(str(file) for file in sorted(directory.glob("*.gem")))
 
-    def _address(self, path: tuple[str, ...], text: str | None, notes: Notes, *, key: bool = False) -> str:
+    def _address(self, text: str | None) -> str:
         """A URL without the credentials in it, which the site keeps apart."""
-        url, login = notes.address(path, text, key=key)
+        url, login = parted(text or "")
         if login is not None:
             self._logins.append(login)
         return url
 
     def _local(self, text: str, path: tuple[str, ...], notes: Notes) -> str:
         """A local path: absolute, or within the set's folder; empty when it can be none."""
-        if problem := syntax.local_path(text):
+        if problem := local_path(text):
             notes.problem(path, problem)
             return ""
         if ".." in text.split("/"):

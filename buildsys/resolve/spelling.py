@@ -1,6 +1,6 @@
 """One spelling for values that may be written in several ways: what means the same is not built again.
 
-What is no such value comes back as it is; `buildsys.resolve.syntax` says what is wrong with it.
+A text of another form comes back as it is; `buildsys.recipe.schema.types` has refused it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ def signal(text: str) -> str:
     """`TERM` is `SIGTERM`."""
     match = _SIGNAL.fullmatch(text)
     return f"SIG{match[1]}" if match else text
+
+
+def mode(text: str) -> str:
+    """To chmod `0755` is `755`."""
+    return text.removeprefix("0") if len(text) == len("0755") and text.isdigit() else text
 
 
 def path(text: str) -> str:

@@ -13,8 +13,8 @@ from buildsys.diagnostics import Code, Diagnostic, Problem, Refused, Spot, close
 from buildsys.image.ignore import context
 from buildsys.recipe import schema
 from buildsys.recipe.containerfile import Containerfile, Read
-from buildsys.resolve import syntax
-from buildsys.resolve.context import unwritable
+from buildsys.recipe.schema import types
+from buildsys.resolve.context import local_path, unwritable
 from buildsys.resolve.source import Notes
 
 Names = Mapping[str, str]
@@ -58,7 +58,7 @@ def contexts(recipe: schema.Recipe, notes: Notes, read: Containerfile, around: A
             found += [means] if means else []
         elif item.name in around.known:
             found.append(image.NamedImage(item.name, around.known[item.name], item.spot, item.places))
-        elif problem := _unknown(item, read, given, around) or syntax.reference(item.name):
+        elif problem := _unknown(item, read, given, around) or types.REFERENCE.problem(item.name):
             notes.found.append(Diagnostic(item.spot, *problem))
         else:
             found.append(image.OtherImage(item.name, item.name, item.spot, item.places))
@@ -70,12 +70,12 @@ def _given(item: Read, value: str, notes: Notes, around: Around) -> Meant | None
     path = ("contexts", item.name)
     if value in around.known:
         return image.NamedImage(item.name, around.known[value], item.spot, item.places)
-    if problem := syntax.local_path(value):
+    if problem := local_path(value):
         notes.problem(path, problem)
         return None
     folder = plain_path(Path(notes.written.file).parent / value)
     if value[:1] not in {".", "/"} and not folder.is_dir():
-        if problem := syntax.reference(value):
+        if problem := types.REFERENCE.problem(value):
             notes.problem(path, problem)
             return None
         return image.OtherImage(item.name, value, item.spot, item.places)
@@ -126,7 +126,7 @@ def secrets(recipe: schema.Recipe, notes: Notes, read: Containerfile) -> tuple[i
     found = []
     for item in read.secrets:
         file = given.get(item.name, "")
-        if unusable := syntax.local_path(file):
+        if unusable := local_path(file):
             notes.problem(("secrets", item.name), unusable)
         elif file:
             file = file if file.startswith("~/") else str(_absolute(Path(notes.written.file).parent / file))

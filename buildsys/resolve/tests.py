@@ -12,7 +12,7 @@ from typing import Any
 from buildsys import image
 from buildsys.diagnostics import Code, Spot
 from buildsys.recipe import schema
-from buildsys.resolve import syntax
+from buildsys.recipe.schema import types
 from buildsys.resolve.source import Notes
 from buildsys.testing import spec
 
@@ -20,6 +20,12 @@ Path = tuple[str | int, ...]
 """The keys and list indices that lead to a value of a document."""
 PATIENCE = 60.0
 """Default limit in seconds for a command of a test, and for a service until it answers."""
+_NO_COMMAND = (Code.EMPTY_COMMAND, "there is nothing to run", "write a command, or leave it out")
+_NOT_ONE_VALUE = (
+    Code.WRONG_TYPE,
+    "an answer's place holds a text, a number, true or false",
+    "name the place of a single value",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +59,12 @@ class TestPart:
 
 def test_part(written: schema.ImageTest, notes: Notes) -> TestPart:
     """Parse the key `test` of one fragment; mistakes are added to `notes`."""
-    size = 0
-    if written.size is not None:
-        size = syntax.size(written.size) or 0
-        if not size:
-            problem = (Code.BAD_SIZE, f"'{written.size}' is not a size", "sizes look like 900MB or 1.5GiB")
-            notes.problem(("test", "size"), problem)
-    setuid = None
-    if written.setuid is not None:
-        setuid = notes.check_each(("test", "setuid"), syntax.path, written.setuid)
     given = [key for key in ("user", "setuid", "size") if getattr(written, key) is not None]
     return TestPart(
         runs=runs(written.run, notes, ("test", "run"), timeout=PATIENCE),
-        user=notes.check(("test", "user"), syntax.user, written.user),
-        setuid=setuid,
-        size=size,
+        user=written.user or "",
+        setuid=None if written.setuid is None else tuple(written.setuid),
+        size=types.size(written.size or ""),
         service=None if written.service is None else _service(written.service, notes),
         spots={key: notes.spot("test", key) for key in given},
     )
@@ -75,14 +72,12 @@ def test_part(written: schema.ImageTest, notes: Notes) -> TestPart:
 
 def _service(written: schema.Service, notes: Notes) -> ServicePart:
     path = ("test", "service")
-    for name in written.env or {}:
-        notes.problem((*path, "env", name), syntax.environment_name(name), key=True)
     return ServicePart(
         env=written.env or {},
         cmd=None if written.cmd is None else tuple(written.cmd),
         healthy=written.healthy,
         ports=tuple(
-            spec.Port(port(number, notes, (*path, "port", place)), notes.spot(*path, "port", place))
+            spec.Port(number, notes.spot(*path, "port", place))
             for place, number in enumerate(written.port or ())
         ),
         requests=tuple(
@@ -90,7 +85,7 @@ def _service(written: schema.Service, notes: Notes) -> ServicePart:
             for place, item in _placed(written.http or [], notes, (*path, "http"))
         ),
         runs=runs(written.run, notes, (*path, "run"), timeout=PATIENCE),
-        within=seconds(written.within, notes, (*path, "within"), default=0.0),
+        within=seconds(written.within, default=0.0),
         spot=notes.spot(*path),
     )
 
@@ -178,18 +173,16 @@ def run(
     command = written.run
     if not command or command == [""]:
         # A command that is not a map has no key `run`: its spot is that of the path itself.
-        notes.problem((*path, "run"), syntax.NO_COMMAND)
+        notes.problem((*path, "run"), _NO_COMMAND)
         command = ""
     env = written.env or {}
-    for name in env:
-        notes.problem((*path, "env", name), syntax.environment_name(name), key=True)
     return spec.Run(
         argv=(*spec.SHELL, command) if isinstance(command, str) else tuple(command),
-        user=notes.check((*path, "user"), syntax.user, written.user),
+        user=written.user or "",
         env=env,
-        statuses=statuses(written.status, notes, (*path, "status"), syntax.exit_status, default=0),
-        output=notes.check((*path, "output"), syntax.expression, written.output),
-        timeout=seconds(written.timeout, notes, (*path, "timeout"), default=timeout),
+        statuses=tuple(written.status or (0,)),
+        output=written.output or "",
+        timeout=seconds(written.timeout, default=timeout),
         spots=_spots(notes, path, "run", _given(status=written.status, output=written.output)),
     )
 
@@ -205,54 +198,28 @@ def runs(
 
 def request(written: schema.Http, notes: Notes, path: Path) -> spec.Http:
     """Parse a request; the default is GET / with status 200."""
-    port(written.port, notes, (*path, "port"))
-    headers = written.headers or {}
-    for name, value in headers.items():
-        notes.problem((*path, "headers", name), syntax.header_name(name), key=True)
-        notes.check((*path, "headers", name), syntax.one_line, value)
     values = written.json_ or {}
     for place, value in values.items():
         if isinstance(value, dict | list):
-            notes.problem((*path, "json", place), syntax.NOT_ONE_VALUE)
+            notes.problem((*path, "json", place), _NOT_ONE_VALUE)
     given = _given(status=written.status, output=written.output)
     spots = _spots(notes, path, "http", given)
     return spec.Http(
         port=written.port,
-        path=notes.check((*path, "path"), syntax.path, written.path) or "/",
+        path=written.path or "/",
         method=written.method or "GET",
-        headers=headers,
+        headers=written.headers or {},
         body=written.body or "",
-        statuses=statuses(written.status, notes, (*path, "status"), syntax.http_status, default=200),
+        statuses=tuple(written.status or (200,)),
         json=values,
-        output=notes.check((*path, "output"), syntax.expression, written.output),
+        output=written.output or "",
         spots={**spots, **{f"json.{place}": notes.spot(*path, "json", place) for place in values}},
     )
 
 
-def port(number: int, notes: Notes, path: Path) -> int:
-    """Check the number of a port and return it."""
-    notes.problem(path, syntax.port(str(number)))
-    return number
-
-
-def statuses(
-    written: list[int] | None, notes: Notes, path: Path, check: syntax.NumberCheck, *, default: int
-) -> tuple[int, ...]:
-    """Check the accepted statuses; `default` alone where none are written."""
-    for number in written or ():
-        notes.problem(path, check(number))
-    return tuple(written) if written else (default,)
-
-
-def seconds(text: str | None, notes: Notes, path: Path, *, default: float) -> float:
+def seconds(text: str | None, *, default: float) -> float:
     """Parse a duration above zero; seconds."""
-    if text is None:
-        return default
-    value = syntax.duration(text)
-    if not value:
-        notes.problem(path, syntax.not_a_duration(text))
-        return default
-    return value
+    return types.seconds(text or "") or default
 
 
 def _given(**keys: Any) -> Iterable[str]:

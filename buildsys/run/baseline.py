@@ -7,12 +7,13 @@ store under its name, or be left by a run that failed later, by a test that did 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from buildsys import files
 from buildsys.packages.change import PACKAGE, PackageChange, package_changes, packages
+from buildsys.plan import read as plan
 
 VERSION = 1
 
@@ -44,21 +45,17 @@ class Change:
 def now(directory: Path) -> Left:
     """The images of a plan that are built; none where there is no plan yet, or one that a crash damaged."""
     try:
-        planned = json.loads((directory / "plan.json").read_bytes())["images"]
-        return {name: left for name, entry in planned.items() if (left := _image(directory, name, entry))}
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        planned = plan.planned(directory).images
+    except (FileNotFoundError, ValueError):
         return {}
+    return {
+        name: LeftImage(image.id, planned[name].reference, tuple(_packages(image.inputs)))
+        for name, image in plan.built(directory).items()
+    }
 
 
-def _image(directory: Path, name: str, entry: Mapping[str, str]) -> LeftImage | None:
-    state = directory / "state" / name
-    try:
-        identity = state.with_name(f"{name}.id").read_text("utf-8").strip()
-        inputs = state.with_name(f"{name}.inputs").read_bytes().decode("utf-8", errors="replace")
-    except FileNotFoundError:
-        return None
-    lines = tuple(line for line in inputs.split("\n") if line.startswith(PACKAGE))
-    return LeftImage(identity, entry["reference"], lines) if identity else None
+def _packages(inputs: Iterable[str]) -> Iterator[str]:
+    return (line for line in inputs if line.startswith(PACKAGE))
 
 
 def read(directory: Path) -> Left | None:

@@ -33,15 +33,6 @@ def images_stay(run_root: str) -> Iterator[None]:
         yield
 
 
-def plan_id(directory: Path) -> str:
-    """The plan's part of the names of its containers; a run of the plan has made it.
-
-    Raises:
-        OSError: there was no run.
-    """
-    return (directory / "state" / "id").read_text("utf-8").split()[0]
-
-
 def _user() -> str:
     try:
         return pwd.getpwuid(os.getuid()).pw_name

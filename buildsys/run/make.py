@@ -148,17 +148,6 @@ def _argv(directory: Path, program: str, *words: str) -> list[str]:
     return ["bash", str(directory / "lib" / program), *words]
 
 
-def current(directory: Path) -> dict[str, str]:
-    """The id of each image that is built as the plan says now, parents first; a run would not look at them.
-
-    Asks the plan's own records, by `lib/current.sh`, as a run does; not the store. An image whose records are
-    damaged is left out: a run finds it again, or builds it.
-    """
-    said = subprocess.run(_argv(directory, "current.sh"), check=False, stdout=subprocess.PIPE, text=True)
-    rows = (line.split() for line in said.stdout.splitlines()) if said.returncode == 0 else ()
-    return {row[0]: row[1] for row in rows}
-
-
 def why(directory: Path, names: Sequence[str], how: Run) -> Iterator[Decision]:
     """Ask the plan what a run would do with images (all when there are none), as it finds out.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from buildsys import files
-from buildsys.run.make import current
+from buildsys.plan.read import current, names, result
 from buildsys.testing import spec
 from buildsys.testing.result import Case, Kind, Outcome
 
@@ -51,17 +51,16 @@ def recalled(directory: Path, kind: Kind, name: str, digest: str, ids: Mapping[s
     return Outcome(kind, name, digest, ids, cases, known["seconds"], known=True)
 
 
-def add_to_results(directory: Path, names: Iterable[str]) -> None:
+def add_to_results(directory: Path, images: Iterable[str]) -> None:
     """Copy kept outcomes of images into their result files, as the key `test`."""
-    for name in names:
-        path = directory / "results" / f"{name}.json"
-        result, known = _data(path), _known(directory, "image", name)
-        if not result or not known or known["ids"].get(name) != result.get("image_id"):
+    for name in images:
+        data, known = result(directory, name), _known(directory, "image", name)
+        if not data or not known or known["ids"].get(name) != data.get("image_id"):
             continue
         test = {key: known[key] for key in ("passed", "seconds", "cases")}
-        if result.get("test") != test:
+        if data.get("test") != test:
             # In one line, as a build writes it.
-            write(path, {**result, "test": test}, indent=None)
+            write(directory / "results" / f"{name}.json", {**data, "test": test}, indent=None)
 
 
 # ── the mark of a set ───────────────────────────────────────────────────────────────────────────────────────
@@ -107,8 +106,7 @@ def _deserved(directory: Path) -> dict[str, Any] | None:
 
 def _complete(directory: Path, ids: Mapping[str, str]) -> bool:
     """Whether these are all images of the plan."""
-    names: Mapping[str, Any] = json.loads((directory / "plan.json").read_text("utf-8"))["images"]
-    return ids.keys() == names.keys()
+    return list(ids) == names(directory)
 
 
 # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
-from buildsys.run.lock import images_stay, plan_id, turn
-from buildsys.run.make import current
+from buildsys.plan.read import current, plan_id
+from buildsys.run.lock import images_stay, turn
 from buildsys.testing import passed, spec
 from buildsys.testing.image_test import test_image
 from buildsys.testing.junit import junit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from buildsys.image import LockedPackage
-from buildsys.lock.hoisting import Hoist, Own, hoists, own
+from buildsys.lock.diff import Hoist, Own, hoists, own
 from buildsys.lock.lockfile import Lock, LockedImage, LockedStep
 from tests.apt.world import World
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from buildsys.lock.apt import Target
-from buildsys.lock.apt_index import Entry, Index, parted
-from buildsys.lock.apt_reach import reach, write_lists
+from buildsys.lock.apt_host import Target
+from buildsys.lock.apt_index import Entry, Index, parted, reach, write_lists
 
 PARAGRAPHS = """\
 Package: service

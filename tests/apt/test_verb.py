@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from buildsys import programs
+from buildsys.lock.host_repositories import host_repositories
+from buildsys.packages import MANAGERS
 from tests.apt.test_solve import LATER
 from tests.apt.world import World
 
@@ -75,14 +76,14 @@ def test_there_is_no_building_without_a_lock(world: World) -> None:
 
 
 def test_doctor_names_the_sources_of_the_host_but_not_where_they_are(world: World) -> None:
-    assert programs.host_repositories("apt") == ("flat",)
+    assert host_repositories(MANAGERS["apt"]) == ("flat",)
     sources = world.place / "host/etc/apt/sources.list"
     sources.write_text(
         "deb http://127.0.0.1:1/debian stones main\ndeb http://127.0.0.1:1/more pebbles main\n"
     )
-    assert programs.host_repositories("apt") == ("stones", "pebbles")
+    assert host_repositories(MANAGERS["apt"]) == ("stones", "pebbles")
     sources.write_text("")
-    assert programs.host_repositories("apt") == ()
+    assert host_repositories(MANAGERS["apt"]) == ()
 
 
 def test_a_host_without_apt(world: World) -> None:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildsys import programs
+from buildsys.lock.host_repositories import host_repositories
+from buildsys.packages import MANAGERS
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Fake, Run
@@ -98,7 +100,7 @@ def test_of_two_programs_either_will_do(
     (host / "bin/dnf").unlink()
     fake("dnf5", "echo 'repo id  repo name'", "echo 'os  The system'")
     assert programs.look_up("dnf|dnf5").path == str(host / "bin/dnf5")
-    assert programs.host_repositories("dnf") == ("os",)
+    assert host_repositories(MANAGERS["dnf"]) == ("os",)
 
 
 @pytest.mark.parametrize(("status", "state"), [(0, "ok"), (1, "missing")])

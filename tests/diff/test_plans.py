@@ -13,7 +13,8 @@ from buildsys import cli
 from buildsys.image import Image, LockedPackage, MakeDirectory, Repository, Touch, Transaction
 from buildsys.plan.compile import compile_plan
 from buildsys.plan.diff import plan_change, read_plan
-from buildsys.plan.write import MARK, write_plan
+from buildsys.plan.read import MARK
+from buildsys.plan.write import write_plan
 from tests.plan.sets import BASE, image, image_set, locked, site
 
 

@@ -21,7 +21,7 @@ import pytest
 from buildsys import diagnostics
 from buildsys.cli.options import Selection
 from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
-from buildsys.lock.present import buildable
+from buildsys.lock.requests import buildable
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 

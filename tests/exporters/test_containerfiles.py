@@ -17,8 +17,8 @@ from buildsys.diagnostics import Refused, Spot
 from buildsys.exporters import FORMATS
 from buildsys.exporters.request import Export, Subject
 from buildsys.image import ImageSet, OciConfig, Repository, Run
-from buildsys.lock.present import buildable
-from buildsys.packages.containerfile import repositories
+from buildsys.lock.requests import buildable
+from buildsys.packages import MANAGERS
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 from tests.conftest import ROOT
@@ -170,7 +170,7 @@ def test_repositories_are_the_sites_and_none_of_the_image(tmp_path: Path) -> Non
             Repository("open", "", "https://r.example/open/", "", ""),
         ),
     )
-    text = repositories(replace(site, inside=False))
+    text = MANAGERS["dnf"].configuration(replace(site, inside=False))
     assert "reposdir=/dev/null\n" in text
     sections = dict(re.findall(r"^\[(.*)\]\n((?:.+\n)+)", text, re.MULTILINE))
     assert sections["local"].splitlines()[1:] == [
@@ -180,7 +180,7 @@ def test_repositories_are_the_sites_and_none_of_the_image(tmp_path: Path) -> Non
     assert "gpgkey=https://r.example/key" in sections["far"]
     assert sections["open"].splitlines()[1:] == ["baseurl=https://r.example/open/", "gpgcheck=0"]
     # Where the installer runs inside, a path is one of the image.
-    assert "gpgkey=file:///srv/key\n" in repositories(site)
+    assert "gpgkey=file:///srv/key\n" in MANAGERS["dnf"].configuration(site)
 
 
 def test_a_part_of_a_set_takes_its_parents_from_where_they_are(tmp_path: Path) -> None:

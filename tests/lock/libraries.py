@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from buildsys.lock import dnf
+from buildsys.lock import dnf_solver
 from tests.lock.index import Entry
 
 LIBRARIES = ("dnf4", "dnf5")
@@ -14,8 +14,8 @@ LIBRARIES = ("dnf4", "dnf5")
 
 def answers(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What each library that is here answers."""
-    interpreter, _ = dnf.interpreter_of_dnf()
-    given = [dnf.run(request, interpreter, [library]) for library in LIBRARIES]
+    interpreter, _ = dnf_solver.interpreter_of_dnf()
+    given = [dnf_solver.run(request, interpreter, [library]) for library in LIBRARIES]
     here = [answer for answer in given if "unimportable" not in answer]
     assert here
     yield from here

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from buildsys.diagnostics import Refused
-from buildsys.lock import dnf
+from buildsys.lock import dnf_solver
 from tests.lock.index import Entry, write_index
 from tests.lock.libraries import answers, brief, image, request, step
 from tests.lock.stones import Stones
@@ -169,28 +169,28 @@ def test_worlds_that_nobody_thought_of(tmp_path: Path, golden: Golden) -> None:
 def test_the_interpreter_of_dnf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Refused):
-        dnf.interpreter_of_dnf()
+        dnf_solver.interpreter_of_dnf()
     (tmp_path / "dnf5").write_bytes(b"\x7fELF and more")
     (tmp_path / "dnf5").chmod(0o755)
-    assert dnf.interpreter_of_dnf() == (str(tmp_path / "python3"), ["dnf5", "dnf4"])
+    assert dnf_solver.interpreter_of_dnf() == (str(tmp_path / "python3"), ["dnf5", "dnf4"])
     # Where dnf is dnf5 it is a link to that.
     (tmp_path / "dnf").symlink_to("dnf5")
-    assert dnf.interpreter_of_dnf() == (str(tmp_path / "python3"), ["dnf5", "dnf4"])
+    assert dnf_solver.interpreter_of_dnf() == (str(tmp_path / "python3"), ["dnf5", "dnf4"])
     (tmp_path / "dnf").unlink()
     (tmp_path / "dnf").write_text("#!/usr/libexec/platform-python -s\n")
     (tmp_path / "dnf").chmod(0o755)
-    assert dnf.interpreter_of_dnf() == ("/usr/libexec/platform-python", ["dnf4", "dnf5"])
+    assert dnf_solver.interpreter_of_dnf() == ("/usr/libexec/platform-python", ["dnf4", "dnf5"])
 
 
 def test_an_interpreter_without_modules(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dnf, "interpreter_of_dnf", lambda: ("python3", ["dnf5"]))
-    monkeypatch.setattr(dnf, "run", lambda *_: {"unimportable": ["dnf5"]})
+    monkeypatch.setattr(dnf_solver, "interpreter_of_dnf", lambda: ("python3", ["dnf5"]))
+    monkeypatch.setattr(dnf_solver, "run", lambda *_: {"unimportable": ["dnf5"]})
     with pytest.raises(Refused) as refused:
-        dnf.ask({"repositories": []})
+        dnf_solver.ask({"repositories": []})
     assert "install python3-libdnf5" in refused.value.text()
 
 
 def test_the_program_runs_under_the_oldest_python_that_has_dnf() -> None:
     """Enterprise Linux 8's dnf runs under Python 3.6."""
-    for file in dnf.SOLVER.glob("*.py"):
+    for file in dnf_solver.SOLVER.glob("*.py"):
         ast.parse(file.read_text(), feature_version=(3, 6))

@@ -19,10 +19,16 @@ def left(version: str = "1", identity: str = "a", tag: str = "1", checksum: str 
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Path:
-    (tmp_path / "state").mkdir()
-    images = {name: {"reference": f"localhost/t/{name}:1"} for name in ("tool", "unbuilt")}
-    (tmp_path / "plan.json").write_text(json.dumps({"images": images}))
-    (tmp_path / "state/tool.id").write_text("a\n")
+    """A plan of two images, one of which its own decider calls current."""
+    for folder in ("state", "lib"):
+        (tmp_path / folder).mkdir()
+    images: dict[str, dict[str, object]] = {
+        name: {"parent": None, "reads": [], "reference": f"localhost/t/{name}:1"}
+        for name in ("tool", "unbuilt")
+    }
+    summary = {"set": "t", "format": "docker", "stand_ins": False, "images": images}
+    (tmp_path / "plan.json").write_text(json.dumps(summary))
+    (tmp_path / "lib/current.sh").write_text("echo tool a\n")
     inputs = f"do run x\n{LINE.format(version='1', sum='0')}\nformat docker\n"
     (tmp_path / "state/tool.inputs").write_text(inputs)
     return tmp_path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildsys.lock.present import buildable
+from buildsys.lock.requests import buildable
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 from tests.conftest import ROOT
@@ -25,7 +25,7 @@ LACKS = {
 @pytest.mark.parametrize("site", LACKS)
 def test_what_a_site_cannot_build_and_why(site: str) -> None:
     image_set = resolve(load_set(PIKE), site=site, variables={}, stand_ins=None)
-    absent = {name: item.why.message.rpartition(": it has ")[2] for name, item in image_set.absent.items()}
+    absent = {name: item.reason.removeprefix("it has ") for name, item in image_set.absent.items()}
     assert absent == LACKS[site]
     assert len(image_set.images) == 108
     can = len(buildable(image_set).images)

@@ -250,7 +250,7 @@ def test_only_who_installs_packages_needs_their_tools(tmp_path: Path) -> None:
     plain = compile_plan(one(tmp_path, image("x", BASE, Touch(paths=("/a",), mode=""))))
     packages = compile_plan(one(tmp_path, image("x", BASE, Install((PackageName("a"),)))))
     tools = [set(json.loads(plan.texts["plan.json"])["tools"]) for plan in (plain, packages)]
-    assert tools[1] - tools[0] == set(MANAGERS["dnf"].TOOLS)
+    assert tools[1] - tools[0] == set(MANAGERS["dnf"].runtime(locked=False).tools)
     assert f"TOOLS='{' '.join(json.loads(plain.texts['plan.json'])['tools'])}'" in plain.texts["plan.env"]
 
 

@@ -17,7 +17,7 @@ LANGUAGE = Path(__file__).parents[2] / "docs" / "reference" / "recipes.md"
 
 
 def recipe(text: str) -> schema.Recipe:
-    return schema.read(schema.Recipe, parse(f"image: a\nfrom: site\n{text}", "x.yaml"))
+    return schema.read(schema.Recipe, parse(f"image: a\nfrom: site\n{text}", "x.yaml"))[0]
 
 
 def documented_steps() -> dict[str, tuple[set[str], bool]]:
@@ -67,7 +67,8 @@ def test_what_is_left_out_is_none_and_what_is_empty_is_refused() -> None:
 
 
 def test_only_an_overlay_takes_a_value_away() -> None:
-    overlay = schema.read(schema.Overlay, parse("overlay: a\nimages: {b: {user: ~, env: {C: ~}}}", "x.yaml"))
+    text = "overlay: a\nimages: {b: {user: ~, env: {C: ~}}}"
+    overlay, _ = schema.read(schema.Overlay, parse(text, "x.yaml"))
     patch = (overlay.images or {})["b"]
     assert patch.model_fields_set == {"user", "env"}
     assert (patch.user, patch.env) == (None, {"C": None})
@@ -113,3 +114,21 @@ def test_the_json_schema_knows_nothing_of_null_but_in_overlays() -> None:
     for name, part in schema.json_schema()["$defs"].items():
         if name != "Patch":
             assert all(inner.get("type") != "null" for inner in schemas(part)), name
+
+
+def test_the_json_schema_shows_the_forms_of_values_and_keys() -> None:
+    definitions = schema.json_schema()["$defs"]
+    mode = definitions["Chmod"]["properties"]["mode"]
+    assert re.search(mode["pattern"], "0755")
+    assert not re.search(mode["pattern"], "rwx")
+    assert re.search(mode["pattern"], "{{ mode }}")
+    env = definitions["Fragment"]["properties"]["env"]["anyOf"][0]
+    assert env["additionalProperties"] == {"type": "string"}
+    assert not re.search(env["propertyNames"]["pattern"], "A-B")
+
+
+def test_a_value_without_its_form_leaves_the_rest_readable() -> None:
+    text = "image: a\nfrom: site\nuser: a b\nworkdir: /srv"
+    read, mistakes = schema.read(schema.Recipe, parse(text, "x.yaml"))
+    assert (read.user, read.workdir) == ("a b", "/srv")
+    assert [(str(item.spot), item.code) for item in mistakes] == [("x.yaml:3:7", "bad-owner")]

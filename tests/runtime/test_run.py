@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from buildsys.image import CopyImage, OciConfig
-from buildsys.plan.read import Ground, look, results
+from buildsys.plan.read import Ground, built, results
 from buildsys.run.lock import turn
 from tests.plan.sets import BASE, BUSYBOX, image, image_set
 from tests.runtime.faked import Done, Faked, does, reference
@@ -113,7 +113,7 @@ def test_inputs_are_told_as_they_are(faked: Faked, tmp_path: Path) -> None:
     odd = "\r\f\x1c\x85\u2028package b"
     faked.compile(image_set(tmp_path, [image("base", BASE, does(odd))]))
     faked.built()
-    inputs = look(faked.plan).images["base"].inputs
+    inputs = built(faked.plan)["base"].inputs
     assert [line for line in inputs if odd in line] == [inputs[0]]
     assert inputs == tuple((faked.plan / "state/base.inputs").read_bytes().decode().split("\n")[:-1])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from buildsys.image import CopyImage
-from buildsys.run import make
+from buildsys.plan import read
 from tests.plan.sets import BASE, image, image_set
 from tests.runtime.faked import Faked, does
 
@@ -91,14 +91,14 @@ def _records(plan: Path) -> dict[str, str]:
 def test_a_damaged_record_is_disbelieved_by_all_and_made_whole(
     built: Faked, pattern: str, damage: Callable[[Path], None]
 ) -> None:
-    whole, ids = _records(built.plan), make.current(built.plan)
+    whole, ids = _records(built.plan), read.current(built.plan)
     assert sorted(ids) == ["base", "child", "tool"]
     (path,) = built.plan.glob(pattern)
     damage(path)
-    assert sorted(make.current(built.plan)) == ["tool"]
+    assert sorted(read.current(built.plan)) == ["tool"]
     assert {state for state, _ in built.why().values()} == {"fresh"}
     assert built.built() == {}
-    assert make.current(built.plan) == ids
+    assert read.current(built.plan) == ids
     assert _records(built.plan) == whole
     built.calls()
     assert built.built() == {}
@@ -110,10 +110,10 @@ def test_a_damaged_record_is_disbelieved_by_all_and_made_whole(
 def test_other_files_of_a_plan_hold_nothing_up(
     built: Faked, name: str, damage: Callable[[Path], None]
 ) -> None:
-    ids = make.current(built.plan)
+    ids = read.current(built.plan)
     damage(built.plan / name)
     assert built.built() == {}
-    assert make.current(built.plan) == ids
+    assert read.current(built.plan) == ids
     elsewhere = built.plan.parent / "elsewhere"
     assert not elsewhere.exists() or elsewhere.read_text() == "of somebody else\n"
 
@@ -121,12 +121,12 @@ def test_other_files_of_a_plan_hold_nothing_up(
 @pytest.mark.parametrize("folder", ["state", "results", "logs"])
 @pytest.mark.parametrize("with_file", [False, True])
 def test_a_folder_that_is_gone(built: Faked, folder: str, with_file: bool) -> None:  # noqa: FBT001
-    ids = make.current(built.plan)
+    ids = read.current(built.plan)
     shutil.rmtree(built.plan / folder)
     if with_file:
         (built.plan / folder).touch()
     assert built.built() == {}
-    assert make.current(built.plan) == ids
+    assert read.current(built.plan) == ids
     assert sorted(path.stem for path in (built.plan / "results").iterdir()) == sorted(ids)
 
 
@@ -134,7 +134,7 @@ def test_a_stamp_without_what_the_image_was_made_from(built: Faked) -> None:
     """Cut at the end of a line it would vouch for any parent."""
     (stamp,) = (built.plan / "state").glob("child.*.checked")
     stamp.write_text(stamp.read_text().partition("\n")[0] + "\n")
-    assert "child" not in make.current(built.plan)
+    assert "child" not in read.current(built.plan)
 
 
 def test_records_of_another_moment(built: Faked, tmp_path: Path) -> None:
@@ -143,14 +143,14 @@ def test_records_of_another_moment(built: Faked, tmp_path: Path) -> None:
     images = [image("base", BASE, does("new")), image("tool", BASE, does("two")), image("child", "base")]
     built.compile(image_set(tmp_path / "set", images))
     assert sorted(built.built()) == ["base", "child"]
-    ids = make.current(built.plan)
+    ids = read.current(built.plan)
     for path, text in kept.items():
         if path.exists() and path.suffix in {".id", ".inputs", ".json"}:
             now = path.read_text()
             path.write_text(text)
-            assert "base" not in make.current(built.plan), path
+            assert "base" not in read.current(built.plan), path
             assert built.built() == {}
-            assert make.current(built.plan) == ids
+            assert read.current(built.plan) == ids
             assert path.read_text() == now or path.suffix == ".json"
 
 
@@ -177,7 +177,7 @@ def test_records_reach_the_disk_before_their_names(built: Faked, tmp_path: Path)
 
 def test_an_older_plan_vouches_for_nothing(built: Faked) -> None:
     (built.plan / "lib/current.sh").unlink()
-    assert make.current(built.plan) == {}
+    assert read.current(built.plan) == {}
 
 
 def test_who_only_asks_changes_nothing(built: Faked) -> None:

@@ -9,6 +9,7 @@ from buildsys.exporters.containerfiles.as_written import links_of
 from buildsys.exporters.containerfiles.render import Containerfile
 from buildsys.exporters.request import Export, Subject
 from buildsys.image import EmptyRoot, ImageSet
+from buildsys.packages import manager_of
 
 FILES = Path(__file__).parent
 
@@ -52,14 +53,15 @@ def order(subject: Subject) -> dict[str, str]:
 def carries(subject: Subject) -> bool:
     """Whether locked packages lie in the contexts: as asked, else where only this host has them.
 
-    A Debian root that was filled from outside holds no apt, and none of the host's sources.
+    A root that was filled from the host holds neither its package manager nor its repositories.
     """
     site = subject.set.site
     asked = subject.options.get("packages")
     local = any(item.directory for item in site.repositories) and not any(
         item.url for item in site.repositories
     )
-    bare = site.installer == "apt" and any(isinstance(image.parent, EmptyRoot) for image in subject.images)
+    empty = any(isinstance(image.parent, EmptyRoot) for image in subject.images)
+    bare = manager_of(site).only_host and empty
     return site.locked and (asked == "carried" or (asked is None and (local or bare)))
 
 
@@ -101,7 +103,7 @@ def _installer(subject: Subject) -> str:
     site = subject.set.site
     if not carries(subject):
         return site.installer
-    return "dpkg" if site.installer == "apt" else "rpm"
+    return manager_of(site).format.installer
 
 
 def _readme(subject: Subject, said: tuple[str, ...]) -> str:

@@ -22,16 +22,8 @@ from buildsys.image import (
     Transaction,
     Uninstall,
 )
-from buildsys.packages.containerfile import (
-    CARE,
-    PAYLOAD,
-    POOL,
-    VERBS,
-    PackageInstruction,
-    key_is_carried,
-    manager,
-    repositories,
-)
+from buildsys.packages import PackageInstruction, manager_of
+from buildsys.packages.build_folder import CARE, PAYLOAD, POOL, VERBS, key_is_carried
 from buildsys.resolve.gems import Gems
 
 
@@ -45,7 +37,7 @@ class Copies:
         self.parent = parent
         self.carried = carried
         self.site = subject.set.site
-        self.manager = manager(self.site)
+        self.manager = manager_of(self.site)
         self.stages: list[str] = []
 
     def copy(self, step: CopyContext | CopyImage | CopyPayload | Download | InstallGems) -> None:
@@ -96,7 +88,7 @@ class Copies:
         if carried and step.locked is not None:
             self._pool(step.locked)
         self._configure_packages(carried=carried)
-        unpack = list(self.manager.unpack(step.package.name, step.locked, carried=carried))
+        unpack = list(self.manager.unpack(step.package.name, step.locked, self.site, carried=carried))
         commands = self.lines.commands(unpack)
         self.stages += [
             f"FROM {self.parent} AS {name}",
@@ -129,7 +121,7 @@ class Copies:
                 self._pool(item)
         elif not isinstance(step, Uninstall | ImportKey):
             self._configure_packages(carried=False)
-        for argv in self.manager.commands(step, carried=self.carried):
+        for argv in self.manager.commands(step, self.site, carried=self.carried):
             self.lines.run(*argv)
 
     def _pool(self, package: LockedPackage) -> None:
@@ -145,9 +137,10 @@ class Copies:
     def _configure_packages(self, *, carried: bool) -> None:
         """Put into the context where packages come from, unless the image knows it."""
         site = self.site
-        if carried or site.installer == "apt" or site.host_repositories or not site.repositories:
+        if carried or site.host_repositories or not site.repositories:
             return
-        self.lines.texts["buildsys/packages.conf"] = repositories(site)
+        if text := self.manager.configuration(site):
+            self.lines.texts["buildsys/packages.conf"] = text
         for item in site.repositories:
             if item.directory:
                 for file in sorted(Path(item.directory).rglob("*")):

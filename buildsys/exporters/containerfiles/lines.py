@@ -11,7 +11,7 @@ from pathlib import Path
 
 from buildsys.diagnostics import Spot
 from buildsys.image.acting import FILES
-from buildsys.packages.containerfile import CARE, DPKG, VERBS
+from buildsys.packages.build_folder import CARE, DPKG, VERBS
 from buildsys.shell import chain, comment, line
 
 TOOLS = {

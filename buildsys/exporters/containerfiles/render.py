@@ -51,7 +51,7 @@ from buildsys.image import (
     WriteRepository,
 )
 from buildsys.image import Containerfile as Written
-from buildsys.packages.containerfile import CARE
+from buildsys.packages.build_folder import CARE
 from buildsys.shell import Glob, comment
 
 _ROOT = {None, "root", "0", "root:root", "0:0"}

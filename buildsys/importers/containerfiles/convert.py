@@ -16,7 +16,7 @@ from buildsys.importers.containerfiles.write import write_set
 from buildsys.importers.overlay_text import untaken
 from buildsys.importers.set_folder import check_places, usual_name
 from buildsys.recipe.containerfile import read_containerfile
-from buildsys.resolve import syntax
+from buildsys.recipe.schema import types
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _context(value: str) -> Path | str:
     """Return the value of --context: a folder, or an image reference."""
     if Path(value).is_dir():
         return Path(value)
-    if problem := syntax.reference(value):
+    if problem := types.REFERENCE.problem(value):
         hint = "name a folder that is there, or an image"
         raise _refused(Code.NO_MATCH, f"--context: there is no folder {value}, and {problem[1]}", hint)
     return value

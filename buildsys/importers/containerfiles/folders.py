@@ -11,7 +11,7 @@ from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Spot
 from buildsys.importers.overlay_text import untaken
-from buildsys.resolve import syntax
+from buildsys.recipe.schema import types
 
 FILES = ("Containerfile", "Dockerfile")
 """File names; the first one present counts."""
@@ -52,11 +52,11 @@ def folders(top: Path, found: list[Diagnostic]) -> list[Folder]:
     for file in sorted(every, key=lambda file: bool(_suffix(file))):
         here = file.parent
         name = called(_own(here, top))
-        if (plain[name] > 1 and here != top) or syntax.image_name(name):
+        if (plain[name] > 1 and here != top) or types.IMAGE_NAME.problem(name):
             name = called("-".join(here.relative_to(top).parts))
         if len(files[here]) > 1 and (suffix := _suffix(file)):
             name = called(f"{name}-{suffix}")
-        if problem := syntax.image_name(name):
+        if problem := types.IMAGE_NAME.problem(name):
             found.append(untaken(Spot(str(file)), "this image", problem[1], "give its folder another name"))
         elif name in images:
             why = f"{images[name].file} would be called '{name}' as well"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from buildsys.resolve import syntax
+from buildsys.recipe.schema import types
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,9 @@ def naming(references: Iterable[str], names: Collection[str], usual: Naming) -> 
             ] += 1
     for found, _ in votes.most_common():
         if not (
-            syntax.namespace(found.namespace) or syntax.tag(found.tag) or syntax.registry(found.registry)
+            types.NAMESPACE.problem(found.namespace)
+            or types.TAG.problem(found.tag)
+            or types.REGISTRY.problem(found.registry)
         ):
             return found
     return usual

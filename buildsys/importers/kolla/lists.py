@@ -12,9 +12,13 @@ from buildsys.importers.commands import Wheels, requirement
 from buildsys.importers.instructions import Reading
 from buildsys.importers.kolla.templates import Setting
 from buildsys.importers.overlay_text import Overlay, untaken
-from buildsys.resolve import syntax
+from buildsys.packages import manager_of
+from buildsys.packages.manager import PackageFormat
+from buildsys.recipe.schema import types
 
 _RPM, _DEB = "centos|oraclelinux|redhat|rhel|rocky", "debian|ubuntu"
+_DISTRIBUTIONS = {"rpm": _RPM, "deb": _DEB}
+"""By the format of their packages; the first one is the usual one."""
 _LIST = re.compile(
     rf"(?P<image>[a-z0-9_]+?)_(?P<list>(?:(?P<distribution>{_RPM}|{_DEB})_)?(?:binary_|source_|yum_repo_)?packages"
     r"|pip_packages|yum_url_packages|yum_repo_files|yum_repo_keys)_(?P<operation>append|remove|override)"
@@ -34,15 +38,17 @@ class Target:
     """The set that the overlay is for; without images it is unknown."""
 
     images: Mapping[str, Image]
-    installer: str = ""
-    """Name of its package manager."""
+    format: PackageFormat | None = None
+    """The format of its packages; None: unknown."""
     sites: tuple[str, ...] = ()
     """The names of its sites."""
 
     @classmethod
     def of(cls, image_set: ImageSet | None, sites: Iterable[str] = ()) -> Target:
         """Describe a set; None for an unknown one."""
-        return cls(image_set.images, image_set.site.installer, tuple(sites)) if image_set else cls({})
+        return (
+            cls(image_set.images, manager_of(image_set.site).format, tuple(sites)) if image_set else cls({})
+        )
 
     @property
     def leaves(self) -> list[str]:
@@ -63,7 +69,7 @@ class Target:
     @property
     def distributions(self) -> list[str]:
         """Distributions that its packages may belong to, by Kolla's names."""
-        return {"": "", "apt": _DEB}.get(self.installer, _RPM).split("|")
+        return _DISTRIBUTIONS.get(self.format.suffix, "").split("|") if self.format else [""]
 
     def image(self, name: str) -> str:
         """Return the image that Kolla calls `name` in its variables; empty if the set has none."""
@@ -120,7 +126,7 @@ def _problem(item: Setting, match: re.Match[str], target: Target) -> tuple[str, 
     if not isinstance(item.value, list) or not all(isinstance(name, str) for name in item.value):
         return "its value is not a list of names", ""
     for name in item.value:
-        if problem := syntax.package(name):
+        if problem := types.PACKAGE_NAME.problem(name):
             return problem[1], problem[2]
     if not target.image(match["image"]):
         return f"the set has no image '{match['image'].replace('_', '-')}'", target.hint(match["image"])

@@ -65,10 +65,13 @@ def _check_names(files: Sequence[str]) -> None:
 
 def _known(target: Target) -> dict[str, str]:
     """Return the values of kolla-build's variables for images made as in this set."""
-    if not target.installer:
+    if target.format is None:
         return {}
-    distribution, kind = ("debian", "deb") if target.installer == "apt" else ("centos", "rpm")
-    return {"base_distro": distribution, "base_package_type": kind, "install_type": "binary"}
+    return {
+        "base_distro": target.distributions[0],
+        "base_package_type": target.format.suffix,
+        "install_type": "binary",
+    }
 
 
 def _unverified(url: str, at: Spot) -> Diagnostic:

@@ -17,8 +17,8 @@ from buildsys.importers.tcib.definition import DEFAULTS, Image, read_image
 from buildsys.importers.tcib.tree import Folder, Tree, folders
 from buildsys.importers.tcib.write import Surroundings, write_set
 from buildsys.recipe.document import read_foreign, read_text
+from buildsys.recipe.schema import types
 from buildsys.recipe.written import strings
-from buildsys.resolve import syntax
 
 BASE = "quay.io/centos/centos:stream9"
 """The base image of the first image, as in tcib."""
@@ -43,7 +43,7 @@ def take_over(given: Path, output: Path, asked: Request) -> tuple[tuple[str, ...
         Refused: there is no tree, `output` exists (`file-exists`), or an option matches no image.
     """
     check_places(given, output)
-    if asked.base and (problem := syntax.reference(asked.base)):
+    if asked.base and (problem := types.REFERENCE.problem(asked.base)):
         raise Refused([Diagnostic(NOWHERE, *problem)])
     found: list[Diagnostic] = []
     tree = Tree.at(given)
@@ -111,7 +111,7 @@ def _parents(
         if image.origin is not None:
             reference, at = image.origin
             means = meant(reference, every, around)
-            if problem := None if means.image else syntax.reference(reference):
+            if problem := None if means.image else types.REFERENCE.problem(reference):
                 found.append(untaken(at, f"'{name}'", problem[1], problem[2]))
                 continue
             parent = means.image if means.image and means.image != name else {"image": reference}

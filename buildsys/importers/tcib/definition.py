@@ -17,8 +17,8 @@ from buildsys.importers.tcib.tree import Folder, Tree
 from buildsys.recipe.containerfile import read_instructions
 from buildsys.recipe.document import read_foreign
 from buildsys.recipe.scan import Instruction
+from buildsys.recipe.schema import types
 from buildsys.recipe.written import Written, strings
-from buildsys.resolve import syntax
 
 _INTERNAL = {
     "tcib_distro", "tcib_extras", "tcib_from", "tcib_gather_files", "tcib_meta", "tcib_package",
@@ -250,19 +250,19 @@ class _Turning:
 def _require_valid(changes: Changes, found: list[Diagnostic]) -> None:
     """Remove and report what no recipe can express, so that one mistake does not prevent the rest."""
     checks: dict[str, Callable[[str], Problem | None]] = {
-        "user": syntax.user, "stop-signal": syntax.signal, "workdir": syntax.path,
+        "user": types.USER.problem, "stop-signal": types.SIGNAL.problem, "workdir": types.PATH.problem,
     }  # fmt: skip
     for key, check in checks.items():
         if key in changes.scalars and (problem := check(str(changes.scalars[key][0]))):
             _, spot = changes.scalars.pop(key)
             found.append(untaken(spot, key, problem[1], problem[2]))
-    for key, check in {"volumes": syntax.path, "ports": syntax.port}.items():
+    for key, check in {"volumes": types.PATH.problem, "ports": types.PORT.problem}.items():
         items = changes.lists.get(key, {})
         wrong = [item for item in items if check(item)]
         found += (untaken(items.pop(item), f"'{item}'", f"it is not one of {key}") for item in wrong)
         if not items:
             changes.lists.pop(key, None)
-    for key, check in {"env": syntax.environment_name, "labels": syntax.label_name}.items():
+    for key, check in {"env": types.ENVIRONMENT_NAME.problem, "labels": types.LABEL_NAME.problem}.items():
         pairs = changes.maps.get(key, {})
         wrong = [name for name in pairs if check(name)]
         found += (untaken(pairs.pop(name)[1], f"'{name}'", f"it cannot be a name in {key}") for name in wrong)
@@ -271,7 +271,7 @@ def _require_valid(changes: Changes, found: list[Diagnostic]) -> None:
     kept = []
     for step, spot in changes.steps:
         paths = [step[key] for key in ("to", "mkdir", "remove") if isinstance(step.get(key), str)]
-        if problem := next(filter(None, map(syntax.path, paths)), None):
+        if problem := next(filter(None, map(types.PATH.problem, paths)), None):
             found.append(untaken(spot, f"'{next(iter(step))}'", problem[1], problem[2]))
         else:
             kept.append((step, spot))

@@ -13,7 +13,7 @@ from pathlib import Path
 from buildsys.diagnostics import Diagnostic, Spot
 from buildsys.importers.containerfiles.folders import called
 from buildsys.importers.overlay_text import untaken
-from buildsys.resolve import syntax
+from buildsys.recipe.schema import types
 
 _PLACES = ("", "tcib", "container-images/tcib")
 """Places of the tree below the folder that a user names."""
@@ -104,7 +104,7 @@ def folders(tree: Tree, found: list[Diagnostic]) -> list[Folder]:
         elif plain[name] > 1:
             name = called("-".join(parts))
         spot = Spot(str(files[0]))
-        if problem := syntax.image_name(name):
+        if problem := types.IMAGE_NAME.problem(name):
             found.append(untaken(spot, f"the image '{name}'", problem[1], "give its folder another name"))
         elif name in images:
             why = f"{images[name].path} would be called '{name}' as well"

@@ -124,7 +124,8 @@ class Solving:
         found = library.called(row["name"], newest=not row["held"])
         held = [package for package in found if package.nevra == row["held"]]
         if row["held"] and not held:
-            self.problems.append({"kind": "vanished", "image": "", "names": [row["held"]]})
+            called = {row["held"]: row["name"]}
+            self.problems.append({"kind": "vanished", "image": "", "names": [*called], "called": called})
         elif not found:
             self.problems.append({"kind": "missing", "image": "", "names": [row["name"]]})
         else:
@@ -186,9 +187,9 @@ class Holding:
 
     def problem(self, library: Library, state: State, step: Row, new: Any, reasons: Any) -> Row:
         """What is wrong with an answer; None when nothing is."""
-        moved = sorted(self.vanished[package.slot] for package in new if package.slot in self.vanished)
-        if moved:
-            return {"kind": "vanished", "names": moved}
+        gone = {self.vanished[package.slot]: package.name for package in new if package.slot in self.vanished}
+        if gone:
+            return {"kind": "vanished", "names": sorted(gone), "called": gone}
         if not reasons:
             return None
         absent = missing(library, step)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, GetCoreSchemaHandler, Tag
-from pydantic_core import CoreSchema
+from pydantic import BaseModel, ConfigDict, Discriminator, GetCoreSchemaHandler, Tag
+from pydantic_core import CoreSchema, core_schema
 
 T = TypeVar("T")
 
@@ -37,12 +38,25 @@ class _MayBeLeftOut:
 Maybe = Annotated[T | None, _MayBeLeftOut()]
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+@dataclass(frozen=True)
+class _OrOne:
+    """Lets a list of a single item be written as that item."""
+
+    kind: type
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        (item,) = get_args(source)
+        return core_schema.no_info_before_validator_function(
+            lambda value: [value] if type(value) is self.kind else value,
+            handler(source),
+            json_schema_input_schema=handler.generate_schema(Union[item, source]),  # noqa: UP007
+        )
 
 
-OneOrMore = Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])]
+OneOrMore = Annotated[list[T], _OrOne(str)]
 """One text or a list of texts; a list afterwards."""
+Numbers = Annotated[list[T], _OrOne(int)]
+"""One number or a list of numbers; a list afterwards."""
 
 
 def _text_or_list(value: Any) -> str:
@@ -50,6 +64,6 @@ def _text_or_list(value: Any) -> str:
 
 
 TextOrList = Annotated[
-    Annotated[str, Tag("<text>")] | Annotated[list[str], Tag("<list>")], Discriminator(_text_or_list)
+    Annotated[str, Tag("<text>")] | Annotated[list[T], Tag("<list>")], Discriminator(_text_or_list)
 ]
 """A text or a list of texts, which mean different things."""

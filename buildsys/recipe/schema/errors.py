@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import Tag, ValidationError
 from pydantic_core import ErrorDetails
 
-from buildsys.diagnostics import Code, Diagnostic, Refused, closest
+from buildsys.diagnostics import Code, Diagnostic, Refused, closest, closest_words
 from buildsys.recipe.schema.base import Model, key_of
 from buildsys.recipe.schema.files import (
     ORIGINS,
@@ -22,6 +22,7 @@ from buildsys.recipe.schema.files import (
     SitePatch,
     Trait,
 )
+from buildsys.recipe.schema.forms import MISTAKE, any_value
 from buildsys.recipe.schema.steps import VERBS
 from buildsys.recipe.schema.tests import Scenario
 from buildsys.recipe.written import Written, is_template
@@ -42,19 +43,25 @@ _WANTED = {
 }  # fmt: skip
 
 
-def read(model: type[M], written: Written) -> M:
-    """What `written` says, as a model.
+def read(model: type[M], written: Written) -> tuple[M, list[Diagnostic]]:
+    """A written piece as a model, and the mistakes of its values: those that lack their form.
 
     Raises:
-        Refused: it does not fit the model; every mistake of it.
+        Refused: its keys and types do not fit the model; every mistake of these.
     """
+    details: list[ErrorDetails] = []
+    made: M | None = None
     try:
         made = model.model_validate(written.data)
     except ValidationError as error:
-        raise Refused(_diagnostics(model, written, error.errors(include_url=False))) from None
-    if lacking := _diagnostics(model, written, ()):
-        raise Refused(lacking)
-    return made
+        details = error.errors(include_url=False)
+    if found := _diagnostics(model, written, [item for item in details if item["type"] != MISTAKE]):
+        raise Refused(found)
+    mistakes = [_diagnostic(model, written, detail) for detail in details]
+    if made is None:
+        with any_value():
+            made = model.model_validate(written.data)
+    return made, mistakes
 
 
 _READ_BEFORE_FILLING: tuple[tuple[str, ...], ...] = ((), ("parameters",), ("variables",))
@@ -73,9 +80,12 @@ def check_template(model: type[Model], written: Written) -> None:
         certain = [
             detail
             for detail in error.errors(include_url=False)
-            if detail["type"] == "extra_forbidden"
-            or detail["loc"][:1] in _READ_BEFORE_FILLING
-            or not _may_change(detail["input"])
+            if detail["type"] != MISTAKE  # values are checked once they are filled in
+            and (
+                detail["type"] == "extra_forbidden"
+                or detail["loc"][:1] in _READ_BEFORE_FILLING
+                or not _may_change(detail["input"])
+            )
         ]
         if found := _diagnostics(model, written, certain):
             raise Refused(found) from None
@@ -88,23 +98,44 @@ def _may_change(value: Any) -> bool:
     return isinstance(value, str) and is_template(value)
 
 
-def _diagnostics(model: type[Model], written: Written, details: Iterable[ErrorDetails]) -> list[Diagnostic]:
-    found = [_diagnostic(model, written, detail) for detail in details]
-    if model is Recipe and isinstance(written.data, dict) and not ORIGINS & written.data.keys():
+def _diagnostics(model: type[Model], written: Written, details: Sequence[ErrorDetails]) -> list[Diagnostic]:
+    # A required key that is only misspelt is reported once, as a misspelling.
+    misspelt = {
+        (detail["loc"][:-1], near[0])
+        for detail in details
+        if detail["type"] == "extra_forbidden"
+        and len(near := closest_words(str(detail["loc"][-1]), _keys(_model_at(model, detail["loc"][:-1]))))
+        == 1
+    }
+    found = [
+        _diagnostic(model, written, detail)
+        for detail in details
+        if detail["type"] != "missing" or (detail["loc"][:-1], detail["loc"][-1]) not in misspelt
+    ]
+    if (
+        model is Recipe
+        and isinstance(written.data, dict)
+        and not ORIGINS & written.data.keys()
+        and ((), "from") not in misspelt
+    ):
         found.append(Diagnostic(written.spot(), Code.MISSING_KEY, "a recipe needs the key 'from'"))
-    # A required key that is only misspelt is told once, by its misspelling.
-    meant = {item.hint for item in found if item.code == Code.UNKNOWN_KEY}
-    return [
-        item for item in found
-        if item.code != Code.MISSING_KEY or f"did you mean {item.message.rsplit(' ', 1)[-1]}?" not in meant
-    ]  # fmt: skip
+    return found
+
+
+def _keys(holder: type[Model] | None) -> list[str]:
+    return [key_of(field) for field in holder.model_fields] if holder else []
 
 
 def _diagnostic(model: type[Model], written: Written, detail: ErrorDetails) -> Diagnostic:
     kind, value = detail["type"], detail["input"]
-    path = _path(detail["loc"])
+    path = _path(detail["loc"], written.data)
+    if kind == MISTAKE:
+        # pydantic's location of a key is that of its value, and a mark.
+        is_key = path[-1:] == ("[key]",)
+        spot = written.key_spot(*path[:-1]) if is_key else written.spot(*path)
+        return Diagnostic(spot, *detail["ctx"][MISTAKE])
     if kind in ("extra_forbidden", "missing"):  # these end in a key, whatever it looks like
-        path = (*_path(detail["loc"][:-1]), detail["loc"][-1])
+        path = (*_path(detail["loc"][:-1], written.data), detail["loc"][-1])
     last = path[-1] if path else ""
     holder = _model_at(model, detail["loc"][:-1])
     if kind == "extra_forbidden":
@@ -116,7 +147,7 @@ def _diagnostic(model: type[Model], written: Written, detail: ErrorDetails) -> D
         return _no_verb(written, path, value)
     spot = written.spot(*path)
     if kind == "literal_error":
-        allowed = [str(item) for item in _choices(detail)]
+        allowed = _choices(_kind_at(model, detail["loc"]))
         hint = closest(str(value), allowed) or f"write {' or '.join(allowed)}"
         return Diagnostic(spot, Code.BAD_CHOICE, f"{_name(path)} cannot be {_shown(value)}", hint)
     wanted = _WANTED.get(kind)
@@ -147,7 +178,7 @@ def _type_hint(wanted: str, value: Any, model: type[Model]) -> str:
 def _unknown_key(holder: type[Model] | None, written: Written, path: Path) -> Diagnostic:
     last = str(path[-1])
     spot = written.key_spot(*path)
-    known = [key_of(field) for field in holder.model_fields] if holder else []
+    known = _keys(holder)
     if holder in VERBS.values():
         verb = known[0]
         if last in VERBS:
@@ -176,18 +207,23 @@ def _no_verb(written: Written, path: Path, value: Any) -> Diagnostic:
     return Diagnostic(written.spot(*path), Code.UNKNOWN_STEP, message, hint)
 
 
-def _path(location: Iterable[str | int]) -> Path:
-    return tuple(step for step in location if not _is_tag(step))
+def _path(location: Iterable[str | int], data: Any) -> Path:
+    """The keys and indices of a location, as they are written: a map may stand for a list of one."""
+    path: list[str | int] = []
+    for step in location:
+        if not _is_tag(step) and not (isinstance(step, int) and isinstance(data, dict)):
+            path.append(step)
+            data = _step(data, step)
+    return tuple(path)
 
 
 def _is_tag(step: str | int) -> bool:
     return isinstance(step, str) and step.startswith("<") and step.endswith(">")
 
 
-def _choices(detail: ErrorDetails) -> list[Any]:
-    # pydantic words the choices as a sentence: 'docker' or 'oci'.
-    expected = detail.get("ctx", {}).get("expected", "")
-    return [word.strip("'").lower() for word in expected.replace(" or ", ", ").split(", ")]
+def _choices(kind: Any) -> list[str]:
+    """The values of a Literal, as YAML has them."""
+    return [str(item).lower() if isinstance(item, bool) else str(item) for item in get_args(_bare(kind))]
 
 
 def _noun(holder: type[Model] | None, path: Path) -> str:
@@ -225,12 +261,17 @@ def _shown(value: Any) -> str:
 
 
 def _model_at(model: type[Model], location: Iterable[str | int]) -> type[Model] | None:
-    """The model whose keys stand at a location of pydantic's, which names the members of unions too."""
+    """The model whose keys stand at a location."""
+    kind = _bare(_kind_at(model, location))
+    return kind if isinstance(kind, type) and issubclass(kind, Model) else None
+
+
+def _kind_at(model: type[Model], location: Iterable[str | int]) -> Any:
+    """The type at a location of pydantic's, which names the members of unions too."""
     kind: Any = model
     for step in location:
         kind = _inner(kind, step)
-    kind = _bare(kind)
-    return kind if isinstance(kind, type) and issubclass(kind, Model) else None
+    return kind
 
 
 def _inner(kind: Any, step: str | int) -> Any:
@@ -263,20 +304,20 @@ def _bare(kind: Any) -> Any:
         return kind
 
 
-def read_filled(model: type[M], written: Written, data: Any) -> M:
-    """What a piece says once its variables are filled in: `data`, in the shape of `written`.
+def read_filled(model: type[M], written: Written, data: Any) -> tuple[M, list[Diagnostic]]:
+    """A piece whose variables are filled in, as `read` returns it: `data` has the shape of `written`.
 
     A number that came by a variable may stand where text is wanted.
 
     Raises:
-        Refused: it does not fit the model; every mistake of it.
+        Refused: its keys and types do not fit the model; every mistake of these.
     """
     try:
-        return model.model_validate(data)
+        return model.model_validate(data), []
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             if detail["type"] == "string_type" and isinstance(detail["input"], bool | int):
-                _as_text(data, written.data, _path(detail["loc"]))
+                _as_text(data, written.data, _path(detail["loc"], written.data))
     return read(model, Written(written.file, data, written.marks))
 
 

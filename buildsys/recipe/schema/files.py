@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Tag
 
+from buildsys.packages import MANAGERS
+from buildsys.recipe.schema import types
 from buildsys.recipe.schema.base import Maybe, Model
 from buildsys.recipe.schema.steps import Step
 from buildsys.recipe.schema.tests import HealthCheckKey, ImageTest
@@ -14,18 +16,18 @@ from buildsys.recipe.schema.tests import HealthCheckKey, ImageTest
 class Account(Model):
     """An account with fixed numbers."""
 
-    uid: int
-    gid: Maybe[int] = None
-    home: Maybe[str] = None
-    shell: Maybe[str] = None
-    groups: Maybe[list[str]] = None
+    uid: types.UserNumber
+    gid: Maybe[types.GroupNumber] = None
+    home: Maybe[types.Path] = None
+    shell: Maybe[types.Path] = None
+    groups: Maybe[list[types.AccountName]] = None
 
 
 class RepositoryFile(Model):
     """A repository file written into the image."""
 
-    file: str
-    options: dict[str, str]
+    file: types.Path
+    options: dict[str, types.OneLine]
 
 
 def _use(value: Any) -> Any:
@@ -40,30 +42,30 @@ class Fragment(Model):
     """The keys that recipes, traits and `common` share."""
 
     uses: Maybe[list[Use]] = None
-    accounts: Maybe[dict[str, Account]] = None
-    repositories: Maybe[dict[str, RepositoryFile]] = None
+    accounts: Maybe[dict[types.AccountName, Account]] = None
+    repositories: Maybe[dict[types.RepositoryId, RepositoryFile]] = None
     before: Maybe[list[Step]] = None
-    packages: Maybe[list[str]] = None
+    packages: Maybe[list[types.PackageName]] = None
     steps: Maybe[list[Step]] = None
-    user: Maybe[str] = None
+    user: Maybe[types.UserName] = None
     cmd: Maybe[list[str]] = None
     entrypoint: Maybe[list[str]] = None
-    env: Maybe[dict[str, str]] = None
-    labels: Maybe[dict[str, str]] = None
-    annotations: Maybe[dict[str, str]] = None
+    env: Maybe[dict[types.EnvironmentName, str]] = None
+    labels: Maybe[dict[types.LabelName, str]] = None
+    annotations: Maybe[dict[types.LabelName, str]] = None
     healthcheck: Maybe[HealthCheckKey] = None
-    stop_signal: Maybe[str] = None
-    volumes: Maybe[list[str]] = None
-    ports: Maybe[list[str]] = None
-    workdir: Maybe[str] = None
-    version_of: Maybe[str] = None
+    stop_signal: Maybe[types.Signal] = None
+    volumes: Maybe[list[types.Path]] = None
+    ports: Maybe[list[types.Port]] = None
+    workdir: Maybe[types.Path] = None
+    version_of: Maybe[types.PackageName] = None
     test: Maybe[ImageTest] = None
 
 
 class BaseImage(Model):
     """An image built elsewhere."""
 
-    image: str
+    image: types.Reference
 
 
 def _origin(value: Any) -> str:
@@ -121,13 +123,13 @@ class Trait(Fragment):
 class SetFile(Model):
     """set.yaml: what the images of a set have in common."""
 
-    set_: str
-    registry: Maybe[str] = None
-    namespace: str
-    prefix: Maybe[str] = None
-    tag: str
+    set_: types.SetName
+    registry: Maybe[types.Registry] = None
+    namespace: types.Namespace
+    prefix: Maybe[types.Prefix] = None
+    tag: types.Tag
     format: Maybe[Literal["docker", "oci"]] = None
-    epoch: int
+    epoch: types.Epoch
     site: Maybe[str] = None
     variables: Maybe[dict[str, Any]] = None
     common: Maybe[Fragment] = None
@@ -137,7 +139,7 @@ class SetFile(Model):
 class Bootstrap(Model):
     """An empty root, filled by the host's package manager."""
 
-    bootstrap: list[str]
+    bootstrap: list[types.PackageName]
 
 
 def _base(value: Any) -> str:
@@ -148,7 +150,7 @@ class Repository(Model):
     """A package repository of a site."""
 
     directory: Maybe[str] = None
-    url: Maybe[str] = None
+    url: Maybe[types.Url] = None
     key: Maybe[str] = None
     gpgcheck: Maybe[bool] = None
 
@@ -157,8 +159,8 @@ class DownloadSource(Model):
     """Where the bytes of a download come from (a file, another URL; else its own), and what they must be."""
 
     file: Maybe[str] = None
-    url: Maybe[str] = None
-    sha256: Maybe[str] = None
+    url: Maybe[types.Url] = None
+    sha256: Maybe[types.Sha256] = None
     unverified: Maybe[Literal[True]] = None
 
 
@@ -177,6 +179,12 @@ def _repositories(value: Any) -> str:
     return "<host>" if isinstance(value, str) else "<map>"
 
 
+if TYPE_CHECKING:
+    Installer = str
+else:
+    Installer = Literal[tuple(MANAGERS)]
+
+
 class Site(Model):
     """Where packages and base images come from."""
 
@@ -185,24 +193,25 @@ class Site(Model):
     base: Annotated[
         Annotated[Bootstrap, Tag("<bootstrap>")] | Annotated[BaseImage, Tag("<image>")], Discriminator(_base)
     ]
-    installer: Literal["dnf", "yum", "apt"]
+    installer: Installer
     inside: Maybe[bool] = None
-    release: Maybe[str] = None
-    epoch: Maybe[int] = None
+    release: Maybe[types.Release] = None
+    epoch: Maybe[types.Epoch] = None
     stand_ins: Maybe[str] = None
     repositories: Maybe[
         Annotated[
-            Annotated[Literal["host"], Tag("<host>")] | Annotated[dict[str, Repository], Tag("<map>")],
+            Annotated[Literal["host"], Tag("<host>")]
+            | Annotated[dict[types.RepositoryId, Repository], Tag("<map>")],
             Discriminator(_repositories),
         ]
     ] = None
     left_out: Maybe[
         dict[str, Annotated[LeftOut, BeforeValidator(_left_out, json_schema_input_type=str | LeftOut)]]
     ] = None
-    downloads: Maybe[dict[str, DownloadSource]] = None
+    downloads: Maybe[dict[types.Url, DownloadSource]] = None
     gems: Maybe[str] = None
     variables: Maybe[dict[str, Any]] = None
-    labels: Maybe[dict[str, str]] = None
+    labels: Maybe[dict[types.LabelName, str]] = None
 
 
 class AddRemove(Model):
@@ -232,31 +241,31 @@ class Patch(Model):
 
     from_: Maybe[From] = None
     uses: Maybe[UsesPatch] = None
-    accounts: Maybe[dict[str, Account | None]] = None
-    repositories: Maybe[dict[str, RepositoryFile | None]] = None
+    accounts: Maybe[dict[types.AccountName, Account | None]] = None
+    repositories: Maybe[dict[types.RepositoryId, RepositoryFile | None]] = None
     before: Maybe[StepsPatch] = None
     packages: Maybe[AddRemove] = None
     steps: Maybe[StepsPatch] = None
-    user: str | None = None
+    user: types.UserName | None = None
     cmd: list[str] | None = None
     entrypoint: list[str] | None = None
-    env: Maybe[dict[str, str | None]] = None
-    labels: Maybe[dict[str, str | None]] = None
-    annotations: Maybe[dict[str, str | None]] = None
+    env: Maybe[dict[types.EnvironmentName, str | None]] = None
+    labels: Maybe[dict[types.LabelName, str | None]] = None
+    annotations: Maybe[dict[types.LabelName, str | None]] = None
     healthcheck: HealthCheckKey | None = None
-    stop_signal: str | None = None
+    stop_signal: types.Signal | None = None
     volumes: Maybe[AddRemove] = None
     ports: Maybe[AddRemove] = None
-    workdir: str | None = None
-    version_of: str | None = None
+    workdir: types.Path | None = None
+    version_of: types.PackageName | None = None
     test: ImageTest | None = None
 
 
 class SitePatch(Model):
     """What one site gets besides. A repository or download it has by that name is replaced."""
 
-    repositories: Maybe[dict[str, Repository]] = None
-    downloads: Maybe[dict[str, DownloadSource]] = None
+    repositories: Maybe[dict[types.RepositoryId, Repository]] = None
+    downloads: Maybe[dict[types.Url, DownloadSource]] = None
     gems: Maybe[str] = None
 
 

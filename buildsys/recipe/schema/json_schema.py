@@ -37,7 +37,10 @@ def json_schema() -> Schema:
 
 
 def _tidy(schema: Schema) -> None:
-    """No titles made of key names, no defaults, and a variable in place of any value."""
+    """Remove titles and defaults, allow a variable in place of any value, give keys their form."""
+    for pattern, value in schema.pop("patternProperties", {}).items():
+        schema["additionalProperties"] = value
+        schema["propertyNames"] = {"pattern": pattern, **schema["propertyNames"]}
     for key, value in list(schema.get("properties", {}).items()):
         value.pop("title", None)
         value.pop("default", None)

@@ -6,19 +6,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Tag
 
+from buildsys.recipe.schema import types
 from buildsys.recipe.schema.base import Maybe, Model, OneOrMore, TextOrList
 
 
 class Packages(Model):
     """A further transaction, at this place."""
 
-    packages: list[str]
+    packages: list[types.PackageName]
 
 
 class RemovePackages(Model):
     """Remove packages."""
 
-    remove_packages: list[str]
+    remove_packages: list[types.PackageName]
     optional: Maybe[bool] = None
 
 
@@ -31,28 +32,28 @@ class Update(Model):
 class ImportKey(Model):
     """Import a public key, a file in the image, into the package database."""
 
-    import_key: str
+    import_key: types.Path
 
 
 class DisableRepository(Model):
     """Set enabled=0 in the image's own repository files."""
 
-    disable_repository: str
+    disable_repository: types.RepositoryId
     optional: Maybe[bool] = None
 
 
 class Gems(Model):
     """Install Ruby gems: `name` or `name:constraint`."""
 
-    gems: list[str]
-    flags: Maybe[list[str]] = None
-    open_files: Maybe[int] = None
+    gems: list[types.Gem]
+    flags: Maybe[list[types.GemFlag]] = None
+    open_files: Maybe[types.OpenFiles] = None
 
 
 class PayloadOf(Model):
     """A package whose payload a file is copied from."""
 
-    package: str
+    package: types.PackageName
 
 
 def _where_from(value: Any) -> str:
@@ -63,15 +64,15 @@ class Copy(Model):
     """Copy from the set's files (a relative path), within the image, from another image or a payload."""
 
     copy_: str
-    to: str
+    to: types.Path
     from_: Maybe[
         Annotated[
             Annotated[str, Tag("<image>")] | Annotated[PayloadOf, Tag("<payload>")],
             Discriminator(_where_from),
         ]
     ] = None
-    mode: Maybe[str] = None
-    owner: Maybe[str] = None
+    mode: Maybe[types.Mode] = None
+    owner: Maybe[types.Owner] = None
     preserve: Maybe[bool] = None
     optional: Maybe[bool] = None
 
@@ -79,16 +80,16 @@ class Copy(Model):
 class Mkdir(Model):
     """Make directories with their parents; existing is fine."""
 
-    mkdir: OneOrMore
-    mode: Maybe[str] = None
-    owner: Maybe[str] = None
+    mkdir: OneOrMore[types.Path]
+    mode: Maybe[types.Mode] = None
+    owner: Maybe[types.Owner] = None
 
 
 class Chmod(Model):
     """Change the mode of paths or globs."""
 
-    chmod: OneOrMore
-    mode: str
+    chmod: OneOrMore[types.Path]
+    mode: types.Mode
     recursive: Maybe[bool] = None
     optional: Maybe[bool] = None
 
@@ -96,8 +97,8 @@ class Chmod(Model):
 class Chown(Model):
     """Change the owner of paths or globs."""
 
-    chown: OneOrMore
-    owner: str
+    chown: OneOrMore[types.Path]
+    owner: types.Owner
     recursive: Maybe[bool] = None
     optional: Maybe[bool] = None
 
@@ -105,22 +106,22 @@ class Chown(Model):
 class Symlink(Model):
     """Make a symbolic link that leads to `target`."""
 
-    symlink: str
-    target: str
+    symlink: types.Path
+    target: types.LinkTarget
     force: Maybe[bool] = None
 
 
 class Touch(Model):
     """Make sure files exist."""
 
-    touch: OneOrMore
-    mode: Maybe[str] = None
+    touch: OneOrMore[types.Path]
+    mode: Maybe[types.Mode] = None
 
 
 class Remove(Model):
     """Remove paths or globs."""
 
-    remove: OneOrMore
+    remove: OneOrMore[types.Removable]
     recursive: Maybe[bool] = None
     optional: Maybe[bool] = None
 
@@ -128,71 +129,71 @@ class Remove(Model):
 class Move(Model):
     """Move a path within the image."""
 
-    move: str
-    to: str
+    move: types.Removable
+    to: types.Path
 
 
 class Comment(Model):
     """Put `#` before the lines an extended regular expression matches."""
 
-    comment: str
-    in_: str
+    comment: types.Pattern
+    in_: types.Path
     optional: Maybe[bool] = None
 
 
 class Replace(Model):
     """Replace what an extended regular expression matches; `&` and `\\1` as in sed."""
 
-    replace: str
-    in_: str
-    with_: str
+    replace: types.Pattern
+    in_: types.Path
+    with_: types.OneLine
     optional: Maybe[bool] = None
 
 
 class Append(Model):
     """Append a text or lines to a file."""
 
-    append: TextOrList
-    in_: str
+    append: TextOrList[types.OneLine]
+    in_: types.Path
 
 
 class AppendFile(Model):
     """Append one file of the image to another of the image."""
 
-    append_file: str
-    in_: str
+    append_file: types.Path
+    in_: types.Path
 
 
 class Require(Model):
     """Fail unless a line of the file matches an extended regular expression."""
 
-    require: str
-    in_: str
+    require: types.Pattern
+    in_: types.Path
 
 
 class ChangeAccount(Model):
     """Change an existing account; groups are joined."""
 
-    account: str
-    home: Maybe[str] = None
-    shell: Maybe[str] = None
-    groups: Maybe[list[str]] = None
+    account: types.AccountName
+    home: Maybe[types.PathOrNothing] = None
+    shell: Maybe[types.PathOrNothing] = None
+    groups: Maybe[list[types.AccountName]] = None
 
 
 class Download(Model):
     """Put a downloaded file into the image; its checksum stands here or in the site."""
 
-    download: str
-    to: str
-    mode: Maybe[str] = None
-    sha256: Maybe[str] = None
+    download: types.Url
+    to: types.Path
+    mode: Maybe[types.Mode] = None
+    sha256: Maybe[types.Sha256] = None
 
 
 class Run(Model):
     """Run a program inside the image, without network: a text by `/bin/sh -ec`, a list as it is."""
 
-    run: TextOrList
-    open_files: Maybe[int] = None
+    run: TextOrList[str]
+    open_files: Maybe[types.OpenFiles] = None
 
 
 AnyStep = (

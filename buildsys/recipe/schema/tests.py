@@ -6,25 +6,18 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from buildsys.recipe.schema.base import Maybe, Model, OneOrMore, TextOrList
-
-
-def _numbers(value: Any) -> Any:
-    return [value] if type(value) is int else value
-
-
-Numbers = Annotated[list[int], BeforeValidator(_numbers, json_schema_input_type=int | list[int])]
-"""One number or a list of numbers; a list afterwards."""
+from buildsys.recipe.schema import types
+from buildsys.recipe.schema.base import Maybe, Model, Numbers, OneOrMore, TextOrList
 
 
 class HealthCheck(Model):
     """How a container's health is asked for."""
 
-    command: TextOrList
-    interval: Maybe[str] = None
-    timeout: Maybe[str] = None
-    start_period: Maybe[str] = None
-    retries: Maybe[int] = None
+    command: TextOrList[str]
+    interval: Maybe[types.Duration] = None
+    timeout: Maybe[types.Duration] = None
+    start_period: Maybe[types.Duration] = None
+    retries: Maybe[types.Retries] = None
 
 
 def _health_check(value: Any) -> Any:
@@ -39,12 +32,12 @@ HealthCheckKey = Annotated[
 class CommandTest(Model):
     """A command in a container, and what it must come to."""
 
-    run: TextOrList
-    user: Maybe[str] = None
-    env: Maybe[dict[str, str]] = None
-    status: Maybe[Numbers] = None
-    output: Maybe[str] = None
-    timeout: Maybe[str] = None
+    run: TextOrList[str]
+    user: Maybe[types.UserName] = None
+    env: Maybe[dict[types.EnvironmentName, str]] = None
+    status: Maybe[Numbers[types.ExitStatus]] = None
+    output: Maybe[types.Expression] = None
+    timeout: Maybe[types.Limit] = None
 
 
 def _run(value: Any) -> Any:
@@ -58,14 +51,14 @@ RunKey = Annotated[CommandTest, BeforeValidator(_run, json_schema_input_type=str
 class Http(Model):
     """A request to a server in a container, and what must be answered."""
 
-    port: int
-    path: Maybe[str] = None
+    port: types.PortNumber
+    path: Maybe[types.Path] = None
     method: Maybe[str] = None
-    headers: Maybe[dict[str, str]] = None
+    headers: Maybe[dict[types.HeaderName, types.OneLine]] = None
     body: Maybe[str] = None
-    status: Maybe[Numbers] = None
+    status: Maybe[Numbers[types.HttpStatus]] = None
     json_: Maybe[dict[str, Any]] = None
-    output: Maybe[str] = None
+    output: Maybe[types.Expression] = None
 
 
 def _requests(value: Any) -> Any:
@@ -79,22 +72,22 @@ Requests = Annotated[list[Http], BeforeValidator(_requests, json_schema_input_ty
 class Service(Model):
     """The image started as it is, and then asked."""
 
-    env: Maybe[dict[str, str]] = None
+    env: Maybe[dict[types.EnvironmentName, str]] = None
     cmd: Maybe[list[str]] = None
     healthy: Maybe[bool] = None
-    port: Maybe[Numbers] = None
+    port: Maybe[Numbers[types.PortNumber]] = None
     http: Maybe[Requests] = None
     run: Maybe[list[RunKey]] = None
-    within: Maybe[str] = None
+    within: Maybe[types.Limit] = None
 
 
 class ImageTest(Model):
     """What must be true of an image before it may be used."""
 
     run: Maybe[list[RunKey]] = None
-    user: Maybe[str] = None
-    setuid: Maybe[list[str]] = None
-    size: Maybe[str] = None
+    user: Maybe[types.UserName] = None
+    setuid: Maybe[list[types.Path]] = None
+    size: Maybe[types.Size] = None
     service: Maybe[Service] = None
 
 
@@ -102,14 +95,14 @@ class Container(Model):
     """A container of a scenario."""
 
     image: Maybe[str] = None
-    env: Maybe[dict[str, str]] = None
-    mounts: Maybe[dict[str, str]] = None
+    env: Maybe[dict[types.EnvironmentName, str]] = None
+    mounts: Maybe[dict[types.Path, str]] = None
     cmd: Maybe[list[str]] = None
     entrypoint: Maybe[list[str]] = None
-    user: Maybe[str] = None
+    user: Maybe[types.UserName] = None
     healthcheck: Maybe[HealthCheckKey] = None
-    within: Maybe[str] = None
-    after: Maybe[OneOrMore] = None
+    within: Maybe[types.Limit] = None
+    after: Maybe[OneOrMore[str]] = None
     first: Maybe[list[RunKey]] = None
     then: Maybe[list[RunKey]] = None
 
@@ -118,27 +111,27 @@ class ScenarioStep(Model):
     """A command in a container that runs, or a request; what it must come to, and what is kept of it."""
 
     about: Maybe[str] = None
-    run: Maybe[TextOrList] = None
+    run: Maybe[TextOrList[str]] = None
     in_: Maybe[str] = None
-    user: Maybe[str] = None
-    env: Maybe[dict[str, str]] = None
+    user: Maybe[types.UserName] = None
+    env: Maybe[dict[types.EnvironmentName, str]] = None
     http: Maybe[Http] = None
-    status: Maybe[Numbers] = None
-    output: Maybe[str] = None
-    capture: Maybe[dict[str, str]] = None
-    timeout: Maybe[str] = None
-    retry: Maybe[str] = None
+    status: Maybe[Numbers[types.ExitStatus]] = None
+    output: Maybe[types.Expression] = None
+    capture: Maybe[dict[str, types.Expression]] = None
+    timeout: Maybe[types.Limit] = None
+    retry: Maybe[types.Limit] = None
 
 
 class Scenario(Model):
     """Images of a set at work together."""
 
-    scenario: str
+    scenario: types.ScenarioName
     about: Maybe[str] = None
-    timeout: Maybe[str] = None
+    timeout: Maybe[types.Limit] = None
     secrets: Maybe[list[str]] = None
-    files: Maybe[dict[str, str]] = None
-    volumes: Maybe[list[str]] = None
-    containers: dict[str, Container]
+    files: Maybe[dict[types.ScenarioFile, str]] = None
+    volumes: Maybe[list[types.ContainerName]] = None
+    containers: dict[types.ContainerName, Container]
     steps: Maybe[list[ScenarioStep]] = None
     checks: Maybe[list[ScenarioStep]] = None

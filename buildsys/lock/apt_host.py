@@ -10,13 +10,16 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.files import locked
+from buildsys.image import LockedPackage
+from buildsys.lock.pool_files import Places, Unfetched
 
 HELPER = "/usr/lib/apt/apt-helper"
 """Where apt keeps the program that lends out what it fetches by."""
@@ -54,7 +57,11 @@ AFTERWARDS = "Some index files failed to download"
 
 
 class AptFailed(Exception):  # noqa: N818 - reads as what happened
-    """apt ends with an error; carries its words, without addresses of this host's mirrors."""
+    """apt ends with an error; its reasons are apt's words without addresses of this host's mirrors."""
+
+    def __init__(self, reasons: Iterable[str]) -> None:
+        self.reasons = [*reasons]
+        super().__init__("; ".join(self.reasons))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +184,7 @@ class Apt:
     def _run(self, command: list[str]) -> str:
         done = _start(command)
         if done.returncode:
-            raise AptFailed(_words(done.stdout, done.stderr))
+            raise AptFailed(_reasons(done.stdout, done.stderr))
         return done.stdout
 
 
@@ -215,19 +222,20 @@ def _preferences(pins: Mapping[str, str]) -> str:
     return "".join(own) + of_host
 
 
-def _words(said: str, complained: str) -> str:
-    """Why apt cannot do it: its errors, and what it says of packages that do not fit together."""
+def _reasons(output: str, errors_output: str) -> list[str]:
+    """Why apt cannot do it: what it writes about packages that do not fit together, else its errors."""
     problems, listing = [], False
-    for line in said.splitlines():
+    for line in output.splitlines():
         if line.startswith("The following packages have unmet dependencies"):
             listing = True
         elif listing and line.startswith(" "):
             problems.append(" ".join(line.split()))
         else:
             listing = False
-    errors = [line[2:].strip() for line in complained.splitlines() if line.startswith("E:")]
+    errors = [line[2:].strip() for line in errors_output.splitlines() if line.startswith("E:")]
     errors = [" ".join(line.split()) for line in errors if not line.startswith(AFTERWARDS)]
-    return without_addresses("; ".join(dict.fromkeys(problems or errors or complained.split("\n")[-2:])))
+    reasons = dict.fromkeys(problems or errors or errors_output.split("\n")[-2:])
+    return [without_addresses(reason) for reason in reasons]
 
 
 def _open_to_all(folder: Path) -> bool:
@@ -254,3 +262,92 @@ def _start(command: Iterable[str]) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         env={**os.environ, "LC_ALL": "C.UTF-8"},
     )
+
+
+# ── fetching the packages of a lock ─────────────────────────────────────────────────────────────────────────
+
+
+GONE = ("404", "410", "File not found", "No such file")
+"""How the ways that apt knows say that a file is not there."""
+
+
+def bring(
+    packages: Iterable[LockedPackage], part: Callable[[str], Path], places: Places
+) -> dict[str, Unfetched]:
+    """Fetch packages to where `part` says by checksum; those that do not come, by checksum, and why.
+
+    apt looks at the checksums, goes on with what broke off, and tries again what may pass by itself.
+    """
+    away = [item for item in packages if not _has(part(item.checksum), item.size)]
+    if not away:
+        return {}
+    folder = places.metadata / "apt"
+    with alone(folder):
+        apt = Apt(folder)
+        try:
+            mirrors = _mirrors(apt)
+            if not {item.repository for item in away} <= mirrors.keys():
+                apt.update()
+                mirrors = _mirrors(apt)
+        except AptFailed as failed:
+            return {item.checksum: Unfetched(str(failed)) for item in away}
+        found: dict[str, Unfetched] = {}
+        for item in away:
+            why = f"no apt source of this host is {item.repository}"
+            found[item.checksum] = Unfetched(why, gone=True)
+        # What one mirror does not give, the next one may.
+        for number in range(max(map(len, mirrors.values()), default=0)):
+            ways = {
+                mirrors[item.repository][number] + quote(item.location, safe="/:%+~,;=@!()$&'*"): item
+                for item in away
+                if item.checksum in found and number < len(mirrors.get(item.repository, ()))
+            }
+            if ways:
+                tried = {item.checksum for item in ways.values()}
+                found = {key: why for key, why in found.items() if key not in tried}
+                found |= _bring(apt, ways, part)
+    return found
+
+
+def _mirrors(apt: Apt) -> dict[str, list[str]]:
+    """Where each repository is, as far as apt knows it: one place or several."""
+    found: dict[str, list[str]] = {}
+    for target in apt.targets():
+        found.setdefault(target.repository, []).append(target.base)
+    return found
+
+
+def _bring(apt: Apt, ways: Mapping[str, LockedPackage], part: Callable[[str], Path]) -> dict[str, Unfetched]:
+    unfetched = _fetch(apt, ways, part)
+    # Of those that are wrong another copy may be right, once.
+    again = {way: ways[way] for way in unfetched if _wrong(part(ways[way].checksum)).exists()}
+    if again:
+        unfetched = {way: why for way, why in unfetched.items() if way not in again}
+        unfetched |= _fetch(apt, again, part)
+    found = {}
+    for way, why in unfetched.items():
+        file = part(ways[way].checksum)
+        if _wrong(file).exists():
+            # Whoever looks at checksums says what is wrong with it.
+            _wrong(file).replace(file)
+        else:
+            found[ways[way].checksum] = Unfetched(why, gone=any(sign in why for sign in GONE))
+    return found
+
+
+def _fetch(apt: Apt, ways: Mapping[str, LockedPackage], part: Callable[[str], Path]) -> dict[str, str]:
+    return apt.fetch(
+        {
+            way: (f"SHA256:{item.checksum.partition(':')[2]}", part(item.checksum))
+            for way, item in ways.items()
+        }
+    )
+
+
+def _has(file: Path, size: int) -> bool:
+    return file.exists() and file.stat().st_size == size
+
+
+def _wrong(file: Path) -> Path:
+    """Where apt puts a file that is not what it should be."""
+    return file.with_name(f"{file.name}.FAILED")

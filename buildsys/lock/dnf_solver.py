@@ -8,21 +8,23 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
+from buildsys.files import sha256
 from buildsys.graph import ImageGraph
-from buildsys.image import BaseImage, Image, ImageSet, LockedPackage, ParentImage
-from buildsys.lock.bases import DATABASES, Base
-from buildsys.lock.fetch import cause
-from buildsys.lock.lockfile import LockedImage, LockedStep, Metadata
+from buildsys.image import BaseImage, Image, ImageSet, LockedPackage, ParentImage, Repository
+from buildsys.lock.bases import DATABASES
+from buildsys.lock.lockfile import Lock, LockedImage, LockedStep, Metadata
+from buildsys.lock.pool_files import Places, Unfetched, cause, fetched_sum
 from buildsys.lock.requests import asked, bases, package_steps, payloads
-from buildsys.lock.solver import problems
+from buildsys.lock.solver import Answer, Question, problems
 from buildsys.logins import login_for
 
+INDEX = "repodata/repomd.xml"
 SOLVER = Path(__file__).with_name("rpm_solver")
 START = f"import sys; sys.path.append(sys.argv[1]); from {SOLVER.name}.program import main; main()"
 """How the system's interpreter, which knows nothing of buildsys, runs the program."""
@@ -30,36 +32,6 @@ MODULES = {"dnf4": "python3-dnf", "dnf5": "python3-libdnf5"}
 """What distributions call the packages with the modules of a library."""
 PLUGINS = ("subscription-manager", "rhsm", "spacewalk", "amazon-id", "rhui*", "azure-rhui*")
 """Plugins of dnf 4 and dnf5 that give this host's own repositories their certificates and addresses."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked besides the set itself."""
-
-    bases: Mapping[str, Base] = field(default_factory=dict)
-    """Base images by their reference: what is in them is installed."""
-    held: Mapping[str, Sequence[LockedPackage]] = field(default_factory=dict)
-    """Images whose packages stay at the versions they have."""
-    held_payloads: Mapping[str, LockedPackage] = field(default_factory=dict)
-    kept: Mapping[str, LockedImage] = field(default_factory=dict)
-    """The same images, as the lock so far has them."""
-    key_files: Sequence[str] = ()
-    """Paths of public keys that some package may bring."""
-    cache: Path | None = None
-    """Where metadata is kept from one time to the next."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the solver says."""
-
-    images: Mapping[str, LockedImage]
-    payloads: Mapping[str, LockedPackage]
-    repositories: Mapping[str, Metadata]
-    absent: Mapping[str, str]
-    """Images of which a package is in no repository, at a site that leaves some out."""
-    keys: Mapping[str, Any]
-    """Where the keys of the host's repositories are; else, by its path, which package brings a key."""
 
 
 def solver_hash() -> str:
@@ -70,16 +42,9 @@ def solver_hash() -> str:
     return whole.hexdigest()
 
 
-def solve(image_set: ImageSet, question: Question) -> Answer:
-    """Solve the whole set.
-
-    Raises:
-        Refused: a repository cannot be reached (`repository-unreachable`) or is not fit for a lock
-            (`repository-unfit`); rpm cannot read a base image's database (`base-unreadable`); a package is in
-            no repository (`package-missing`, at the recipe's line), cannot be installed with the others
-            (`package-unsolvable`), is held but gone (`package-vanished`), or cannot be held (`lock-held`).
-    """
-    answer = ask(_request(image_set, question))
+def solve(image_set: ImageSet, question: Question, places: Places) -> Answer:
+    """See `buildsys.lock.solver.Solver.solve`."""
+    answer = ask(_request(image_set, question, places))
     if "unreadable" in answer:
         raise Refused([_unreadable(image_set, question, answer["unreadable"])])
     if answer["problems"]:
@@ -112,9 +77,7 @@ def ask(request: Mapping[str, Any]) -> dict[str, Any]:
         name, message = answer["repository"], answer["unreachable"]
         urls = [item["url"] for item in request["repositories"] if item["id"] == name]
         # Of several servers that may have been asked, dnf says only that all were.
-        message = next(
-            filter(None, (cause(f"{url.rstrip('/')}/repodata/repomd.xml") for url in urls)), message
-        )
+        message = next(filter(None, (cause(f"{url.rstrip('/')}/{INDEX}") for url in urls)), message)
         if name:
             message = f"the repository '{name}' cannot be read: {message}"
         hint = (
@@ -145,14 +108,56 @@ def run(request: Mapping[str, Any], interpreter: str, libraries: Sequence[str]) 
     return answer
 
 
-def sources(image_set: ImageSet, cache: Path | None) -> dict[str, Any]:
-    """The part of a request that says where packages come from."""
+def repositories_hold(image_set: ImageSet, lock: Lock, places: Places) -> bool:
+    """See `buildsys.lock.solver.Solver.repositories_hold`: compares the checksums of the indices.
+
+    Of the host's own repositories only dnf knows the addresses, so these count as moved.
+    """
     site = image_set.site
-    if cache is not None:
-        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if site.host_repositories or {item.id for item in site.repositories} != lock.repositories.keys():
+        return False
+    with ThreadPoolExecutor(8) as workers:
+        sums = workers.map(lambda item: _index_sum(item, places), site.repositories)
+        return {item.id: now for item, now in zip(site.repositories, sums, strict=True)} == {
+            name: item.sha256 for name, item in lock.repositories.items()
+        }
+
+
+def _index_sum(repository: Repository, places: Places) -> str:
+    if repository.directory:
+        return sha256(Path(repository.directory, INDEX))
+    return fetched_sum(f"{repository.url.rstrip('/')}/{INDEX}", places)
+
+
+def bring(
+    image_set: ImageSet, packages: Iterable[LockedPackage], part: Callable[[str], Path], places: Places
+) -> Mapping[str, Unfetched]:
+    """See `buildsys.lock.solver.Solver.bring`: only dnf knows the addresses of the host's repositories."""
+    missing = [item.checksum for item in packages if not part(item.checksum).exists()]
+    if missing and image_set.site.host_repositories:
+        ask(sources(image_set, places.metadata) | {"fetch": missing, "into": str(part("").absolute())})
+    return {}
+
+
+def host_keys(image_set: ImageSet, places: Places) -> Mapping[str, Sequence[str]]:
+    """See `buildsys.lock.solver.Solver.host_keys`."""
+    found: Mapping[str, Sequence[str]] = ask(sources(image_set, places.metadata) | {"fetch": []})["keys"]
+    return found
+
+
+def modules() -> tuple[str, str] | None:
+    """See `buildsys.lock.solver.Solver.modules`. dnf 4 is a Python program and has its modules."""
+    interpreter, libraries = interpreter_of_dnf()
+    return (interpreter, "libdnf5") if libraries[0] == "dnf5" else None
+
+
+def sources(image_set: ImageSet, cache: Path) -> dict[str, Any]:
+    """The part of a request that says where packages come from; `cache` keeps metadata between calls."""
+    site = image_set.site
+    cache.mkdir(parents=True, exist_ok=True, mode=0o700)
     return {
         "release": site.release,
-        "cache": str(cache.absolute()) if cache else "",
+        "cache": str(cache.absolute()),
         "host_repositories": site.host_repositories,
         "plugins": os.environ.get("BS_DNF_PLUGINS", ",".join(PLUGINS)).split(","),
         "repositories": [
@@ -166,10 +171,10 @@ def sources(image_set: ImageSet, cache: Path | None) -> dict[str, Any]:
     }
 
 
-def _request(image_set: ImageSet, question: Question) -> dict[str, Any]:
+def _request(image_set: ImageSet, question: Question, places: Places) -> dict[str, Any]:
     images = [image_set.images[name] for name in ImageGraph(image_set.images).order()]
     found = {base.database for base in question.bases.values() if base.database}
-    return sources(image_set, question.cache) | {
+    return sources(image_set, places.metadata) | {
         "database": next(iter(sorted(found)), ""),
         "key_files": list(question.key_files),
         "incomplete": bool(image_set.site.left_out),

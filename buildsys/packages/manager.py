@@ -1,0 +1,110 @@
+"""What buildsys asks of a package manager: the form that each plug-in fills in.
+
+Nothing here names a manager. docs/how-to/add-a-package-manager.md walks through it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from buildsys.image import (
+    Bootstrap,
+    ImportKey,
+    Install,
+    LockedPackage,
+    Site,
+    Transaction,
+    Uninstall,
+    UpdateAll,
+)
+from buildsys.shell import Command
+
+PackageInstruction = Bootstrap | Install | Transaction | Uninstall | UpdateAll | ImportKey
+Argv = tuple[str, ...]
+"""The words of a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFormat:
+    """The format of package files."""
+
+    suffix: str
+    """How the names of its files end, without the dot."""
+    installer: str
+    """The program that installs its files in an image."""
+    signed: bool
+    """Whether each file is signed. Otherwise the repository's index is, and the lock's checksums suffice."""
+
+
+class Runtime(Protocol):
+    """The verbs by which a plan installs packages: `plan/runtime/NAME.sh`."""
+
+    @property
+    def name(self) -> str:
+        """The script, without its suffix; its functions begin with the same word."""
+        ...
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Programs of the host; `A|B` means the first one that is installed."""
+        ...
+
+    def command(self, step: PackageInstruction) -> Command:
+        """The verb of one instruction; the words after it are names or files of packages."""
+        ...
+
+
+class PackageManager(ABC):
+    """All that sets one package manager apart from the others."""
+
+    name: ClassVar[str]
+    """The value of `installer:` in a site."""
+    format: ClassVar[PackageFormat]
+    solver: ClassVar[str]
+    """The module that makes its locks: a `buildsys.lock.solver.Solver`, which imports it by this name.
+
+    A name and no import: the room `lock` lies above this one.
+    """
+    always_locked: ClassVar[bool] = False
+    """Whether it installs only what a lock names."""
+    only_host: ClassVar[bool] = False
+    """Whether packages come from the repositories of this host and from no others."""
+    into_base_images: ClassVar[bool] = True
+    """Whether packages can be installed into an image that was built elsewhere."""
+
+    programs: ClassVar[Argv]
+    """The programs by which shell text of other systems calls it."""
+    update_installs: ClassVar[bool] = True
+    """Whether `PROGRAM update` updates packages; otherwise it reads the index of the repositories."""
+    caches: ClassVar[Argv] = ()
+    """Paths that shell text removes with `rm -rf` after an installation; images of ours have none there."""
+
+    enabled: ClassVar[Argv]
+    """The command whose output names this host's enabled repositories."""
+    listing: ClassVar[Argv]
+    """A command that shows a person all repositories of this host."""
+
+    @abstractmethod
+    def host_repositories(self, output: str) -> tuple[str, ...]:
+        """The names of this host's enabled repositories, from the output of `enabled`."""
+
+    @abstractmethod
+    def runtime(self, *, locked: bool) -> Runtime:
+        """The verbs of a plan, with a lock or without one."""
+
+    # ── in a Containerfile ──────────────────────────────────────────────────────────────────────────────────
+
+    @abstractmethod
+    def commands(self, step: PackageInstruction, site: Site, *, carried: bool) -> Iterator[Argv]:
+        """The commands of one instruction; `carried`: the files of locked packages lie in the context."""
+
+    @abstractmethod
+    def unpack(self, name: str, locked: LockedPackage | None, site: Site, *, carried: bool) -> Iterator[Argv]:
+        """Commands that unpack a package below `build_folder.PAYLOAD` without installing it."""
+
+    def configuration(self, site: Site) -> str:  # noqa: ARG002 - for managers that read a configuration
+        """The file `packages.conf` of the context, with the site's repositories; empty: it needs none."""
+        return ""
