@@ -194,7 +194,7 @@ def test_a_package_swapped_in_the_plan_is_not_installed(world: World, images: St
     assert (
         "    error: a package of the pool differs from the lock: leaf-1.0-1.noarch.rpm\n"
         '      hint: "buildsys build demo" fetches it again; '
-        "copy a copied plan again\n"
+        "if the plan was copied here, copy it again\n"
     ) in done.stderr
     assert "localhost/demo/tip:1" not in images.names()
     # The plan written anew has the right one again.

@@ -87,7 +87,7 @@ def test_another_package_than_the_locks_is_refused(bench: Bench, installer: str)
     assert done.stderr == (
         f"error: a package of the pool differs from the lock: {NAMES[1]}\n"
         '  hint: "buildsys build tiny" fetches it again; '
-        "copy a copied plan again\n"
+        "if the plan was copied here, copy it again\n"
     )
 
 

@@ -55,7 +55,7 @@ drop_intermediates() {
         left=$(list_images) || files=()
         for i in "${!files[@]}"; do [[ $left =~ ${ids[i]}\ [^\<] ]] || gone+=("${ids[i]}"); done
         if ((${#gone[@]})) && ! buildah rmi "${gone[@]}" >/dev/null 2>&1; then
-            # Some images were missing. Keep the files of those that are in use, for the next run.
+            # Some images were missing. Keep the files of images in use for the next run.
             left=$(list_images) || files=()
             for i in "${!files[@]}"; do [[ $left != *"${ids[i]} <none>"* ]] || unset "files[i]"; done
         fi

@@ -150,7 +150,7 @@ verify_checksums() {
     done < <(sha256sum --check --strict "$SCRATCH/sums" 2>/dev/null)
     ((whole < ${#MARKS[@]})) || return 0
     if ((wrong)); then
-        printf '  hint: "buildsys build %s" fetches it again; copy a copied plan again\n' "$SET"
+        printf '  hint: "buildsys build %s" fetches it again; if the plan was copied here, copy it again\n' "$SET"
     else
         printf 'error: %s: packages of the pool cannot be read completely\n' "$SPOT"
     fi
