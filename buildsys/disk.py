@@ -1,7 +1,6 @@
-"""Full disks: which one is full, for whatever failed because of it.
+"""Full disks: names the full disk behind a failure.
 
-The messages of programs name a file at best, and often something else: a repository out of reach,
-a closed pipe.
+Messages of programs name a file at best, and often another cause: a repository out of reach, a closed pipe.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ WORDS = re.compile(
     r"needs \d+ (more )?inodes|not enough (free )?(disk )?space|disk full",
     re.IGNORECASE,
 )
-"""Words of programs for the same."""
+"""The same in messages of programs."""
 ENOUGH_BYTES, ENOUGH_INODES = 1 << 20, 16
-"""Less than this is nothing: a block of metadata, and a line that says what happened."""
+"""A disk with less is full: this is enough for a block of metadata and a message."""
 HINT = "free some space; the next run goes on from here"
 
 _places: dict[Path, None] = {}
@@ -29,21 +28,22 @@ _heard: list[str] = []
 
 
 def writes(*places: Path) -> None:
-    """Note where this process writes: on which disks it can fail."""
+    """Note places where this process writes: their disks can be the cause of a failure."""
     _places.update(dict.fromkeys(places))
 
 
 def heard(message: str) -> None:
-    """Note the message of a program that failed before the verb ends."""
+    """Note the message of a failed program; `blamed` searches it, too."""
     _heard.append(message)
 
 
 def blamed(message: str, *, only_by_words: bool = False) -> str:
-    """A sentence that names the disk which caused the failure with this message; empty when none did.
+    """A sentence that names the disk which caused the failure with this message; empty if none did.
 
-    The cause is a disk that is written to, or that of the temporary folder, without space or inodes left.
-    Where the message names a full disk it is the one with the least space: what filled it may be gone again.
-    `only_by_words`: the message must name one; a mistake in a recipe is no less one where a disk is full.
+    Disks that this process writes to, and that of the temporary folder, are examined for space and inodes. If
+    the message reports a full disk, the cause is the one with the least space: the file that filled it may be
+    gone again. `only_by_words`: the message must report one, as a mistake in a recipe is a mistake on a full
+    disk, too.
     """
     words = WORDS.search("\n".join((*_heard, message)))
     found = sorted(_looked(), key=lambda item: (not item[0], item[1]))
@@ -58,7 +58,7 @@ def blamed(message: str, *, only_by_words: bool = False) -> str:
 
 
 def _looked() -> Iterator[tuple[bool, int, str]]:
-    """Each disk once: whether it is full, the bytes that can be written, and both with its place in words."""
+    """Each disk once: whether it is full, the free bytes, and these with inodes and mount point in words."""
     seen = set()
     for place in (*_places, Path(os.environ.get("TMPDIR") or "/tmp"), Path()):  # noqa: S108 - only looked at
         there = place.absolute()
@@ -68,11 +68,11 @@ def _looked() -> Iterator[tuple[bool, int, str]]:
             device, status = there.stat().st_dev, os.statvfs(there)
         except OSError:
             continue
-        # One that is only read has no space left by nature.
+        # A read-only file system never has space left.
         if device in seen or status.f_flag & os.ST_RDONLY:
             continue
         seen.add(device)
-        # Blocks that are kept for root are of use to root only.
+        # Some blocks are reserved for root.
         left = (status.f_bavail if os.geteuid() else status.f_bfree) * status.f_frsize
         free = status.f_bavail * status.f_frsize
         is_full = left < ENOUGH_BYTES or (status.f_files > 0 and status.f_ffree < ENOUGH_INODES)

@@ -1,7 +1,7 @@
 """The graph of an image set: who needs whom, in which order, and which images a person means.
 
-The only door to networkx and toposort. networkx costs 150 ms to import, so only what analyses a graph
-for people opens it; ordering and selecting, which every build does, keep to the standard library.
+The only door to networkx and toposort. networkx takes longer to import than all of buildsys, so it answers
+questions about a graph, rings among them, and is no part of what every build does: ordering and selecting.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import translate
 from functools import cached_property
-from graphlib import TopologicalSorter
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -21,16 +20,56 @@ if TYPE_CHECKING:
     from networkx import DiGraph
 
 
+def rings(needs: Mapping[str, Iterable[str]]) -> Iterator[list[str]]:
+    """Rings that share no member: each member needs the next one, the smallest name is the first."""
+    from toposort import CircularDependencyError, toposort
+
+    edges = {name: set(others) for name, others in needs.items()}
+    try:
+        for _ in toposort(edges):
+            pass
+        # toposort passes over what needs itself.
+        if not any(name in others for name, others in edges.items()):
+            return
+    except CircularDependencyError:
+        pass
+    from networkx import DiGraph, NetworkXNoCycle, find_cycle
+
+    network: DiGraph[str] = DiGraph(
+        (name, other) for name, others in sorted(edges.items()) for other in sorted(others)
+    )
+    while True:
+        try:
+            ring = [name for name, _ in find_cycle(network)]
+        except NetworkXNoCycle:
+            return
+        start = ring.index(min(ring))
+        yield ring[start:] + ring[:start]
+        network.remove_nodes_from(ring)
+
+
+def reach(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    """All names that edges lead to from some, however far away."""
+    seen: set[str] = set()
+    waiting = [name for first in start for name in edges[first]]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += edges[name]
+    return frozenset(seen)
+
+
 class ImageGraph:
     """Images and their edges: an image needs its parent and every image it copies from."""
 
     def __init__(
         self, images: Mapping[str, Image], profiles: Mapping[str, tuple[str, ...]] | None = None
     ) -> None:
-        """Take resolved images, which are known to need only one another and no ring.
+        """Take resolved images.
 
         Raises:
-            ValueError: they do need something else, or themselves.
+            ValueError: one needs an image that is not there, or some need one another in a ring.
         """
         self.images = images
         self._profiles = profiles or {}
@@ -39,7 +78,9 @@ class ImageGraph:
             for need in needs:
                 if need not in images:
                     raise ValueError(f"{name} needs {need}, which is not in the graph")
-        TopologicalSorter(self._needs).prepare()
+        self._order = self._ordered()
+        if len(self._order) < len(self._needs):
+            raise ValueError("images need one another in a cycle")
 
     def parents_of(self, name: str) -> tuple[str, ...]:
         """The images this one needs directly: the one it is built from first."""
@@ -51,6 +92,10 @@ class ImageGraph:
 
     def order(self) -> tuple[str, ...]:
         """All images, each after what it needs; among those that are free to come next, by name."""
+        return self._order
+
+    def _ordered(self) -> tuple[str, ...]:
+        """The order, without images in a cycle. toposort knows waves, not an order by name across them."""
         missing = {name: len(needs) for name, needs in self._needs.items()}
         ready = [name for name, count in missing.items() if not count]
         heapify(ready)
@@ -66,11 +111,15 @@ class ImageGraph:
 
     def ancestors(self, name: str) -> frozenset[str]:
         """Everything an image needs, however far away."""
-        return self._reach([name], self._needs)
+        from networkx import ancestors
+
+        return frozenset(ancestors(self._network(), name))
 
     def descendants(self, name: str) -> frozenset[str]:
         """Everything that needs an image, however far away."""
-        return self._reach([name], self._needed_by)
+        from networkx import descendants
+
+        return frozenset(descendants(self._network(), name))
 
     def waves(self) -> tuple[tuple[str, ...], ...]:
         """Images that can be built at the same time: each wave needs only earlier ones."""
@@ -87,23 +136,24 @@ class ImageGraph:
         `seconds` is what images took before. One without a past counts as the mean of the others, or as
         one second when none has any.
         """
-        known = {name: value for name, value in (seconds or {}).items() if name in self.images}
-        usual = sum(known.values()) / len(known) if known else 1.0
+        taken = self._seconds(seconds)
         remaining: dict[str, float] = {}
         for name in reversed(self.order()):
             after = max((remaining[child] for child in self._needed_by[name]), default=0.0)
-            remaining[name] = known.get(name, usual) + after
+            remaining[name] = taken[name] + after
         return remaining
 
     def critical_path(self, seconds: Mapping[str, float] | None = None) -> tuple[str, ...]:
-        """The chain of images that takes longest, first to last."""
-        remaining = self.remaining(seconds)
-        path: list[str] = []
-        choices: Iterable[str] = (name for name, needs in self._needs.items() if not needs)
-        while heads := sorted(choices, key=lambda name: (-remaining[name], name)):
-            path.append(heads[0])
-            choices = self._needed_by[heads[0]]
-        return tuple(path)
+        """The chain of images that takes longest, first to last; `seconds` as of `remaining`."""
+        from networkx import dag_longest_path
+
+        taken = self._seconds(seconds)
+        network = self._network()
+        # Times belong to images, and weights to edges: one edge leads to each image from before all of them.
+        network.add_edges_from(("", name) for name in self._needs)
+        for _, name, edge in network.edges(data=True):
+            edge["weight"] = taken[name]
+        return tuple(dag_longest_path(network)[1:])
 
     def select(
         self, patterns: Iterable[str] = (), *, parents: bool = True, children: bool = False
@@ -123,19 +173,24 @@ class ImageGraph:
         if found:
             raise Refused(found)
         if children:
-            names |= self._reach(names, self._needed_by)
+            names |= reach(names, self._needed_by)
         if parents:
-            names |= self._reach(names, self._needs)
+            names |= reach(names, self._needs)
         return tuple(name for name in self.order() if name in names)
 
-    def networkx(self) -> DiGraph[str]:
-        """The graph for analysis and export: an edge leads from what is needed to what needs it."""
+    def _network(self) -> DiGraph[str]:
+        """An edge leads from what is needed to what needs it."""
         from networkx import DiGraph
 
-        graph: DiGraph[str] = DiGraph()
-        graph.add_nodes_from(self._needs)
-        graph.add_edges_from((need, name) for name, needs in self._needs.items() for need in needs)
-        return graph
+        network: DiGraph[str] = DiGraph()
+        network.add_nodes_from(self._needs)
+        network.add_edges_from((need, name) for name, needs in self._needs.items() for need in needs)
+        return network
+
+    def _seconds(self, seconds: Mapping[str, float] | None) -> dict[str, float]:
+        known = {name: value for name, value in (seconds or {}).items() if name in self.images}
+        usual = sum(known.values()) / len(known) if known else 1.0
+        return {name: known.get(name, usual) for name in self._needs}
 
     @cached_property
     def _needed_by(self) -> dict[str, list[str]]:
@@ -144,16 +199,6 @@ class ImageGraph:
             for need in needs:
                 users[need].append(name)
         return users
-
-    def _reach(self, start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> frozenset[str]:
-        seen: set[str] = set()
-        waiting = [name for first in start for name in edges[first]]
-        while waiting:
-            name = waiting.pop()
-            if name not in seen:
-                seen.add(name)
-                waiting += edges[name]
-        return frozenset(seen)
 
     def _matching(self, pattern: str, found: list[Diagnostic]) -> Iterator[str]:
         if pattern.startswith("@"):

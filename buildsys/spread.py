@@ -1,4 +1,4 @@
-"""One piece of work on very many things, spread over the cores; the answers are the same as without."""
+"""One piece of work on very many items, divided among processes; the answers are those of one process."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 SHARE = 1000
-"""Fewer things than this are not worth another process: a fork costs some 20 ms, one thing about 0.1."""
+"""Items that are worth another process: a fork costs some 20 ms, an item about 0.1."""
 
 
 def spread(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """The answer for every item, in their order. Answers are plain values, such as `marshal` knows.
+    """The answer for every item, in their order. Answers are plain values that `marshal` can write.
 
-    A share that a process of its own could not do, for whatever reason, is done again here: what `work`
-    raises, is raised here.
+    A share whose process fails is done again in this process, which then raises the exception of `work`.
     """
     count = max(1, min(len(os.sched_getaffinity(0)), len(items) // SHARE))
     bounds = [len(items) * number // count for number in range(count + 1)]
@@ -28,15 +27,15 @@ def spread(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     answers = [work(item) for item in shares[0]]
     for share, (process, pipe) in zip(shares[1:], others, strict=True):
         with os.fdopen(pipe, "rb") as file:
-            told = file.read()
+            data = file.read()
         _, status = os.waitpid(process, 0)
-        # What it reads, a process of ours just wrote.
-        answers += marshal.loads(told) if status == 0 else [work(item) for item in share]  # noqa: S302
+        # The data come from a process that this one started.
+        answers += marshal.loads(data) if status == 0 else [work(item) for item in share]  # noqa: S302
     return answers
 
 
 def _begin(work: Callable[[T], R], share: Sequence[T]) -> tuple[int, int]:
-    """Do a share in a process of its own: its id, and the pipe it writes its answers to."""
+    """Start a process for a share: its id, and the pipe that it writes its answers to."""
     reading, writing = os.pipe()
     process = os.fork()
     if process:
@@ -45,10 +44,10 @@ def _begin(work: Callable[[T], R], share: Sequence[T]) -> tuple[int, int]:
     status = 1
     try:
         os.close(reading)
-        told = marshal.dumps([work(item) for item in share])
+        data = marshal.dumps([work(item) for item in share])
         with os.fdopen(writing, "wb") as file:
-            file.write(told)
+            file.write(data)
         status = 0
     finally:
-        # Nothing of the parent's is flushed, closed or removed twice.
+        # Skip the clean-up of the interpreter: buffers and files belong to the parent.
         os._exit(status)

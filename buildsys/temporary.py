@@ -1,4 +1,4 @@
-"""This process's folder of temporary files, and the removal of those that killed processes left."""
+"""The folder for temporary files of this process, and the removal of folders that killed processes left."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 from buildsys.files import lock
 
 PLACES = ("/var/tmp", "/tmp")  # noqa: S108 - what is made in them is ours alone
-"""Where temporary files go without TMPDIR. The first holds large ones too: the other is often memory."""
+"""Where temporary files go without TMPDIR. The first holds large files too; the second is often in memory."""
 PREFIX = "buildsys-"
 
 
 class Temporary:
-    """A folder that TMPDIR names while the process lives: what it and its programs put aside goes with it.
+    """A folder that TMPDIR names while the process lives, for its temporary files and those of its programs.
 
-    The folder is locked while its process lives. So whoever makes one can remove those of processes that were
-    killed, whatever was in them.
+    The process holds a lock on the folder. A later process removes folders without a lock: their process was
+    killed.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Temporary:
         self._before: str | None = None
 
     def begin(self) -> None:
-        """Make the folder and let TMPDIR name it; where none can be made, TMPDIR stays as it is."""
+        """Make the folder and set TMPDIR; if no folder can be made, TMPDIR stays as it is."""
         before = os.environ.get("TMPDIR")
         for place in (before,) if before else PLACES:
             try:
@@ -42,7 +42,7 @@ class Temporary:
             return
 
     def end(self) -> None:
-        """Remove the folder and let TMPDIR be as it was: this process ends, or becomes another program."""
+        """Remove the folder and restore TMPDIR: this process ends, or becomes another program."""
         if self._path is None:
             return
         shutil.rmtree(self._path, ignore_errors=True)
@@ -60,13 +60,13 @@ class Temporary:
             path = place / f"{PREFIX}{os.getpid()}-{os.urandom(4).hex()}"
             path.mkdir(mode=0o700)
             lock = _locked(path, wait=True)
-            # Somebody may have swept it before it was locked.
+            # Another process may have removed it before it was locked.
             if lock is not None:
                 self._path, self._lock = path, lock
 
 
 def _forget() -> None:
-    """Let Python look again: it keeps the folder that it found first, and that one may be gone."""
+    """Make `tempfile` find its folder again: it keeps the first one, which may be gone."""
     if module := sys.modules.get("tempfile"):
         vars(module)["tempdir"] = None
 
@@ -83,17 +83,17 @@ def sweep(place: Path) -> None:
 def _ours(place: Path) -> Iterable[Path]:
     with os.scandir(place) as entries:
         for entry in entries:
-            # A name of ours has the number of a process behind the prefix. A link is none of ours.
+            # Our names have a process number after the prefix, and are never links.
             number = entry.name.removeprefix(PREFIX).partition("-")[0]
             is_ours = number.isdigit() and entry.name != number and entry.is_dir(follow_symlinks=False)
-            # Its process may end now.
+            # Its process may remove it now.
             with suppress(FileNotFoundError):
                 if is_ours and entry.stat(follow_symlinks=False).st_uid == os.geteuid():
                     yield place / entry.name
 
 
 def _locked(path: Path, *, wait: bool) -> int | None:
-    """A descriptor that has the folder to itself; None: somebody else has it, or it is gone."""
+    """A descriptor that holds the lock of a folder; None: another process holds it, or the folder is gone."""
     with suppress(OSError):
         return lock(path, busy=None if wait else _give_up, existing=True)
     return None
@@ -104,4 +104,4 @@ def _give_up() -> None:
 
 
 TEMPORARY = Temporary()
-"""Of this process: begun by the command line."""
+"""The folder of this process; the command line begins it."""

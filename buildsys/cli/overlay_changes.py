@@ -9,8 +9,8 @@ from typing import Any
 
 from buildsys import image as i
 from buildsys.cli.image_text import LISTS, Said, data
+from buildsys.recipe.document import is_template, strings
 from buildsys.recipe.library import OverlayFile
-from buildsys.recipe.written import is_template, strings
 from buildsys.recipe.yaml_text import flow
 
 PIECES = (i.Install, i.DeclareAccounts, i.WriteRepository)

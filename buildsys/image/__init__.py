@@ -4,6 +4,7 @@ All types here are frozen and complete: no field means "default". What a person 
 optional parts, lives in `buildsys.recipe`; `buildsys.resolve` turns the one into the other.
 """
 
+from buildsys.image.build_file import ContextFolder, HereFile, NamedImage, OtherImage, Secret
 from buildsys.image.image import (
     Absent,
     BaseImage,
@@ -24,7 +25,6 @@ from buildsys.image.instructions import (
     ChangeOwner,
     CommentLines,
     Containerfile,
-    ContextFolder,
     CopyContext,
     CopyImage,
     CopyInside,
@@ -32,20 +32,16 @@ from buildsys.image.instructions import (
     DeclareAccounts,
     DisableRepository,
     Download,
-    HereFile,
     ImportKey,
     Install,
     InstallGems,
     Instruction,
     MakeDirectory,
     MovePath,
-    NamedImage,
-    OtherImage,
     RemovePath,
     ReplaceLines,
     Require,
     Run,
-    Secret,
     Symlink,
     Touch,
     Transaction,

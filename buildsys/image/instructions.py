@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from buildsys.diagnostics import NOWHERE, Spot
+from buildsys.image.build_file import ContextFolder, HereFile, NamedImage, OtherImage, Secret
 from buildsys.image.names import Account, LockedPackage, PackageName
 from buildsys.logins import Login
 
@@ -96,60 +97,6 @@ class InstallGems(_Instruction):
 
 
 # Another builder's --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class NamedImage:
-    """An image of the set, as a Containerfile names it."""
-
-    written: str
-    image: str
-    spot: Spot = field(default=NOWHERE, compare=False)
-    places: tuple[tuple[int, int], ...] = ()
-    """Each line and column of the text, counted from 1, at which it stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class OtherImage:
-    """An image built elsewhere, as a Containerfile names it, and the reference it is taken by."""
-
-    written: str
-    reference: str
-    spot: Spot = field(default=NOWHERE, compare=False)
-    places: tuple[tuple[int, int], ...] = ()
-    """As of a `NamedImage`."""
-
-
-@dataclass(frozen=True, slots=True)
-class ContextFolder:
-    """A folder that a Containerfile reads by a name, besides the one that it lies in."""
-
-    written: str
-    folder: str
-    spot: Spot = field(default=NOWHERE, compare=False)
-    """Of its name in the recipe."""
-    places: tuple[tuple[int, int], ...] = ()
-    """As of a `NamedImage`."""
-
-
-@dataclass(frozen=True, slots=True)
-class HereFile:
-    """A file that is a here-document of a Containerfile."""
-
-    path: str
-    text: str
-    executable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A secret that a Containerfile mounts: its content is no input of anything."""
-
-    name: str
-    required: bool
-    file: str
-    """Where the recipe says that it is; empty: whoever builds says so."""
-    spot: Spot = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

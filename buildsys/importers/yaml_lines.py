@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from buildsys.diagnostics import Spot
-from buildsys.recipe.written import is_template
+from buildsys.recipe.document import is_template
 from buildsys.recipe.yaml_text import flow
 
 IMAGE = "\ue002"

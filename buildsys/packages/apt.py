@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from buildsys.image import (
@@ -45,6 +45,10 @@ class AptRuntime:
                 return Command(("apt_import_key", path))
             case Bootstrap() | Install() | UpdateAll():
                 raise AssertionError(f"{step} is not locked")
+
+    def configuration(self, site: Site, keys: Mapping[str, str]) -> str:
+        """See `buildsys.packages.manager.Runtime.configuration`; a plan with a lock needs none."""
+        raise AssertionError(f"the site {site.name} is not locked: {keys}")
 
 
 class Apt(PackageManager):

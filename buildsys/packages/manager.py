@@ -6,7 +6,7 @@ Nothing here names a manager. docs/how-to/add-a-package-manager.md walks through
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -54,6 +54,14 @@ class Runtime(Protocol):
 
     def command(self, step: PackageInstruction) -> Command:
         """The verb of one instruction; the words after it are names or files of packages."""
+        ...
+
+    def configuration(self, site: Site, keys: Mapping[str, str]) -> str:
+        """The file `pool/repositories.conf` of a plan without a lock: the site's own repositories.
+
+        `keys`: repository -> path of its public key; empty: it is not signed. In paths `@PLAN@` is the folder
+        of the plan.
+        """
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -48,6 +48,24 @@ class RpmRuntime:
                 return self._command("update")
             case ImportKey(path=path):
                 return self._command("import_key", path)
+
+    def configuration(self, site: Site, keys: Mapping[str, str]) -> str:
+        """See `buildsys.packages.manager.Runtime.configuration`: the repositories of the site only."""
+        lines = [
+            "[main]", "gpgcheck=1", "localpkg_gpgcheck=1", "best=1", "skip_if_unavailable=0",
+            "install_weak_deps=0", "installonly_limit=0", "plugins=0", "reposdir=/dev/null",
+            "varsdir=/dev/null", "color=never", "obsoletes=1", "deltarpm=0", "clean_requirements_on_remove=0",
+            "retries=3",
+            # The private /dev of the root takes all files but those of packages, and is gone afterwards.
+            "cachedir=/dev/buildsys/cache", "logdir=/dev/buildsys/log", "persistdir=/dev/buildsys/state",
+            # A run asks the repositories once, when it begins; see plan/runtime/repositories.sh.
+            "keepcache=1", "metadata_expire=never",
+        ]  # fmt: skip
+        for item in site.repositories:
+            where = f"file://@PLAN@/pool/repos/{item.id}" if item.directory else item.url
+            key = f"gpgkey=file://{keys[item.id]}" if keys[item.id] else "gpgcheck=0"
+            lines += ["", f"[{item.id}]", f"name={item.id}", f"baseurl={where}", key]
+        return "\n".join(lines) + "\n"
 
     def _command(self, verb: str, *words: str) -> Command:
         return Command((f"{self.name}_{verb}", *words))

@@ -1,17 +1,128 @@
-"""What a plan carries of packages: files, keys, and where an installer finds them."""
+"""The files that a plan carries: the set's context, packages, keys, and the configuration that names them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from buildsys.files import sha256
 from buildsys.image import CopyPayload, ImageSet, LockedPackage, Repository, Site, Transaction
+from buildsys.image.ignore import context
+from buildsys.packages import runtime_of
+
+LINK, FOLDER, SAME = "link", "folder", "same"
+
+
+@dataclass(frozen=True, slots=True)
+class ContextFile:
+    """A file of the set's context as the plan carries it: `path` below the source, content hash, mode.
+
+    An empty folder, a hard link and, in the context of a Containerfile, a symbolic link have the mode FOLDER,
+    SAME or LINK. The hash of a symbolic link is its target; of a hard link, the first path of the same file.
+    """
+
+    path: str
+    hash: str
+    mode: str
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Extended attributes that an image can hold: name, and value as `0x` and hexadecimal digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What the plan directory holds for the steps, by content: context files and the pool."""
+
+    context: Mapping[Path, tuple[ContextFile, ...]]
+    """Source of a `CopyContext`, or context folder of a `Containerfile` -> its files.
+
+    A source that is a file has one entry, with an empty `path`.
+    """
+    downloads: Mapping[str, str]
+    """URL -> SHA-256 of the pooled file."""
+    gems: Mapping[str, str]
+    """Gem as a recipe names it -> file name in the pool."""
+    given: Mapping[str, tuple[str, ...]]
+    """Image -> the paths that other images copy from it."""
+    gem_hashes: Mapping[str, str]
+    """File name in the pool -> SHA-256: these gems and the gems that they may depend on."""
+    payloads: Mapping[tuple[str, str], str]
+    """File of a locked package and a path in it -> hash of the files that a copy takes, if it is known."""
+    capabilities: Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
+    """The same -> paths below it that have capabilities, and these: archives of packages do not hold them."""
+    keys: Mapping[str, str]
+    """Repository -> SHA-256 of its key, or the place of a key that is not in the pool."""
+
+
+# ── the context ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def context_files(root: Path) -> Iterator[ContextFile]:
+    """The files that a `CopyContext` of this source copies."""
+    if not root.is_dir():
+        yield _context_file(root, "", attributes(root))
+        return
+    first: dict[tuple[int, int], str] = {}
+    for folder, folders, files in os.walk(root, onerror=_raise):
+        folders.sort()
+        here = Path(folder).relative_to(root)
+        if not folders and not files:
+            yield ContextFile(here.as_posix() if here.parts else "", "", FOLDER)
+        for name in sorted(files):
+            path, relative = Path(folder, name), (here / name).as_posix()
+            found = path.stat()
+            known = first.setdefault((found.st_dev, found.st_ino), relative)
+            # A symbolic link is copied as a file of its own with the content of its target.
+            if known != relative and not path.is_symlink():
+                yield ContextFile(relative, known, SAME)
+            else:
+                yield _context_file(path, relative, attributes(path))
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def builder_context(folder: str) -> Iterator[ContextFile]:
+    """The files that a Containerfile sees of its context folder."""
+    for path in context(folder):
+        whole = Path(folder, path)
+        if whole.is_symlink():
+            yield ContextFile(path.as_posix(), str(whole.readlink()), LINK)
+        elif whole.is_dir():
+            yield ContextFile(path.as_posix(), "", FOLDER)
+        else:
+            yield _context_file(whole, path.as_posix())
+
+
+def _context_file(path: Path, relative: str, given: tuple[tuple[str, str], ...] = ()) -> ContextFile:
+    # Only the executable bit survives a checkout on any host, so only that bit counts.
+    mode = "755" if os.access(path, os.X_OK) else "644"
+    return ContextFile(relative, sha256(path), mode, given)
+
+
+def attributes(path: Path) -> tuple[tuple[str, str], ...]:
+    """The extended attributes of a file that a layer holds: capabilities and those of users.
+
+    Without `user.xdg`, where desktops keep the origin of a file, and without ACLs: buildah leaves these out
+    of layers.
+    """
+    try:
+        names = sorted(os.listxattr(path))
+    except OSError:  # the file system has no attributes
+        return ()
+    held = [name for name in names if name == "security.capability" or name.startswith("user.")]
+    return tuple(
+        (name, f"0x{os.getxattr(path, name).hex()}") for name in held if not name.startswith("user.xdg.")
+    )
+
+
+# ── packages and repositories ───────────────────────────────────────────────────────────────────────────────
 
 
 def pool_files(image_set: ImageSet) -> Iterator[tuple[str, Path]]:
-    """Each file below the plan's pool/, and what it is a link or a copy of."""
+    """Each path below the plan's pool/, and the file that it is a link or a copy of."""
     site = image_set.site
     if site.locked:
         directories = {item.id: Path(item.directory) for item in site.repositories}
@@ -42,50 +153,25 @@ def _locked_packages(image_set: ImageSet) -> Iterator[LockedPackage]:
 
 
 def unsigned_files(image_set: ImageSet) -> list[str]:
-    """Files of packages whose repository has no key: only the lock's checksum says that they are right."""
-    open_to_all = {item.id for item in image_set.site.repositories if not item.key}
-    return sorted({item.file for item in _locked_packages(image_set) if item.repository in open_to_all})
+    """Files of packages whose repository has no key: the lock's checksum alone proves them."""
+    unsigned = {item.id for item in image_set.site.repositories if not item.key}
+    return sorted({item.file for item in _locked_packages(image_set) if item.repository in unsigned})
 
 
 def repositories_file(image_set: ImageSet) -> str:
-    """The installer's whole configuration, nothing of the host's. `@PLAN@` is the plan directory."""
-    lines = [
-        "[main]",
-        "gpgcheck=1",
-        "localpkg_gpgcheck=1",
-        "best=1",
-        "skip_if_unavailable=0",
-        "install_weak_deps=0",
-        "installonly_limit=0",
-        "plugins=0",
-        "reposdir=/dev/null",
-        "varsdir=/dev/null",
-        "color=never",
-        "obsoletes=1",
-        "deltarpm=0",
-        "clean_requirements_on_remove=0",
-        "retries=3",
-        # What an installer writes besides packages lies in the private /dev of the root, and is gone with it.
-        "cachedir=/dev/buildsys/cache",
-        "logdir=/dev/buildsys/log",
-        "persistdir=/dev/buildsys/state",
-        # A run asks the repositories once, when it begins; see plan/runtime/repositories.sh.
-        "keepcache=1",
-        "metadata_expire=never",
-    ]
-    for item in image_set.site.repositories:
-        where = f"file://@PLAN@/pool/repos/{item.id}" if item.directory else item.url
-        lines += ["", f"[{item.id}]", f"name={item.id}", f"baseurl={where}"]
-        match key_place(item, image_set.site):
-            case "none":
-                lines.append("gpgcheck=0")
-            case "carried":
-                lines.append(f"gpgkey=file://@PLAN@/pool/keys/{item.id}")
-            case path if path.startswith("/"):
-                lines.append(f"gpgkey=file://{path}")
-            case _:
-                lines.append(f"gpgkey=file://@PLAN@/state/keys/{item.id}")
-    return "\n".join(lines) + "\n"
+    """The package manager's whole configuration in a plan without a lock; nothing of the host's is read."""
+    site = image_set.site
+    keys = {item.id: _key_file(key_place(item, site), item.id) for item in site.repositories}
+    return runtime_of(site).configuration(site, keys)
+
+
+def _key_file(place: str, repository: str) -> str:
+    """The path of a repository's key when the plan runs; `@PLAN@` is the plan directory; empty: none."""
+    if place == "none":
+        return ""
+    if place.startswith("/"):
+        return place
+    return f"@PLAN@/{'pool' if place == 'carried' else 'state'}/keys/{repository}"
 
 
 def key_place(repository: Repository, site: Site) -> str:
@@ -97,8 +183,8 @@ def key_place(repository: Repository, site: Site) -> str:
     return "carried"
 
 
-def key_said(repository: Repository, site: Site) -> str:
-    """A repository's key as a build key's input: its content where that is known, else where it is."""
+def key_input(repository: Repository, site: Site) -> str:
+    """A repository's key as an input of build keys: the hash of a key in the pool, else its place."""
     match key_place(repository, site):
         case "none":
             return ""

@@ -1,11 +1,13 @@
-"""What each data instruction is as verbs of `plan/runtime/inside.sh`, from what the plan carries."""
+"""The commands of steps: verbs for data instructions, options for configurations, names for Containerfiles.
+
+The verbs are functions of `plan/runtime/inside.sh` and `plan/runtime/containerfile.sh`.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+import json
+from collections.abc import Iterator
 from typing import assert_never
 
 from buildsys.image import (
@@ -31,6 +33,7 @@ from buildsys.image import (
     Instruction,
     MakeDirectory,
     MovePath,
+    OciConfig,
     RemovePath,
     ReplaceLines,
     Require,
@@ -42,48 +45,9 @@ from buildsys.image import (
     UpdateAll,
     WriteRepository,
 )
-
-LINK, FOLDER, SAME = "link", "folder", "same"
-
-
-@dataclass(frozen=True, slots=True)
-class ContextFile:
-    """A file of the set's context as the plan carries it: `path` below the source, content hash, mode.
-
-    There may be empty folders, hard links and, beside a Containerfile, links: their mode is FOLDER, SAME or
-    LINK. The hash of a link is where it leads; of a hard link, the path of the same file before it.
-    """
-
-    path: str
-    hash: str
-    mode: str
-    attributes: tuple[tuple[str, str], ...] = ()
-    """Extended attributes that an image can hold: name and value, this in hexadecimal digits behind `0x`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """What the plan directory holds for the steps, known by content: context files and the pool."""
-
-    context: Mapping[Path, tuple[ContextFile, ...]]
-    """What a `CopyContext` copies, by where it lies -> its files; a single file has an empty `path`.
-
-    And what a `Containerfile` gets to see, by its folder.
-    """
-    downloads: Mapping[str, str]
-    """URL -> SHA-256 of the pooled file."""
-    gems: Mapping[str, str]
-    """Gem as a recipe names it -> file name in the pool."""
-    given: Mapping[str, tuple[str, ...]]
-    """Image -> the paths that other images copy from it."""
-    gem_hashes: Mapping[str, str]
-    """File name in the pool -> SHA-256: those gems, and what they may depend on."""
-    payloads: Mapping[tuple[str, str], str]
-    """File of a locked package and a path in it -> hash of what a copy of it takes, where that is known."""
-    capabilities: Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
-    """The same -> paths behind that with capabilities, which no archive of a package holds; and these."""
-    keys: Mapping[str, str]
-    """Repository -> SHA-256 of its key, or where the key is, if not in the pool."""
+from buildsys.image.build_file import renamed
+from buildsys.plan.carried import Carried, ContextFile
+from buildsys.shell import words
 
 
 def verbs(step: Instruction, site: str, carried: Carried) -> Iterator[tuple[str, ...]]:
@@ -149,15 +113,15 @@ def verbs(step: Instruction, site: str, carried: Carried) -> Iterator[tuple[str,
             Bootstrap() | Install() | Transaction() | Uninstall() | UpdateAll() | ImportKey() | Run()
             | Containerfile()
         ):  # fmt: skip
-            raise AssertionError(f"{step} is no data instruction")
+            raise AssertionError(f"{step} is not a data instruction")
         case CopyContext():
-            raise AssertionError(f"{step} is said file by file")
+            raise AssertionError(f"{step} has a verb for each file")
         case _:
             assert_never(step)
 
 
-def seen(item: ContextFile) -> tuple[str, ...]:
-    """The verb that lets a Containerfile see something."""
+def shown(item: ContextFile) -> tuple[str, ...]:
+    """The verb that puts a file into the context of a Containerfile."""
     match item.mode:
         case "link":
             return ("with_link", item.hash, item.path)
@@ -168,12 +132,12 @@ def seen(item: ContextFile) -> tuple[str, ...]:
 
 
 def fetched(step: Download) -> str:
-    """The name of what the plan fetches by itself: its checksum, or where nobody knows one, its URL's."""
+    """The name of a file that the plan fetches: its checksum, or the URL's if its own is unknown."""
     return step.sha256 or f"url-{hashlib.sha256(step.url.encode()).hexdigest()}"
 
 
 def chmod_mode(asked: str, natural: str) -> str:
-    """What chmod is told: `a+rx` adds to the natural mode of the file, not to that of the plan's copy."""
+    """The mode for chmod: `a+rx` adds to the natural mode of the file, not to the mode of the plan's copy."""
     if not asked or asked.isdigit():
         return asked or natural
     return {"644": "u=rw,go=r,", "755": "u=rwx,go=rx,"}[natural] + asked
@@ -185,3 +149,113 @@ def _recursive(step: ChangeMode | ChangeOwner | RemovePath) -> tuple[str, ...]:
 
 def _account(item: Account) -> tuple[str, ...]:
     return ("account", item.name, str(item.uid), str(item.gid), item.home, item.shell, *item.groups)
+
+
+# ── configurations ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def configure(config: OciConfig) -> list[tuple[str, str]]:
+    """The options of `buildah config` for this configuration; lists as JSON, which it takes for argv."""
+    options: list[tuple[str, str]] = []
+    if config.user is not None:
+        options.append(("--user", config.user))
+    if config.entrypoint is not None:
+        options.append(("--entrypoint", json.dumps(list(config.entrypoint))))
+    if config.cmd is not None:
+        options.append(("--cmd", json.dumps(list(config.cmd))))
+    if config.workdir is not None:
+        options.append(("--workingdir", config.workdir))
+    if config.stop_signal is not None:
+        options.append(("--stop-signal", config.stop_signal))
+    if config.healthcheck is not None:
+        check = config.healthcheck
+        # The value is split as by a shell; all of a CMD-SHELL is one word.
+        options.append(("--healthcheck", words(check.command)))
+        for flag, value in (
+            ("--healthcheck-interval", check.interval),
+            ("--healthcheck-timeout", check.timeout),
+            ("--healthcheck-start-period", check.start_period),
+        ):
+            if value:
+                options.append((flag, f"{value:.3f}".rstrip("0").rstrip(".") + "s"))
+        if check.retries:
+            options.append(("--healthcheck-retries", str(check.retries)))
+    options += _env(config)
+    options += [("--label", f"{name}={value}") for name, value in sorted(config.labels.items())]
+    options += [("--annotation", f"{name}={value}") for name, value in sorted(config.annotations.items())]
+    # Sets in the configuration: their order has no meaning.
+    options += [("--volume", _csv(path)) for path in sorted(config.volumes)]
+    options += [("--port", port) for port in sorted(config.ports)]
+    return options
+
+
+_FIELDS = {
+    "--user": "user", "--entrypoint": "entrypoint", "--cmd": "cmd", "--workingdir": "workdir",
+    "--stop-signal": "stop_signal", "--env": "env", "--label": "labels", "--annotation": "annotations",
+    "--volume": "volumes", "--port": "ports", "--build-arg": "args",
+}  # fmt: skip
+
+
+def field_of(flag: str, value: str) -> str:
+    """The key in `Image.spots` of an option of `buildah config` or of a build by a Containerfile."""
+    if flag.startswith("--healthcheck"):
+        return "healthcheck"
+    field = _FIELDS[flag]
+    if field in {"env", "labels", "annotations", "args"}:
+        return f"{field}.{value.partition('=')[0]}"
+    return f"{field}.{value}" if field in {"volumes", "ports"} else field
+
+
+def _csv(value: str) -> str:
+    """One value for an option that takes a line of CSV."""
+    return '"' + value.replace('"', '""') + '"' if set(value) & set(',"') else value
+
+
+def _env(config: OciConfig) -> Iterator[tuple[str, str]]:
+    """`--env` expands `$NAME` and has no escape: NAME is set to `$` first, then `${NAME}` stands for it."""
+    for name, value in sorted(config.env.items()):
+        if "$" in value:
+            yield ("--env", f"{name}=$")
+        yield ("--env", f"{name}={value.replace('$', f'${{{name}}}')}")
+
+
+# ── Containerfiles ──────────────────────────────────────────────────────────────────────────────────────────
+
+HERE = "here/documents"
+"""The builder's name of the folder of here-documents; a stage cannot have it."""
+_BEGINS = "ARG HOSTNAME=localhost"
+
+
+def read_images(step: Containerfile) -> Iterator[tuple[str, str]]:
+    """The images that a Containerfile reads: the builder's name, and an image of the set or a reference."""
+    for named in step.images:
+        yield called(named.written), named.image
+    for other in step.others:
+        yield called(other.written), other.reference
+
+
+def acting_text(step: Containerfile) -> str:
+    """The text that the builder gets: with its names of images, without here-documents, an ARG in each stage.
+
+    The ARG sets HOSTNAME for RUN, for which buildah has no option. And a stage of FROM alone is an image to
+    buildah, not a stage: 1.28 does not find it for COPY --from, 1.39 loses the layers of its base. ARG leaves
+    no trace in an image.
+    """
+    read = [(item.written, item.places) for item in step.images]
+    read += [(item.written, item.places) for item in step.others]
+    text = step.plain or renamed(step.text, ((name, places, called(name)) for name, places in read))
+    lines = text.split("\n")
+    words = [word for word, _ in step.lines]
+    for word, spot in reversed([*zip(words, step.spots[1:], strict=False)]):
+        if word == "FROM":
+            lines.insert(spot.line - 1, _BEGINS)
+    return "\n".join(lines)
+
+
+def called(name: str) -> str:
+    """The builder's name of an image or a context that the Containerfile calls `name`.
+
+    A stage cannot have it: to buildah a named context counts for more than a stage of that name, although in
+    the lines after `FROM base AS base` that name is the stage.
+    """
+    return f"read/{name}"

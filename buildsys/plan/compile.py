@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,20 +32,24 @@ from buildsys.image import (
     Uninstall,
     UpdateAll,
 )
-from buildsys.image.acting import FILES
-from buildsys.image.ignore import context as beside_containerfile
+from buildsys.image.shell import FILES
 from buildsys.packages import runtime_of
 from buildsys.packages.payload import Files, capabilities, files_of, taken
 from buildsys.plan import makefile
 from buildsys.plan.carried import (
+    FOLDER,
+    LINK,
+    SAME,
+    Carried,
+    builder_context,
+    context_files,
+    key_input,
     key_place,
-    key_said,
     pool_files,
     repositories_file,
     unsigned_files,
 )
-from buildsys.plan.commands import FOLDER, LINK, SAME, Carried, ContextFile
-from buildsys.plan.reads import acting_text
+from buildsys.plan.commands import acting_text
 from buildsys.plan.step import Step, compile_step, taken_from_others, text_hash
 from buildsys.resolve.gems import Gems
 from buildsys.spread import spread
@@ -57,11 +60,11 @@ CONTENT_CHANGING = (
     "accounts.sh", "buildah.sh", "commit.sh", "containerfile.sh", "copies.sh", "edits.sh", "enter.sh",
     "inside.sh", "layer.sh", "packages.sh", "programs.sh", "repositories.sh", "rpm.sh", "sources.sh",
 )  # fmt: skip
-"""Runtime files whose change may change an image's bytes; the installer's own files are added."""
+"""Runtime files whose change can change an image's bytes; the installer's own files are added."""
 COMMENT = re.compile(r"^[ \t]*#(?: .*)?\n", re.MULTILINE)
-"""A comment line of a runtime file: rewording one rebuilds no image."""
+"""A comment line of a runtime file: a reworded comment rebuilds no image."""
 FILTER = ("seccomp.bpf", "seccomp.json")
-"""System calls that no program of an image may make, for bwrap and for buildah; see tools/seccomp-filter."""
+"""The filter of system calls for programs of images, for bwrap and for buildah; see tools/seccomp-filter."""
 TOOLS = (
     "bash", "make", "buildah", "skopeo",
     "awk", "sed", "find", "diff", "tar", "flock", "unshare", "bwrap", "ldd", "sha256sum", "sync",
@@ -70,20 +73,20 @@ TOOLS = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A compiled plan: `texts` by path (executable when under steps/), `links` by path to carried files."""
+    """A compiled plan: `texts` by path (executable below steps/); `links`: path -> the file it carries."""
 
     texts: dict[str, str]
     links: dict[str, Path]
 
 
 def compile_plan(image_set: ImageSet) -> Plan:
-    """Compile a resolved set. Raises nothing of its own: what can be wrong was refused by resolve."""
+    """Compile a resolved set. Raises no errors of its own: resolve refuses every mistake."""
     site = image_set.site
     links = dict(pool_files(image_set))
-    context = {source: tuple(_context(source)) for source in _sources(image_set)}
+    context = {source: tuple(context_files(source)) for source in _sources(image_set)}
     written = _containerfiles(image_set)
     folders = {one for item in written for one in (item.folder, *(more.folder for more in item.contexts))}
-    context |= {Path(folder): tuple(_beside(folder)) for folder in sorted(folders)}
+    context |= {Path(folder): tuple(builder_context(folder)) for folder in sorted(folders)}
     for root, files in context.items():
         links |= {
             f"context/{item.hash}": root / item.path if item.path else root
@@ -93,12 +96,12 @@ def compile_plan(image_set: ImageSet) -> Plan:
     downloads = {url: sha256(Path(path)) for url, path in sorted(site.downloads.items())}
     links |= {f"pool/downloads/{downloads[url]}": Path(path) for url, path in site.downloads.items()}
     gems = _gems(image_set)
-    # All that the site has: what the named ones depend on is found beside them.
-    beside = image_set.site.gems if gems else ()
-    links |= {f"pool/gems/{Path(path).name}": Path(path) for path in beside}
+    # All gems of the site: the named ones may depend on others.
+    all_gems = image_set.site.gems if gems else ()
+    links |= {f"pool/gems/{Path(path).name}": Path(path) for path in all_gems}
     names = {gem: Path(path).name for gem, path in gems.items()}
-    hashes = {Path(path).name: sha256(Path(path)) for path in beside}
-    keys = {item.id: key_said(item, site) for item in site.repositories}
+    hashes = {Path(path).name: sha256(Path(path)) for path in all_gems}
+    keys = {item.id: key_input(item, site) for item in site.repositories}
     payloads, capable = _payloads(image_set, links)
     carried = Carried(context, downloads, names, _given(image_set), hashes, payloads, capable, keys)
 
@@ -194,7 +197,7 @@ _PACKAGES = Bootstrap | CopyPayload | ImportKey | Install | Transaction | Uninst
 
 
 def _weights(image_set: ImageSet) -> dict[str, float]:
-    """What an image costs, roughly: without a clock, the number of its instructions and packages."""
+    """A rough cost of each image, without a clock: the number of its instructions and packages."""
     return {
         name: 1.0 + sum(1 + len(getattr(step, "packages", ())) / 10 for step in image.instructions)
         for name, image in image_set.images.items()
@@ -239,80 +242,22 @@ def _sources(image_set: ImageSet) -> list[Path]:
     return sorted(found)
 
 
-def _context(root: Path) -> Iterator[ContextFile]:
-    if not root.is_dir():
-        yield _context_file(root, "", attributes(root))
-        return
-    first: dict[tuple[int, int], str] = {}
-    for folder, folders, files in os.walk(root, onerror=_raise):
-        folders.sort()
-        here = Path(folder).relative_to(root)
-        if not folders and not files:
-            yield ContextFile(here.as_posix() if here.parts else "", "", FOLDER)
-        for name in sorted(files):
-            path, relative = Path(folder, name), (here / name).as_posix()
-            found = path.stat()
-            known = first.setdefault((found.st_dev, found.st_ino), relative)
-            # A symbolic link is copied as what it leads to, on its own.
-            if known != relative and not path.is_symlink():
-                yield ContextFile(relative, known, SAME)
-            else:
-                yield _context_file(path, relative, attributes(path))
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
 def _containerfiles(image_set: ImageSet) -> list[Containerfile]:
     return [item for image in image_set.images.values() if (item := image.containerfile)]
 
 
-def _beside(folder: str) -> Iterator[ContextFile]:
-    for path in beside_containerfile(folder):
-        whole = Path(folder, path)
-        if whole.is_symlink():
-            yield ContextFile(path.as_posix(), str(whole.readlink()), LINK)
-        elif whole.is_dir():
-            yield ContextFile(path.as_posix(), "", FOLDER)
-        else:
-            yield _context_file(whole, path.as_posix())
-
-
 def _unlocked(images: Iterable[Image]) -> Iterator[str]:
-    """What is told after each run: nobody can know whether these would come out otherwise now."""
+    """A note for each run: the images may depend on the network, so their content is not reproducible."""
     names = [image.name for image in images if image.containerfile and image.containerfile.network]
     if names:
         yield f"unlocked: built with the network, whatever it held then: {', '.join(names)}"
 
 
 def _unannotated(image_set: ImageSet) -> Iterator[str]:
-    """Annotations stand in manifests, and only those of the OCI format have any."""
+    """A note: annotations belong to manifests, and the docker format has none."""
     names = [image.name for image in image_set.images.values() if image.config.annotations]
     if names and image_set.format == "docker":
         yield f"annotations are left out, the docker format has none (format: oci has): {', '.join(names)}"
-
-
-def _context_file(path: Path, relative: str, given: tuple[tuple[str, str], ...] = ()) -> ContextFile:
-    # Only the executable bit survives a checkout on any host, so only that bit counts.
-    mode = "755" if os.access(path, os.X_OK) else "644"
-    return ContextFile(relative, sha256(path), mode, given)
-
-
-def attributes(path: Path) -> tuple[tuple[str, str], ...]:
-    """Capabilities and attributes of users that a file has: those that a layer holds.
-
-    Not what desktops note there of where a file came from (`user.xdg`), and not ACLs: buildah leaves
-    these out of layers.
-    """
-    try:
-        names = sorted(os.listxattr(path))
-    except OSError:  # a file system without any
-        return ()
-    held = [name for name in names if name == "security.capability" or name.startswith("user.")]
-    return tuple(
-        (name, f"0x{os.getxattr(path, name).hex()}") for name in held if not name.startswith("user.xdg.")
-    )
 
 
 def _given(image_set: ImageSet) -> dict[str, tuple[str, ...]]:

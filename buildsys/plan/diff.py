@@ -25,25 +25,25 @@ NONE = ""
 
 @dataclass(frozen=True, slots=True)
 class PlannedImage:
-    """An image of a written plan, by all that its build key is made of."""
+    """An image of a written plan, by the inputs of its build key."""
 
     parent: str
-    """Name of the image of the plan that it is made from; empty: of none."""
+    """The image of the plan that it is made from; empty: none of the plan."""
     inputs: tuple[str, ...]
-    """Its inputs, a line each, but for the packages."""
+    """Its inputs, a line each, without packages."""
     packages: Held
-    """What its own steps install; nothing without a lock."""
+    """Packages that its own steps install; empty without a lock."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageChange:
-    """What an image depends on now and did not before."""
+    """The changed dependencies of an image."""
 
     image: str
     parents: tuple[str, str] | None
-    """The parent before and after; None: it is the same."""
+    """The parent before and after; None: no change."""
     inputs: tuple[tuple[str, str], ...]
-    """Lines of its key before and after; empty for a line that was added or taken away."""
+    """Lines of its key before and after; empty: the line was added or removed."""
     packages: tuple[PackageChange, ...]
 
 
@@ -54,7 +54,7 @@ class PlanChange:
     added: tuple[str, ...]
     removed: tuple[str, ...]
     everywhere: tuple[tuple[str, str], ...]
-    """Inputs that changed alike in all images that both plans have; not told again of each."""
+    """Inputs with the same change in all images of both plans; left out of `changed`."""
     changed: tuple[ImageChange, ...]
 
     def __bool__(self) -> bool:

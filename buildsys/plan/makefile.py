@@ -1,4 +1,4 @@
-"""The make and data files of a plan that order its steps. A change of Makefile text is a change here."""
+"""The files of a plan that order its steps, for make and for the shell. All Makefile text is here."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ help: ; @sed -n 's/^#  \\{{0,1\\}}//p' Makefile
 
 
 def front(image_set: ImageSet) -> str:
-    """`Makefile`: the front door; hands the goals to lib/run.sh, which runs `images.mk`."""
+    """`Makefile`: passes the goals to lib/run.sh, which runs `images.mk`."""
     return FRONT.format(set=image_set.name, count=len(image_set.images))
 
 
 def rules(steps: Sequence[Step], order: Sequence[str]) -> str:
-    """`images.mk`: two stamps an image. `order` is by remaining critical path, longest first.
+    """`images.mk`: two stamps for each image. `order` is by remaining critical path, longest first.
 
-    NAME.STAMP.checked is touched whenever the image was looked at; NAME.id moves only when the image's
-    id does, and children depend on it: a parent rebuilt to equal content leaves them alone.
+    A step touches NAME.STAMP.checked whenever it examined the image, and NAME.id only if the id changed.
+    Children depend on the second: a parent that is rebuilt with equal content leaves them alone.
     """
     lines = [
         "# Rules of the images; run by lib/run.sh, which knows the store. `all`: the longest chains first.",
@@ -57,21 +57,21 @@ def rules(steps: Sequence[Step], order: Sequence[str]) -> str:
 
 
 def graph(steps: Sequence[Step]) -> str:
-    """`graph`: a line an image, parents before children: its stamp, its name, what it is made from."""
+    """`graph`: a line for each image, parents first: stamp, name, the images that it needs."""
     return "".join(
         " ".join((step.stamp, step.image.name, *step.image.dependencies())) + "\n" for step in steps
     )
 
 
 def environment(values: Mapping[str, str]) -> str:
-    """`plan.env`: what all steps and lib/run.sh share, as assignments."""
+    """`plan.env`: variables that all steps and lib/run.sh share, as assignments."""
     return "".join(assignment(name, value) + "\n" for name, value in values.items())
 
 
 def secrets(images: Iterable[Image]) -> str:
-    """The secrets that images mount, a line each: image, name, where it is mounted, the recipe's file.
+    """`secrets`: those that images mount, a line each: image, name, the Spot of the mount, the recipe's file.
 
-    Tabs part a line. What may be missing is not there.
+    Tabs separate the fields. A secret that is optional and has no file is left out.
     """
     rows = (
         (image.name, item.name, str(item.spot), item.file)

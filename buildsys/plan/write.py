@@ -1,6 +1,6 @@
-"""Writes a `Plan` to a directory: only what changed, never into a directory that is not ours.
+"""Writes a `Plan` to a directory: changed files only, and never into a directory of something else.
 
-What a run leaves there (state/, results/, logs/, events.jsonl) is not touched.
+The files of runs (state/, results/, logs/, events.jsonl) stay.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from buildsys.spread import spread
 def write_plan(
     plan: Plan, directory: Path, alone: Callable[[], AbstractContextManager[None]] = nullcontext
 ) -> int:
-    """Make `directory` hold exactly this plan; returns how many files changed.
+    """Make `directory` hold exactly this plan; returns the number of changed files.
 
-    `alone` keeps everybody else from the directory, who writes it or runs it; who has nothing to write asks
-    for nothing. Files are replaced by rename: who reads them all the same sees the old or the new one, whole.
+    `alone` holds the lock of the directory against writers and runs, and is called only if a file changes.
+    Each file is replaced in one step: a reader without the lock sees the old or the new file.
 
     Raises:
-        Refused: the directory holds something that is no plan (`plan-directory-taken`), or its
-            layout is of another version of buildsys (`plan-directory-version`).
+        Refused: the directory holds something else (`plan-directory-taken`), or a plan of another version of
+            buildsys (`plan-directory-version`).
     """
     claim(directory)
     if not _pending(plan, directory):
@@ -114,9 +114,9 @@ def _is_carried(path: Path, source: Path) -> bool:
 
 
 def _carry(path: Path, source: Path) -> int:
-    """Carry a file: packages as hard links where the file system allows it, the set's own as copies.
+    """Carry a file: packages as hard links if the file system allows it, the set's own files as copies.
 
-    A person edits the set's files, perhaps in place; a link would change under its content-addressed name.
+    A person may edit the set's files in place: a hard link would change under the name of its old content.
     """
     if _is_carried(path, source):
         return 0

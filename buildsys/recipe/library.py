@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, closest
 from buildsys.recipe import document, schema
-from buildsys.recipe.collecting import collector_resting
+from buildsys.recipe.document import Written
 from buildsys.recipe.variables import Holes, holes
-from buildsys.recipe.written import Written
 from buildsys.spread import spread
+
+
+@contextmanager
+def collector_resting() -> Iterator[None]:
+    """No cyclic garbage is looked for within, nor in what was made within: 10,000 recipes take a third less.
+
+    What holds no cycle, and recipes and images hold none, is freed as ever when it is no longer needed.
+    """
+    was_working = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_working:
+            gc.freeze()  # else the first collection afterwards walks through everything at once
+            gc.enable()
+
 
 M = TypeVar("M", bound=schema.Model)
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from buildsys.diagnostics import Code, Diagnostic, closest
-from buildsys.recipe.written import Written, is_template
+from buildsys.recipe.document import Written, is_template
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template, nodes

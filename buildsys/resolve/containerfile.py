@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from buildsys import image
 from buildsys.diagnostics import Code, Diagnostic, Problem, Refused, Spot, closest
+from buildsys.image import Image, ParentImage
 from buildsys.recipe import schema
-from buildsys.recipe.containerfile import Containerfile, read_containerfile
+from buildsys.recipe.containerfile import Containerfile
+from buildsys.recipe.containerfile_reader import read_containerfile
 from buildsys.resolve.context import local_path
-from buildsys.resolve.draft import Draft
+from buildsys.resolve.fragment import Draft
 from buildsys.resolve.source import Notes
 from buildsys.resolve.supplies import Around, Meant, contexts, odd, plain_path, secrets
 
@@ -154,3 +157,32 @@ def check_alone(draft: Draft, name: str, found: list[Diagnostic]) -> None:
         message = f"'{key}' does not reach '{name}', which is built by a Containerfile"
         hint = "say it in the Containerfile; labels, annotations and test may stand beside it"
         found.append(Diagnostic(spot, Code.CONTAINERFILE_ALONE, message, hint))
+
+
+def written_below(images: Mapping[str, Image], read: Mapping[str, Containerfile]) -> Iterator[Diagnostic]:
+    """A remark for each such RUN; `read`: the Containerfile of each image that has one.
+
+    A builder takes back what a RUN changes below a volume, of the file or of an image that it begins with.
+    """
+    for name, file in read.items():
+        step = images[name].containerfile
+        named = {item.written: item.image for item in step.images} if step else {}
+        for command in file.commands:
+            own = dict.fromkeys(command.volumes, "")
+            inherited = _volumes(named.get(command.base, ""), images, read)
+            for volume, where in (inherited | own).items():
+                if re.search(rf"(?<![\w./-]){re.escape(volume)}(?=/|[^\w./-]|$)", command.text):
+                    said = f" of '{where}'" if where else ""
+                    message = f"what this RUN writes below {volume} is lost: it is a volume{said}"
+                    hint = "write it before VOLUME is said, or COPY it there"
+                    yield Diagnostic(command.spot, Code.BELOW_A_VOLUME, message, hint)
+
+
+def _volumes(name: str, images: Mapping[str, Image], read: Mapping[str, Containerfile]) -> dict[str, str]:
+    """The volumes that an image of the set has, each with the image that declares it; their parents' too."""
+    found: dict[str, str] = {}
+    while image := images.get(name):
+        said = read[name].volumes if name in read else image.config.volumes
+        found = {volume.rstrip("/"): name for volume in said} | found
+        name = image.parent.name if isinstance(image.parent, ParentImage) else ""
+    return found

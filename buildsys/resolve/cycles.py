@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from graphlib import CycleError, TopologicalSorter
 
 from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.image import BaseImage, Image, ParentImage
@@ -58,26 +57,6 @@ def _layers(images: Mapping[str, Image]) -> dict[str, int]:
             layers |= {name: below + count for count, name in enumerate(reversed(chain), 1)}
             break
     return layers
-
-
-def rings(edges: Edges) -> Iterator[list[str]]:
-    """Rings that share no member, each told from its smallest name on."""
-    rest = {name: sorted(needs) for name, needs in sorted(edges.items())}
-    while True:
-        try:
-            TopologicalSorter(rest).prepare()
-        except CycleError as error:
-            # The ring comes with its first member repeated at the end, each needed by the one before it.
-            ring: list[str] = error.args[1][:0:-1]
-            start = ring.index(min(ring))
-            yield ring[start:] + ring[:start]
-            rest = {
-                name: [need for need in needs if need not in ring]
-                for name, needs in rest.items()
-                if name not in ring
-            }
-        else:
-            return
 
 
 def diagnostic(ring: list[str], edges: Edges, code: Code, message: str, hint: str) -> Diagnostic:

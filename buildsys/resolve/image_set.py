@@ -9,34 +9,30 @@ from typing import Any
 
 from buildsys import image
 from buildsys.diagnostics import Code, Diagnostic, Refused, Spot, closest
+from buildsys.graph import rings
 from buildsys.packages import manager_of
 from buildsys.recipe import schema
-from buildsys.recipe.collecting import collector_resting
 from buildsys.recipe.containerfile import Containerfile
-from buildsys.recipe.library import Library, Source
-from buildsys.recipe.written import said
+from buildsys.recipe.document import said
+from buildsys.recipe.library import Library, Source, collector_resting
+from buildsys.recipe.schema import types
 from buildsys.resolve import overlay
-from buildsys.resolve.absent import absent
-from buildsys.resolve.containerfile import check_alone, check_triggers, containerfile, spoken
+from buildsys.resolve.containerfile import check_alone, check_triggers, containerfile, spoken, written_below
 from buildsys.resolve.context import Context
-from buildsys.resolve.cycles import diagnostic, long_chains, rings
-from buildsys.resolve.draft import Draft, check_draft
-from buildsys.resolve.elsewhere import foreign
-from buildsys.resolve.filling import filled, filled_part
-from buildsys.resolve.fragment import part
+from buildsys.resolve.cycles import diagnostic, long_chains
+from buildsys.resolve.fragment import Draft, check_draft, part
 from buildsys.resolve.gems import Gems
-from buildsys.resolve.header import Header
 from buildsys.resolve.instructions import Surroundings
+from buildsys.resolve.limits import absent, foreign
 from buildsys.resolve.origin import origin
 from buildsys.resolve.profiles import profiles
 from buildsys.resolve.scenarios import scenarios
 from buildsys.resolve.site import choose, resolve_site
-from buildsys.resolve.source import Notes
+from buildsys.resolve.source import Notes, filled, filled_part
 from buildsys.resolve.supplies import Around
 from buildsys.resolve.tests import joined, with_parents
 from buildsys.resolve.traits import Parts, Traits, Uses
 from buildsys.resolve.variables import settings
-from buildsys.resolve.volumes import written_below
 
 Change = tuple[schema.Patch, Notes]
 Parent = image.ParentImage | image.BaseImage | image.EmptyRoot
@@ -323,3 +319,39 @@ class _Common:
         if self._same:
             self._shared = parts
         return parts
+
+
+LONGEST_NAME = 255
+"""Characters a reference may have between registry and tag."""
+
+
+class Header:
+    """The keys of set.yaml, checked, with the defaults of those left out."""
+
+    def __init__(self, library: Library, found: list[Diagnostic]) -> None:
+        written = library.set
+        found += library.mistakes
+        self.name = written.set_
+        self.format: image.Format = written.format or "docker"
+        self.epoch = written.epoch
+        self._registry = written.registry or "localhost"
+        self._namespace = written.namespace
+        self._prefix = written.prefix or ""
+        self._tag = written.tag
+
+    def check_name(self, name: str, spot: Spot, found: list[Diagnostic]) -> None:
+        """Note what is wrong with an image's name."""
+        problem = types.IMAGE_NAME.problem(name)
+        whole = f"{self._namespace}/{self._prefix}{name}"
+        if problem is None and len(whole) > LONGEST_NAME:
+            problem = (
+                Code.BAD_IMAGE_NAME,
+                f"the name {whole} is longer than {LONGEST_NAME} characters",
+                "shorten it",
+            )
+        if problem is not None:
+            found.append(Diagnostic(spot, *problem))
+
+    def reference(self, name: str) -> image.ImageReference:
+        """What an image of the set is called."""
+        return image.ImageReference(self._registry, self._namespace, self._prefix, name, self._tag)

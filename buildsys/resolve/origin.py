@@ -7,9 +7,9 @@ from typing import Any
 
 from buildsys.diagnostics import NOWHERE, Spot
 from buildsys.image import Origin, Setting
+from buildsys.recipe.document import Written
 from buildsys.recipe.library import Library, OverlayFile, Source
 from buildsys.recipe.variables import Holes, holes, names_in
-from buildsys.recipe.written import Written
 
 Path = tuple[str | int, ...]
 

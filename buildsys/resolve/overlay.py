@@ -11,7 +11,7 @@ from buildsys.diagnostics import Code, Diagnostic, Spot, closest
 from buildsys.recipe import schema
 from buildsys.recipe.schema import types
 from buildsys.resolve import fragment, spelling
-from buildsys.resolve.draft import Draft
+from buildsys.resolve.fragment import Draft
 from buildsys.resolve.instructions import Surroundings, package_names
 from buildsys.resolve.source import Notes
 from buildsys.resolve.tests import test_part

@@ -8,7 +8,8 @@ from fnmatch import translate
 from typing import Any
 
 from buildsys.diagnostics import Code, Diagnostic, Spot, closest
-from buildsys.resolve.cycles import diagnostic, rings
+from buildsys.graph import reach, rings
+from buildsys.resolve.cycles import diagnostic
 from buildsys.resolve.source import Notes
 
 Joined = Iterable[tuple[str, str, Spot]]
@@ -59,7 +60,10 @@ def profiles(
         notes.found.append(
             diagnostic(ring, nested, Code.PROFILE_CYCLE, "profiles hold one another in a ring", hint)
         )
-    return {name: tuple(sorted(_closure(name, members, nested))) for name in members}
+    return {
+        name: tuple(sorted(set().union(*(members[part] for part in {name} | reach([name], nested)))))
+        for name in members
+    }
 
 
 def matches(pattern: str, names: Iterable[str]) -> list[str]:
@@ -68,14 +72,3 @@ def matches(pattern: str, names: Iterable[str]) -> list[str]:
         return [pattern] if pattern in names else []
     expression = re.compile(translate(pattern))
     return [name for name in names if expression.match(name)]
-
-
-def _closure(name: str, members: Mapping[str, set[str]], nested: Mapping[str, Iterable[str]]) -> set[str]:
-    seen, waiting, images = {name}, [name], set()
-    while waiting:
-        profile = waiting.pop()
-        images |= members[profile]
-        fresh = set(nested[profile]) - seen
-        seen |= fresh
-        waiting += fresh
-    return images

@@ -12,13 +12,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from buildsys.diagnostics import Code, Diagnostic, closest
+from buildsys.graph import rings
 from buildsys.recipe import schema
+from buildsys.recipe.document import Written
 from buildsys.recipe.library import Library, Source
-from buildsys.recipe.written import Written
 from buildsys.resolve import fragment, tests
-from buildsys.resolve.cycles import diagnostic, rings
-from buildsys.resolve.filling import filled
-from buildsys.resolve.source import Notes
+from buildsys.resolve.cycles import diagnostic
+from buildsys.resolve.source import Notes, filled
 from buildsys.resolve.traits import reserved
 from buildsys.testing import spec
 

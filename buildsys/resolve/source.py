@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from buildsys.diagnostics import Diagnostic, Problem, Spot
+from buildsys.diagnostics import Diagnostic, Problem, Refused, Spot
+from buildsys.recipe import schema, variables
+from buildsys.recipe.document import Written
+from buildsys.recipe.library import Source
 from buildsys.recipe.schema.forms import Form
-from buildsys.recipe.written import Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +34,34 @@ class Notes:
         """Check the texts of a list."""
         for number, text in enumerate(texts):
             self.problem((*path, number), form.problem(text))
+
+
+M = TypeVar("M", bound=schema.Model)
+
+
+def filled(source: Source[M], scope: Mapping[str, Any], found: list[Diagnostic]) -> tuple[M, Notes] | None:
+    """What a source says once its variables are filled in; None when that failed, and `found` says why."""
+    if source.model is not None:
+        found += source.mistakes
+        return source.model, Notes(source.written, found)
+    mistakes: list[Diagnostic] = []
+    written = source.written
+    data = variables.fill(written, source.holes, scope, mistakes)
+    if not mistakes:
+        try:
+            model, mistakes = schema.read_filled(source.kind, written, data)
+        except Refused as refused:
+            found += refused.diagnostics
+            return None
+        found += mistakes
+        return model, Notes(written.with_data(data), found)
+    found += mistakes
+    return None
+
+
+def filled_part(written: Written, scope: Mapping[str, Any], found: list[Diagnostic]) -> Any:
+    """A piece with its variables filled in; None when that failed, and `found` says why."""
+    mistakes: list[Diagnostic] = []
+    data = variables.fill(written, variables.holes(written.data), scope, mistakes)
+    found += mistakes
+    return None if mistakes else data

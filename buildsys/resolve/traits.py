@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from buildsys.diagnostics import Code, Diagnostic, Problem, Spot, closest
+from buildsys.graph import reach, rings
 from buildsys.recipe import schema, variables
+from buildsys.recipe.document import Written, is_template, strings
 from buildsys.recipe.library import Source
-from buildsys.recipe.written import Written, is_template, strings
-from buildsys.resolve.cycles import diagnostic, rings
-from buildsys.resolve.filling import filled, filled_part
+from buildsys.resolve.cycles import diagnostic
 from buildsys.resolve.fragment import Part, part
 from buildsys.resolve.instructions import Surroundings
-from buildsys.resolve.source import Notes
+from buildsys.resolve.source import Notes, filled, filled_part
 
 Scope = Mapping[str, Any]
 Parts = dict[tuple[str, str], Part]
@@ -240,12 +240,8 @@ def _needing_image(traits: Mapping[str, Source[schema.Trait]]) -> dict[str, bool
     for name, trait in traits.items():
         for used in _used(trait.written, traits):
             users[used].add(name)
-    waiting = [name for name, needs in needing.items() if needs]
-    while waiting:
-        for user in users[waiting.pop()]:
-            if not needing[user]:
-                needing[user] = True
-                waiting.append(user)
+    for user in reach([name for name, needs in needing.items() if needs], users):
+        needing[user] = True
     return needing
 
 

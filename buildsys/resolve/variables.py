@@ -8,8 +8,8 @@ from typing import Any
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Spot, closest
 from buildsys.recipe import schema
+from buildsys.recipe.document import Written, is_template, strings
 from buildsys.recipe.library import Library, Source
-from buildsys.recipe.written import Written, is_template, strings
 from buildsys.resolve.traits import reserved
 
 Value = Any

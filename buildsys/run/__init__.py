@@ -1,1 +1,1 @@
-"""What runs a written plan: a directory in, an exit status out. Executors know neither recipes nor images."""
+"""Runs a written plan: a directory in, an exit status out. Knows neither recipes nor images."""

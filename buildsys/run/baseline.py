@@ -1,7 +1,7 @@
-"""A set as the last periodic build that ended well left it: what has changed since then has to be published.
+"""The images of a set at the end of the last successful periodic build: later changes have to be published.
 
-Held against the images there are now, not against what one run builds: an image can also come back from the
-store under its name, or be left by a run that failed later, by a test that did not pass, by `buildsys build`.
+They are compared with the present images, not with the list of built ones: an image can also come back from
+the store under its name, or come from a run that failed later, from a failed test, from `buildsys build`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class LeftImage:
-    """An image of a plan, as it is in the store."""
+    """A current image of a plan."""
 
     id: str
     reference: str
     packages: tuple[str, ...] = ()
-    """The lines of its build key's inputs that name packages."""
+    """The `package` lines of its build key's inputs."""
 
 
 Left = Mapping[str, LeftImage]
@@ -34,7 +34,7 @@ Left = Mapping[str, LeftImage]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An image that has another id, or another reference, than before."""
+    """An image with another id or another reference than before."""
 
     image: str
     old: LeftImage | None
@@ -43,7 +43,7 @@ class Change:
 
 
 def now(directory: Path) -> Left:
-    """The images of a plan that are built; none where there is no plan yet, or one that a crash damaged."""
+    """The current images of a plan; none if there is no plan, or its summary is damaged."""
     try:
         planned = plan.planned(directory).images
     except (FileNotFoundError, ValueError):
@@ -59,7 +59,7 @@ def _packages(inputs: Iterable[str]) -> Iterator[str]:
 
 
 def read(directory: Path) -> Left | None:
-    """The set as it was left; None: nobody wrote it down, or the file is damaged."""
+    """The images that `write` kept; None: there is no file, or it is damaged."""
     try:
         data = json.loads(_path(directory).read_bytes())
         return {
@@ -71,7 +71,7 @@ def read(directory: Path) -> Left | None:
 
 
 def write(directory: Path, left: Left) -> None:
-    """Write down how the set was left, whole."""
+    """Keep the images of a set."""
     data = {"version": VERSION, "images": {name: asdict(item) for name, item in left.items()}}
     files.write(_path(directory), json.dumps(data) + "\n")
 
@@ -81,7 +81,7 @@ def _path(directory: Path) -> Path:
 
 
 def changes(old: Left, new: Left) -> Iterator[Change]:
-    """Images of `new` that are others than before, by id or reference, in the order of the plan."""
+    """Images of `new` that `old` has not, or with another id or reference, in the order of the plan."""
     for name, image in new.items():
         before = old.get(name)
         if before is None or (before.id, before.reference) != (image.id, image.reference):
@@ -89,7 +89,7 @@ def changes(old: Left, new: Left) -> Iterator[Change]:
 
 
 def changed_packages(old: Left, new: Left) -> Iterator[tuple[str, PackageChange]]:
-    """Packages that an image of both installs in another version than before, each with the image's name."""
+    """Changed packages of images that both have, each with the image's name."""
     for name, image in new.items():
         before = old.get(name)
         if before is not None and before.packages != image.packages:

@@ -1,4 +1,4 @@
-"""One run a plan directory: who tries its images or writes it anew takes the same turn as who builds them."""
+"""The exclusive lock on a plan directory, for build, test, publish and the plan writer; and the store's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from buildsys.files import locked
 
 @contextmanager
 def turn(directory: Path, doing: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Have the plan's directory for oneself; waits for who has it, and says for whom."""
+    """Hold the plan directory's lock, for `doing`; waits for another holder, and reports it by `say`."""
     lock = directory / "state" / "lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with locked(lock, busy=lambda: say(f"waiting for {lock.read_text('utf-8').strip()}")):
@@ -25,9 +25,9 @@ def turn(directory: Path, doing: str, say: Callable[[str], None]) -> Iterator[No
 
 @contextmanager
 def images_stay(run_root: str) -> Iterator[None]:
-    """As a build does: nobody removes images of the store meanwhile.
+    """Hold the store's shared lock, as a build does: `buildsys prune` removes no images meanwhile.
 
-    `run_root` is where the store keeps what lives only until the next start of the host.
+    `run_root` is the store's folder for data that lives until the next start of the host.
     """
     with locked(Path(run_root, "buildsys.lock"), shared=True):
         yield

@@ -1,7 +1,7 @@
 """Run a written plan under GNU make: this process becomes the plan's own `lib/run.sh`.
 
-The plan needs none of our Python, so nothing of ours waits for it: signals, exit status, the terminal and
-make's job server reach the run as they reached us.
+The plan needs none of our Python: signals, the terminal, make's job server and the exit status need no
+process of ours between the caller and the run.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from buildsys.temporary import TEMPORARY
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that ask a run to end."""
 INTERRUPTED = 130
-"""Exit status of a run that was asked to end, by whichever of these."""
+"""Exit status of a run that one of these signals ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How a plan is to be run."""
+    """Options of a run."""
 
     store: str = ""
-    """Options of buildah that choose the container store; empty: the user's own."""
+    """Options of buildah that choose the container store; empty: the user's default."""
     jobs: int | None = None
-    """Images at once; None: as make's job server says, else as the plan finds best."""
+    """Images at once; None: from make's job server, or else the plan's choice for this host."""
     force: bool = False
-    """Build what is fresh too."""
+    """Build fresh images too."""
     secrets: tuple[str, ...] = ()
-    """NAME=FILE for secrets that Containerfiles mount; they count for more than those of BS_SECRETS."""
+    """NAME=FILE for secrets that Containerfiles mount; they override BS_SECRETS."""
     damaged: Path | None = None
-    """A file that names layers of the store which were found damaged; a line `LAYER WORDS` each."""
+    """A file with the damaged layers of the store, one line `LAYER WORDS` each."""
     pull: bool = False
-    """Ask for base images anew, before anything else."""
+    """Pull the base images again, before anything else."""
     whole: bool = False
-    """Give reasons with everything that changed, not only the first three of a kind."""
+    """Report every change in a reason, not only the first three of a kind."""
 
     def environment(self, outer: Mapping[str, str]) -> dict[str, str]:
-        """The environment of the run: ours, and what was asked for."""
+        """The environment of the run: `outer` with these options."""
         environment = {**outer, "BS_STORE": self.store}
         if self.jobs is not None:
             environment["JOBS"] = str(self.jobs)
@@ -64,7 +64,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a run would do with an image, and why."""
+    """What a run would do with an image, and the reason."""
 
     image: str
     state: str
@@ -73,7 +73,7 @@ class Decision:
 
 
 class PlanFailed(Exception):  # noqa: N818 - reads as what happened
-    """The plan's own program failed, and has said why; carries its exit status."""
+    """A program of the plan failed and printed the reason; carries its exit status."""
 
     def __init__(self, status: int) -> None:
         self.status = status
@@ -81,7 +81,7 @@ class PlanFailed(Exception):  # noqa: N818 - reads as what happened
 
 
 def run(directory: Path, goals: Sequence[str], how: Run) -> NoReturn:
-    """Become the run of a plan: build `goals` (all images when there are none) and what they are made from.
+    """Become the run of a plan: build `goals` (all images if there are none) and the images they need.
 
     Exit statuses are the plan's: 0 done, 1 some failed, 3 a tool is missing, 130 interrupted.
     """
@@ -89,9 +89,9 @@ def run(directory: Path, goals: Sequence[str], how: Run) -> NoReturn:
 
 
 def wait(directory: Path, how: Run, goals: Sequence[str] = ()) -> int:
-    """Run a plan, all of it unless there are goals, and wait for the end; the exit status is as with `run`.
+    """Run a plan as `run` does, in a child process; returns its exit status.
 
-    A signal that asks this process to end is passed on: the run ends what is under way, and we end after it.
+    A signal to end is passed on: the run ends its steps, then this returns `INTERRUPTED`.
     """
     argv = _argv(directory, "run.sh", *goals)
     running: list[subprocess.Popen[bytes]] = []
@@ -114,7 +114,7 @@ def wait(directory: Path, how: Run, goals: Sequence[str] = ()) -> int:
 
 @contextmanager
 def _answered(handler: Callable[[int, object], None]) -> Iterator[None]:
-    """Let the handler answer signals that end a run; what the caller ignores stays ignored."""
+    """Install the handler for signals that end a run, except those that the caller ignores."""
     before = {number: signal.getsignal(number) for number in ENDINGS}
     heard = [number for number in ENDINGS if before[number] is not signal.SIG_IGN]
     for number in heard:
@@ -127,16 +127,16 @@ def _answered(handler: Callable[[int, object], None]) -> Iterator[None]:
 
 
 def prune(directory: Path, how: Run, *, keep: int, remove: bool) -> NoReturn:
-    """Become the plan's pruning: list what earlier builds left in the store, or remove it.
+    """Become the plan's pruning: list the images that earlier builds left in the store, or remove them.
 
-    Each image keeps as many older keys as `keep` says.
+    Each image keeps `keep` older keys.
     Exit statuses: 0 done, 1 a build is running, or something could not be removed.
     """
     _become(directory, "prune.sh", ["--keep", str(keep), *(["--yes"] if remove else [])], how)
 
 
 def _become(directory: Path, program: str, words: Sequence[str], how: Run) -> NoReturn:
-    # Python ignores these two, and what is ignored stays so across exec. Handlers of ours do not.
+    # Python ignores these two, and an ignored signal stays ignored after exec; a handler does not.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     argv = _argv(directory, program, *words)
@@ -149,10 +149,10 @@ def _argv(directory: Path, program: str, *words: str) -> list[str]:
 
 
 def why(directory: Path, names: Sequence[str], how: Run) -> Iterator[Decision]:
-    """Ask the plan what a run would do with images (all when there are none), as it finds out.
+    """Ask the plan what a run would do with images (all if there are none); yields each decision at once.
 
     Raises:
-        PlanFailed: the plan could not say.
+        PlanFailed: the plan cannot decide.
     """
     argv = _argv(directory, "why.sh", *names)
     with subprocess.Popen(argv, env=how.environment(os.environ), stdout=subprocess.PIPE, text=True) as asked:

@@ -1,4 +1,4 @@
-"""Whether steps may mount and enter the roots of images here: tried, and the first lack named."""
+"""Whether steps can mount and enter the roots of images on this host, found by trying."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ ENTRY = (
     "--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--remount-ro", "/proc",
     "--tmpfs", "/sys",
 )  # fmt: skip
-"""What `enter.sh` does to enter the root of an image; here the host's own root is entered."""
+"""How `enter.sh` enters the root of an image; here it is the host's own root."""
 NAMESPACES = ("user.max_user_namespaces", "kernel.unprivileged_userns_clone")
-"""Kernel settings that forbid user namespaces by the value 0."""
+"""Kernel settings whose value 0 forbids user namespaces."""
 APPARMOR = "kernel.apparmor_restrict_unprivileged_userns"
-"""One that forbids them by the value 1."""
+"""The kernel setting whose value 1 forbids them."""
 FEWEST = 65536
-"""Ids that images use: those of accounts, and nobody's."""
+"""Number of ids that an image may use: 0 to 65535."""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Where the host keeps its settings."""
+    """The folders of the host's settings."""
 
     proc: Path = Path("/proc/sys")
     etc: Path = Path("/etc")
 
     def setting(self, name: str) -> str:
-        """A setting of the kernel; empty when it has none of this name."""
+        """A setting of the kernel; empty if there is none of this name."""
         return next(iter(_lines(self.proc / name.replace(".", "/"))), "")
 
 
 def lack(host: Host | None = None) -> str | None:
-    """The first thing that is missing for steps to run as this user, in one sentence; None: nothing is."""
+    """The first reason why this user cannot run steps, in one sentence; None: there is none."""
     there = host or Host()
     checks: tuple[Callable[[Host], str | None], ...] = (_root,)
     if os.geteuid():
@@ -47,11 +47,11 @@ def lack(host: Host | None = None) -> str | None:
 
 
 def overlays() -> bool:
-    """Whether an ordinary user can mount overlays here, in buildah's user namespace."""
+    """Whether this user can mount overlays, in buildah's user namespace."""
     with TemporaryDirectory(prefix="buildsys-rights-") as folder:
         for name in ("lower", "upper", "work", "merged"):
             Path(folder, name).mkdir()
-        # The mount goes with its namespace; what the kernel made in `work` belongs to the namespace's root.
+        # The mount ends with its namespace; the kernel's folder in `work` belongs to the namespace's root.
         script = (
             'cd "$1" && mount -n -t overlay -o userxattr,lowerdir=lower,upperdir=upper,workdir=work x merged'
             " && umount -n merged; status=$?; rm -rf work/work; exit $status"
@@ -61,8 +61,11 @@ def overlays() -> bool:
 
 
 def _root(_: Host) -> str | None:
-    said = programs.complaint(*ENTRY, "true")
-    return said and f"root may not make namespaces here, or mount in them: that takes CAP_SYS_ADMIN ({said})"
+    complaint = programs.complaint(*ENTRY, "true")
+    return (
+        complaint
+        and f"root may not make namespaces here, or mount in them: that takes CAP_SYS_ADMIN ({complaint})"
+    )
 
 
 def _forbidden(host: Host) -> str | None:
@@ -80,7 +83,7 @@ def _programs(_: Host) -> str | None:
 
 
 def _ids(host: Host) -> str | None:
-    # Where a directory service gives them, these files say nothing.
+    # A directory service may assign them; then these files are empty.
     if any(line.startswith("subid:") for line in _lines(host.etc / "nsswitch.conf")):
         return None
     user = _user()
@@ -95,23 +98,23 @@ def _ids(host: Host) -> str | None:
 
 
 def _namespace(host: Host) -> str | None:
-    said = programs.complaint("buildah", "unshare", "true")
-    if said is None:
+    complaint = programs.complaint("buildah", "unshare", "true")
+    if complaint is None:
         return None
     if host.setting(APPARMOR) == "1":
         return f"AppArmor lets ordinary users make no user namespaces: {APPARMOR} is 1"
     if alone := programs.complaint("unshare", "--user", "true"):
         return f"an ordinary user may make no user namespace here, as in a chroot: {alone}"
-    return f"`buildah unshare` makes no user namespace: {said}"
+    return f"`buildah unshare` makes no user namespace: {complaint}"
 
 
 def _entry(_: Host) -> str | None:
-    said = programs.complaint("buildah", "unshare", *ENTRY, "true")
-    return said and f"a user namespace may not mount, or make other namespaces, here: {said}"
+    complaint = programs.complaint("buildah", "unshare", *ENTRY, "true")
+    return complaint and f"a user namespace may not mount, or make other namespaces, here: {complaint}"
 
 
 def _user() -> tuple[str, ...]:
-    """How the files of subordinate ids name this user."""
+    """The names of this user in the files of subordinate ids."""
     number = os.geteuid()
     try:
         return pwd.getpwuid(number).pw_name, str(number)

@@ -10,8 +10,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from buildsys.diagnostics import Code, Diagnostic, Refused, closest
-from buildsys.recipe.document import read
-from buildsys.recipe.written import Written
+from buildsys.recipe.document import Written, read
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", description="a package's name")]
 Version = Annotated[

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from buildsys.diagnostics import Refused
-from buildsys.recipe.containerfile import Containerfile, read_containerfile
+from buildsys.recipe.containerfile import Containerfile
+from buildsys.recipe.containerfile_reader import read_containerfile
 from buildsys.recipe.plain_text import SCRATCH
 
 

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildsys.diagnostics import Refused, Spot
-from buildsys.recipe.document import DEEPEST, parse, read, read_foreign
-from buildsys.recipe.written import Written
+from buildsys.recipe.document import DEEPEST, Written, parse, read, read_foreign
 
 # What means something to YAML, and characters of one to four bytes.
 TEXT = st.text(" abcNy0123.+-~?:,#&*!|>%@`'\"\\/{}[]<=_é名𐀀", max_size=12)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from buildsys.diagnostics import Refused
-from buildsys.recipe.containerfile import read_containerfile
+from buildsys.recipe.containerfile_reader import read_containerfile
 from buildsys.recipe.scan import WORDS
 
 UNDERSTOOD = {

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildsys.recipe.containerfile import Containerfile, read_containerfile
+from buildsys.recipe.containerfile import Containerfile
+from buildsys.recipe.containerfile_reader import read_containerfile
 from buildsys.recipe.heredocs import Unfilled, filled, marks, written_over
 
 

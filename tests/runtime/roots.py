@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from buildsys.image.acting import FILES
+from buildsys.image.shell import FILES
 from buildsys.shell import Command
 
 RUNTIME = Path(__file__).parents[2] / "buildsys/plan/runtime"

@@ -10,8 +10,8 @@ from pathlib import Path
 from buildsys.exporters.containerfiles import configuration
 from buildsys.exporters.request import Subject
 from buildsys.image import Containerfile, Image, OtherImage
+from buildsys.image.build_file import renamed
 from buildsys.image.ignore import context
-from buildsys.image.renaming import renamed
 
 NAME = "Containerfile"
 CONTEXT = "context"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from buildsys.diagnostics import Spot
-from buildsys.image.acting import FILES
+from buildsys.image.shell import FILES
 from buildsys.packages.build_folder import CARE, DPKG, VERBS
 from buildsys.shell import chain, comment, line
 

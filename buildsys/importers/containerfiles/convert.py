@@ -15,7 +15,7 @@ from buildsys.importers.containerfiles.tree_image import TreeImage, context_of
 from buildsys.importers.containerfiles.write import write_set
 from buildsys.importers.overlay_text import untaken
 from buildsys.importers.set_folder import check_places, usual_name
-from buildsys.recipe.containerfile import read_containerfile
+from buildsys.recipe.containerfile_reader import read_containerfile
 from buildsys.recipe.schema import types
 
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from buildsys.image.renaming import renamed
+from buildsys.image.build_file import renamed
 from buildsys.importers.containerfiles.folders import IGNORE_FILES
 from buildsys.importers.containerfiles.gaps import is_odd
 from buildsys.importers.containerfiles.references import Naming

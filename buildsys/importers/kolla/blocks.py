@@ -13,7 +13,7 @@ from buildsys.importers.kolla.sources import Archives, NearbyFiles
 from buildsys.importers.kolla.templates import Block
 from buildsys.importers.overlay_text import Changes, Step, untaken
 from buildsys.importers.yaml_lines import IMAGE
-from buildsys.recipe.containerfile import read_instructions
+from buildsys.recipe.containerfile_reader import read_instructions
 from buildsys.recipe.scan import Instruction
 
 _ARCHIVE = re.compile(r"(?P<kind>additions|plugins)-archive\s+(?P<to>/\S*)")

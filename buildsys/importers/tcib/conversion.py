@@ -16,9 +16,8 @@ from buildsys.importers.set_folder import check_places, usual_name
 from buildsys.importers.tcib.definition import DEFAULTS, Image, read_image
 from buildsys.importers.tcib.tree import Folder, Tree, folders
 from buildsys.importers.tcib.write import Surroundings, write_set
-from buildsys.recipe.document import read_foreign, read_text
+from buildsys.recipe.document import read_foreign, read_text, strings
 from buildsys.recipe.schema import types
-from buildsys.recipe.written import strings
 
 BASE = "quay.io/centos/centos:stream9"
 """The base image of the first image, as in tcib."""

@@ -14,11 +14,10 @@ from buildsys.importers.overlay_text import Changes, untaken
 from buildsys.importers.tcib.conditions import MACHINE, settle
 from buildsys.importers.tcib.jinja import Filling, Unfilled
 from buildsys.importers.tcib.tree import Folder, Tree
-from buildsys.recipe.containerfile import read_instructions
-from buildsys.recipe.document import read_foreign
+from buildsys.recipe.containerfile_reader import read_instructions
+from buildsys.recipe.document import Written, read_foreign, strings
 from buildsys.recipe.scan import Instruction
 from buildsys.recipe.schema import types
-from buildsys.recipe.written import Written, strings
 
 _INTERNAL = {
     "tcib_distro", "tcib_extras", "tcib_from", "tcib_gather_files", "tcib_meta", "tcib_package",

@@ -10,6 +10,7 @@ from pydantic import Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from buildsys.diagnostics import Code, Diagnostic, Refused, closest, closest_words
+from buildsys.recipe.document import Written, is_template
 from buildsys.recipe.schema.base import Model, key_of
 from buildsys.recipe.schema.files import (
     ORIGINS,
@@ -25,7 +26,6 @@ from buildsys.recipe.schema.files import (
 from buildsys.recipe.schema.forms import MISTAKE, any_value
 from buildsys.recipe.schema.steps import VERBS
 from buildsys.recipe.schema.tests import Scenario
-from buildsys.recipe.written import Written, is_template
 
 M = TypeVar("M", bound=Model)
 Path = tuple[str | int, ...]

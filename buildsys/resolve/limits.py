@@ -1,12 +1,25 @@
-"""Images that a site cannot build: it has no gems, or leaves out the repository of a package."""
+"""The limits of a site: images that it cannot build, and packages that apt cannot install there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from graphlib import TopologicalSorter
 
 from buildsys.diagnostics import Code, Diagnostic, Spot
-from buildsys.image import Absent, Bootstrap, CopyPayload, Image, Install, InstallGems, PackageName
+from buildsys.graph import ImageGraph
+from buildsys.image import (
+    Absent,
+    BaseImage,
+    Bootstrap,
+    CopyPayload,
+    Image,
+    Install,
+    InstallGems,
+    PackageName,
+    ParentImage,
+    Uninstall,
+    UpdateAll,
+)
+from buildsys.packages import PackageManager
 from buildsys.resolve.site import Chosen
 
 Reason = tuple[Spot, str, str, tuple[Spot, str]]
@@ -24,10 +37,9 @@ def absent(images: Mapping[str, Image], chosen: Chosen, *, gems: bool) -> dict[s
     if not reasons:
         return {}
     origins: dict[str, str] = {}
-    for name in TopologicalSorter(
-        {name: item.dependencies() for name, item in images.items()}
-    ).static_order():
-        origin = next((origins[need] for need in images[name].dependencies() if need in origins), None)
+    graph = ImageGraph(images)
+    for name in graph.order():
+        origin = next((origins[need] for need in graph.parents_of(name) if need in origins), None)
         if name in reasons or origin is not None:
             origins[name] = name if name in reasons else origin or name
     lacks = {
@@ -76,3 +88,31 @@ def _packages(item: Image) -> Iterator[PackageName]:
             yield from step.packages
         elif isinstance(step, CopyPayload):
             yield step.package
+
+
+def foreign(images: Mapping[str, Image], manager: PackageManager) -> Iterator[Diagnostic]:
+    """A mistake for each image that installs into one built elsewhere, where the manager cannot do that.
+
+    The lock is made without looking into such an image: apt simulates, from a list of what is installed.
+    """
+    for item in () if manager.into_base_images else images.values():
+        origin = _origin(item, images)
+        changing = next((step for step in item.instructions if isinstance(step, _CHANGING)), None)
+        if isinstance(origin.parent, BaseImage) and changing is not None:
+            message = "packages cannot be installed into an image built elsewhere"
+            message = f"with {manager.name}, {message}: '{item.name}'"
+            hint = "begin with an image of the set, or leave the packages out"
+            related = ((origin.parent_spot, f"made from {origin.parent.reference}"),)
+            yield Diagnostic(changing.spot, Code.SITE_MISMATCH, message, hint, related)
+
+
+_CHANGING = Install | Uninstall | UpdateAll
+
+
+def _origin(item: Image, images: Mapping[str, Image]) -> Image:
+    """The image of the set that another one begins with, by way of its parents."""
+    met = set()
+    while isinstance(item.parent, ParentImage) and item.name not in met and item.parent.name in images:
+        met.add(item.name)
+        item = images[item.parent.name]
+    return item

@@ -1,0 +1,78 @@
+"""What a Containerfile reads: images, folders, here-documents, secrets; and its text under other names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from io import StringIO
+
+from buildsys.diagnostics import NOWHERE, Spot
+
+
+@dataclass(frozen=True, slots=True)
+class NamedImage:
+    """An image of the set, as a Containerfile names it."""
+
+    written: str
+    image: str
+    spot: Spot = field(default=NOWHERE, compare=False)
+    places: tuple[tuple[int, int], ...] = ()
+    """Each line and column of the text, counted from 1, at which it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherImage:
+    """An image built elsewhere, as a Containerfile names it, and the reference it is taken by."""
+
+    written: str
+    reference: str
+    spot: Spot = field(default=NOWHERE, compare=False)
+    places: tuple[tuple[int, int], ...] = ()
+    """As of a `NamedImage`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextFolder:
+    """A folder that a Containerfile reads by a name, besides the one that it lies in."""
+
+    written: str
+    folder: str
+    spot: Spot = field(default=NOWHERE, compare=False)
+    """Of its name in the recipe."""
+    places: tuple[tuple[int, int], ...] = ()
+    """As of a `NamedImage`."""
+
+
+@dataclass(frozen=True, slots=True)
+class HereFile:
+    """A file that is a here-document of a Containerfile."""
+
+    path: str
+    text: str
+    executable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret that a Containerfile mounts: its content is no input of anything."""
+
+    name: str
+    required: bool
+    file: str
+    """Where the recipe says that it is; empty: whoever builds says so."""
+    spot: Spot = field(default=NOWHERE, compare=False)
+
+
+Places = Iterable[tuple[int, int]]
+"""Lines and columns, counted from 1."""
+
+
+def renamed(text: str, names: Iterable[tuple[str, Places, str]]) -> str:
+    """The text with other names: each as it is written, the places at which it stands, and the new one."""
+    lines = StringIO(text).readlines()  # they end in \n, and in nothing else
+    changes = [(line, column, old, new) for old, places, new in names for line, column in places]
+    # From the end of each line, so that what stands before stays where it is.
+    for number, column, old, new in sorted(changes, reverse=True):
+        line = lines[number - 1]
+        lines[number - 1] = f"{line[: column - 1]}{new}{line[column - 1 + len(old) :]}"
+    return "".join(lines)
