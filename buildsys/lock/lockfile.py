@@ -128,7 +128,12 @@ def _step(step: LockedStep) -> list[Any]:
 
 def write(lock: Lock, path: Path) -> None:
     """Put a lock in the place of the one at `path`: whenever this ends, the old or the new one is there."""
-    files.write(path, text(lock), durable=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.locked(path.parent):
+        # Every writer holds this lock: an unfinished file is of a writer that was killed.
+        for unfinished in path.parent.glob(f".*{files.ASIDE}"):
+            unfinished.unlink(missing_ok=True)
+        files.write(path, text(lock), durable=True)
 
 
 def _seal(content: str) -> str:

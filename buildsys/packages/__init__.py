@@ -11,6 +11,7 @@ from buildsys.packages.apt import Apt
 from buildsys.packages.dnf import Dnf
 from buildsys.packages.manager import PackageInstruction, PackageManager, Runtime
 from buildsys.packages.yum import Yum
+from buildsys.packages.zypper import Zypper
 
 __all__ = ["MANAGERS", "PackageInstruction", "PackageManager", "Runtime", "manager_of", "runtime_of"]
 
@@ -20,6 +21,7 @@ MANAGERS: dict[str, PackageManager] = {
         Dnf(),
         Yum(),
         Apt(),
+        Zypper(),
     )
 }
 """By the value of `installer:` in a site, in the order of the documentation."""

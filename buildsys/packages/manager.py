@@ -80,6 +80,8 @@ class PackageManager(ABC):
     """Whether it installs only what a lock names."""
     only_host: ClassVar[bool] = False
     """Whether packages come from the repositories of this host and from no others."""
+    takes_host: ClassVar[bool] = True
+    """Whether its solver can ask the repositories of this host."""
     into_base_images: ClassVar[bool] = True
     """Whether packages can be installed into an image that was built elsewhere."""
 
@@ -91,9 +93,9 @@ class PackageManager(ABC):
     """Paths that shell text removes with `rm -rf` after an installation; images of ours have none there."""
 
     enabled: ClassVar[Argv]
-    """The command whose output names this host's enabled repositories."""
+    """The command whose output names this host's enabled repositories, where `takes_host`."""
     listing: ClassVar[Argv]
-    """A command that shows a person all repositories of this host."""
+    """A command that shows a person all repositories of this host, where `takes_host`."""
 
     @abstractmethod
     def host_repositories(self, output: str) -> tuple[str, ...]:
@@ -113,6 +115,6 @@ class PackageManager(ABC):
     def unpack(self, name: str, locked: LockedPackage | None, site: Site, *, carried: bool) -> Iterator[Argv]:
         """Commands that unpack a package below `build_folder.PAYLOAD` without installing it."""
 
-    def configuration(self, site: Site) -> str:  # noqa: ARG002 - for managers that read a configuration
-        """The file `packages.conf` of the context, with the site's repositories; empty: it needs none."""
-        return ""
+    def configuration(self, site: Site) -> dict[str, str]:  # noqa: ARG002 - for managers that read one
+        """Files of the site's repositories: path below `build_folder.CARE` -> text; none if it reads none."""
+        return {}

@@ -89,6 +89,8 @@ class RpmManager(PackageManager):
         f"persistdir={CARE}/state",
     )
     """Options that keep caches, logs and state out of the image."""
+    fetched: ClassVar[str] = "fetched"
+    """Folder below `PAYLOAD` into which it downloads; may be a pattern."""
 
     def host_repositories(self, output: str) -> tuple[str, ...]:
         """See `PackageManager.host_repositories`."""
@@ -111,11 +113,11 @@ class RpmManager(PackageManager):
                 files = (f"{POOL}/{item.file}" for item in packages)
                 yield ("rpm", "--upgrade", "--oldpackage", "--nosignature", *files)
             case Transaction(packages=packages):
-                yield from self.install([item.nevra for item in packages], site)
+                yield from self.install([self.exact(item) for item in packages], site)
             case Bootstrap(packages=names) | Install(packages=names):
                 yield from self.install([item.name for item in names], site)
             case UpdateAll():
-                yield self.call(site, self.upgrade)
+                yield from self.update(site)
             case Uninstall(packages=names, optional=True):
                 yield ("sh", VERBS, "erase", *(item.name for item in names))
             case Uninstall(packages=names):
@@ -126,15 +128,27 @@ class RpmManager(PackageManager):
     def unpack(self, name: str, locked: LockedPackage | None, site: Site, *, carried: bool) -> Iterator[Argv]:
         """See `PackageManager.unpack`."""
         yield ("mkdir", "-p", f"{PAYLOAD}/fetched", f"{PAYLOAD}/root")
-        file = f"{POOL}/{locked.file}" if carried and locked else Glob(f"{PAYLOAD}/fetched/{name}-[0-9]*.rpm")
+        file = (
+            f"{POOL}/{locked.file}"
+            if carried and locked
+            else Glob(f"{PAYLOAD}/{self.fetched}/{name}-[0-9]*.rpm")
+        )
         if not (carried and locked):
-            yield from self.fetch(locked.nevra if locked else name, site)
+            yield from self.fetch(self.exact(locked) if locked else name, site)
         words = ("--install", "--nodeps", "--noscripts", "--notriggers", "--nosignature")
         yield ("rpm", "--root", f"{PAYLOAD}/root", *words, file)
+
+    def exact(self, package: LockedPackage) -> str:
+        """How one build of a package is named."""
+        return package.nevra
 
     def install(self, names: Sequence[str], site: Site) -> Iterator[Argv]:
         """Commands that install packages."""
         yield self.call(site, "install", *names)
+
+    def update(self, site: Site) -> Iterator[Argv]:
+        """Commands that update all packages."""
+        yield self.call(site, self.upgrade)
 
     def fetch(self, wanted: str, site: Site) -> Iterator[Argv]:
         """Commands that download a package to `PAYLOAD/fetched`."""
@@ -147,7 +161,7 @@ class RpmManager(PackageManager):
         kept = () if configured else tuple(f"--setopt={option}" for option in self.kept)
         return (self.program, "--assumeyes", *where, *kept, *words)
 
-    def configuration(self, site: Site) -> str:
+    def configuration(self, site: Site) -> dict[str, str]:
         """See `PackageManager.configuration`: the site's repositories, and none of the image's own."""
         lines = [
             "[main]", "gpgcheck=1", "best=1", "install_weak_deps=0", "plugins=0", "reposdir=/dev/null",
@@ -156,13 +170,13 @@ class RpmManager(PackageManager):
         ]  # fmt: skip
         for item in site.repositories:
             where = f"file://{CARE}/repositories/{item.id}" if item.directory else item.url
-            lines += ["", f"[{item.id}]", f"name={item.id}", f"baseurl={where}", _key(item, site)]
-        return "\n".join(lines) + "\n"
+            lines += ["", f"[{item.id}]", f"name={item.id}", f"baseurl={where}"]
+            lines.append(f"gpgkey={key_address(item, site)}" if item.key else "gpgcheck=0")
+        return {"packages.conf": "\n".join(lines) + "\n"}
 
 
-def _key(item: Repository, site: Site) -> str:
-    if not item.key:
-        return "gpgcheck=0"
+def key_address(item: Repository, site: Site) -> str:
+    """The address of a repository's key within the image."""
     if key_is_carried(item, site):
-        return f"gpgkey=file://{CARE}/keys/{item.id}"
-    return f"gpgkey={item.key if '://' in item.key else f'file://{item.key}'}"
+        return f"file://{CARE}/keys/{item.id}"
+    return item.key if "://" in item.key else f"file://{item.key}"

@@ -200,6 +200,10 @@ class _Resolver:
             message = f"{manager.name} installs from the sources of the host, and from no others"
             path = ("installer",) if self._written.repositories is None else ("repositories",)
             self._notes.problem(path, (Code.SITE_MISMATCH, message, "write repositories: host"))
+        if not manager.takes_host and self._written.repositories == "host":
+            message = f"{manager.name} takes no packages from the host's repositories"
+            hint = "write repositories: {NAME: {url: …, key: …}}"
+            self._notes.problem(("repositories",), (Code.SITE_MISMATCH, message, hint))
         if not manager.into_base_images and isinstance(self._written.base, schema.BaseImage):
             problem = (Code.SITE_MISMATCH, f"with {manager.name} the base is made here, from an empty root",
                        "write base: {bootstrap: [PACKAGE, …]}")  # fmt: skip

@@ -181,7 +181,7 @@ copy_records() {
     while IFS= read -r id; do add_layer "$id"; done < <(sed -E 's/^\{"id":"([0-9a-f]+)".*/\1/' "$BUILDER/below/layers")
 }
 
-# add_layer ID: add the layer itself, its short name in the overlay driver, and the record of its packing, which is needed if a new
+# add_layer ID: add the layer itself, its short name in the overlay driver, and its tar-split file, which is needed if a new
 # layer equals it.
 add_layer() {
     local real=$GRAPHROOT/$DRIVER below=$BUILDER/below/$DRIVER name

@@ -87,14 +87,14 @@ list_damage() {
         }
         function judge(id,    link) {
             if (!(id in there)) { if (!ENVIRON["more"]) bad(id, "the store has no record of it"); return }
-            if (!(id in split_size) || split_size[id] == 0) bad(id, "the record of its packing is missing")
-            else if (id in known && known[id] != split_size[id] " " size[id "/lower"]) bad(id, "the record of its packing is truncated")
-            if (driver != "overlay") { if (!(id in folder)) bad(id, "its folder is missing"); return }
+            if (!(id in split_size) || split_size[id] == 0) bad(id, "its tar-split file is missing")
+            else if (id in known && known[id] != split_size[id] " " size[id "/lower"]) bad(id, "its tar-split file is truncated")
+            if (driver != "overlay") { if (!(id in folder)) bad(id, "its directory is missing"); return }
             link = says[id "/link"]
-            if (kind[id "/diff"] != "d") bad(id, "its folder is missing")
-            else if (link == "") bad(id, "its link is missing")
+            if (kind[id "/diff"] != "d") bad(id, "its directory is missing")
+            else if (link == "") bad(id, "its link file is missing")
             else if (target["l/" link] != "../" id "/diff") bad(id, "its link leads nowhere")
-            else if (parent[id] != "" && parent[id] in there && says[id "/lower"] != lower_of(parent[id])) bad(id, "the list of its lower layers is wrong")
+            else if (parent[id] != "" && parent[id] in there && says[id "/lower"] != lower_of(parent[id])) bad(id, "its file `lower` is wrong")
         }
         function note(id) {
             if (!(id in wrong)) print id, split_size[id], size[id "/lower"] >ENVIRON["noted"]
