@@ -1,4 +1,4 @@
-"""Which gem files a site has, and whether one of them satisfies `name:constraint`."""
+"""The gem files of a site, and the versions that satisfy `name:constraint`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Version = tuple[int | str, ...]
 
 
 class Gems:
-    """The gem files of a site. Without any (`known` false) nothing can be said about a gem."""
+    """The gem files of a site. With `known` false its files are unknown, and every name passes."""
 
     def __init__(self, files: Sequence[str], *, known: bool) -> None:
         self.known = known
