@@ -119,9 +119,17 @@ check-english:
 	! git grep --line-number --perl-regexp -f tools/retired-words -- buildsys docs tools Makefile README.md \
 	    ':!tools/retired-words' ':!docs/explanation/style.md'
 
+# Workers take whole groups of tests, as tests/conftest.py forms and orders them.
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
+.PHONY: quick
+quick: $(READY_TO_TEST) ## ruff, and the tests that need no container and little time: a minute
+	$(BIN)/ruff check --quiet
+	$(PYTEST) --quiet -m "not real and not slow" --costs=build/costs-quick.tsv --limit=5
+
 .PHONY: test
-test: check ## the checks, then every test
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+test: check ## the checks, then every test; build/costs.tsv has the CPU seconds of each
+	$(PYTEST) --costs=build/costs.tsv --limit=180
 
 .PHONY: bench
 bench: $(READY_TO_TEST) ## measure, and write docs/benchmarks.md

@@ -1,6 +1,6 @@
 """Where a value was written (`Spot`) and what is wrong with it (`Diagnostic`).
 
-The bottom of the house: every other room may import this one, and it shows nobody a password.
+Every room may import this module. It masks passwords in all that it shows.
 A user's mistake is always one or more Diagnostics, collected by phase and raised together
 as `Refused`; a traceback always means a bug of buildsys.
 """
@@ -37,9 +37,9 @@ class Spot:
 
 
 LONGEST = 160
-"""Characters that are shown of a line."""
+"""Characters of a source line in an excerpt."""
 MOST = 1 << 20
-"""Characters that are read of a file, to show a line of it."""
+"""Characters of a file that are read to show one of its lines."""
 _ENDS = re.compile("[\n\x85\u2028\u2029]")
 
 NOWHERE = Spot("<buildsys>", 0, 0)
@@ -61,7 +61,7 @@ class Diagnostic:
     related: tuple[tuple[Spot, str], ...] = field(default=())
 
     def text(self, kind: str = "error") -> str:
-        """The diagnostic as a person reads it: position, sentence, source line, caret, hint."""
+        """The diagnostic for people: position, sentence, source line, caret, hint."""
         where = "" if self.spot == NOWHERE else f"{self.spot}: "
         parts = [f"{where}{kind}: {self.message} [{self.code}]", *_excerpt(self.spot)]
         for spot, words in self.related:
@@ -87,13 +87,13 @@ class Refused(Exception):  # noqa: N818 - reads as what happened: the input was 
     """The input of a phase was refused; carries every Diagnostic of that phase, sorted, without repeats."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        # Each site has its own hint for what is the same mistake at all of them.
+        # Sites give different hints for the same mistake.
         once = {(item.spot, item.code, item.message): item for item in sorted(set(diagnostics), reverse=True)}
         self.diagnostics: tuple[Diagnostic, ...] = tuple(sorted(once.values()))
         super().__init__(self.text())
 
     def text(self) -> str:
-        """All diagnostics as a person reads them, a blank line between two."""
+        """All diagnostics for people, a blank line between two."""
         return "\n\n".join(item.text() for item in self.diagnostics)
 
     def json(self) -> str:
@@ -130,7 +130,7 @@ def _excerpt(spot: Spot) -> list[str]:
 
 
 def _cut(line: str, column: int) -> tuple[str, int]:
-    """What a terminal can show of a line, and where the column is in it; a sign for each that none shows."""
+    """The part of a line around a column, and the column in it; unprintable characters are replaced."""
     start = max(0, min(column - 1 - LONGEST // 2, len(line) - LONGEST))
     shown = "".join(
         sign if sign.isprintable() or sign == "\t" else "\N{REPLACEMENT CHARACTER}"
@@ -142,7 +142,7 @@ def _cut(line: str, column: int) -> tuple[str, int]:
 
 @cache
 def _lines(file: str) -> list[str]:
-    """The lines of a file as far as anybody reads one; they end where its readers see their end."""
+    """The lines of the first characters of a file, separated as YAML separates them."""
     try:
         with Path(file).open(encoding="utf-8", errors="replace") as opened:
             text = opened.read(MOST).removeprefix("\ufeff")

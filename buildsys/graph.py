@@ -1,7 +1,7 @@
-"""The graph of an image set: who needs whom, in which order, and which images a person means.
+"""The graph of an image set: dependencies, build order, and selection by names, globs and profiles.
 
 The only door to networkx and toposort. networkx takes longer to import than all of buildsys, so it answers
-questions about a graph, rings among them, and is no part of what every build does: ordering and selecting.
+questions about a graph, such as rings. Ordering and selecting, which each build does, do without it.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class ImageGraph:
     def select(
         self, patterns: Iterable[str] = (), *, parents: bool = True, children: bool = False
     ) -> tuple[str, ...]:
-        """The images that names, globs and `@profile` mean, in build order; all images when nothing is said.
+        """The images that names, globs and `@profile` mean, in build order; all images where none is given.
 
         `parents` adds what they need, `children` what needs them (and, with `parents`, what that needs).
 

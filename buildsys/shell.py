@@ -61,21 +61,21 @@ class Glob(str):
 
 
 def line(values: Iterable[str]) -> str:
-    """One line of shell; a word that is a `Glob` is one to the shell, too."""
+    """One line of shell; a word that is a `Glob` stays unquoted."""
     return " ".join(value.text() if isinstance(value, Glob) else word(value) for value in values)
 
 
-def chain(commands: Iterable[tuple[str, str]], said: str = "") -> list[str]:
-    """Lines of shell: commands of which each runs when those before it have succeeded, each below its remark.
+def chain(commands: Iterable[tuple[str, str]], previous: str = "") -> list[str]:
+    """Lines of shell: each command runs if the one before it succeeds; its remark is the comment above it.
 
-    A remark that was `said` just before is not said again. Whoever reads comments away before joining lines
-    (a Containerfile's builder) gets one line of shell.
+    A remark is not repeated for the next command, nor where it is `previous`, the last one of the caller.
+    A Containerfile's builder removes comments before it joins lines, and gets one line of shell.
     """
     rows = list(commands)
     lines: list[str] = []
     for number, (remark, text) in enumerate(rows):
-        lines += [comment(remark)] if remark not in {"", said} else []
-        said = remark
+        lines += [comment(remark)] if remark not in {"", previous} else []
+        previous = remark
         lines.append(text + (" && \\" if number < len(rows) - 1 else ""))
     return lines
 
@@ -122,7 +122,7 @@ def fragment(name: str, lines: Iterable[str], indent: str = "    ") -> list[str]
             end = "" if line == end else end
         elif (opened := _HEREDOC.search(line)) is not None:
             end = opened[1]
-    # A function without a command is no shell.
+    # The shell does not accept a function without a command.
     return [*text, *([f"{indent}:"] if len(text) == 1 else []), "}"]
 
 

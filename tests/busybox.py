@@ -13,7 +13,7 @@ from pathlib import Path
 from buildsys.image import Image
 from buildsys.plan.compile import compile_plan
 from buildsys.plan.write import write_plan
-from buildsys.standins.busybox import find_busybox
+from buildsys.standins.tools import find_busybox
 from tests.plan.sets import BUSYBOX, image_set
 from tests.stores import Store
 

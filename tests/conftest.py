@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,11 @@ from hypothesis import settings
 from buildsys import diagnostics
 from tests.stores import Store, store
 
-pytest_plugins = ("tests.guard.plugin", "tests.signals")
+# Tests start Python thousands of times; without bytecode each of these processes compiles everything again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+pytest_plugins = ("tests.costs", "tests.guard.plugin", "tests.signals")
 
 # Modules of tests that assert: named before anything imports them, so that pytest can say what was compared.
 pytest.register_assert_rewrite(
@@ -36,8 +41,28 @@ ROOT = Path(__file__).resolve().parents[1]
 settings.register_profile("calm", deadline=None, derandomize=True)
 settings.load_profile("calm")
 
-LONGEST = {room: place for place, room in enumerate(("docs", "built_pike", "sites", "oracle"))}
-"""Rooms whose tests take minutes, the longest first."""
+LONGEST = """
+    built_pike sites oracle runtime lock cli publish surroundings damage periodic apt docs testing
+""".split()
+"""Groups of tests by their CPU seconds, the largest first: the order in which workers take them."""
+
+SLOW = """
+    apt
+    cli/test_building.py cli/test_doctor.py cli/test_interrupts.py
+    compare/test_differences.py
+    conformance/test_perfect.py
+    damage
+    guard/test_command.py
+    lock/test_libraries.py lock/test_mutants.py lock/test_pool.py lock/test_solve.py lock/test_verb.py
+    oracle
+    publish/test_answers.py publish/test_refusals.py
+    recipe/test_hostile.py
+    runtime/test_agreement.py runtime/test_commit.py runtime/test_freshness.py runtime/test_run.py
+    runtime/test_state.py
+    standins/test_pike.py standins/test_repository.py
+    test_costs.py
+""".split()
+"""Folders and files that `make quick` has no time for: most of the CPU seconds that need no container."""
 
 SMALL_SET = {
     "set.yaml": "set: demo\nnamespace: example\ntag: latest\nepoch: 1517443200\n",
@@ -50,16 +75,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite", action="store_true", help="rewrite the expected files from what came out")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests run on all cores: what shares something dear to make stays together, the longest begins first."""
+    """Keep on one worker what shares a costly fixture, begin with the longest group, mark what is slow."""
 
     def group(item: pytest.Item) -> str:
         shares = "built_pike" in getattr(item, "fixturenames", ())
         return "built_pike" if shares else item.path.relative_to(ROOT / "tests").parts[0]
 
-    items.sort(key=lambda item: LONGEST.get(group(item), len(LONGEST)))
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(group(item), len(places)))
+    slow = {ROOT / "tests" / path for path in SLOW}
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
+        if not slow.isdisjoint({item.path, *item.path.parents}):
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)

@@ -48,7 +48,7 @@ def files() -> Iterator[Path]:
                 yield path
 
 
-@pytest.mark.parametrize("target", ["setup", "check", "test", "bench", "acceptance", "clean"])
+@pytest.mark.parametrize("target", ["setup", "check", "quick", "test", "bench", "acceptance", "clean"])
 def test_help_lists_target(target: str) -> None:
     assert re.search(rf"^  {target} +\S", make("help"), re.MULTILINE)
 

@@ -149,8 +149,7 @@ def _solver(sites: Iterable[Site]) -> Iterator[Finding]:
 
 
 def _busybox() -> Finding:
-    from buildsys.standins.busybox import find_busybox
-    from buildsys.standins.errors import MissingTool
+    from buildsys.standins.tools import MissingTool, find_busybox
 
     try:
         return Finding("ok", "busybox", f"static, {find_busybox()}")

@@ -19,7 +19,7 @@ from buildsys.cli.stores import takes_store
 from buildsys.exporters import FORMATS, Format
 
 if TYPE_CHECKING:
-    from buildsys.exporters.request import Data, Naming, Subject
+    from buildsys.exporters.request import Data, Naming, Request
     from buildsys.image import ImageSet
 
 
@@ -140,7 +140,7 @@ def export(
     ('neutron-*') or a profile (@compute); none: all of the set. Nothing is built.
     """
     from buildsys.exporters.inputs import read_digests, read_images
-    from buildsys.exporters.request import Data, Subject
+    from buildsys.exporters.request import Data, Request
     from buildsys.exporters.write import write_export
 
     kind = FORMATS[form]
@@ -157,7 +157,7 @@ def export(
     known: dict[str, str] = {}
     if at is not None:
         naming, known = _published(at, naming, build_directory / choice.name)
-    subject = Subject(
+    request = Request(
         set=image_set,
         names=names,
         naming=naming,
@@ -168,19 +168,19 @@ def export(
     )
     with ExitStack() as stack:
         if kind.tree:
-            subject = replace(subject, roots=_roots(subject, build_directory, store, stack))
-        made = kind.export(subject)
+            request = replace(request, roots=_roots(request, build_directory, store, stack))
+        made = kind.export(request)
         changed = write_export(made, form, directory)
     selection.tell_absent(image_set)
     for note in made.notes:
         say(f"note: {note}")
-    loose = [name for name in names if name not in subject.digests]
+    loose = [name for name in names if name not in request.digests]
     if at is not None and loose:
         say(f"note: by their tags, for nothing is known of them at {at}: {', '.join(loose)}")
     images = f"{counted(len(names), 'image')}, " if kind.tree else ""
     say(f"{directory}: {images}{counted(changed, 'file')} written")
     if options.get("git"):
-        _commit(subject, directory)
+        _commit(request, directory)
 
 
 def _require_own(form: str, kind: Format, options: dict[str, Any]) -> None:
@@ -220,14 +220,14 @@ def _data(choice: Choice, form: str) -> Data:
     return Data(str(path), written.data, at)
 
 
-def _roots(subject: Subject, build_directory: Path, store: str, stack: ExitStack) -> dict[str, Path]:
+def _roots(request: Request, build_directory: Path, store: str, stack: ExitStack) -> dict[str, Path]:
     """Archives of the images that begin with nothing, as they were built: out of the container store."""
     from tempfile import TemporaryDirectory
 
     from buildsys.exporters.containerfiles.root import write_root
     from buildsys.inspect_image.image import opened
 
-    images = [image for image in subject.images if image.filled]
+    images = [image for image in request.images if image.filled]
     if not images:
         return {}
     build_directory.mkdir(parents=True, exist_ok=True)
@@ -241,12 +241,12 @@ def _roots(subject: Subject, build_directory: Path, store: str, stack: ExitStack
     return found
 
 
-def _commit(subject: Subject, directory: Path) -> None:
+def _commit(request: Request, directory: Path) -> None:
     from buildsys import programs
 
-    image_set: ImageSet = subject.set
+    image_set: ImageSet = request.set
     count = 0
-    for name in subject.names:
+    for name in request.names:
         message = f"{name} of {image_set.name}, exported by buildsys"
         try:
             folder = directory / "images" / name

@@ -127,7 +127,7 @@ class Choice:
 
 def _make_stand_ins(data_file: Path, output: Path) -> None:
     from buildsys.standins import build_repository
-    from buildsys.standins.errors import MissingTool, StandinError
+    from buildsys.standins.tools import MissingTool, StandinError
 
     try:
         build_repository(data_file, output)

@@ -1,6 +1,6 @@
-"""Other systems' formats. Pure: a resolved set and what was asked for in, files out.
+"""Formats of other systems. Pure: a resolved set and options in, files out.
 
-A module a format, with `export(Subject) -> Export`, and one line here.
+A format is a module with `export(Request) -> Export`, and one entry in FORMATS.
 """
 
 from __future__ import annotations
@@ -9,32 +9,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
-from buildsys.exporters.request import Export, Subject
+from buildsys.exporters.request import Export, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """What a format is, and what of a set it needs."""
+    """A format, and the parts of a set that it needs."""
 
     module: str
+    """Module of this package."""
     about: str
+    """A description for people."""
     options: tuple[str, ...] = ()
-    """Options that not every format has."""
+    """Options that only some formats have, as keys of `Request.options`."""
     tree: bool = False
-    """It holds what images are made of: so their parents are in it, and packages as they are installed."""
+    """It builds the images: so it needs their parents, and the packages of the lock."""
     packages: bool = False
-    """It tells of packages."""
+    """It lists packages."""
     data: bool = False
-    """The set's data of this consumer may say more: `exports/FORMAT.yaml`."""
+    """It reads data of the set: `exports/FORMAT.yaml`."""
 
-    def export(self, subject: Subject) -> Export:
+    def export(self, request: Request) -> Export:
         """The files of this format.
 
         Raises:
-            Refused: what is asked for cannot be said in it.
+            Refused: the format cannot express the request.
         """
-        call: Callable[[Subject], Export] = import_module(f"buildsys.exporters.{self.module}").export
-        return call(subject)
+        call: Callable[[Request], Export] = import_module(f"buildsys.exporters.{self.module}").export
+        return call(request)
 
 
 FORMATS = {

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from buildsys.exporters.request import Export, Subject, packages
+from buildsys.exporters.request import Export, Request, packages
 from buildsys.exporters.text import as_json
 from buildsys.image import Image, ImageSet, ParentImage
 
 
-def export(subject: Subject) -> Export:
-    """Both files; a line an image, parents before children."""
-    lines = "".join(f"{subject.pinned(name)}\n" for name in subject.names)
-    head = {"set": subject.set.name, "site": subject.set.site.name, "format": subject.set.format}
-    rows = [{"image": image.name, **described(subject, image)} for image in subject.images]
+def export(request: Request) -> Export:
+    """Both files; one line or entry for each image, parents before children."""
+    lines = "".join(f"{request.pinned(name)}\n" for name in request.names)
+    head = {"set": request.set.name, "site": request.set.site.name, "format": request.set.format}
+    rows = [{"image": image.name, **described(request, image)} for image in request.images]
     return Export({"images.txt": lines, "images.json": as_json({**head, "images": rows})})
 
 
-def described(subject: Subject, image: Image) -> dict[str, Any]:
-    """What is told of an image; the next release notes are held against it."""
-    check = health_check(subject.set, image)
+def described(request: Request, image: Image) -> dict[str, Any]:
+    """The entry of an image; the next release notes are compared with it."""
+    check = health_check(request.set, image)
     return {
-        "reference": subject.reference(image.name),
-        "digest": subject.digests.get(image.name),
+        "reference": request.reference(image.name),
+        "digest": request.digests.get(image.name),
         "parent": image.parent.name if isinstance(image.parent, ParentImage) else None,
         "reads": [name for name in image.dependencies() if name != getattr(image.parent, "name", None)],
-        # In an OCI image there is no place for it: whoever deploys one runs this.
+        # The OCI format has no field for it: the deployment must run this command.
         "healthcheck": list(check) if check else None,
         "packages": [
             {"name": name, "evr": evr, "arch": arch}
@@ -35,7 +35,7 @@ def described(subject: Subject, image: Image) -> dict[str, Any]:
 
 
 def health_check(image_set: ImageSet, image: Image) -> tuple[str, ...] | None:
-    """The command that says whether a container is well: the image's own, or the nearest parent's."""
+    """The command of the health check of an image or of its nearest parent that has one."""
     while image.config.healthcheck is None:
         if not isinstance(image.parent, ParentImage):
             return None

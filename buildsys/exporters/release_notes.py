@@ -1,4 +1,4 @@
-"""Release notes in Markdown: the images, their digests and packages, and what changed since the last time."""
+"""Release notes in Markdown: images, digests, packages, and changes since an earlier export."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from buildsys.exporters.images import described
-from buildsys.exporters.request import Export, Subject, packages
+from buildsys.exporters.request import Export, Request, packages
 from buildsys.image import LockedPackage
 from buildsys.packages.change import Held, PackageChange, package_changes
 
 
-def export(subject: Subject) -> Export:
-    """One file. Packages are told where they are locked, changes when `--since` is given."""
-    return Export({"RELEASE-NOTES.md": "\n".join(_lines(subject)) + "\n"})
+def export(request: Request) -> Export:
+    """One file, with packages if the set is locked, and changes if the option `--since` is given."""
+    return Export({"RELEASE-NOTES.md": "\n".join(_lines(request)) + "\n"})
 
 
-def _lines(subject: Subject) -> Iterator[str]:
-    first = subject.naming(subject.images[0].reference)
-    yield f"# {subject.set.name}, {_cell(first.tag)}"
+def _lines(request: Request) -> Iterator[str]:
+    first = request.naming(request.images[0].reference)
+    yield f"# {request.set.name}, {_cell(first.tag)}"
     yield ""
-    known = sum(1 for name in subject.names if name in subject.digests)
-    yield f"{len(subject.names)} images of the site {subject.set.site.name}, {known} with their digest."
-    for note in subject.set.site.notes:
+    known = sum(1 for name in request.names if name in request.digests)
+    yield f"{len(request.names)} images of the site {request.set.site.name}, {known} with their digest."
+    for note in request.set.site.notes:
         yield f"\n> {note}"
-    if subject.previous is not None:
-        yield from _changes(subject, subject.previous)
+    if request.previous is not None:
+        yield from _changes(request, request.previous)
     yield from ("", "## Images", "", "| image | reference | digest |", "|---|---|---|")
-    for name in subject.names:
-        digest = subject.digests.get(name, "")
-        yield f"| {name} | `{subject.reference(name)}` | {f'`{digest}`' if digest else ''} |"
-    yield from _packages(subject)
+    for name in request.names:
+        digest = request.digests.get(name, "")
+        yield f"| {name} | `{request.reference(name)}` | {f'`{digest}`' if digest else ''} |"
+    yield from _packages(request)
 
 
-def _packages(subject: Subject) -> Iterator[str]:
+def _packages(request: Request) -> Iterator[str]:
     users: dict[str, tuple[LockedPackage, list[str]]] = {}
-    for image in subject.images:
+    for image in request.images:
         for item in packages(image):
             users.setdefault(item.nevra, (item, []))[1].append(image.name)
     if not users:
@@ -52,8 +52,8 @@ def _packages(subject: Subject) -> Iterator[str]:
         yield f"| {item.name} | {_cell(item.evr)} | {', '.join(dict.fromkeys(names))} |"
 
 
-def _changes(subject: Subject, before: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    now = {image.name: described(subject, image) for image in subject.images}
+def _changes(request: Request, before: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    now = {image.name: described(request, image) for image in request.images}
     yield from ("", "## Changes", "")
     lines = [
         *(f"* **{name}** is new" for name in sorted(now.keys() - before.keys())),
@@ -72,10 +72,10 @@ def _change(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Ite
     moved = [key for key in ("digest", "parent", "reference") if before.get(key) != now[key]]
     if changes or moved:
         yield f"* **{name}**{': ' if moved else ''}{', '.join(f'another {key}' for key in moved)}"
-    yield from (f"  * {_said(change)}" for change in changes)
+    yield from (f"  * {_package_change(change)}" for change in changes)
 
 
-def _said(change: PackageChange) -> str:
+def _package_change(change: PackageChange) -> str:
     name = f"{change.name}.{change.arch}"
     if not change.old:
         return f"{name} {_cell(change.new)} is new"
@@ -84,10 +84,10 @@ def _said(change: PackageChange) -> str:
     )
 
 
-def _held(told: Mapping[str, Any]) -> Held:
-    """Packages by name and architecture."""
+def _held(entry: Mapping[str, Any]) -> Held:
+    """Packages of an entry of `images.json`, by name and architecture."""
     held: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
-    for item in told.get("packages") or ():
+    for item in entry.get("packages") or ():
         key = item["name"], item["arch"]
         held[key] = (*held.get(key, ()), (item["evr"], ""))
     return held

@@ -1,30 +1,30 @@
-"""What exporters read and give: a resolved set and what was asked for; files, as text or as links."""
+"""The input of exporters, a resolved set with options, and their output: files, as texts or links."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from buildsys.diagnostics import NOWHERE, Spot
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Spot
 from buildsys.image import Image, ImageReference, ImageSet, LockedPackage, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Naming:
-    """What references become elsewhere. None: as the set has it."""
+    """Changes of references for another place. None: unchanged."""
 
     registry: str | None = None
     namespace: str | None = None
     prefix: str | None = None
     suffix: str = ""
-    """What follows an image's name."""
+    """Appended to the name of an image."""
     tag: str | None = None
 
     def __call__(self, reference: ImageReference) -> ImageReference:
-        """A reference of the set as it is called there."""
+        """The changed reference."""
         given = {
             key: value
             for key in ("registry", "namespace", "prefix", "tag")
@@ -33,50 +33,50 @@ class Naming:
         return replace(reference, name=reference.name + self.suffix, **given)
 
 
-def _nowhere(*path: str) -> Spot:  # noqa: ARG001 - nothing was written
+def _nowhere(*path: str) -> Spot:  # noqa: ARG001 - there is no file
     return NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What a file of the set says of one of its consumers."""
+    """Data of the set for one format: `exports/FORMAT.yaml`."""
 
     file: str
     content: Any = None
     """None: the set has no such file."""
     at: Callable[..., Spot] = _nowhere
-    """Where a key was written, by its path."""
+    """Path of keys -> Spot of the value."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
-    """An image set, the images of it that are meant, and how they are to be told of."""
+class Request:
+    """An image set, the selected images, and the options of the export."""
 
     set: ImageSet
     names: tuple[str, ...]
-    """Parents before children."""
+    """The selected images, parents before children."""
     naming: Naming = field(default_factory=Naming)
     digests: Mapping[str, str] = field(default_factory=dict)
-    """Image -> digest of its manifest where it was published; none: references keep their tags."""
+    """Image -> digest of its published manifest; images without one are referenced by tag."""
     data: Data = field(default_factory=lambda: Data(""))
     roots: Mapping[str, Path] = field(default_factory=dict)
-    """Image that begins with an empty root -> archive of its files."""
+    """Image with an empty root -> archive of its files."""
     previous: Mapping[str, Mapping[str, Any]] | None = None
-    """Image -> what `images.json` said of it the last time."""
+    """Image -> its entry in an earlier `images.json`; None: there is none."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What only some formats ask for, by the name of its option."""
+    """Options that only some formats have, by name."""
 
     @cached_property
     def images(self) -> tuple[Image, ...]:
-        """The images that are meant, parents before children."""
+        """The selected images, parents before children."""
         return tuple(self.set.images[name] for name in self.names)
 
     def reference(self, name: str) -> str:
-        """What an image is called there: by its tag."""
+        """The reference of an image, by tag."""
         return str(self.naming(self.set.images[name].reference))
 
     def pinned(self, name: str) -> str:
-        """What an image is called there: by its digest where that is known, else by its tag."""
+        """The reference of an image, by digest if that is known, else by tag."""
         called = self.reference(name)
         digest = self.digests.get(name)
         return f"{called.rpartition(':')[0]}@{digest}" if digest else called
@@ -84,19 +84,32 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """The files of an export, by path below its directory."""
+    """The files of an export, by path relative to its directory."""
 
     texts: dict[str, str] = field(default_factory=dict)
     links: dict[str, Path] = field(default_factory=dict)
-    """Files that are carried as they are."""
+    """Files to copy, by path."""
     programs: frozenset[str] = frozenset()
-    """Paths of texts and links that can be executed."""
+    """Paths of executable files."""
     notes: tuple[str, ...] = ()
-    """Sentences for the person: what this format cannot say, or says in another way."""
+    """Sentences for people: what this format cannot express, or expresses differently."""
 
 
 def packages(image: Image) -> Iterator[LockedPackage]:
-    """The packages that an image installs itself, under a lock; none without."""
+    """The locked packages that an image installs itself."""
     for step in image.instructions:
         if isinstance(step, Transaction):
             yield from step.packages
+
+
+def same_names(called: Iterable[tuple[str, str, Spot]], system: str) -> Iterator[Diagnostic]:
+    """A mistake (`export-bad-name`) for each name that two images would have in another system.
+
+    `called`: (name, image, spot of the name); `system`: its name for people.
+    """
+    first: dict[str, str] = {}
+    for name, image, spot in called:
+        other = first.setdefault(name, image)
+        if other != image:
+            message = f"{other} and {image} would have the same name in {system}: {name}"
+            yield Diagnostic(spot, Code.EXPORT_BAD_NAME, message)

@@ -1,22 +1,23 @@
-"""What containers of an image start with, and what a consumer misses that starts all of them the same way."""
+"""Kolla's start command, which some deployment tools require of every image."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from posixpath import basename
 
-from buildsys.exporters.request import Subject
+from buildsys.exporters.request import Request
 from buildsys.image import Containerfile, Image, ParentImage
 
 STARTER = "kolla_start"
-"""The command of Kolla's images: it puts the service's configuration in place, and starts it."""
+"""The command of Kolla's images: it copies the configuration of the service, and starts it."""
 CONFIGURATION = "/var/lib/kolla/config_files/config.json"
+"""The file that STARTER reads."""
 _SHOWN = 5
 
 
-def without_starter(subject: Subject, names: Iterable[str], consumer: str) -> Iterator[str]:
-    """A sentence about the images whose containers would not read what a consumer configures them by."""
-    lacking = [name for name in dict.fromkeys(names) if _lacks(subject, subject.set.images[name])]
+def without_starter(request: Request, names: Iterable[str], consumer: str) -> Iterator[str]:
+    """A note that names the images whose containers do not start with STARTER; none if there are none."""
+    lacking = [name for name in dict.fromkeys(names) if _lacks(request, request.set.images[name])]
     if not lacking:
         return
     more = len(lacking) - _SHOWN
@@ -28,30 +29,30 @@ def without_starter(subject: Subject, names: Iterable[str], consumer: str) -> It
     )
 
 
-def _lacks(subject: Subject, image: Image) -> bool:
-    """Whether nothing in the set says that an image starts with it; what was built elsewhere may."""
+def _lacks(request: Request, image: Image) -> bool:
+    """Whether no image of the set makes it start with STARTER; a base that was built elsewhere may do so."""
     command = entrypoint = None
     at: Image | None = image
     while at is not None:
         own_command, own_entrypoint = _own(at)
         command = own_command if command is None else command
         entrypoint = own_entrypoint if entrypoint is None else entrypoint
-        at = subject.set.images[at.parent.name] if isinstance(at.parent, ParentImage) else None
+        at = request.set.images[at.parent.name] if isinstance(at.parent, ParentImage) else None
     return not _starts(command) and not _starts(entrypoint)
 
 
 def _own(image: Image) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
-    """The command and the entry point that an image says itself."""
+    """(command, entry point) that an image sets itself; None where it sets none."""
     step = next((step for step in image.instructions if isinstance(step, Containerfile)), None)
     if step is None:
         return image.config.cmd, image.config.entrypoint
-    said: dict[str, tuple[str, ...]] = {}
+    found: dict[str, tuple[str, ...]] = {}
     for word, value in step.lines:
         if word == "FROM":
-            said.clear()
+            found.clear()
         elif word in {"CMD", "ENTRYPOINT"}:
-            said[word] = tuple(value.strip("[]").replace('"', " ").replace(",", " ").split())
-    return said.get("CMD"), said.get("ENTRYPOINT")
+            found[word] = tuple(value.strip("[]").replace('"', " ").replace(",", " ").split())
+    return found.get("CMD"), found.get("ENTRYPOINT")
 
 
 def _starts(words: tuple[str, ...] | None) -> bool:

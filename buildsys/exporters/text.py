@@ -1,4 +1,4 @@
-"""Texts of formats: YAML and JSON that a person reads, and that every reader reads alike."""
+"""YAML and JSON for people, written so that every parser reads the same."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
 def scalar(value: Any) -> str:
-    """A value of YAML on one line; a text that some reader takes for something else is quoted."""
+    """A YAML scalar in one line; a text that some parser takes for another type is quoted."""
     if not isinstance(value, str):
         return json.dumps(value)
     plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
@@ -22,7 +22,7 @@ def scalar(value: Any) -> str:
 
 
 def yaml(value: Any, comment: str = "") -> str:
-    """A document of YAML in block style, below a comment."""
+    """A YAML document in block style, below a comment."""
     head = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
     return head + "".join(f"{line}\n" for line in _block(value, ""))
 
@@ -55,5 +55,5 @@ def _leaf(value: Any) -> str:
 
 
 def as_json(value: Any) -> str:
-    """A document of JSON."""
+    """A JSON document."""
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""Writes an `Export` to a directory: only what changed, and never into one that is not ours."""
+"""Write an `Export` to a directory: only changed files, and only into a directory of an earlier export."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.exporters.request import Export
 
 MARK = ".buildsys-export"
-"""Says that a directory is ours to rewrite, of which format it is, and which files are ours."""
+"""Marks a directory as an export: its format, then the paths of its files, one on each line."""
 
 
 def write_export(export: Export, form: str, directory: Path) -> int:
-    """Make the directory hold exactly this export; returns how many files changed.
+    """Write an export and remove files of an earlier one; the number of changed files.
 
-    A file is replaced by rename. What was exported before and is no more is removed; a file that a person
-    added is left alone.
+    Files are replaced atomically. Files that people added are kept.
 
     Raises:
-        Refused: it holds something that is no export (`export-directory-taken`), or one of another format
-            (`export-other-format`), or a file of the export would not be in it (`export-bad-path`).
+        Refused: the directory has other content (`export-directory-taken`) or an export of another format
+            (`export-other-format`), or a path of the export leads out of it (`export-bad-path`).
     """
     wrong = [
-        Diagnostic(NOWHERE, Code.EXPORT_BAD_PATH, f"'{name}' is no path of a file in an export")
+        Diagnostic(NOWHERE, Code.EXPORT_BAD_PATH, f"'{name}' is not a valid path in an export")
         for name in sorted({*export.texts, *export.links})
         if not _stays_in(name)
     ]
@@ -34,7 +33,7 @@ def write_export(export: Export, form: str, directory: Path) -> int:
     if directory.exists() and not directory.is_dir():
         raise _taken(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    # Two exports into one directory take turns.
+    # Another export into the same directory waits.
     with files.locked(directory):
         return _write(export, form, directory)
 
@@ -42,9 +41,9 @@ def write_export(export: Export, form: str, directory: Path) -> int:
 def _write(export: Export, form: str, directory: Path) -> int:
     before = _claim(directory, form)
     now = {*export.texts, *export.links}
-    # What is ours is written down before it is there: whatever is killed, the next run knows its files.
+    # List the files before they exist: if this run is killed, the next one knows which are from an export.
     _mark(directory, form, before | now)
-    # First, for what was a file may be a folder now.
+    # Remove first, because a file may become a directory.
     for name in before - now:
         _remove(directory / name, directory)
     changed = sum(
@@ -58,27 +57,27 @@ def _write(export: Export, form: str, directory: Path) -> int:
 
 
 def _claim(directory: Path, form: str) -> set[str]:
-    """Make sure the directory is empty or one of ours; the files that are ours in it."""
+    """Claim an empty directory or one with an export; the paths of its exported files."""
     try:
         first, *names = files.claim(directory, MARK, f"{form}\n").splitlines()
     except files.ForeignDirectory as error:
         raise _taken(directory) from error
     if first != form:
-        message = f"{directory} holds an export of another format: {first}"
+        message = f"{directory} has an export of another format: {first}"
         hint = "give -o another directory, or remove this one"
         raise Refused([Diagnostic(NOWHERE, Code.EXPORT_OTHER_FORMAT, message, hint)])
-    # A list that somebody wrote into must not lead out of the directory.
+    # Ignore edited lines of the list that lead out of the directory.
     return {name for name in names if _stays_in(name)}
 
 
 def _stays_in(name: str) -> bool:
-    """Whether a path leads to a file below the directory, and can stand on a line of the list."""
+    """Whether a path stays below the directory, and fits in a line of the list."""
     return not {"", ".", ".."} & {*name.split("/")} and name.isprintable()
 
 
 def _taken(directory: Path) -> Refused:
-    message = f"{directory} is not empty and not an export: nothing was written"
-    hint = "give -o a directory that is empty, missing or holds an export"
+    message = f"{directory} is not empty and is not an export: nothing was written"
+    hint = "give -o an empty or missing directory, or one with an export"
     return Refused([Diagnostic(NOWHERE, Code.EXPORT_DIRECTORY_TAKEN, message, hint)])
 
 
@@ -91,7 +90,7 @@ def _text(path: Path, text: str, *, runs: bool = False) -> int:
 
 
 def _link(path: Path, source: Path, *, runs: bool) -> int:
-    """A file as it is: a hard link would change with what a person edits in place, so it is a copy."""
+    """Copy a file. A hard link would change the original when someone edits the export."""
     mode = 0o755 if runs or os.access(source, os.X_OK) else 0o644
     if files.is_file(path, mode) and cmp(path, source, shallow=False):
         return 0
@@ -100,7 +99,7 @@ def _link(path: Path, source: Path, *, runs: bool) -> int:
 
 
 def _remove(path: Path, top: Path) -> None:
-    """Remove a file, and folders that nothing is in any more."""
+    """Remove a file, and directories that become empty."""
     if path.is_file() or path.is_symlink():
         path.unlink()
     folder = path.parent

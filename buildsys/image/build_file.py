@@ -17,7 +17,7 @@ class NamedImage:
     image: str
     spot: Spot = field(default=NOWHERE, compare=False)
     places: tuple[tuple[int, int], ...] = ()
-    """Each line and column of the text, counted from 1, at which it stands."""
+    """Lines and columns of the text, counted from 1, where the name stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class OtherImage:
 
 @dataclass(frozen=True, slots=True)
 class ContextFolder:
-    """A folder that a Containerfile reads by a name, besides the one that it lies in."""
+    """A named context: a folder that a Containerfile reads in addition to its own."""
 
     written: str
     folder: str
@@ -54,12 +54,12 @@ class HereFile:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret that a Containerfile mounts: its content is no input of anything."""
+    """A secret that a Containerfile mounts; its content is not part of the build key."""
 
     name: str
     required: bool
     file: str
-    """Where the recipe says that it is; empty: whoever builds says so."""
+    """Its file as the recipe names it; empty: the option `--secret` of `build` names it."""
     spot: Spot = field(default=NOWHERE, compare=False)
 
 

@@ -1,4 +1,4 @@
-"""The context of a Containerfile: what lies beside it, except for what its ignore file names."""
+"""The context of a Containerfile: the files of its folder, except those that its ignore file excludes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
 
 IGNORE_FILES = (".containerignore", ".dockerignore")
-"""The first of them that is there counts."""
+"""File names; the first one present counts."""
 
 
 def context(folder: str) -> Iterator[Path]:
-    """All that a build gets to see, relative to the folder, in an order that is the same everywhere.
+    """The paths that a build sees, relative to the folder, in the same order on every host.
 
-    Files and links, and folders of which nothing else is seen; what an ignore file excludes is left out.
+    Files, links and empty folders; paths that an ignore file excludes are left out.
 
     Raises:
-        Refused: the ignore file holds what is no pattern (`bad-pattern`), or folders that it does not name
-            cannot be read (`unreadable-file`).
+        Refused: a line of the ignore file is not a pattern (`bad-pattern`), or folders that it does not
+            exclude cannot be read (`unreadable-file`).
     """
     ignored = _Ignored(folder)
     closed: list[OSError] = []
@@ -33,7 +33,7 @@ def context(folder: str) -> Iterator[Path]:
     _check_read(folder, closed, ignored)
     seen: list[list[Path]] = []
     filled: set[Path] = set()
-    for here, found in reversed(walked):  # what is inside comes first
+    for here, found in reversed(walked):  # from the inside out
         if not found and here not in filled and here.parts and not ignored(here):
             found.append(here)
         if found or here in filled:
@@ -44,7 +44,7 @@ def context(folder: str) -> Iterator[Path]:
 
 
 def _check_read(folder: str, closed: list[OSError], ignored: _Ignored) -> None:
-    """Who may not read a folder would get another image than who may."""
+    """Refuse unreadable folders: skipping them would make the image depend on the user who builds it."""
     mistakes = []
     for error in closed:
         if error.filename == folder or not ignored(Path(error.filename).relative_to(folder)):
@@ -56,7 +56,7 @@ def _check_read(folder: str, closed: list[OSError], ignored: _Ignored) -> None:
 
 
 class _Ignored:
-    """Whether an ignore file excludes a path: the last pattern that matches it or what it is in decides."""
+    """Whether an ignore file excludes a path: the last pattern that matches it or a parent decides."""
 
     def __init__(self, folder: str) -> None:
         self._patterns: list[tuple[bool, re.Pattern[str]]] = []
@@ -98,7 +98,7 @@ def _expression(pattern: str) -> str:
     """A pattern of an ignore file as a regular expression: `*` and `?` stay within a name, `**` does not.
 
     Raises:
-        ValueError: it has brackets that mean nothing.
+        ValueError: its brackets are invalid.
     """
     made, place = "", 0
     while match := _TOKEN.match(pattern, place):
@@ -106,7 +106,7 @@ def _expression(pattern: str) -> str:
         if match[0] == "[":
             part, place = _brackets(pattern, place)
         else:
-            # A sign behind a backslash is that sign.
+            # A backslash makes the next character literal.
             part = _MEANT.get(match[0]) or re.escape(match[0][-1])
         made += part
     return made
@@ -123,7 +123,7 @@ _ITEM = re.compile(r"\[:(?P<name>\^?\w*):\]|(?P<first>\\.|[^\\])(?:-(?P<last>\\.
 
 
 def _brackets(pattern: str, place: int) -> tuple[str, int]:
-    """Brackets, from behind the first one, as builders read them; and where they end."""
+    """A bracket expression as builders read it, from after its `[`; and the index after its `]`."""
     inside = "^" if pattern.startswith("^", place) else ""
     place += len(inside)
     first = place

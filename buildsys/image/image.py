@@ -79,10 +79,10 @@ class Image:
     spots: Mapping[str, Spot] = field(default_factory=dict, compare=False)
     """Where each value of `config` was written: `user`, `labels.name`, `ports.80/tcp`."""
     test: ImageTest = field(default=ImageTest(), compare=False)
-    """What is tried of it; no part of what it is."""
+    """Its tests; they do not belong to its identity."""
 
     def dependencies(self) -> dict[str, Spot]:
-        """Names of the images of the set this one reads, each with the Spot that says so: parent first."""
+        """The images of the set that this one reads, each with the Spot of that reference: parent first."""
         found: dict[str, Spot] = {}
         if isinstance(self.parent, ParentImage):
             found[self.parent.name] = self.parent_spot
@@ -96,12 +96,12 @@ class Image:
 
     @property
     def filled(self) -> bool:
-        """Whether it begins with an empty root, which is filled from outside."""
+        """Whether it begins with an empty root, which the host fills."""
         return isinstance(self.parent, EmptyRoot) and self.containerfile is None
 
     @property
     def containerfile(self) -> Containerfile | None:
-        """The Containerfile that it is built by, if it is."""
+        """The Containerfile that builds it; None for an image of steps."""
         first = self.instructions[0] if self.instructions else None
         return first if isinstance(first, Containerfile) else None
 
@@ -111,7 +111,7 @@ class Absent:
     """An image that the site of its set cannot build."""
 
     why: Diagnostic
-    """One for an image and for all that is made from it."""
+    """The same object for an image and all its descendants."""
     reason: str
     """What the site lacks, as part of a sentence: `it has no gems`."""
     profiles: tuple[str, ...] = ()
@@ -136,14 +136,14 @@ class ImageSet:
     absent: Mapping[str, Absent] = field(default_factory=dict)
     """Images that the site cannot build."""
     remarks: tuple[Diagnostic, ...] = field(default=(), compare=False)
-    """What is no mistake for certain, and worth a look."""
+    """Warnings: probable mistakes."""
     traits: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """File of each trait -> hash of what it says, comments and places left out."""
+    """File of each trait -> hash of its data, without comments and places."""
     origin: Origin = field(default=Origin(), compare=False)
     scenarios: Mapping[str, Scenario] = field(default_factory=dict)
 
     def logins(self) -> Iterator[Login]:
-        """Credentials that stood in URLs of the recipes and the site."""
+        """Credentials from URLs of the recipes and the site."""
         yield from self.site.logins
         for item in self.images.values():
             for step in item.instructions:

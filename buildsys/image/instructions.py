@@ -1,6 +1,6 @@
-"""What is done to an image, instruction by instruction: a closed union, each member complete and frozen.
+"""The instructions of an image: a closed union of complete, frozen members.
 
-Whoever renders it ends in `assert_never`, so a new kind is missed nowhere.
+Each renderer ends in `assert_never`, so mypy finds those that lack a new member.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Bootstrap(_Instruction):
 
 @dataclass(frozen=True, slots=True)
 class Install(_Instruction):
-    """Install packages in one transaction; what an ancestor holds already is no error."""
+    """Install packages in one transaction; a package that an ancestor has already is not an error."""
 
     packages: tuple[PackageName, ...]
 
@@ -96,7 +96,7 @@ class InstallGems(_Instruction):
     """Limit of open files during this instruction only; 0 leaves it as it is."""
 
 
-# Another builder's --------------------------------------------------------------------------------
+# A Containerfile -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,31 +104,31 @@ class Containerfile(_Instruction):
     """Build the whole image by a Containerfile: the image's only instruction."""
 
     folder: str
-    """Its context: what lies beside it."""
+    """Its context: its folder."""
     name: str
-    """Of the file, in that folder."""
+    """Name of the file in that folder."""
     text: str
-    """What it says, with the variables of FROM filled in."""
+    """Its text, with the variables of FROM filled in."""
     lines: tuple[tuple[str, str], ...]
     """Its instructions: word and value."""
     images: tuple[NamedImage, ...]
     others: tuple[OtherImage, ...]
     arguments: tuple[tuple[str, str], ...]
-    """Values for what it declares by ARG."""
+    """Values of its ARGs."""
     dated: bool
     """Whether it declares SOURCE_DATE_EPOCH."""
     network: bool
     plain: str = ""
-    """What the builder is given: the text in words that it knows; empty: `text`, but for names."""
+    """The text for the builder, without syntax that it does not know; empty: `text` with other names."""
     documents: tuple[HereFile, ...] = ()
     contexts: tuple[ContextFolder, ...] = ()
     secrets: tuple[Secret, ...] = ()
     based: bool = False
     """Whether a stage begins with another one."""
     spots: tuple[Spot, ...] = field(default=(), compare=False)
-    """Where `lines` stand."""
+    """The Spot of each item of `lines`."""
     triggers: tuple[Spot, ...] = field(default=(), compare=False)
-    """Where its last stage says ONBUILD, the first time."""
+    """The first ONBUILD of its last stage."""
 
 
 # Files ------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ class CopyContext(_Instruction):
     mode: str
     owner: str
     folder: str = ""
-    """Where an overlay brings it from: the `files/` beside it. Empty: the set's own."""
+    """The `files/` of the overlay that brings it; empty: the set's own."""
 
     def path(self, directory: str) -> Path:
         """Where it lies, for a set in `directory`."""
@@ -306,7 +306,7 @@ class Download(_Instruction):
     to: str
     mode: str
     login: Login | None = field(default=None, repr=False, compare=False)
-    """Credentials that stood in the URL: for whoever fetches, in no plan."""
+    """Credentials from the URL, for fetching; they are never part of a plan."""
 
 
 # Accounts and the rest --------------------------------------------------------------------------
@@ -331,7 +331,7 @@ class ChangeAccount(_Instruction):
 
 @dataclass(frozen=True, slots=True)
 class Run(_Instruction):
-    """Run a program inside the image: for what data cannot say. No network."""
+    """Run a program inside the image, without network."""
 
     argv: tuple[str, ...]
     open_files: int

@@ -1,4 +1,4 @@
-"""The small things an image is said with: names, references, packages, accounts."""
+"""Names, references, packages and accounts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ImageReference:
 
 @dataclass(frozen=True, slots=True)
 class PackageName:
-    """A package a recipe asks for, and where it asks."""
+    """A package that a recipe requests, with the Spot of the request."""
 
     name: str
     spot: Spot = field(default=NOWHERE, compare=False)
@@ -53,11 +53,11 @@ class LockedPackage:
     location: str
     """Path of the file below the repository's root."""
     size: int = 0
-    """Bytes of the file; 0: not told."""
+    """Bytes of the file; 0: unknown."""
     source: str = ""
     """The source package it was built from: its file, or `NAME_VERSION` where that has several."""
     installed: int = 0
-    """Bytes of its files once they are installed; 0: not told."""
+    """Bytes of its files once they are installed; 0: unknown."""
 
     @property
     def evr(self) -> str:
@@ -77,7 +77,7 @@ class LockedPackage:
 
     @property
     def pooled(self) -> str:
-        """Name of the package's file in a pool, which is by content."""
+        """Name of the package's file in a pool: its checksum and its ending."""
         return f"{self.checksum.partition(':')[2]}.{self.file.rpartition('.')[2]}"
 
 

@@ -1,4 +1,4 @@
-"""Where what a set is made of was chosen: for the words of a reason, and no part of any image."""
+"""Where the inputs of a set were chosen; only the reasons of a build show it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value, and what set it."""
+    """A value, and the place that set it."""
 
     value: str
     where: str
@@ -17,15 +17,15 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What chose the site, the lock, overlays and variables of a resolved set."""
+    """The places that chose the site, the lock, overlays and variables of a resolved set."""
 
     site: str = ""
-    """What chose the site: `file:line:column`, or an option of the command line."""
+    """The place that chose the site: `file:line:column`, or an option of the command line."""
     lock: str = ""
-    """The lock's file, or why there is none; empty: nobody asked for one."""
+    """The lock's file, or why there is none; empty: no lock was requested."""
     overlays: Mapping[str, Collection[str] | None] = field(default_factory=dict)
     """File of each overlay -> the images that it changes; None: all."""
     variables: Mapping[str, Setting] = field(default_factory=dict)
     """Variables of the set, by name."""
     uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Where a value was written that holds variables, as `file:line:column` -> their names."""
+    """Place of each value that holds variables, as `file:line:column` -> their names."""

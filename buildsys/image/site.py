@@ -38,21 +38,21 @@ class Site:
     repositories: tuple[Repository, ...]
     host_repositories: bool
     downloads: Mapping[str, str]
-    """URL -> local file; a URL that is missing here is fetched by the plan."""
+    """URL -> local file; the plan fetches other URLs."""
     gems: tuple[str, ...]
     """Local gem files."""
     stand_ins: bool
     release: str = ""
     """Release version that repository addresses may name; empty: the host's."""
     locked: bool = False
-    """Whether every package is named exactly, by file and checksum."""
+    """Whether each package is fixed by file and checksum."""
     pool: str = ""
     """Folder of verified packages, `SHA256.rpm` or `.deb`; empty: they lie in the repositories."""
     left_out: tuple[str, ...] = ()
-    """Repositories that the site does without: some images may be impossible there."""
+    """Repositories that the site leaves out; images that need them cannot be built there."""
     addresses: Mapping[str, str] = field(default_factory=dict)
-    """URL of a download -> where the plan fetches it from, when that is elsewhere."""
+    """URL of a download -> other URL from which the plan fetches it."""
     logins: tuple[Login, ...] = field(default=(), repr=False, compare=False)
-    """Credentials that stood in URLs of the site: for whoever fetches, in no plan."""
+    """Credentials from URLs of the site, for fetching; they are never part of a plan."""
     notes: tuple[str, ...] = ()
-    """Sentences the summary repeats: stand-ins, repositories left out, unverified downloads."""
+    """Sentences that the summary repeats: stand-ins, repositories left out, unverified downloads."""

@@ -1,5 +1,5 @@
-"""What is in images that were built: read as they are stored, without running them and without a trace.
+"""The contents of built images, read from where they are stored; nothing is run, nothing is changed.
 
-`image` opens an image, `layer` reads one layer's files, `packages` an image's package database; `difference`
-says in what two images differ.
+`image` opens an image, `layer` reads the files of one layer, `packages` the package database of an image,
+`diff` compares two images, `soundness` finds damaged layers of a container store.
 """

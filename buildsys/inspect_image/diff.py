@@ -1,4 +1,4 @@
-"""In what two built images differ: configuration, then layers from the lowest, file by file."""
+"""The differences of two built images: configuration, then layers from the lowest, file by file."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ from buildsys.packages.change import package_changes
 
 CONFIGURATION, MANIFEST = "configuration", "manifest"
 ABSENT = ""
-"""What stands for the side that has nothing."""
+"""The value of a side that has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not the same in both images."""
+    """One difference of two images."""
 
     where: str
     """`configuration`, `manifest`, or a layer: `layer 2`, counted from the lowest."""
     path: str
-    """Of a file, or of a value of the configuration."""
+    """Path of a file, or of a value of the configuration."""
     what: str
-    """Which property of it."""
+    """The property that differs: `mode`, `content`, `package bash.x86_64`."""
     a: str
+    """Its value in the first image; ABSENT where there is none."""
     b: str
 
 
 def differences(a: BuiltImage, b: BuiltImage) -> Iterator[Difference]:
-    """All differences, in order; layers are fetched as they are reached. None: the images are the same.
+    """All differences, in order; each layer is fetched when it is compared. Equal images have none.
 
     Raises:
         Refused: a layer cannot be read (`unreadable-image`).
@@ -52,7 +53,7 @@ def differences(a: BuiltImage, b: BuiltImage) -> Iterator[Difference]:
 
 
 def _described(manifest: dict[str, Any]) -> dict[str, Any]:
-    """What a manifest says itself; the rest of it are sizes and digests of what is compared anyway."""
+    """The values that only the manifest has; the rest are sizes and digests of what is compared anyway."""
     return {key: manifest[key] for key in ("mediaType", "annotations") if manifest.get(key)}
 
 
@@ -136,7 +137,7 @@ def _hex(attributes: Mapping[str, bytes], name: str) -> str:
 
 
 def _databases(a: BuiltImage, b: BuiltImage, number: int, folder: str) -> Iterator[Difference]:
-    """Databases are compared by their packages: a file of one holds the hour of each installation, too."""
+    """Compare databases by their packages: their files contain the time of each installation, too."""
     where = f"layer {number + 1}"
     try:
         one, other = installed(a, number + 1), installed(b, number + 1)
@@ -149,5 +150,5 @@ def _databases(a: BuiltImage, b: BuiltImage, number: int, folder: str) -> Iterat
         yield Difference(where, folder, "equal packages, other files of the database", count, count)
     for change in package_changes(one, other):
         what = f"package {change.name}.{change.arch}"
-        anew = ": another of the same version" if change.old == change.new else ""
-        yield Difference(where, folder, what + anew, change.old, change.new)
+        again = ": another of the same version" if change.old == change.new else ""
+        yield Difference(where, folder, what + again, change.old, change.new)

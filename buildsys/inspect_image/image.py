@@ -1,4 +1,4 @@
-"""An image as it is stored: in a container store, a registry, a directory, an archive."""
+"""An image where it is stored: in a container store, a registry, a directory or an archive."""
 
 from __future__ import annotations
 
@@ -18,51 +18,52 @@ from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.inspect_image.layer import Entry, entries, files
 
 TRANSPORTS = ("containers-storage:", "dir:", "docker:", "docker-archive:", "oci:", "oci-archive:")
-"""What a name that is meant for skopeo begins with; any other is one of the container store."""
+"""Prefixes of names for skopeo, containers-transports(5); other names belong to the container store."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
-    """An image that was built. Its layers are fetched one by one, when they are asked for."""
+    """A built image. Each layer is fetched when it is read first."""
 
     name: str
-    """As a person gave it."""
+    """The name as the user wrote it."""
     source: str
-    """As skopeo takes it."""
+    """The name for skopeo."""
     manifest: dict[str, Any]
     config: dict[str, Any]
     id: str
+    """SHA-256 of the configuration."""
     place: Path
-    """Where its layers are put."""
+    """Directory for its layers."""
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The digests of the layers' content, the lowest first."""
+        """The digests of the uncompressed layers, the lowest first."""
         return tuple(self.config["rootfs"]["diff_ids"])
 
     def entries(self, number: int) -> dict[str, Entry]:
-        """All that the layer of that number, from 0, says, by absolute path; see `layer.entries`.
+        """The entries of a layer, numbered from 0, by absolute path; see `layer.entries`.
 
         Raises:
-            Refused: it cannot be fetched or read (`unreadable-image`).
+            Refused: the layer cannot be fetched or read (`unreadable-image`).
         """
         with self._reading(number) as archive:
             return entries(archive)
 
     def files(self, number: int, folder: str) -> dict[str, bytes | None]:
-        """The files that a layer has right in a folder, by name; None for one that is gone.
+        """The files directly in a directory of a layer: name -> content, None for a removed file.
 
         Raises:
-            Refused: it cannot be fetched or read (`unreadable-image`).
+            Refused: the layer cannot be fetched or read (`unreadable-image`).
         """
         with self._reading(number) as archive:
             return dict(files(archive, folder))
 
     def archive(self, number: int) -> Path:
-        """The layer of that number, from 0, as an archive that is there while the image is open.
+        """The archive of a layer, numbered from 0; it exists while the image is open.
 
         Raises:
-            Refused: it cannot be fetched (`unreadable-image`).
+            Refused: the layer cannot be fetched (`unreadable-image`).
         """
         return self._archive(number)
 
@@ -84,8 +85,7 @@ class BuiltImage:
 
     def _fetch(self, number: int, layout: Path) -> None:
         layout.mkdir(parents=True)
-        # A layout's blobs are known by their names: those of the other layers are not copied when they stand
-        # there already, and nobody reads them.
+        # skopeo skips blobs that exist in the layout: empty files in place of the other layers save copying.
         for others in (self.layers, [layer["digest"] for layer in self.manifest["layers"]]):
             for other in {*others} - {others[number]}:
                 blob = _blob(layout, other)
@@ -103,12 +103,12 @@ def _blob(layout: Path, digest: str) -> Path:
 
 @contextmanager
 def opened(names: Sequence[str], store: str) -> Iterator[list[BuiltImage]]:
-    """Images, to be read while the `with` lasts.
+    """Open images for reading.
 
-    A name is one of the store that these options of buildah choose, an id, or `TRANSPORT:NAME` for skopeo.
+    A name is an image of the store that these options of buildah select, an id, or `TRANSPORT:NAME`.
 
     Raises:
-        Refused: one is not there (`missing-image`) or cannot be read (`unreadable-image`).
+        Refused: one does not exist (`missing-image`) or cannot be read (`unreadable-image`).
     """
     with tempfile.TemporaryDirectory(prefix="buildsys-") as folder:
         yield [_open(name, store, Path(folder, str(number))) for number, name in enumerate(names)]
@@ -119,7 +119,7 @@ def _open(name: str, store: str, place: Path) -> BuiltImage:
     try:
         manifest = json.loads(storage.image_manifest(source))
         if "layers" not in manifest:
-            raise unreadable(name, "it is an index of images for several platforms; name one by its digest")
+            raise unreadable(name, "it is an image index for several platforms; give the digest of one image")
         config = storage.image_config(source)
     except programs.ToolFailed as failed:
         raise unreadable(name, str(failed)) from failed
@@ -135,12 +135,12 @@ def _in_store(name: str, options: str) -> str:
         if mistake := programs.look_up("buildah").mistake():
             raise Refused([mistake])
         words = f"buildah {options} images".replace("  ", " ")
-        hint = f"`{words}` lists those that are there; another place is named as TRANSPORT:NAME"
+        hint = f"`{words}` lists its images; for another place write TRANSPORT:NAME"
         message = f"the container store has no image '{name}'"
         raise Refused([Diagnostic(NOWHERE, Code.MISSING_IMAGE, message, hint)])
     return store.name(f"@{found}")
 
 
 def unreadable(name: str, reason: str) -> Refused:
-    """The refusal of an image that is there, or should be, and cannot be read."""
+    """The error for an image that cannot be read."""
     return Refused([Diagnostic(NOWHERE, Code.UNREADABLE_IMAGE, f"'{name}' cannot be read: {reason}")])

@@ -1,4 +1,4 @@
-"""The files of one layer, as the archive says that holds them."""
+"""The files of one layer, read from its archive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 REMOVED, EMPTIED = "removed", "emptied"
-"""Kinds of entries that say what is gone: what lower layers have at a path, or all they have below it."""
+"""Kinds of entries that remove what lower layers have: at a path, or everything below it."""
 
 KINDS = {
     tarfile.REGTYPE: "file",
@@ -23,41 +23,46 @@ KINDS = {
     tarfile.FIFOTYPE: "pipe",
 }
 GONE, ALL_GONE = ".wh.", ".wh..wh..opq"
-"""How a layer says that something is gone: the image specification's whiteouts."""
+"""Whiteouts of the OCI image specification: prefix of a removed name; name that empties a directory."""
 ATTRIBUTE = "SCHILY.xattr."
+"""Prefix of pax records that hold extended attributes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a layer says about a path; what its kind does not have is empty."""
+    """A path of a layer; values that its kind does not have are empty."""
 
     kind: str
     mode: int = 0
+    """Permission bits with set-user-ID, set-group-ID and sticky bit."""
     user: int = 0
     group: int = 0
     modified: float = 0
+    """Seconds since 1970."""
     size: int = 0
     sha256: str = ""
     link: str = ""
+    """Target of a symbolic or hard link."""
     device: tuple[int, int] = (0, 0)
+    """Major and minor number."""
     attributes: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def entries(archive: Path) -> dict[str, Entry]:
-    """All that a layer says, by absolute path; a path that ends in `/` stands for all below it.
+    """The entries of a layer, by absolute path; a path that ends in `/` means everything below it.
 
     Raises:
-        tarfile.TarError: this is no archive, or packed in a way that Python does not know.
+        tarfile.TarError: not an archive, or a compression that Python does not know.
     """
     with tarfile.open(archive) as layer:
         return dict(_entry(layer, member) for member in layer)
 
 
 def files(archive: Path, folder: str) -> Iterator[tuple[str, bytes | None]]:
-    """Name and content of each regular file right in a folder; None for one that is gone.
+    """(name, content) of the regular files directly in a directory; the content of a removed file is None.
 
     Raises:
-        tarfile.TarError: this is no archive, or packed in a way that Python does not know.
+        tarfile.TarError: not an archive, or a compression that Python does not know.
     """
     with tarfile.open(archive) as layer:
         for member in layer:

@@ -1,6 +1,6 @@
-"""Whether the layers of a container store are what was stored: read whole, and held against their packing.
+"""Damaged layers of a container store: the archive of each layer is rebuilt and its digest compared.
 
-Newer tools have a check of the store of their own; this one needs none, and says the same of overlay and vfs.
+Newer versions of podman have `system check`; this works with every version, for overlay and vfs.
 """
 
 from __future__ import annotations
@@ -19,28 +19,32 @@ from pathlib import Path
 from typing import Any
 
 WHITEOUT = ".wh."
+"""Prefix of a removed name in a layer."""
 KEYS = "localhost/buildsys-key/"
+"""Prefix of the names that hold build keys."""
 DRIVERS = ("overlay", "vfs")
-"""Drivers whose layers can be read here."""
+"""Storage drivers that are supported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """A layer that is not what it was."""
+    """A damaged layer."""
 
     layer: str
     why: str
+    """The damage, in a few words."""
     images: tuple[str, ...]
-    """Names of the images that hold it; the id of one that has none."""
+    """Names of the images that contain it; the id of an image without a name."""
 
 
 def damaged(
     location: Path, driver: str, *, read: bool, named: str = "", alone: bool = True
 ) -> Iterator[Damaged]:
-    """The damaged layers of the store at `location`, each with all images that hold it.
+    """The damaged layers of the store at `location`, each with all images that contain it.
 
-    `read`: every file is read; without it only whether its parts are there. `named`: only layers of
-    images that have a name which begins so. `alone`: the store reads from no others, which may hold layers.
+    `read`: read every file; else only check that the parts of each layer exist. `named`: only layers of
+    images with a name of this prefix. `alone`: the store has no additional image stores, which could contain
+    layers.
     """
     if driver not in DRIVERS:
         return
@@ -60,7 +64,7 @@ def damaged(
             _differs(location, driver, layers[layer]) if read else ""
         )
         if why:
-            # Those that people give come before keys.
+            # Names for people come before build keys.
             names = sorted(dict.fromkeys(holders[layer]), key=lambda name: name.startswith(KEYS))
             yield Damaged(layer, why, tuple(names))
 
@@ -94,27 +98,27 @@ def _packing(location: Path, driver: str, layer: str) -> Path:
 
 
 def _lacks(location: Path, driver: str, layer: str, layers: Mapping[str, Mapping[str, Any]]) -> str:
-    """The part that a layer lacks; empty when it lacks none."""
+    """The missing part of a layer; empty if it is complete."""
     if layer not in layers:
         return "the store has no record of it"
     if not _folder(location, driver, layer).is_dir():
-        return "its folder is gone"
+        return "its directory is missing"
     if not _packing(location, driver, layer).is_file():
-        return "how its bytes were packed is lost"
+        return "its tar-split file is missing"
     if driver == "overlay":
         try:
             link = (location / "overlay" / layer / "link").read_text("ascii", errors="replace")
             if not link or str((location / "overlay/l" / link).readlink()) != f"../{layer}/diff":
                 return "its link leads nowhere"
         except (OSError, ValueError):
-            return "its link is lost"
+            return "its link file is missing"
         if layers[layer].get("parent") and not (location / "overlay" / layer / "lower").is_file():
-            return "what lies below it is lost"
+            return "its file `lower` is missing"
     return ""
 
 
 def _differs(location: Path, driver: str, record: Mapping[str, Any]) -> str:
-    """What of a layer is not as it was stored; empty when all is."""
+    """The damage of a layer; empty if there is none."""
     layer, digest = str(record["id"]), str(record.get("diff-digest", ""))
     folder = _folder(location, driver, layer)
     try:
@@ -126,24 +130,23 @@ def _differs(location: Path, driver: str, record: Mapping[str, Any]) -> str:
     except _Gone as gone:
         return str(gone)
     except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error, tarfile.TarError):
-        return "how its bytes were packed cannot be read"
+        return "its tar-split file cannot be read"
     if digest and f"sha256:{packed.hash.hexdigest()}" != digest:
-        return packed.doubtful or "the content of a file is another"
+        return "the content of a file has changed"
     return next(_other_attributes(folder, members), "") or (
         _surplus(folder, members) if driver == "overlay" else ""
     )
 
 
 class _Gone(Exception):  # noqa: N818 - reads as what happened
-    """A file is not there, or is none."""
+    """A file is missing or has another size."""
 
 
 class _Packed:
-    """A layer's archive as it was, from its packing and the files that are there; hashed as it is read."""
+    """The archive of a layer, rebuilt from its tar-split file and its files; hashed while it is read."""
 
     def __init__(self, folder: Path, packing: Iterable[bytes]) -> None:
         self.hash = hashlib.sha256()
-        self.doubtful = ""
         self._parts = self._bytes(folder, packing)
         self._left = b""
 
@@ -159,7 +162,7 @@ class _Packed:
         return found
 
     def read_to_end(self) -> None:
-        """Read what stands behind the last member."""
+        """Read the end of the archive, behind the last member."""
         while self.read(1 << 16):
             pass
 
@@ -176,10 +179,10 @@ class _Packed:
     def _content(self, folder: Path, name: str, size: int) -> Iterator[bytes]:
         path = folder / name.lstrip("/")
         try:
-            # A link is what somebody put in the file's place.
+            # Follow no link that replaced the file.
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
-            raise _Gone(f"/{_shown(name)} is gone") from error
+            raise _Gone(f"/{_shown(name)} is missing") from error
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_size != size:
@@ -197,16 +200,16 @@ def _other_attributes(folder: Path, members: Iterable[tarfile.TarInfo]) -> Itera
         try:
             status = (folder / name).lstat()
         except OSError:
-            yield f"/{_shown(name)} is gone"
+            yield f"/{_shown(name)} is missing"
             continue
         if _kind(member) not in {0, stat.S_IFMT(status.st_mode)}:
-            yield f"/{_shown(name)} is of another kind"
+            yield f"/{_shown(name)} has another file type"
         elif (status.st_uid, status.st_gid) != (member.uid, member.gid):
             yield f"/{_shown(name)} has another owner"
         elif not member.issym() and stat.S_IMODE(status.st_mode) != member.mode & 0o7777:
             yield f"/{_shown(name)} has another mode"
         elif member.issym() and str((folder / name).readlink()) != member.linkname:
-            yield f"/{_shown(name)} leads elsewhere"
+            yield f"/{_shown(name)} has another target"
         elif _lost_attribute(folder / name, member):
             yield f"/{_shown(name)} has other attributes"
 
@@ -219,7 +222,7 @@ def _lost_attribute(path: Path, member: tarfile.TarInfo) -> bool:
 
 
 def _kind(member: tarfile.TarInfo) -> int:
-    """The kind of file, as the system has it; 0 for a link to what another member is."""
+    """The file type as in st_mode; 0 for a hard link, whose type is that of another member."""
     if member.isdir():
         return stat.S_IFDIR
     if member.issym():
@@ -237,7 +240,7 @@ def _surplus(folder: Path, members: Iterable[tarfile.TarInfo]) -> str:
     known = set()
     for member in members:
         above, _, base = member.name.removeprefix("./").strip("/").rpartition("/")
-        # What a layer removes is a device of that name.
+        # overlay stores a removed name as a device of that name.
         base = base.removeprefix(WHITEOUT)
         known.add(f"{above}/{base}" if above else base)
     for top, folders, files in os.walk(folder):

@@ -127,8 +127,13 @@ def _step(step: LockedStep) -> list[Any]:
 
 
 def write(lock: Lock, path: Path) -> None:
-    """Replace the lock at `path` in one step."""
-    files.write(path, text(lock), durable=True)
+    """Replace the lock at `path` in one step; files that killed writers left are removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.locked(path.parent):
+        # Every writer holds this lock: an unfinished file is of a writer that was killed.
+        for unfinished in path.parent.glob(f".*{files.ASIDE}"):
+            unfinished.unlink(missing_ok=True)
+        files.write(path, text(lock), durable=True)
 
 
 def _seal(content: str) -> str:

@@ -61,7 +61,6 @@ class Step:
     """The static inputs of the build key, a line each; see plan/runtime/freshness.sh."""
     places: str
     """The places of the inputs, a line each, for reasons; see plan/runtime/reason.sh."""
-    uses_run: bool
     stamp: str
     """A hash of the static inputs in the names of its stamps: times of files alone prove nothing.
 
@@ -69,7 +68,7 @@ class Step:
     """
 
 
-Compiled = tuple[str, str, str, bool, str]
+Compiled = tuple[str, str, str, str]
 """A `Step` in plain values, without its image."""
 
 
@@ -100,7 +99,7 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
     script = "\n".join([*head, "", *fragment("build", body), *tail])
     key = writer.inputs.key(image, base, others, runtime)
     stamp = hashlib.sha256(f"{key}reads {' '.join(reads)}\n".encode()).hexdigest()[:16]
-    return script, key, writer.inputs.places(image, base), writer.uses_run, stamp
+    return script, key, writer.inputs.places(image, base), stamp
 
 
 def taken_from_others(image: Image) -> Iterator[tuple[str, str]]:
@@ -124,7 +123,6 @@ class _Writer:
         self.carried = carried
         self.runtime = runtime_of(image_set.site)
         self.inputs = Inputs(image_set, carried)
-        self.uses_run = False
 
     def body(self, image: Image) -> Iterator[str]:
         """Lines of `build()`: stretches of data instructions share one entry into the root."""
@@ -210,7 +208,6 @@ class _Writer:
             yield from self._kept(Command(command.argv, step.spot))
 
     def _run(self, step: Run) -> Iterator[str]:
-        self.uses_run = True
         limit = ("--open-files", str(step.open_files)) if step.open_files else ()
         yield from self._kept(Command(("run", *limit, *step.argv), step.spot))
 

@@ -1,4 +1,4 @@
-"""What a Containerfile says, as far as building images in order demands it."""
+"""A Containerfile, as far as the build order and the oldest supported builder require it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Secret:
     name: str
     spot: Spot = field(compare=False)
     required: bool = True
-    """Without it nothing can be built; `required=false` says otherwise."""
+    """Whether the build fails without it; `required=false` sets it to false."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A RUN, the volumes that the file has declared by then, and the image that its stage goes back to."""
+    """A RUN, the volumes declared before it, and the image that its stage goes back to."""
 
     text: str
     spot: Spot
@@ -43,19 +43,19 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Containerfile:
-    """A Containerfile, understood as far as building in order demands it."""
+    """A Containerfile that was read."""
 
     file: str
     text: str
-    """With variables of FROM filled in; line by line as it was written."""
+    """The text, with variables of FROM filled in; its lines are those of the file."""
     plain: str
-    """The same in words that every builder knows: no here-documents, no flags that mean nothing here;
-    what is read has OUTSIDE before its name."""
+    """The text for every builder: without here-documents and flags without effect; OUTSIDE stands before the
+    names of images and contexts."""
     instructions: tuple[Instruction, ...]
     parent: Read
-    """What the last stage goes back to; SCRATCH: nothing."""
+    """The image that the last stage goes back to; SCRATCH: none."""
     reads: tuple[Read, ...]
-    """All images outside of the file, each once, the parent first; nothing is none."""
+    """All images outside of the file, each once, the parent first; SCRATCH is not one."""
     arguments: tuple[str, ...]
     """Names that ARG declares."""
     healthcheck: Spot | None
@@ -64,7 +64,7 @@ class Containerfile:
     """Of the first trigger in the last stage."""
     documents: tuple[HereFile, ...] = ()
     offline: tuple[Spot, ...] = ()
-    """Where a RUN says that it has no network."""
+    """Each RUN with `--network=none`."""
     secrets: tuple[Secret, ...] = ()
     commands: tuple[Command, ...] = ()
     volumes: tuple[str, ...] = ()

@@ -32,7 +32,7 @@ def read_containerfile(path: Path | str, arguments: Mapping[str, str] | None = N
 
     Raises:
         Refused: it cannot be read (`unreadable-file`, …), is not understood (`containerfile-syntax`,
-            `containerfile-flag`), names no image or a stage that is none (`containerfile-from`), or uses a
+            `containerfile-flag`), names neither an image nor a stage (`containerfile-from`), or uses a
             variable without a value (`containerfile-argument`); every such mistake.
     """
     file = str(path)
@@ -109,7 +109,7 @@ class _Reader:
         )
 
     def _beginning(self, stage: Stage) -> Spot:
-        """Where the file names what a stage goes back to."""
+        """The place where the file names the image that a stage goes back to."""
         while stage.above:
             stage = stage.above
         return self._spots[self._stages.index(stage)]
@@ -228,7 +228,7 @@ class _Reader:
             word = word.upper()
             if word not in WORDS or word in {"FROM", "MAINTAINER", "ONBUILD"}:
                 hint = closest(word, WORDS) or "ONBUILD RUN …, or another instruction but FROM and ONBUILD"
-                self._note(item.spot, Code.CONTAINERFILE_SYNTAX, f"'{word}' is no trigger", hint)
+                self._note(item.spot, Code.CONTAINERFILE_SYNTAX, f"'{word}' is not a trigger", hint)
                 return
         for flag in flags.flags(command):
             verdict = flags.judge(word, flag["name"], flag["value"])
@@ -257,7 +257,7 @@ class _Reader:
         )
 
     def _other(self, name: str, item: Instruction) -> None:
-        """What COPY --from and RUN --mount=…,from= name: a stage before this one, or an image."""
+        """Take the name of COPY --from or RUN --mount=…,from=: an earlier stage, or an image."""
         begin = r"(?:(?<=[-,=\"']from=)|(?<=[-,=\"']from=[\"']))"
         spot = self._place(item, rf"{begin}{re.escape(name)}(?=[\s,\\\"']|$)", name)
         stage = self._stage(name)
@@ -313,7 +313,7 @@ class _Reader:
         return _VARIABLE.sub(value, text.replace('"', "").replace("'", ""))
 
     def _place(self, item: Instruction, pattern: str, name: str) -> Spot:
-        """Where a name stands, so that another can take its place."""
+        """The place of a name, noted for renaming."""
         spot = self._spot(item, pattern)
         if spot is None:
             hint = "write the name on one line"
@@ -321,7 +321,7 @@ class _Reader:
         return spot or item.spot
 
     def _spot(self, item: Instruction, pattern: str) -> Spot | None:
-        """Where something stands in the lines of an instruction, behind its word; no place is given twice."""
+        """The place of a text in the lines of an instruction, after its word; each place is returned once."""
         taken = {place for places in self._places.values() for place in places}
         for number in range(item.lines[0], item.lines[1] + 1):
             line = self._lines[number - 1]
@@ -338,5 +338,5 @@ class _Reader:
 
 
 def _number(name: str) -> int | None:
-    """The number that a stage is called by; of one with very many digits, a number that no stage has."""
+    """The number of a stage; for one with very many digits, a number that no stage has."""
     return int(name[:10]) if name.isdecimal() else None

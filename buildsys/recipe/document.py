@@ -1,8 +1,8 @@
 """Read one YAML file strictly: plain data, and a Spot for every value and key of it.
 
 The only door to yaml. libyaml parses; the events are turned into data here, because a recipe needs
-less than YAML offers (no aliases, no tags, nothing that reads as another type than it looks) and
-more than its loaders keep (where everything stood).
+less than YAML offers (no aliases, no tags, no text that some readers take for another type) and
+more than its loaders keep (the place of each value).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Marks = Any
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A piece of a document: its data, and where each part of it was written."""
+    """A piece of a document: its data, and the place of each part."""
 
     file: str
     data: Any
@@ -43,12 +43,12 @@ class Written:
     """Whether a text of it holds `{{` or `{%`."""
 
     def spot(self, *path: str | int) -> Spot:
-        """Where the value at `path` begins; what was not written itself is where its container is."""
+        """The place of the value at `path`; of a value that was not written, the place of its container."""
         marks, _ = _walk(self.marks, path)
         return spot_of(self.file, marks if type(marks) is int else marks[0])
 
     def key_spot(self, *path: str | int) -> Spot:
-        """Where the key that ends `path` stands."""
+        """The place of the key that ends `path`."""
         *above, last = path
         marks, arrived = _walk(self.marks, above)
         if arrived and type(marks) is tuple and last in marks[1]:
@@ -64,12 +64,12 @@ class Written:
         return Written(self.file, data, marks, self.templated and any(map(is_template, strings(data))))
 
     def with_data(self, data: Any) -> Written:
-        """Other data at the same places, final: what filling in variables gives."""
+        """Other data at the same places, such as data with its variables filled in."""
         return Written(self.file, data, self.marks)
 
 
 def _walk(marks: Marks, path: Iterable[str | int]) -> tuple[Marks, bool]:
-    """The marks at the end of a path, or as far along it as anything was written; and whether it was all."""
+    """The marks at the end of a path, or of its longest written part; and whether it is the whole."""
     for step in path:
         if type(marks) is tuple:
             entry = marks[1].get(step)
@@ -89,17 +89,17 @@ def spot_of(file: str, position: int) -> Spot:
 
 
 def is_template(text: str) -> bool:
-    """Whether a text holds something to fill in."""
+    """Whether a text holds a template."""
     return "{{" in text or "{%" in text
 
 
-def said(written: Written) -> str:
-    """Hash of what a piece says, whatever its comments, its places and the order of its keys."""
+def data_hash(written: Written) -> str:
+    """Hash of the data of a piece; comments, places and the order of keys do not change it."""
     return hashlib.sha256(json.dumps(written.data, sort_keys=True).encode()).hexdigest()
 
 
 def strings(data: Any) -> Iterator[str]:
-    """Every text within data, keys left out."""
+    """Every text within data, without keys."""
     if type(data) is str:
         yield data
     elif type(data) is dict:
@@ -115,9 +115,9 @@ __all__ = ["DEEPEST", "LARGEST", "Written", "parse", "read", "read_text"]
 Related = tuple[tuple[Spot, str], ...]
 
 LARGEST = 1 << 20
-"""Bytes a file may have: a recipe is a page, not a database."""
+"""Bytes of a file at most."""
 DEEPEST = 40
-"""Collections that may stand in one another."""
+"""Levels of nested collections at most."""
 
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
@@ -130,7 +130,7 @@ _OTHER_WORDS = {
 }
 _SPECIAL = frozenset(_WORDS.keys() | _OTHER_WORDS.keys())
 _NO_ALIAS = "write the value out, or share it with a trait"
-# Everything that some reader takes for a number or a date begins with one of these.
+# Each text that some reader takes for a number or a date begins with one of these.
 _NUMERIC_START = frozenset("0123456789+-.")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?")
 _NUMBER = re.compile(
@@ -141,7 +141,7 @@ _NUMBER = re.compile(
 
 
 def _other_meaning(plain: str) -> str:
-    """What an unquoted text also means in some version of YAML; empty when it is text in all."""
+    """The other meaning of an unquoted text in some version of YAML; empty where it is text in all."""
     if _DATE.fullmatch(plain):
         return "a date"
     return "a number" if _NUMBER.fullmatch(plain) else _OTHER_WORDS.get(plain, "")
@@ -159,7 +159,7 @@ def read(path: Path | str) -> Written:
 
 
 def read_foreign(path: Path | str) -> Written:
-    """Read a file of another system: what YAML 1.1 has two meanings for has the one of its readers.
+    """Read a file of another system, in which ambiguous texts have their YAML 1.1 meaning.
 
     `yes`, `No` and `TRUE` are true or false; other texts that look like numbers or dates stay as written.
 
@@ -171,12 +171,12 @@ def read_foreign(path: Path | str) -> Written:
 
 
 def parse(text: str, file: str) -> Written:
-    """Read a text that stands in `file`, as `read` does."""
+    """Read the text of `file`, as `read` does."""
     return _Reader(text, file).document()
 
 
 def read_text(file: str) -> str:
-    """The text of a file that a person wrote.
+    """The text of a file.
 
     Raises:
         Refused: it cannot be read, is too large or not UTF-8.
@@ -185,7 +185,7 @@ def read_text(file: str) -> str:
     if len(raw) > LARGEST:
         raise _refused(Spot(file), Code.LARGE_FILE, f"this file is larger than {LARGEST} bytes")
     try:
-        return raw.decode("utf-8").removeprefix("\ufeff")  # as editors on Windows begin a file
+        return raw.decode("utf-8").removeprefix("\ufeff")  # editors on Windows write it
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8")
         spot = Spot(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
@@ -195,12 +195,12 @@ def read_text(file: str) -> str:
 
 def _bytes(file: str) -> bytes:
     try:
-        # Opening a pipe would wait for someone to write into it.
+        # Opening a pipe would wait for a writer.
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                # Without a Spot: to show a line of it would wait as well.
-                message = f"{file} is no file, but a folder, a pipe or a device"
+                # Without a Spot: showing a line of it would wait as well.
+                message = f"{file} is not a file, but a folder, a pipe or a device"
                 raise _refused(NOWHERE, Code.UNREADABLE_FILE, message)
             return os.read(descriptor, LARGEST + 1)
         finally:
@@ -219,14 +219,14 @@ class _Stop(Exception):  # noqa: N818 - not an error: the mistake is noted alrea
 
 
 class _Reader:
-    """Turns the events of one document into data and marks, and notes what is not allowed."""
+    """Turns the events of one document into data and marks, and collects mistakes."""
 
     def __init__(self, text: str, file: str, *, foreign: bool = False) -> None:
         self._source = text
         self._file = file
         self._foreign = foreign
         self._found: list[Diagnostic] = []
-        # Most texts hold none of these, and what is not there need not be looked for in each value.
+        # Most documents hold none of these: then their values need not be searched.
         self._wary = "&" in text or "!" in text
         self._escapes = "\\" in text
 

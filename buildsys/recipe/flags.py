@@ -1,4 +1,4 @@
-"""Flags of Containerfile instructions: which are kept, which mean nothing here, and which are refused.
+"""Flags of Containerfile instructions: which are kept, which are dropped, and which are refused.
 
 After the reference of Dockerfiles. What the oldest builder in use knows is kept; a flag that only concerns
 how a builder works is left out of what the builder reads; whatever else changes an image is refused.
@@ -14,19 +14,19 @@ from typing import Literal
 from buildsys.diagnostics import closest
 
 FLAG = re.compile(r"--(?P<name>[\w-]+)(?:=(?P<value>(?:\"[^\"]*\"|'[^']*'|[^\s\"'])*))?(?:\s+|$)")
-"""A flag where the flags of an instruction may stand."""
+"""A flag at the beginning of an instruction's value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a flag; `message` and `hint` belong to `refused`."""
+    """The treatment of a flag; `message` and `hint` belong to `refused`."""
 
     kind: Literal["kept", "dropped", "offline", "refused"]
-    """`offline` is dropped, and true only of an image that is built without a network."""
+    """`offline` is dropped; it requires an image that is built without a network."""
     message: str = ""
     hint: str = ""
     instead: str = ""
-    """What stands in its place; never longer than it."""
+    """The text in its place; never longer than the flag."""
 
 
 KEPT, DROPPED, OFFLINE = Verdict("kept"), Verdict("dropped"), Verdict("offline")
@@ -44,7 +44,7 @@ _FLAGS: Mapping[str, Mapping[str, str]] = {
     },
     "ADD": {
         "chown": "", "chmod": "", "link": "", "exclude": _IGNORE_FILE, "checksum": _CHECKED,
-        "keep-git-dir": "put the files beside the Containerfile, and COPY them", "unpack": _WITHOUT,
+        "keep-git-dir": "put the files into the context, and COPY them", "unpack": _WITHOUT,
     },
     "HEALTHCHECK": {
         "interval": "", "timeout": "", "start-period": "", "retries": "",
@@ -54,7 +54,7 @@ _FLAGS: Mapping[str, Mapping[str, str]] = {
 """Instruction -> its flags; with a text, it is refused with that hint."""
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|ms|s|m|h))+")
 _TEXTS = frozenset({"CMD", "ENTRYPOINT"})
-"""Their values may begin with two dashes: builders here take no flags there."""
+"""Instructions without flags: their values may begin with two dashes."""
 
 _TARGET = frozenset({"target", "dst", "destination"})
 _OWNER = frozenset({"mode", "uid", "gid"})
@@ -65,7 +65,7 @@ _MOUNTS: Mapping[str, frozenset[str]] = {
     "tmpfs": _TARGET | {"ro", "readonly", "rw", "readwrite", "size"},
     "secret": _TARGET | _OWNER | {"id", "required"},
 }
-"""Type of a mount -> its options that are understood."""
+"""Type of a mount -> its supported options."""
 _MEANINGLESS: Mapping[str, frozenset[str]] = {
     "bind": frozenset(),
     # Each build has caches of its own, and they begin empty.
@@ -74,7 +74,7 @@ _MEANINGLESS: Mapping[str, frozenset[str]] = {
     # What is required was looked for before.
     "secret": frozenset({"required"}),
 }
-"""Of these, what the builder need not know; 1.28 does not."""
+"""Options that are dropped; buildah 1.28 does not know them."""
 
 
 def flags(value: str) -> Iterator[re.Match[str]]:
@@ -86,7 +86,7 @@ def flags(value: str) -> Iterator[re.Match[str]]:
 
 
 def judge(word: str, name: str, value: str | None) -> Verdict:
-    """What becomes of the flag `--name=value` (None: `--name` alone) of an instruction."""
+    """The treatment of the flag `--name=value` (None: `--name` alone) of an instruction."""
     known = _FLAGS.get(word, {})
     if name not in known:
         if word in _TEXTS:
@@ -118,7 +118,7 @@ def judge(word: str, name: str, value: str | None) -> Verdict:
 
 
 def options(value: str) -> list[tuple[str, str]]:
-    """The options of RUN --mount, in order; what has no `=` has an empty value."""
+    """The options of RUN --mount, in order; an option without `=` has an empty value."""
     parts = (part.partition("=") for part in unquoted(value).split(","))
     return [(key.strip(), unquoted(text)) for key, _, text in parts]
 
@@ -157,9 +157,11 @@ def _mount(value: str) -> Verdict:
         if key not in _MOUNTS[kind] | {"type"}:
             hint = closest(key, _MOUNTS[kind]) or f"it takes {', '.join(sorted(_MOUNTS[kind]))}"
             return Verdict("refused", f"RUN --mount=type={kind} has no option '{key}'", hint)
-    said = dict(given)
-    target = next((said[key] for key in ("target", "dst", "destination") if key in said), "")
-    if kind == "secret" and not said.get("id"):
+    options_given = dict(given)
+    target = next(
+        (options_given[key] for key in ("target", "dst", "destination") if key in options_given), ""
+    )
+    if kind == "secret" and not options_given.get("id"):
         name = target.rsplit("/", 1)[-1] or "NAME"
         return Verdict("refused", "RUN --mount=type=secret has no id", f"name the secret: id={name}")
     if (target or kind != "secret") and target[:1] not in {"/", "$"}:

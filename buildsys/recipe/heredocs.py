@@ -1,4 +1,4 @@
-"""Here-documents of a Containerfile, and the same said without them, which every builder understands."""
+"""Here-documents of a Containerfile, and the same instructions without them, for older builders."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 HOLDERS = frozenset({"RUN", "COPY", "ADD"})
 """Instructions that may have here-documents."""
 FOLDER = "here/documents"
-"""What the builder calls the folder of their texts; a slash is in no stage's name."""
+"""Name of the folder of their texts for the builder; the name of a stage cannot hold a slash."""
 SHELL = ("/bin/sh", "-c")
-"""What a RUN is handed to where no SHELL says otherwise."""
+"""The default SHELL of a RUN."""
 _SCRIPT = "/run/here-document"
-"""Where a RUN finds its text when that names its own interpreter."""
+"""The file with the text of a RUN that names its own interpreter."""
 
 _MARK = re.compile(
     r"\d*<<(?P<chomp>-?)(?:\"(?P<double>[\w.-]+)\"|'(?P<single>[\w.-]+)'|(?P<plain>[A-Za-z_][\w.-]*))"
@@ -28,14 +28,14 @@ _VARIABLE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where an instruction announces a here-document."""
+    """The announcement of a here-document in an instruction."""
 
     name: str
     """The word that ends it."""
     chomp: bool
-    """Whether tabs at the beginning of its lines are not part of it."""
+    """Whether leading tabs of its lines are removed."""
     expands: bool
-    """Whether variables in it are filled in: its word has no quotes."""
+    """Whether its variables are filled in: its word is not quoted."""
     start: int
     end: int
     """In the instruction's value."""
@@ -43,7 +43,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class HereDocument:
-    """A here-document: its text as it stands in the file, and its lines there, counted from 1."""
+    """A here-document: its text in the file, and its lines there, counted from 1."""
 
     mark: Mark
     raw: str
@@ -53,7 +53,7 @@ class HereDocument:
 
     @property
     def text(self) -> str:
-        """What it says."""
+        """Its text, without leading tabs where these are removed."""
         return re.sub(r"^\t+", "", self.raw, flags=re.MULTILINE) if self.mark.chomp else self.raw
 
 
@@ -113,7 +113,7 @@ def filled(text: str, known: Mapping[str, str | None]) -> str:
 def run_words(
     value: str, documents: Sequence[HereDocument], shell: Sequence[str], number: int
 ) -> tuple[list[str], str]:
-    """What a RUN with here-documents runs, and the flags that it needs besides.
+    """The command of a RUN with here-documents, and the additional flags for it.
 
     `value` is without flags. A text alone is for the shell, or a program if it names its interpreter;
     otherwise the shell reads the command with the here-documents behind it.

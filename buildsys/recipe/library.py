@@ -19,7 +19,7 @@ from buildsys.spread import spread
 
 @contextmanager
 def collector_resting() -> Iterator[None]:
-    """No cyclic garbage is looked for within, nor in what was made within: 10,000 recipes take a third less.
+    """Collect no cyclic garbage, and exempt the objects made here: 10,000 recipes take a third less time.
 
     What holds no cycle, and recipes and images hold none, is freed as ever when it is no longer needed.
     """
@@ -38,14 +38,14 @@ M = TypeVar("M", bound=schema.Model)
 
 @dataclass(frozen=True, slots=True)
 class Source(Generic[M]):
-    """A piece someone wrote, checked against its model."""
+    """A written piece, checked against its model."""
 
     written: Written
     kind: type[M]
     model: M | None
-    """What it says; None while variables wait to be filled in."""
+    """The piece as a model; None while variables wait to be filled in."""
     holes: Holes = field(default_factory=dict)
-    """Where they wait."""
+    """The places of its templates."""
     mistakes: Sequence[Diagnostic] = ()
     """Of the values of `model`."""
 
@@ -59,7 +59,7 @@ class OverlayFile:
     patches: Mapping[str, Source[schema.Patch]]
     """Changes to images, by image name."""
     sites: Mapping[str, Source[schema.SitePatch]]
-    """What sites get besides, by site name."""
+    """Additions to sites, by site name."""
 
     @property
     def variables(self) -> Mapping[str, Any]:
@@ -99,7 +99,7 @@ def load_set(directory: Path, overlays: Sequence[Path] = ()) -> Library:
 
 
 class _Loader:
-    """Reads file after file and keeps the mistakes for the end."""
+    """Reads the files one by one and collects the mistakes."""
 
     def __init__(self) -> None:
         self._found: list[Diagnostic] = []
@@ -157,7 +157,7 @@ class _Loader:
         return sources
 
     def _files(self, top: Path) -> Iterator[str]:
-        """The YAML files below a folder, in an order that is the same everywhere."""
+        """The YAML files below a folder, in the same order on every host."""
         # os.walk and plain strings: a Path for each file costs more than opening it.
         for folder, folders, names in os.walk(top):
             folders.sort()
@@ -196,7 +196,7 @@ class _Loader:
         return OverlayFile(written, common, patches, self._sources(schema.SitePatch, written, "sites"))
 
     def _sources(self, kind: type[M], written: Written, key: str) -> dict[str, Source[M]]:
-        """The pieces under a key, by name; those that are wrong are left out, and told of."""
+        """The pieces under a key, by name; those with mistakes are left out and reported."""
         pieces = {name: self._source(kind, written.part(key, name)) for name in written.data.get(key, ())}
         return {name: piece for name, piece in pieces.items() if piece is not None}
 
@@ -223,7 +223,7 @@ class _Loader:
 
 
 def _plain(path: str) -> tuple[str, Any, Any, bool] | None:
-    """What is written in a file, as plain values; None: it has mistakes, which whoever reads it is told."""
+    """The content of a file as plain values; None if the file has errors: a second read reports them."""
     try:
         written = document.read(path)
     except Refused:
@@ -232,7 +232,7 @@ def _plain(path: str) -> tuple[str, Any, Any, bool] | None:
 
 
 def _frame(overlay: Written) -> Written:
-    """An overlay without what stands in its parts, which are checked one by one."""
+    """An overlay without the content of its parts, which are checked one by one."""
     if not isinstance(overlay.data, dict):
         return overlay
     data = dict(overlay.data)
@@ -249,15 +249,15 @@ _PLURAL = {"image": "recipes", "trait": "traits", "site": "sites", "scenario": "
 
 def _no_set(directory: Path) -> Diagnostic:
     if not directory.is_dir():
-        beside = directory.parent
+        siblings = directory.parent
         known = (
-            [entry.name for entry in beside.iterdir() if (entry / "set.yaml").is_file()]
-            if beside.is_dir()
+            [entry.name for entry in siblings.iterdir() if (entry / "set.yaml").is_file()]
+            if siblings.is_dir()
             else []
         )
         hint = closest(directory.name, known) or (
-            f"sets beside it: {', '.join(sorted(known))}" if known else ""
+            f"sets in the same folder: {', '.join(sorted(known))}" if known else ""
         )
         return Diagnostic(NOWHERE, Code.NO_SET, f"there is no folder {directory}", hint)
-    message = f"{directory} is no image set: it has no set.yaml"
+    message = f"{directory} is not an image set: it has no set.yaml"
     return Diagnostic(NOWHERE, Code.NO_SET, message, "name the folder of a set, like recipes/stable-pike")

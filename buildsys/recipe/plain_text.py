@@ -1,4 +1,4 @@
-"""A Containerfile in words that every builder knows: no here-documents, fewer flags, the same lines."""
+"""A Containerfile as every builder understands it: no here-documents, fewer flags, the same lines."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from buildsys.recipe.scan import Instruction, escape_sign
 from buildsys.recipe.stage import Stage
 
 SCRATCH = "scratch"
-"""What a stage begins with that begins with nothing."""
+"""The image name of a stage that begins empty."""
 OUTSIDE = "read/"
-"""What the name of whatever is read from outside the file begins with, for the builder: no stage's does."""
+"""Prefix, for the builder, of all names from outside the file; names of stages cannot begin with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class HereFile:
-    """A file that a here-document is, in a folder of its own: see `heredocs.FOLDER`."""
+    """A here-document as a file, in a folder of its own: see `heredocs.FOLDER`."""
 
     path: str
     text: str
@@ -26,7 +26,7 @@ class HereFile:
 
 
 class PlainText:
-    """The text, as it is taken from the instructions one by one; `note` takes mistakes."""
+    """The text, collected instruction by instruction; mistakes go to `note`."""
 
     def __init__(self, file: str, lines: Sequence[str], note: Callable[[Spot, Code, str, str], None]) -> None:
         self._file = file
@@ -38,7 +38,7 @@ class PlainText:
         self.documents: list[HereFile] = []
 
     def take_here(self, item: Instruction, stage: Stage) -> None:
-        """Take the files that here-documents are, and say the instruction without them."""
+        """Turn here-documents into files, and rewrite the instruction without them."""
         start = max((flag.end() for flag in flags.flags(item.command)), default=0)
         rest = item.command[start:]
         number, self._numbered = self._numbered, self._numbered + 1
@@ -58,17 +58,17 @@ class PlainText:
             lines[0] = more + lines[0]
         else:
             lines = [self._copied(item, rest, moved, stage, number), *(["#"] * (room - 1))]
-        for more_lines, said in enumerate(lines):
+        for more_lines, content in enumerate(lines):
             begin = 0 if more_lines else column
             old = self._lines[line + more_lines][begin:].rstrip("\r\n")
-            self.edit(Spot(self._file, line + more_lines + 1, begin + 1), old, said)
+            self.edit(Spot(self._file, line + more_lines + 1, begin + 1), old, content)
         if item.word == "ADD":
             self.edit(item.spot, item.word, "COPY")
 
     def _copied(
         self, item: Instruction, rest: str, documents: list[heredocs.HereDocument], stage: Stage, number: int
     ) -> str:
-        """COPY and ADD, from the folder of the files that their here-documents are."""
+        """COPY and ADD, from the folder of their here-documents."""
         text = rest
         for one in reversed(documents):
             text = f"{text[: one.mark.start]}{number}/{one.mark.name}{text[one.mark.end :]}"
@@ -79,11 +79,11 @@ class PlainText:
             self._note(item.spot, Code.CONTAINERFILE_SYNTAX, message, hint)
         for one in documents:
             try:
-                said = heredocs.filled(one.text, stage.variables) if one.mark.expands else one.text
+                content = heredocs.filled(one.text, stage.variables) if one.mark.expands else one.text
             except heredocs.Unfilled as unknown:
                 self._unfilled(one, unknown)
                 continue
-            self.documents.append(HereFile(f"{number}/{one.mark.name}", said, executable=False))
+            self.documents.append(HereFile(f"{number}/{one.mark.name}", content, executable=False))
         return f"--from={heredocs.FOLDER} {text}"
 
     def _unfilled(self, document: heredocs.HereDocument, unknown: heredocs.Unfilled) -> None:
@@ -95,7 +95,7 @@ class PlainText:
         self._note(Spot(self._file, number, column + 1), Code.CONTAINERFILE_ARGUMENT, message, hint)
 
     def _origin(self, item: Instruction, offset: int) -> tuple[int, int]:
-        """Line and column, from 0, at which a part of an instruction's command stands."""
+        """Line and column, from 0, of a part of an instruction's command."""
         places: list[tuple[int, int]] = []
         first, last = item.lines[0] - 1, item.lines[1]
         for number in range(first, last):
@@ -110,11 +110,11 @@ class PlainText:
         return places[offset]
 
     def edit(self, spot: Spot, old: str, new: str) -> None:
-        """What a builder reads in place of a piece of a line."""
+        """Replace a piece of a line for the builder."""
         self._edits.append((spot.line - 1, spot.column - 1, len(old), new))
 
     def text(self, places: Mapping[str, Iterable[tuple[int, int]]]) -> str:
-        """The text in words that every builder knows.
+        """The text for every builder.
 
         `places`: each line and column, counted from 1, that names what is read: it gets a name that
         no stage has.
@@ -126,7 +126,7 @@ class PlainText:
             for line, column in where
             if name != SCRATCH
         ]
-        # From the end of each line, so that what stands before stays where it is.
+        # From the end of each line: earlier columns stay the same.
         for number, column, length, new in sorted([*self._edits, *names], reverse=True):
             line = lines[number]
             lines[number] = f"{line[:column]}{new}{line[column + length :]}"

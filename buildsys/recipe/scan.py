@@ -22,16 +22,16 @@ WORDS = (
 """All instructions there are."""
 _DIRECTIVE = re.compile(r"\s*#\s*(?P<name>\w+)\s*=\s*(?P<value>\S+)\s*", re.IGNORECASE)
 _LONGEST_NAME = 255
-"""Bytes that a file system takes for the name of a file."""
+"""Bytes of the name of a file, as a file system takes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """An instruction: its word in capitals, and what follows it, with its lines joined."""
+    """An instruction: its word in capitals, and its value, with its lines joined."""
 
     word: str
     value: str
-    """With here-documents behind it, as they are written."""
+    """Followed by its here-documents, as they are written."""
     spot: Spot = field(compare=False)
     lines: tuple[int, int] = field(compare=False)
     """The first and the last, counted from 1; here-documents come after it."""
@@ -44,7 +44,7 @@ class Instruction:
 
 
 def escape_sign(lines: Sequence[str]) -> str:
-    """What ends a line that goes on: a backslash, or what the directive `# escape=` names."""
+    """The character that continues a line: a backslash, or that of the directive `# escape=`."""
     for line in lines:
         match = _DIRECTIVE.fullmatch(line)
         if match is None:
@@ -91,7 +91,7 @@ def scan(file: str, lines: Sequence[str], found: list[Diagnostic]) -> Iterator[I
         message, hint = "", ""
         if word not in WORDS:
             message, hint = (
-                f"'{word}' is no instruction",
+                f"'{word}' is not an instruction",
                 closest(word, WORDS) or f"instructions are {', '.join(WORDS)}",
             )
         elif not value:
@@ -111,7 +111,7 @@ def scan(file: str, lines: Sequence[str], found: list[Diagnostic]) -> Iterator[I
         behind = "".join(f"\n{item.raw}{item.mark.name}" for item in here)
         yield Instruction(word, value + behind, spot, (first + 1, last + 1), here)
     for number, line in enumerate(lines):
-        # What the parser passes over in silence.
+        # The parser ignores these lines.
         if number not in covered and line.strip():
             spot = Spot(file, number + 1, len(line) - len(line.lstrip()) + 1)
             message = f"the file ends in the middle of '{line.split()[0]}'"
@@ -122,7 +122,7 @@ def scan(file: str, lines: Sequence[str], found: list[Diagnostic]) -> Iterator[I
 def _without_documents(
     lines: Sequence[str], escape: str, documents: dict[int, list[HereDocument]]
 ) -> Iterator[str]:
-    """The lines, with a comment for each of a here-document and for each empty one within an instruction.
+    """The lines, with comments in place of here-documents and of empty lines within an instruction.
 
     `documents`: the here-documents by the last line, from 0, of the instruction that announces them; of one
     without an end, `last` is 0.

@@ -1,4 +1,4 @@
-"""What is known of a stage while its Containerfile is read: variables, shell, volumes."""
+"""The state of a stage while its Containerfile is read: variables, shell, volumes."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Stage:
     above: Stage | None = None
     """The stage that it begins with."""
     bare: bool = True
-    """Whether it is FROM and nothing else."""
+    """Whether it consists of FROM alone."""
     shell: tuple[str, ...] = SHELL
     volumes: tuple[str, ...] = ()
     environment: dict[str, str | None] = field(default_factory=dict)
-    """What ENV says; None: what only a builder knows."""
+    """Values of ENV; None: only a builder knows the value."""
     arguments: dict[str, str | None] = field(default_factory=dict)
 
     @classmethod
@@ -49,30 +49,30 @@ class Stage:
 
     @property
     def variables(self) -> Mapping[str, str | None]:
-        """What a variable comes to; None: only a builder knows."""
+        """Values of variables; None: only a builder knows the value."""
         return {**self.arguments, **self.environment}
 
     def declare(self, name: str, value: str | None) -> None:
-        """Take note of ARG; without a value, the builder may have one."""
+        """Record ARG; without a value, the builder may have one."""
         self.arguments[name] = None if name in _BUILDER else value
 
     def set(self, value: str) -> None:
-        """Take note of ENV."""
+        """Record ENV."""
         known = self.variables
         for name, text in _assignments(value):
             self.environment[name] = expanded(text, known)
 
     def mount(self, value: str) -> None:
-        """Take note of VOLUME."""
+        """Record VOLUME."""
         self.volumes += tuple(item.rstrip("/") for item in words(value) if item.rstrip("/"))
 
     def interpret(self, value: str) -> None:
-        """Take note of SHELL."""
+        """Record SHELL."""
         self.shell = words(value) if value.startswith("[") and words(value) else self.shell
 
 
 def expanded(text: str, known: Mapping[str, str | None]) -> str | None:
-    """A word with its quotes taken off and variables filled in; None when one of these is not known."""
+    """A word without its quotes, with variables filled in; None if a variable is unknown."""
     made = ""
     for piece in _PIECE.finditer(text):
         if (name := piece["name"] or piece["braced"]) is None:
@@ -80,7 +80,7 @@ def expanded(text: str, known: Mapping[str, str | None]) -> str | None:
             continue
         there, how = known.get(name), piece["how"] or ""
         if name not in known or there is None:
-            # Its parent may have it.
+            # The parent may set it.
             return None
         empty = not there and how.startswith(":")
         if how.endswith("+"):

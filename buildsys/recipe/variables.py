@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from jinja2 import Environment, Template, nodes
 
 LONGEST = 1 << 16
-"""Characters a template may have, and a text it gives."""
+"""Characters of a template at most, and of its result."""
 ROUNDS = 1000
-"""Times a loop may run."""
+"""Rounds of a loop at most."""
 
 
 _ONE_NAME = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _NEVER = {"set", "tag", "namespace", "prefix", "registry"}
 
 
-class _Unfillable(Exception):  # noqa: N818 - carries what to say
+class _Unfillable(Exception):  # noqa: N818 - carries a mistake
     def __init__(self, code: Code, message: str, hint: str = "") -> None:
         self.code, self.message, self.hint = code, message, hint
 
 
 Holes = dict[Any, Any] | None
-"""Where templates stand in data, in its shape: `{"steps": {0: {"to": None}}}`; None is a template itself."""
+"""Places of templates in data, in its shape: `{"steps": {0: {"to": None}}}`; None marks a template."""
 
 
 def holes(data: Any) -> Holes:
-    """Where the templates of some data stand; empty when it has none."""
+    """The places of the templates in data; empty without any."""
     if type(data) is str:
         return None if is_template(data) else {}
     items = data.items() if type(data) is dict else enumerate(data) if type(data) is list else ()
@@ -83,7 +83,7 @@ def fill_text(text: str, scope: Mapping[str, Any]) -> Any:
 
 @cache
 def _plain_names(text: str) -> list[str] | None:
-    """The text cut at its variables (text, name, text, …) when it holds plain names and nothing else."""
+    """The text split at its variables (text, name, text, …); None if it holds more than plain names."""
     parts = _ONE_NAME.split(text)
     return None if any("{{" in part or "{%" in part or "}}" in part for part in parts[::2]) else parts
 
@@ -152,7 +152,7 @@ def _joined(chunks: Iterable[str]) -> str:
 
 @cache
 def _template(text: str) -> tuple[Template, tuple[str, ...]]:
-    """The compiled template, and the variables it must have to mean anything."""
+    """The compiled template, and the variables that it requires."""
     from jinja2 import meta
 
     environment = _environment()
@@ -163,7 +163,7 @@ def _template(text: str) -> tuple[Template, tuple[str, ...]]:
 
 
 def _tested(tree: nodes.Template) -> set[str]:
-    """Names a template itself asks whether they are defined."""
+    """Names that the template tests for being defined."""
     from jinja2 import nodes
 
     tests = [test.node for test in tree.find_all(nodes.Test) if test.name in ("defined", "undefined")]
@@ -234,7 +234,7 @@ def _join(values: Iterable[Any], separator: str = "") -> str:
 
 
 def _allow(tree: nodes.Node, *, in_loop: bool) -> None:
-    """Refuse what a template of a recipe has no use for, before anything of it runs."""
+    """Refuse syntax that recipes do not need, before the template runs."""
     from jinja2 import nodes
 
     for node in tree.iter_child_nodes():
@@ -266,7 +266,7 @@ _REFUSED = {
 
 
 def names_in(texts: Iterable[str]) -> set[str]:
-    """Every word that stands inside the braces of some texts: no variable used by them is missing here."""
+    """Every word inside the braces of texts: a superset of the variables in them."""
     return {word for text in texts for braces in _BRACES.findall(text) for word in _WORD.findall(braces)}
 
 

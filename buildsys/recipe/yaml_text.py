@@ -1,4 +1,4 @@
-"""A value on one line of YAML, as `buildsys.recipe.document` and every other reader read it back."""
+"""A value on one line of YAML, that every reader reads back alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from buildsys.image import PackageName
 
 _PLAIN = re.compile(r"(?:--?(?=[A-Za-z]))?[A-Za-z/_$][A-Za-z0-9/_.@$%+=~^-]*(?::[A-Za-z0-9/_.@$%+=~^-]+)*")
-"""What every reader of YAML takes for text as it stands."""
+"""Unquoted texts that every reader of YAML takes for text."""
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"}
 
 

@@ -14,7 +14,7 @@ from buildsys.packages import manager_of
 from buildsys.packages.gems import Gems
 from buildsys.recipe import schema
 from buildsys.recipe.containerfile import Containerfile
-from buildsys.recipe.document import said
+from buildsys.recipe.document import data_hash
 from buildsys.recipe.library import Library, Source, collector_resting
 from buildsys.recipe.schema import types
 from buildsys.resolve import overlay
@@ -126,7 +126,8 @@ class _Resolver:
             scenarios=tried,
             remarks=tuple(sorted(written_below(images, self._read))),
             traits={
-                trait.written.file: said(trait.written) for _, trait in sorted(self._library.traits.items())
+                trait.written.file: data_hash(trait.written)
+                for _, trait in sorted(self._library.traits.items())
             },
         )
 

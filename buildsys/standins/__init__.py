@@ -1,4 +1,4 @@
-"""A repository of stand-in packages: real names, versions and dependencies, small payloads, made here.
+"""A repository of stand-in packages: real names, versions and dependencies, but small payloads built here.
 
 `build_repository(DATA, OUTPUT)`, or `python -m buildsys.standins DATA OUTPUT`.
 """

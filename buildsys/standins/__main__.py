@@ -1,4 +1,4 @@
-"""`python -m buildsys.standins DATA OUTPUT`: build the repository, or find that it is up to date.
+"""`python -m buildsys.standins DATA OUTPUT`: build the repository, unless it is up to date.
 
 Exit status: 0 done, 1 a tool failed, 2 a mistake in the data file or the call, 3 a tool is missing.
 """
@@ -12,15 +12,15 @@ from pathlib import Path
 from buildsys.diagnostics import Refused
 
 from . import build_repository
-from .errors import MissingTool, StandinError
+from .tools import MissingTool, StandinError
 
 
 def main(arguments: list[str]) -> int:
-    """Build what the arguments say; messages go to stderr, the output's path to stdout."""
+    """Build the repository; messages go to stderr, the path of the output to stdout."""
     if len(arguments) != 2:
         sys.stderr.write("usage: python -m buildsys.standins DATA OUTPUT\n")
         return 2
-    # Ended politely, it removes its temporary files and its gpg-agents, as it does after Ctrl-C.
+    # On SIGTERM remove temporary files, as on SIGINT.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         output = build_repository(Path(arguments[0]), Path(arguments[1]))

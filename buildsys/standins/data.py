@@ -1,4 +1,4 @@
-"""The data file of stand-in packages: what may stand in it, and mistakes in it with their Spots."""
+"""The data file of stand-in packages: its schema, and mistakes in it with their Spots."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Mode = Annotated[str, Field(pattern=r"^[0-7]{4}$", description='a mode of four d
 
 PLAIN_PATH = re.compile(_PATH)
 BUSYBOX = "busybox"
-"""The package that no data file describes: it holds the host's own busybox."""
+"""The package that no data file describes: it contains the busybox of the host."""
 
 
 class _Strict(BaseModel):
@@ -45,63 +45,63 @@ class _Strict(BaseModel):
 
 
 class PackageData(_Strict):
-    """What the file says of one package. The files below payload/NAME come on top."""
+    """One package; its files below payload/NAME are added."""
 
     version: Version | None = None
-    """Where it differs from its source's."""
+    """Only where it differs from the version of its source."""
     requires: list[Name] = []
     provides: list[Provided] = []
     programs: list[Program] = []
-    """Generated scripts that end at once."""
+    """Generated scripts that exit immediately."""
     services: list[Program] = []
     """Generated scripts that stay in the foreground."""
     applets: list[Program] = []
     """Links to busybox."""
     directories: list[FilePath] = []
     links: dict[FilePath, str] = {}
-    """Symbolic links: path and target."""
+    """Symbolic links: path -> target."""
     pre: str | None = None
-    """Run by /bin/sh before the package's files are unpacked."""
+    """Script for /bin/sh before the files are unpacked."""
     post: str | None = None
-    """Run by /bin/sh afterwards."""
+    """Script for /bin/sh after the files are unpacked."""
 
 
 class SourceData(_Strict):
-    """Packages of one source, with one version unless a package says otherwise."""
+    """The packages of one source package; they share its version unless they have their own."""
 
     version: Version
     packages: dict[Name, PackageData]
 
 
 class Scripts(_Strict):
-    """Texts of the generated scripts, with @NAME@, @PACKAGE@ and @VERSION@."""
+    """Texts of the generated scripts; @NAME@, @PACKAGE@ and @VERSION@ are replaced."""
 
     programs: str
     services: str
 
 
 class StandinData(_Strict):
-    """A whole data file."""
+    """The data file."""
 
     vendor: str
     epoch: Annotated[int, Field(ge=0, lt=2**32)]
-    """The time of every file, build and signature, in seconds."""
+    """Time of every file, build and signature: seconds since 1970."""
     bootstrap: list[Name]
-    """What turns an empty root into one that can take every other package."""
+    """Packages that are installed into an empty root before all others."""
     scripts: Scripts
     modes: dict[FilePath, Mode] = {}
     """Modes other than 0755 of directories and programs and 0644 of other files."""
     owners: dict[FilePath, Name] = {}
-    """Directories of an account: its user and group, by name. Others are root's."""
+    """Directory -> its user and group, by name; all other directories belong to root."""
     unverified: list[FilePath] = []
-    """Files that are meant to change: rpm -V looks at their owner and mode only."""
+    """Files that change in use: rpm -V compares only their owner and mode."""
     gems: dict[Name, str] = {}
     sources: dict[Name, SourceData]
 
     @model_validator(mode="before")
     @classmethod
     def _short_sources(cls, data: Any) -> Any:
-        """`NAME: VERSION`, and a source that is one package of the same name, in their full form."""
+        """Expand `NAME: VERSION`, and a source with one package of the same name, to the full form."""
         if not isinstance(data, dict) or not isinstance(data.get("sources"), dict):
             return data
         sources = dict(data["sources"])
@@ -115,7 +115,7 @@ class StandinData(_Strict):
         return {**data, "sources": sources}
 
     def packages(self) -> Iterator[tuple[str, SourceData, str, PackageData]]:
-        """Every package: its source's name, its source, its own name, itself."""
+        """Every package: (name of the source, source, name, package)."""
         for source_name, source in self.sources.items():
             for name, package in source.packages.items():
                 yield source_name, source, name, package
@@ -125,7 +125,7 @@ def load(file: Path) -> StandinData:
     """Read and check a data file.
 
     Raises:
-        Refused: with every mistake in it.
+        Refused: it has mistakes; with all of them.
     """
     written = read(file)
     try:
@@ -138,7 +138,7 @@ def load(file: Path) -> StandinData:
 
 
 def written_path(written: Written, *path: str | int) -> tuple[str | int, ...]:
-    """Where a path of the full form stands in the file: a short source writes no `packages`."""
+    """The path in the file of a path in the full form: a short source has no key `packages`."""
     if len(path) > 3 and path[0] == "sources" and path[2] == "packages":
         source = written.data["sources"][path[1]]
         if not isinstance(source, dict) or "packages" not in source:
@@ -179,7 +179,7 @@ _PATTERNS = {
 
 
 def _name_mistakes(data: StandinData, written: Written) -> Iterator[Diagnostic]:
-    """Names that two packages have, and names that none has."""
+    """Duplicate names of packages, and references to unknown packages."""
     names = {BUSYBOX}
     for source, _, name, _ in data.packages():
         if name in names:

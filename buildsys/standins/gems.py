@@ -1,4 +1,4 @@
-"""Tiny Ruby gems, equal byte for byte wherever they are made."""
+"""Tiny Ruby gems, byte for byte equal wherever they are built."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from .stored_gzip import stored_gzip
 
 
 def gem(name: str, version: str, epoch: int) -> bytes:
-    """A gem of this name and version: a tar file with packed metadata, packed data and their checksums."""
+    """The bytes of a gem: a tar file with compressed metadata, compressed data and their checksums.
+
+    `epoch` is the time of its files in seconds since 1970.
+    """
     library = f"# A stand-in for the gem {name} {version}.\n".encode()
     members = {
         "metadata.gz": stored_gzip(_metadata(name, version, epoch).encode()),

@@ -1,6 +1,6 @@
-"""Signatures of OpenPGP by an RSA key that is no secret: equal bytes from equal input, without a tool.
+"""OpenPGP signatures by a published RSA key: equal bytes from equal input, without a tool.
 
-Only for keys that are published: the arithmetic takes no care that its duration hides the key.
+Never use it with a secret key: the arithmetic does not run in constant time. Numbers are those of RFC 4880.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import struct
 from dataclasses import dataclass
 
-from .errors import StandinError
+from .tools import StandinError
 
 _SECRET_KEY, _SIGNATURE = 5, 2
 _RSA, _SHA256, _OF_BINARY = 1, 8, 0x00
@@ -21,18 +21,18 @@ _SHA256_IN_PKCS1 = bytes.fromhex("3031300d060960864801650304020105000420")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SigningKey:
-    """An RSA key, version 4 of OpenPGP's keys."""
+    """An RSA key of version 4."""
 
     fingerprint: bytes
     modulus: int
     exponent: int
-    """The secret one."""
+    """The secret exponent."""
     primes: tuple[int, int]
     inverse: int
-    """Of the second prime, modulo the first."""
+    """Inverse of the second prime modulo the first."""
 
     def sign(self, content: bytes, seconds: int) -> bytes:
-        """A detached signature (with SHA-256) made at that time, in seconds: one packet, not armored."""
+        """A detached signature with SHA-256: one packet, not armored. `seconds` is its time, since 1970."""
         issuer = _subpacket(_ISSUER_FINGERPRINT, b"\x04" + self.fingerprint)
         hashed = issuer + _subpacket(_CREATED, struct.pack(">I", seconds))
         unhashed = _subpacket(_ISSUER, self.fingerprint[-8:])
@@ -43,7 +43,7 @@ class SigningKey:
         return bytes([0x80 | _SIGNATURE << 2 | 1]) + _counted(body)
 
     def _power(self, digest: bytes) -> int:
-        """RSA over the padded digest (PKCS #1), by the primes: that takes a quarter of the time."""
+        """RSA over the padded digest (PKCS #1), by the Chinese remainder theorem: four times faster."""
         tail = b"\0" + _SHA256_IN_PKCS1 + digest
         size = (self.modulus.bit_length() + 7) // 8
         message = int.from_bytes(b"\0\1" + b"\xff" * (size - len(tail) - 2) + tail)
@@ -54,10 +54,10 @@ class SigningKey:
 
 
 def read_secret_key(armored: str) -> SigningKey:
-    """The first secret key of an armored file: RSA, and not protected by a passphrase.
+    """The first secret key of an armored text: RSA, without a passphrase.
 
     Raises:
-        StandinError: there is none.
+        StandinError: there is no such key.
     """
     try:
         body = _first_packet(_unarmored(armored), _SECRET_KEY)
@@ -73,7 +73,7 @@ def read_secret_key(armored: str) -> SigningKey:
         p, at = _number(body, at)
         q, at = _number(body, at)
     except (IndexError, ValueError, struct.error):
-        raise StandinError("no OpenPGP secret key in it") from None
+        raise StandinError("it contains no OpenPGP secret key") from None
     if p * q != modulus or any(public * exponent % (prime - 1) != 1 for prime in (p, q)):
         raise StandinError("the secret key is damaged")
     return SigningKey(fingerprint, modulus, exponent, (p, q), pow(q, -1, p))
@@ -104,7 +104,7 @@ def _first_packet(content: bytes, kind: int) -> bytes:
 
 
 def _new_length(content: bytes, at: int) -> tuple[int, int]:
-    """The length that stands there in the newer form, and where it ends."""
+    """The length in the new packet format at this offset, and the offset after it."""
     first = content[at]
     if first < 192:
         return first, at + 1
@@ -114,7 +114,7 @@ def _new_length(content: bytes, at: int) -> tuple[int, int]:
 
 
 def _number(body: bytes, at: int) -> tuple[int, int]:
-    """The number that stands there, and where it ends."""
+    """The multiprecision integer at this offset, and the offset after it."""
     (bits,) = struct.unpack_from(">H", body, at)
     end = at + 2 + (bits + 7) // 8
     return int.from_bytes(body[at + 2 : end]), end

@@ -1,4 +1,4 @@
-"""What each stand-in package holds: files of its own, generated scripts, links, and their directories."""
+"""The contents of each stand-in package: its own files, generated scripts, links and their directories."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from .busybox import Busybox
 from .data import BUSYBOX, PLAIN_PATH, PackageData, Scripts, SourceData, StandinData
-from .errors import StandinError
+from .tools import Busybox, StandinError
 
 
 @dataclass(frozen=True, order=True)
@@ -27,12 +26,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Package:
-    """One package as it will be built; nothing in it is left to a default."""
+    """One package as it is built; all defaults are filled in."""
 
     name: str
     source: str
     epoch: str
-    """Empty for none."""
+    """Empty: the package has none."""
     version: str
     release: str
     architecture: str
@@ -44,11 +43,11 @@ class Package:
 
 
 def packages(data: StandinData, payload: Path, busybox: Busybox) -> tuple[Package, ...]:
-    """Every package with all it holds, sorted by name.
+    """Every package with its contents, sorted by name.
 
     Raises:
-        StandinError: a payload of no package, or one that holds a link; a path in two packages; an applet
-            that busybox lacks.
+        StandinError: a payload without a package or with a link; a path in two packages; an applet that
+            busybox does not have.
     """
     known = {name for _, _, name, _ in data.packages()}
     for folder in sorted(payload.iterdir()):
@@ -105,12 +104,12 @@ def _files(folder: Path) -> Iterator[Entry]:
         return
     for file in sorted(folder.rglob("*")):
         if file.is_symlink() or not (file.is_file() or file.is_dir()):
-            raise StandinError(f"{file}: a payload holds plain files; links are written in the data file")
+            raise StandinError(f"{file}: a payload holds plain files; write links into the data file")
         path = f"/{file.relative_to(folder).as_posix()}"
         if not PLAIN_PATH.fullmatch(path):
             raise StandinError(f"{file}: names in a payload have plain characters only")
         if file.is_file():
-            # Of a file's mode git keeps only this: whether its owner may run it.
+            # git keeps only this bit of a mode.
             mode = 0o755 if file.stat().st_mode & 0o100 else 0o644
             yield Entry(path, "file", mode, file.read_bytes())
 
@@ -131,7 +130,7 @@ def _applet(program: str) -> Entry:
 
 
 def _busybox(busybox: Busybox) -> Package:
-    # The digest makes equal names mean equal bytes, whatever busybox a host brings.
+    # With the digest in the release, equal file names mean equal bytes, whatever busybox the host has.
     release = f"0.{busybox.digest[:12]}.el7"
     binary = Entry(f"/usr/bin/{BUSYBOX}", "file", 0o755, busybox.content)
     return Package(
@@ -152,9 +151,7 @@ def _busybox(busybox: Busybox) -> Package:
 def _refuse_unknown_applets(data: StandinData, busybox: Busybox) -> None:
     wanted = {PurePosixPath(program).name for *_, package in data.packages() for program in package.applets}
     if unknown := sorted(wanted - busybox.applets):
-        raise StandinError(
-            f"busybox {busybox.version} lacks what the stand-ins link to: {', '.join(unknown)}"
-        )
+        raise StandinError(f"busybox {busybox.version} lacks applets of the stand-ins: {', '.join(unknown)}")
 
 
 def _refuse_shared(all_packages: Iterable[Package]) -> None:
@@ -169,9 +166,9 @@ def _refuse_shared(all_packages: Iterable[Package]) -> None:
 
 
 def _with_directories(package: Package, data: StandinData, all_packages: Iterable[Package]) -> Package:
-    """The package with the modes and owners of the data file, and with every directory that its paths need.
+    """Apply the modes and owners of the data file, and add every directory that the paths need.
 
-    A directory that nobody owned would get the time of its installation.
+    A directory that no package contains would get the time of the installation.
     """
     filesystem = {entry.path for one in all_packages if one.name == "filesystem" for entry in one.entries}
     entries = {entry.path: entry for entry in package.entries}

@@ -1,4 +1,4 @@
-"""The stand-in repository as a directory: built only when its inputs changed, published as a whole."""
+"""The stand-in repository as a directory: built only when its inputs changed, replaced atomically."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildsys.files import locked
 
-from .busybox import find_busybox, read_busybox
-from .errors import StandinError
-from .tools import run
+from .tools import StandinError, find_busybox, read_busybox, run
 
 if TYPE_CHECKING:
     from .data import StandinData
@@ -25,25 +23,25 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 KEY = "RPM-GPG-KEY-stand-in"
 LOCK = "lock.yaml"
-"""A file of others: what the set locked of the packages. It stays when they change, to tell what moved."""
-PUBLISHED_SECRET = "stand-in.secret.asc"  # noqa: S105 - a file name; and nothing about the key is secret
+"""The lock of the set, kept when the packages change: `buildsys lock` writes it and compares with it."""
+PUBLISHED_SECRET = "stand-in.secret.asc"  # noqa: S105 - a file name, and the key is published
 _FORMAT = 1
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 def build_repository(data_file: Path, output: Path) -> Path:
-    """Make `output` hold the repository of a data file: repo/, keys/, gems/, downloads/ and manifest.json.
+    """Build the repository of a data file in `output`: repo/, keys/, gems/, downloads/ and manifest.json.
 
-    Beside the data file lie payload/, keys/ and downloads/. When nothing changed since `output` was made, no
-    tool runs. Ended at any time, it leaves the old output or the new one, and nothing elsewhere: all is
-    written beside `output`, where the next run removes what is left of a killed one.
+    The directory of the data file also has payload/, keys/ and downloads/. If nothing changed since `output`
+    was built, no tool runs. Killed at any time, it leaves the old output or the new one; the next run removes
+    temporary files, which are all in the parent of `output`.
 
     Returns:
         `output`.
 
     Raises:
-        Refused: mistakes in the data file.
-        StandinError: a tool is missing or failed, nothing can be written, or `output` holds something else.
+        Refused: the data file has mistakes.
+        StandinError: a tool is missing or failed, nothing can be written, or `output` was not built here.
     """
     output = output.absolute()
     busybox = find_busybox()
@@ -61,7 +59,7 @@ def build_repository(data_file: Path, output: Path) -> Path:
 
 
 def _inputs_digest(data_file: Path, busybox: Path) -> str:
-    """One digest of everything the output is made from: data, payload, keys, busybox, this program."""
+    """SHA-256 of all inputs: data, payload, keys, downloads, busybox, and the source of this package."""
     digest = hashlib.sha256(f"{_FORMAT}\n".encode())
     folder = data_file.parent
     roots = [("", data_file), *((name, folder / name) for name in ("payload", "keys", "downloads"))]
@@ -77,7 +75,7 @@ def _inputs_digest(data_file: Path, busybox: Path) -> str:
 
 
 def _files_below(root: Path) -> list[str]:
-    """The paths of all files below a directory, relative to it; of a file, the empty path that is itself."""
+    """Relative paths of all files below a directory; for a file, one empty path."""
     if not root.is_dir():
         return [""]
     start = len(str(root)) + 1
@@ -85,7 +83,7 @@ def _files_below(root: Path) -> list[str]:
 
 
 def _is_fresh(output: Path, inputs: str) -> bool:
-    """Whether the output was made from these inputs and still has all its files."""
+    """Whether the output was built from these inputs and still has all its files."""
     try:
         manifest = json.loads((output / MANIFEST).read_bytes())
         if manifest["input"] != inputs:
@@ -96,7 +94,7 @@ def _is_fresh(output: Path, inputs: str) -> bool:
 
 
 def _refuse_foreign(output: Path) -> None:
-    """Refuse to replace, and so remove, a directory that was not made here."""
+    """Refuse to remove a directory that was not built here."""
     if not output.exists() or not any(output.iterdir()):
         return
     try:
@@ -104,21 +102,19 @@ def _refuse_foreign(output: Path) -> None:
     except (OSError, ValueError, TypeError):
         ours = False
     if not ours:
-        raise StandinError(
-            f"{output} holds something else than stand-ins: name another directory, or remove it"
-        )
+        raise StandinError(f"{output} was not built by this program: give another directory, or remove it")
 
 
 @contextmanager
 def _lock(output: Path) -> Iterator[None]:
-    """One builder for an output at a time: a second one waits."""
+    """Exclusive lock on an output; waits for another builder."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with locked(output.parent / f".{output.name}.lock"):
         yield
 
 
 def _build(data_file: Path, output: Path, busybox: Path, inputs: str) -> None:
-    # pydantic and yaml cost more to import than finding out that nothing changed.
+    # Importing pydantic and yaml takes longer than finding out that nothing changed.
     from .data import load
     from .payload import packages
     from .rpms import build_rpms
@@ -127,7 +123,7 @@ def _build(data_file: Path, output: Path, busybox: Path, inputs: str) -> None:
     folder = data_file.parent
     everything = packages(data, folder / "payload", read_busybox(busybox))
     new = output.parent / f".{output.name}.new"
-    shutil.rmtree(new, ignore_errors=True)  # what a killed builder left
+    shutil.rmtree(new, ignore_errors=True)  # left by a killed builder
     new.mkdir()
     try:
         _lay_out(new, folder, data, build_rpms(everything, data, folder / "keys" / PUBLISHED_SECRET))
@@ -173,7 +169,7 @@ def _write_manifest(new: Path, data: StandinData, inputs: str) -> None:
 
 
 def _publish(new: Path, output: Path) -> None:
-    """Put `new` in the place of `output` in one step, and remove the old one, if there was one."""
+    """Replace `output` by `new` atomically, and remove the old one."""
     try:
         new.rename(output)
     except OSError as error:
@@ -184,7 +180,7 @@ def _publish(new: Path, output: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> None:
-    """Exchange two directories in one step, which Python has no call for."""
+    """Exchange two directories atomically by renameat2(2), which Python does not offer."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
         number = ctypes.get_errno()

@@ -1,6 +1,7 @@
-"""Packages as RPM files, version 4 of the format, written without rpm: equal bytes from equal input.
+"""RPM files, version 4 of the format, written without rpm: equal bytes from equal input.
 
-What is written is what rpmbuild 4.18 writes of the same package, less what depends on the host that builds.
+The content is that of rpmbuild 4.18, without what depends on the build host. Numbers of fields are those of
+rpmtag.h.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .stored_gzip import stored_gzip
 
 SHELL = "/bin/sh"
 LUA = "<lua>"
-"""The interpreter within rpm, for scripts."""
+"""The interpreter inside rpm, for scripts."""
 _SHA256 = 8
 _RPM_WRITER = "buildsys"
 _ISA = {
@@ -30,11 +31,11 @@ _ISA = {
     "s390x": "s390-64",
     "x86_64": "x86-64",
 }
-"""What rpm's macro _isa is where packages of an architecture are built."""
+"""Values of rpm's macro _isa, by architecture."""
 
 
 class Sense(IntFlag):
-    """How a dependency's version compares, and what it is for."""
+    """Flags of a dependency: comparison of versions, and purpose (rpmds.h)."""
 
     ANY = 0
     LESS = 1 << 1
@@ -47,7 +48,7 @@ class Sense(IntFlag):
 
 
 class FileFlag(IntFlag):
-    """What a file is to rpm."""
+    """Flags of a file (rpmfiles.h)."""
 
     NONE = 0
     CONFIG = 1 << 0
@@ -55,7 +56,7 @@ class FileFlag(IntFlag):
 
 
 class Aspect(IntFlag):
-    """What rpm -V can compare of a file."""
+    """Properties of a file that rpm -V compares (rpmvf.h)."""
 
     NONE = 0
     DIGEST = 1 << 0
@@ -75,7 +76,7 @@ _COMPARISONS = {
 
 @dataclass(frozen=True, order=True, slots=True)
 class Dependency:
-    """A name, and the versions of it that are meant: those that compare as the sense says with this one."""
+    """A name with the accepted versions: those whose comparison with `version` is `sense`."""
 
     name: str
     sense: Sense = Sense.ANY
@@ -83,10 +84,10 @@ class Dependency:
 
 
 def dependency(text: str, sense: Sense = Sense.ANY) -> Dependency:
-    """The dependency that a text says: NAME, or NAME OPERATOR [EPOCH:]VERSION[-RELEASE].
+    """Parse NAME, or NAME OPERATOR [EPOCH:]VERSION[-RELEASE].
 
     Raises:
-        ValueError: the text says something else.
+        ValueError: the text has another form.
     """
     found = re.fullmatch(r"(\S+)(?: (<|<=|=|>=|>) (\S+))?", text)
     if not found:
@@ -101,25 +102,25 @@ class File:
 
     path: str
     mode: int
-    """With the bits that say its kind."""
+    """With the bits of the file type, as st_mode."""
     content: bytes = b""
     target: str = ""
     owner: str = "root"
-    """The name of its user, and of its group."""
+    """Name of its user and of its group."""
     device: int = 0
-    """The number of a device: major * 256 + minor."""
+    """Number of a device: major * 256 + minor."""
     flags: FileFlag = FileFlag.NONE
     unverified: Aspect = Aspect.NONE
 
     @property
     def data(self) -> bytes:
-        """What stands in the archive: the content, or a link's target."""
+        """Its data in the archive: the content, or the target of a link."""
         return self.target.encode() if stat.S_ISLNK(self.mode) else self.content
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What is run when a package is installed."""
+    """A script of the installation."""
 
     text: str
     program: str = SHELL
@@ -127,7 +128,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Rpm:
-    """A package as it is written; only its name, rpm's features and its scripts' programs are added."""
+    """A package; `rpm_file` adds its own name to `provides`, rpm features and interpreters to `requires`."""
 
     name: str
     version: str
@@ -135,14 +136,14 @@ class Rpm:
     summary: str
     description: str
     time: int
-    """The time of its files and of its building, in seconds."""
+    """Time of its files and of the build: seconds since 1970."""
     files: tuple[File, ...] = ()
     epoch: int | None = None
     architecture: str = "noarch"
     license: str = "Apache-2.0"
     vendor: str = ""
     source: str = ""
-    """The file of the source package."""
+    """File name of the source package."""
     requires: tuple[Dependency, ...] = ()
     provides: tuple[Dependency, ...] = ()
     conflicts: tuple[Dependency, ...] = ()
@@ -152,7 +153,7 @@ class Rpm:
 
     @property
     def file_name(self) -> str:
-        """The usual name of its file."""
+        """NAME-VERSION-RELEASE.ARCHITECTURE.rpm."""
         return f"{self.name}-{self.version}-{self.release}.{self.architecture}.rpm"
 
     @property
@@ -163,7 +164,7 @@ class Rpm:
 
 
 Sign = Callable[[bytes], bytes]
-"""Gives the OpenPGP signature of some bytes."""
+"""Bytes -> their OpenPGP signature."""
 
 
 def rpm_file(package: Rpm, sign: Sign | None = None) -> bytes:
@@ -184,13 +185,13 @@ def rpm_file(package: Rpm, sign: Sign | None = None) -> bytes:
 
 
 def _lead(package: Rpm) -> bytes:
-    """What file(1) reads; rpm itself looks at the first bytes and the kind of the signature only."""
+    """The lead: for file(1); rpm checks only its first bytes and the type of the signature."""
     name = f"{package.name}-{package.full_version}".encode()[:65]
     return struct.pack(">4sBBHH66sHH16x", b"\xed\xab\xee\xdb", 3, 0, 0, 1, name, 1, 5)
 
 
 def _signatures(main: bytes, payload: bytes, unpacked: int, sign: Sign | None) -> bytes:
-    # MD5 over header and payload is the one digest of the payload that rpm before 4.14 knows.
+    # rpm before 4.14 knows no other digest of the payload than MD5 over header and payload.
     md5 = hashlib.md5(main + payload, usedforsecurity=False).digest()
     fields = [
         string(269, hashlib.sha1(main, usedforsecurity=False).hexdigest()),
@@ -222,7 +223,7 @@ def _package(package: Rpm) -> Iterator[Field]:
     yield translated(1016, "Unspecified")
     yield string(1021, "linux")
     yield string(1022, package.architecture)
-    # A package without the name of its source is one of sources.
+    # rpm takes a package without this field for a source package.
     yield string(1044, package.source or f"{package.name}-{package.version}-{package.release}.src.rpm")
     yield string(1064, _RPM_WRITER)
     yield from _script(package.pre, 1023, 1085)
@@ -262,7 +263,7 @@ def _dependencies(package: Rpm) -> Iterator[Field]:
 
 
 def _features(package: Rpm) -> Iterator[Dependency]:
-    """What rpm must know to read the package."""
+    """The features of rpm that are needed to read the package."""
     features = {"CompressedFileNames": "3.0.4-1", "FileDigests": "4.6.0-1", "PayloadFilesHavePrefix": "4.0-1"}
     if any(script and script.program == LUA for script in (package.pre, package.post)):
         features["BuiltinLuaScripts"] = "4.2.2-1"
@@ -305,7 +306,7 @@ def _digest(file: File) -> str:
 
 
 def _archive(files: Iterable[File], time: int) -> bytes:
-    """The files in cpio's format, of the "newc" kind."""
+    """The files as a cpio archive of the format "newc"."""
     archive = bytearray()
     for number, file in enumerate(files, 1):
         device = (file.device >> 8, file.device & 0xFF)

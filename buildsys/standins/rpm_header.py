@@ -1,4 +1,4 @@
-"""The header structure of RPM files: numbered fields, in the order and alignment that every rpm accepts."""
+"""The header structure of RPM files: numbered fields in the order and alignment that every rpm accepts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ENTRY = struct.Struct(">IIiI")
 
 
 class Region(IntEnum):
-    """The field that spans a whole header: what lies in it is what was signed."""
+    """The field that spans the whole header; its content is what is signed."""
 
     SIGNATURES = 62
     IMMUTABLE = 63
@@ -32,21 +32,24 @@ _ALIGNMENT = {_Kind.INT16: 2, _Kind.INT32: 4}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a header: its number, its type, how many values it has, and these as bytes."""
+    """One field of a header."""
 
     tag: int
+    """Its number, of rpmtag.h."""
     kind: _Kind
     count: int
+    """Number of values."""
     content: bytes
+    """The values as bytes."""
 
 
 def int16(tag: int, values: Sequence[int]) -> Field:
-    """Numbers of 16 bits, without a sign."""
+    """Unsigned numbers of 16 bits."""
     return Field(tag, _Kind.INT16, len(values), struct.pack(f">{len(values)}H", *values))
 
 
 def int32(tag: int, values: Sequence[int]) -> Field:
-    """Numbers of 32 bits, without a sign."""
+    """Unsigned numbers of 32 bits."""
     return Field(tag, _Kind.INT32, len(values), struct.pack(f">{len(values)}I", *values))
 
 
@@ -61,7 +64,7 @@ def strings(tag: int, values: Sequence[str]) -> Field:
 
 
 def translated(tag: int, value: str) -> Field:
-    """A text that could have translations; it has none."""
+    """A translatable text, without translations."""
     return Field(tag, _Kind.TRANSLATED, 1, _terminated([value]))
 
 
@@ -71,7 +74,7 @@ def binary(tag: int, value: bytes) -> Field:
 
 
 def header(region: Region, fields: Iterable[Field]) -> bytes:
-    """A header of these fields, sorted by number, all within the region.
+    """A header with these fields in the region, sorted by number.
 
     Fields without a value are left out: rpm refuses a header that has one.
     """
@@ -82,7 +85,7 @@ def header(region: Region, fields: Iterable[Field]) -> bytes:
         store += b"\0" * (-len(store) % _ALIGNMENT.get(field.kind, 1))
         index += _ENTRY.pack(field.tag, field.kind, len(store), field.count)
         store += field.content
-    # The region is the first entry, and its trailer the last of the store: it says how long the index is.
+    # The region is the first entry; its trailer, at the end of the store, holds the length of the index.
     first = _ENTRY.pack(region, _Kind.BINARY, len(store), _ENTRY.size)
     store += _ENTRY.pack(region, _Kind.BINARY, -size, _ENTRY.size)
     return _MAGIC + struct.pack(">II", len(present) + 1, len(store)) + first + index + store

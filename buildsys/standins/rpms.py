@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .data import BUSYBOX, StandinData
-from .errors import StandinError
 from .openpgp import read_secret_key
 from .payload import Entry, Package
 from .rpm_file import Aspect, File, FileFlag, Rpm, Script, Sense, dependency, rpm_file
+from .tools import StandinError
 
 _TYPES = {"directory": stat.S_IFDIR, "file": stat.S_IFREG, "link": stat.S_IFLNK}
 
@@ -18,10 +18,10 @@ _TYPES = {"directory": stat.S_IFDIR, "file": stat.S_IFREG, "link": stat.S_IFLNK}
 def build_rpms(
     packages: Iterable[Package], data: StandinData, secret_key: Path
 ) -> Iterator[tuple[str, bytes]]:
-    """Every package as a signed RPM file: its name and its bytes.
+    """Every package as a signed RPM file: (file name, bytes).
 
     Raises:
-        StandinError: the key cannot be used.
+        StandinError: the key is unusable.
     """
     try:
         key = read_secret_key(secret_key.read_text("ascii"))
@@ -33,10 +33,10 @@ def build_rpms(
 
 
 def as_rpm(package: Package, data: StandinData) -> Rpm:
-    """What is written of a package."""
+    """A package as it is written."""
     name = package.name
     source = "buildsys-busybox" if name == BUSYBOX else "buildsys-stand-ins"
-    # What a script calls must be there before it runs.
+    # Programs that a script calls must be installed before it runs.
     early = (Sense.PRE if package.pre else Sense.ANY, Sense.POST if package.post else Sense.ANY)
     senses = dict.fromkeys((Sense.ANY, *early))
     return Rpm(

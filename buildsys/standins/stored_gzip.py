@@ -1,4 +1,4 @@
-"""gzip's format without compression: what compressing gives depends on the compressor's version."""
+"""gzip without compression, because the result of a compression depends on the version of zlib."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import zlib
 
 
 def stored_gzip(content: bytes) -> bytes:
-    """Content in gzip's format, in stored blocks: equal bytes with every zlib, today and later."""
+    """A gzip file of stored blocks (RFC 1951, 3.2.4): equal bytes with every zlib."""
     blocks = [content[start : start + 0xFFFF] for start in range(0, len(content), 0xFFFF)] or [b""]
     body = b"".join(
         struct.pack("<BHH", block is blocks[-1], len(block), len(block) ^ 0xFFFF) + block for block in blocks

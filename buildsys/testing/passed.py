@@ -106,7 +106,7 @@ def _deserved(directory: Path) -> dict[str, Any] | None:
 
 def _complete(directory: Path, ids: Mapping[str, str]) -> bool:
     """Whether these are all images of the plan."""
-    return list(ids) == names(directory)
+    return ids.keys() == set(names(directory))
 
 
 # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────

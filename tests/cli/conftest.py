@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Fake = Callable[..., Path]
 
@@ -85,7 +87,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def buildsys(here: Path, environment: dict[str, str]) -> Run:
-    """Run `python -m buildsys` there."""
+    """Run `python -m buildsys` there, in a child of this process where that makes no difference."""
 
     def run(
         *words: str,
@@ -94,9 +96,12 @@ def buildsys(here: Path, environment: dict[str, str]) -> Run:
         cwd: Path = here,
         fds: tuple[int, ...] = (),
     ) -> subprocess.CompletedProcess[str]:
+        whole = {**environment, **(env or {})}
+        if not (python or fds) and forked.can_fork(whole):
+            return forked.run(words, cwd, whole)
         return subprocess.run(
             [sys.executable, *python, "-m", "buildsys", *words],
-            env={**environment, **(env or {})},
+            env=whole,
             cwd=cwd,
             check=False,
             capture_output=True,

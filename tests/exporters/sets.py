@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from buildsys.exporters.request import Subject
+from buildsys.exporters.request import Request
 from buildsys.graph import ImageGraph
 from buildsys.image import (
     Account,
@@ -42,9 +42,9 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 URL = "https://example.org/dumb-init"
 
 
-def subject(made: ImageSet, **more: object) -> Subject:
+def request(made: ImageSet, **more: object) -> Request:
     """All of a set."""
-    return Subject(set=made, names=ImageGraph(made.images).order(), **more)  # type: ignore[arg-type]
+    return Request(set=made, names=ImageGraph(made.images).order(), **more)  # type: ignore[arg-type]
 
 
 def data_set(directory: Path) -> ImageSet:

@@ -19,7 +19,7 @@ from buildsys.image import EmptyRoot, ImageSet, OciConfig, Run
 from buildsys.inspect_image.image import opened
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
-from tests.exporters.sets import data_set, subject
+from tests.exporters.sets import data_set, request
 from tests.exporters.trees import described, differing, leavings
 from tests.plan.sets import BASE, BUSYBOX, image, image_set
 from tests.runtime.builds import Build, put_busybox
@@ -80,7 +80,7 @@ def test_the_root_that_is_added_is_the_one_that_was_built(
             write_root(built, archive)
     assert archives[0].read_bytes() == archives[1].read_bytes()
     made = image_set(tmp_path / "set", [image("base", EmptyRoot(), config=OciConfig(cmd=("sh",)))])
-    tree = FORMATS["containerfiles"].export(subject(made, roots={"base": archives[0]}))
+    tree = FORMATS["containerfiles"].export(request(made, roots={"base": archives[0]}))
     write_export(tree, "containerfiles", tmp_path / "tree")
     done = build_tree(tmp_path / "tree", stores[1], "buildah")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -96,8 +96,7 @@ def test_an_image_of_several_layers_is_no_root(stores: tuple[Store, Store], tmp_
     with opened(["localhost/two:1"], stores[0].options) as (built,), pytest.raises(Refused) as refused:
         write_root(built, tmp_path / "root.tar.gz")
     assert refused.value.text() == (
-        "error: 'localhost/two:1' cannot be read: it has 2 layers, and one that begins with nothing has "
-        "just one [unreadable-image]"
+        "error: 'localhost/two:1' cannot be read: it has 2 layers instead of one [unreadable-image]"
     )
 
 
@@ -123,7 +122,7 @@ def test_what_depends_on_a_failure_is_blocked_and_the_rest_is_built(
 
 
 def export(made: ImageSet, place: Path) -> None:
-    write_export(FORMATS["containerfiles"].export(subject(made)), "containerfiles", place / "tree")
+    write_export(FORMATS["containerfiles"].export(request(made)), "containerfiles", place / "tree")
 
 
 def plan_and_export(made: ImageSet, planned: Store, place: Path) -> ImageSet:

@@ -15,14 +15,14 @@ from dockerfile_parse import DockerfileParser  # type: ignore[import-untyped]
 
 from buildsys.diagnostics import Refused, Spot
 from buildsys.exporters import FORMATS
-from buildsys.exporters.request import Export, Subject
+from buildsys.exporters.request import Export, Request
 from buildsys.image import ImageSet, OciConfig, Repository, Run
 from buildsys.lock.requests import buildable
 from buildsys.packages import MANAGERS
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 from tests.conftest import ROOT
-from tests.exporters.sets import data_set, subject
+from tests.exporters.sets import data_set, request
 from tests.plan.sets import BASE, every_kind, image, image_set
 
 HERE = Path(__file__).parent
@@ -35,7 +35,7 @@ WORDS = {
 def exported(made: ImageSet, tmp_path: Path, **options: str) -> Export:
     root = tmp_path / "root.tar.gz"
     root.write_bytes(b"")
-    return FORMATS["containerfiles"].export(subject(made, roots={"base": root}, options=options))
+    return FORMATS["containerfiles"].export(request(made, roots={"base": root}, options=options))
 
 
 @pytest.mark.parametrize("kind", ["unlocked", "named", "carried"])
@@ -77,7 +77,7 @@ def test_all_of_pike_can_be_said() -> None:
 
 def require_sound(made: ImageSet, count: int) -> None:
     """Every Containerfile of the set is one to other readers: its instructions, and the shell of each RUN."""
-    texts = FORMATS["containerfiles"].export(subject(made)).texts
+    texts = FORMATS["containerfiles"].export(request(made)).texts
     files = {name: text for name, text in texts.items() if name.endswith("/Containerfile")}
     assert len(files) == count
     shell = []
@@ -94,7 +94,7 @@ def require_sound(made: ImageSet, count: int) -> None:
 
 def test_another_reader_sees_the_same_image(tmp_path: Path) -> None:
     made = data_set(tmp_path)
-    texts = FORMATS["containerfiles"].export(subject(made)).texts
+    texts = FORMATS["containerfiles"].export(request(made)).texts
     stream = BytesIO(texts["images/every/Containerfile"].encode())
     parser = DockerfileParser(fileobj=stream, env_replace=False)
     assert parser.parent_images == ["localhost/tests/t-base:1"]
@@ -125,7 +125,7 @@ def test_a_child_of_an_image_with_a_user_works_as_root_and_ends_as_that_user(tmp
     parent = image("parent", BASE, config=OciConfig(user="nova:kolla"))
     child = image("child", "parent", Run(argv=("true",), open_files=0))
     own = image("own", "parent", config=OciConfig(user="root"))
-    texts = FORMATS["containerfiles"].export(subject(image_set(tmp_path, [parent, child, own]))).texts
+    texts = FORMATS["containerfiles"].export(request(image_set(tmp_path, [parent, child, own]))).texts
     said = {name: instructions(texts[f"images/{name}/Containerfile"]) for name in ("parent", "child", "own")}
     epoch = "ARG SOURCE_DATE_EPOCH=1517443200"
     assert said["child"][1:] == ["USER root", epoch, "RUN true", "USER nova:kolla"]
@@ -136,7 +136,7 @@ def test_a_child_of_an_image_with_a_user_works_as_root_and_ends_as_that_user(tmp
 def test_an_entrypoint_does_not_lose_the_parents_command(tmp_path: Path) -> None:
     parent = image("parent", BASE, config=OciConfig(cmd=("serve", "a b")))
     child = image("child", "parent", config=OciConfig(entrypoint=("init",)))
-    texts = FORMATS["containerfiles"].export(subject(image_set(tmp_path, [parent, child]))).texts
+    texts = FORMATS["containerfiles"].export(request(image_set(tmp_path, [parent, child]))).texts
     ends = instructions(texts["images/child/Containerfile"])[1:]
     assert ends == ['ENTRYPOINT ["init"]', 'CMD ["serve", "a b"]']
 
@@ -145,18 +145,18 @@ def test_a_line_break_in_a_label_is_refused_with_its_place(tmp_path: Path) -> No
     one = image("one", BASE, config=OciConfig(labels={"a": "x\ny"}, env={"B": "\n"}))
     one = replace(one, spots={"labels.a": Spot("one.yaml", 3, 9)})
     with pytest.raises(Refused) as refused:
-        FORMATS["containerfiles"].export(subject(image_set(tmp_path, [one])))
+        FORMATS["containerfiles"].export(request(image_set(tmp_path, [one])))
     assert refused.value.text() == (
-        "one.yaml:3:9: error: a Containerfile cannot say a line break, which the value of a has "
+        "one.yaml:3:9: error: a Containerfile cannot express the line break in the value of a "
         "[not-in-a-containerfile]\n  hint: write it on one line\n\n"
-        "recipes/tiny/images/one.yaml:1:8: error: a Containerfile cannot say a line break, which the value "
-        "of B has [not-in-a-containerfile]\n  hint: write it on one line"
+        "recipes/tiny/images/one.yaml:1:8: error: a Containerfile cannot express the line break in the "
+        "value of B [not-in-a-containerfile]\n  hint: write it on one line"
     )
 
 
 def test_nothing_of_this_host_is_in_a_tree(tmp_path: Path) -> None:
     made = data_set(tmp_path / "somewhere")
-    texts = FORMATS["containerfiles"].export(subject(made)).texts
+    texts = FORMATS["containerfiles"].export(request(made)).texts
     assert not [name for name, text in texts.items() if str(tmp_path) in text]
 
 
@@ -184,7 +184,7 @@ def test_repositories_are_the_sites_and_none_of_the_image(tmp_path: Path) -> Non
 
 
 def test_a_part_of_a_set_takes_its_parents_from_where_they_are(tmp_path: Path) -> None:
-    of: Subject = replace(subject(data_set(tmp_path)), names=("last",))
+    of: Request = replace(request(data_set(tmp_path)), names=("last",))
     texts = FORMATS["containerfiles"].export(of).texts
     assert "FROM localhost/tests/t-every:1\n" in texts["images/last/Containerfile"]
     assert texts["build-order"] == "last localhost/tests/t-last:1 every\n"

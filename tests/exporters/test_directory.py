@@ -90,7 +90,7 @@ def test_a_path_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
     top = tmp_path / "out"
     with pytest.raises(Refused) as refused:
         write_export(Export({name: "1", "a": "1"}), "images", top)
-    assert refused.value.text() == f"error: '{name}' is no path of a file in an export [export-bad-path]"
+    assert refused.value.text() == f"error: '{name}' is not a valid path in an export [export-bad-path]"
     assert not list(tmp_path.iterdir())
 
 
@@ -99,8 +99,8 @@ def test_what_is_not_ours_is_not_written_to(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         write_export(Export({"a": "1"}), "images", tmp_path)
     assert refused.value.text() == (
-        f"error: {tmp_path} is not empty and not an export: nothing was written [export-directory-taken]\n"
-        "  hint: give -o a directory that is empty, missing or holds an export"
+        f"error: {tmp_path} is not empty and is not an export: nothing was written [export-directory-taken]\n"
+        "  hint: give -o an empty or missing directory, or one with an export"
     )
     assert {path.name for path in tmp_path.iterdir()} == {"mine"}
 
@@ -129,7 +129,7 @@ def test_two_formats_do_not_share_a_directory(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         write_export(Export({"b": "1"}), "images", top)
     assert refused.value.text() == (
-        f"error: {top} holds an export of another format: tripleo [export-other-format]\n"
+        f"error: {top} has an export of another format: tripleo [export-other-format]\n"
         "  hint: give -o another directory, or remove this one"
     )
     assert not (top / "b").exists()

@@ -13,7 +13,7 @@ import yaml
 
 from buildsys.diagnostics import Refused, Spot
 from buildsys.exporters import FORMATS
-from buildsys.exporters.request import Data, Naming, Subject
+from buildsys.exporters.request import Data, Naming, Request
 from buildsys.exporters.text import yaml as written
 from buildsys.image import (
     BaseImage,
@@ -26,7 +26,7 @@ from buildsys.image import (
     Touch,
     Transaction,
 )
-from tests.exporters.sets import subject
+from tests.exporters.sets import request
 from tests.plan.sets import every_kind, image, image_set, locked, package
 
 DIGEST = "sha256:" + "b" * 64
@@ -44,11 +44,11 @@ def images() -> list[Image]:
     ]
 
 
-def told(path: Path, **more: object) -> Subject:
-    return subject(image_set(path, images()), **more)
+def told(path: Path, **more: object) -> Request:
+    return request(image_set(path, images()), **more)
 
 
-def export(form: str, of: Subject) -> dict[str, str]:
+def export(form: str, of: Request) -> dict[str, str]:
     return FORMATS[form].export(of).texts
 
 
@@ -128,7 +128,7 @@ def test_who_starts_images_another_way_is_told_what_it_misses(
     base: OciConfig, api: OciConfig, missing: str, tmp_path: Path
 ) -> None:
     made = [image("base", BASE, config=base), image("api", "base", config=api), image("more", "api")]
-    of = subject(image_set(tmp_path, made))
+    of = request(image_set(tmp_path, made))
     notes = FORMATS["kolla-ansible"].export(of).notes
     assert [note.partition(": ")[2] for note in notes] == ([MISSED.format("more")] if missing else [])
     data = {name: {"parameters": [f"Docker{name}Image"]} for name in ("api", "more")}
@@ -138,7 +138,7 @@ def test_who_starts_images_another_way_is_told_what_it_misses(
 
 def test_images_without_any_command_are_told_in_few_words(tmp_path: Path) -> None:
     made = [image(f"a{number}", EmptyRoot()) for number in range(9)]
-    (note,) = FORMATS["kolla-ansible"].export(subject(image_set(tmp_path, made))).notes
+    (note,) = FORMATS["kolla-ansible"].export(request(image_set(tmp_path, made))).notes
     assert "of a0, a1, a2, a3, a4 and 4 more start" in note
 
 
@@ -241,7 +241,7 @@ def test_the_index_needs_to_know_where_and_who(tmp_path: Path) -> None:
     assert refused.value.text() == (
         "error: the format container-index needs --git-url: the repository that this tree is pushed to "
         "[export-needs-option]\n\n"
-        "error: the format container-index needs --notify-email: who is told of failures "
+        "error: the format container-index needs --notify-email: the address for mails about failures "
         "[export-needs-option]"
     )
 
@@ -258,13 +258,13 @@ def test_two_images_that_another_system_would_call_the_same(
     tmp_path: Path, kind: str, system: str, names: tuple[str, str], called: str
 ) -> None:
     options = PIPELINE if kind == "container-index" else {}
-    of = subject(image_set(tmp_path, [image(name, BASE) for name in names]), options=options)
+    of = request(image_set(tmp_path, [image(name, BASE) for name in names]), options=options)
     with pytest.raises(Refused) as refused:
         export(kind, of)
     one, other = names
     assert refused.value.text() == (
-        f"recipes/tiny/images/{other}.yaml:1:8: error: {system} would call {one} and {other} the same: "
-        f"{called} [export-bad-name]"
+        f"recipes/tiny/images/{other}.yaml:1:8: error: {one} and {other} would have the same name "
+        f"in {system}: {called} [export-bad-name]"
     )
 
 
@@ -277,18 +277,19 @@ def test_two_images_that_are_given_one_variable_of_kolla_ansible(tmp_path: Path)
     }
     told = Data("exports.yaml", {"a-b": ["x"], "c": ["y", "x"], "a.b": []}, lambda *path: places[path[0]])
     with pytest.raises(Refused) as refused:
-        export("kolla-ansible", subject(made, data=told))
+        export("kolla-ansible", request(made, data=told))
     assert refused.value.text() == (
-        "exports.yaml:2:1: error: Kolla-Ansible would call a-b and c the same: x_image_full [export-bad-name]"
+        "exports.yaml:2:1: error: a-b and c would have the same name in Kolla-Ansible: x_image_full "
+        "[export-bad-name]"
     )
 
 
 def test_a_name_that_the_pipeline_does_not_take(tmp_path: Path) -> None:
-    of = subject(image_set(tmp_path, [image("a", BASE)]), options=PIPELINE, naming=Naming(tag="1_"))
+    of = request(image_set(tmp_path, [image("a", BASE)]), options=PIPELINE, naming=Naming(tag="1_"))
     with pytest.raises(Refused) as refused:
         export("container-index", of)
     assert refused.value.text() == (
-        "recipes/tiny/images/a.yaml:1:8: error: the pipeline cannot take tests-t-a-1- for the name of a job "
+        "recipes/tiny/images/a.yaml:1:8: error: the pipeline cannot have a job named tests-t-a-1- "
         "[export-bad-name]"
     )
 
@@ -351,9 +352,9 @@ def test_packages_are_told_apart_by_version_and_epoch(tmp_path: Path) -> None:
     def at(epoch: str, version: str) -> LockedPackage:
         return replace(locked("tree-x"), epoch=epoch, version=version)
 
-    def made(*items: LockedPackage) -> Subject:
+    def made(*items: LockedPackage) -> Request:
         step = Transaction(packages=items, requested=())
-        return subject(image_set(tmp_path, [image("a", BASE, step)]))
+        return request(image_set(tmp_path, [image("a", BASE, step)]))
 
     before = json.loads(export("images", made(at("0", "2.0")))["images.json"])["images"]
     after = replace(made(at("1", "1.0")), previous={row["image"]: row for row in before})
@@ -370,7 +371,7 @@ def test_a_containerfile_of_its_own_keeps_its_words_but_for_names(tmp_path: Path
     made = every_kind(tmp_path)
     (tmp_path / "containerfiles/given/out").symlink_to("/etc/passwd")
     naming = Naming(registry="registry.example.org", tag="2")
-    export = FORMATS["bake"].export(subject(made, naming=naming, roots={"base": tmp_path / "root"}))
+    export = FORMATS["bake"].export(request(made, naming=naming, roots={"base": tmp_path / "root"}))
     assert export.texts["images/given/Containerfile"] == (
         "FROM registry.example.org/tests/t-base:2\n"
         "COPY --from=registry.example.org/tests/t-tools:2 /opt/tool /\n"
@@ -389,7 +390,7 @@ def test_a_containerfile_of_its_own_keeps_its_words_but_for_names(tmp_path: Path
     target = json.loads(export.texts["docker-bake.json"])["target"]["given"]
     options = {"git_url": "https://git.example.org/x", "notify_email": "a@example.org"}
     naming = Naming(registry="example.org")
-    asked = subject(made, naming=naming, roots={"base": tmp_path / "root"}, options=options)
+    asked = request(made, naming=naming, roots={"base": tmp_path / "root"}, options=options)
     index = yaml.safe_load(FORMATS["container-index"].export(asked).texts["index.d/tests.yaml"])
     (entry,) = (item for item in index["Projects"] if item["job-id"] == "t-given")
     assert entry["build-context"] == "./context"

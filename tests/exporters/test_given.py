@@ -33,11 +33,11 @@ def test_digests_in_every_form(content: Any, tmp_path: Path) -> None:
 REFUSED = {
     '{"ap": "x"}': "no image of tiny is called 'ap' [export-bad-file]\n{excerpt}\n"
     "  hint: did you mean 'api'?",
-    '{"api": "sha256:0"}': "what it says of api is no digest [export-bad-file]\n{excerpt}\n"
-    "  hint: one is sha256: and 64 digits 0-9, a-f",
-    '["api"]': "a map from images to digests is wanted [export-bad-file]\n{excerpt}",
-    '{"images": 3}': "its images are no list of maps [export-bad-file]\n{excerpt}",
-    '{"api"': "no JSON: Expecting ':' delimiter: line 1 column 7 (char 6) [export-bad-file]\n{excerpt}",
+    '{"api": "sha256:0"}': "the value of api is not a digest [export-bad-file]\n{excerpt}\n"
+    "  hint: a digest is sha256: and 64 digits 0-9, a-f",
+    '["api"]': "this must be a map from images to digests [export-bad-file]\n{excerpt}",
+    '{"images": 3}': "its images are not a list of maps [export-bad-file]\n{excerpt}",
+    '{"api"': "not JSON: Expecting ':' delimiter: line 1 column 7 (char 6) [export-bad-file]\n{excerpt}",
 }
 
 
@@ -68,7 +68,7 @@ def test_packages_that_are_none(tmp_path: Path, packages: str) -> None:
     with pytest.raises(Refused) as refused:
         read_images(path)
     assert refused.value.text() == (
-        f"{path}:1:1: error: what it says of api's packages is no list of maps of name, evr and arch "
+        f"{path}:1:1: error: the packages of api are not a list of maps with name, evr and arch "
         f"[export-bad-file]\n  1 | {text}\n    | ^\n"
         "  hint: `buildsys export images` writes one"
     )
@@ -80,6 +80,6 @@ def test_a_file_that_is_no_list_of_images(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         read_images(path)
     assert refused.value.text() == (
-        f"{path}:1:1: error: this is no images.json [export-bad-file]\n  1 | {{}}\n    | ^\n"
+        f"{path}:1:1: error: this is not an images.json [export-bad-file]\n  1 | {{}}\n    | ^\n"
         "  hint: `buildsys export images` writes one"
     )

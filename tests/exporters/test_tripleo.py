@@ -13,13 +13,13 @@ import yaml
 
 from buildsys.diagnostics import Refused, Spot
 from buildsys.exporters import FORMATS
-from buildsys.exporters.request import Data, Naming, Subject
+from buildsys.exporters.request import Data, Naming, Request
 from buildsys.image import ImageSet
 from buildsys.recipe import document
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 from tests.conftest import ROOT
-from tests.exporters.sets import subject
+from tests.exporters.sets import request
 
 FACTS: dict[str, list[str]] = json.loads((Path(__file__).parent / "facts/tripleo.json").read_text())
 """Parameter -> the images that may be its value: two where the network's driver decides."""
@@ -38,7 +38,7 @@ def data() -> Data:
     return Data("exports/tripleo.yaml", written.data, written.key_spot)
 
 
-def exported(of: Subject) -> tuple[dict[str, Any], list[dict[str, str]]]:
+def exported(of: Request) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """The parameters and the images."""
     texts = FORMATS["tripleo"].export(of).texts
     environment, images = (yaml.safe_load(text) for _, text in sorted(texts.items(), reverse=True))
@@ -48,7 +48,7 @@ def exported(of: Subject) -> tuple[dict[str, Any], list[dict[str, str]]]:
 
 
 def test_every_parameter_of_pike_has_an_image_that_may_be_its_value() -> None:
-    parameters, images = exported(subject(pike(), data=data()))
+    parameters, images = exported(request(pike(), data=data()))
     assert len(parameters) == 130
     assert parameters.keys() == FACTS.keys()
     for name, value in parameters.items():
@@ -66,7 +66,7 @@ def test_every_parameter_of_pike_has_an_image_that_may_be_its_value() -> None:
     ],
 )
 def test_the_driver_decides_who_serves_the_network(driver: str, server: str, count: int) -> None:
-    parameters, images = exported(subject(pike(), data=data(), options={"neutron_driver": driver}))
+    parameters, images = exported(request(pike(), data=data(), options={"neutron_driver": driver}))
     assert parameters["DockerNeutronApiImage"] == f"{PREFIX}{server}:current-tripleo"
     assert len(parameters) == count
     names = {image["imagename"] for image in images}
@@ -75,7 +75,7 @@ def test_the_driver_decides_who_serves_the_network(driver: str, server: str, cou
 
 def test_services_choose() -> None:
     chosen = {"services": ("OS::TripleO::Services::Keystone", "OS::TripleO::Services::HeatEngine")}
-    parameters, images = exported(subject(pike(), data=data(), options=chosen))
+    parameters, images = exported(request(pike(), data=data(), options=chosen))
     assert set(parameters) == {
         "DockerHeatApiConfigImage", "DockerHeatApiImage", "DockerHeatConfigImage", "DockerHeatEngineImage",
         "DockerKeystoneConfigImage", "DockerKeystoneImage",
@@ -88,7 +88,7 @@ def test_names_and_digests_are_those_of_the_registry() -> None:
     naming = Naming(registry="192.0.2.1:8787", namespace="mine", prefix="os-", suffix="-x", tag="1")
     digest = "sha256:" + "a" * 64
     options = {"insecure": ("192.0.2.1:8787",), "services": ("OS::TripleO::Services::Keystone",)}
-    of = subject(pike(), data=data(), naming=naming, digests={"keystone": digest}, options=options)
+    of = request(pike(), data=data(), naming=naming, digests={"keystone": digest}, options=options)
     parameters, images = exported(of)
     assert parameters == {
         "DockerInsecureRegistryAddress": ["192.0.2.1:8787"],
@@ -100,14 +100,14 @@ def test_names_and_digests_are_those_of_the_registry() -> None:
 
 def test_images_that_are_pushed_first_are_deployed_from_there() -> None:
     options = {"push_destination": "192.0.2.1:8787", "services": ("OS::TripleO::Services::Keystone",)}
-    parameters, images = exported(subject(pike(), data=data(), options=options))
+    parameters, images = exported(request(pike(), data=data(), options=options))
     there = "192.0.2.1:8787/tripleopike/centos-binary-keystone:current-tripleo"
     assert set(parameters.values()) == {there}
     here = f"{PREFIX}keystone:current-tripleo"
     assert images == [{"imagename": here, "push_destination": "192.0.2.1:8787"}]
 
 
-def refused(of: Subject) -> str:
+def refused(of: Request) -> str:
     with pytest.raises(Refused) as found:
         FORMATS["tripleo"].export(of)
     return found.value.text()
@@ -115,7 +115,7 @@ def refused(of: Subject) -> str:
 
 def test_an_unknown_service() -> None:
     assert refused(
-        subject(pike(), data=data(), options={"services": ("OS::TripleO::Services::Keyston",)})
+        request(pike(), data=data(), options={"services": ("OS::TripleO::Services::Keyston",)})
     ) == (
         "error: no image is for the service 'OS::TripleO::Services::Keyston' [export-unknown-service]\n"
         "  hint: did you mean 'OS::TripleO::Services::Keystone', 'OS::TripleO::Services::Redis' or "
@@ -124,16 +124,16 @@ def test_an_unknown_service() -> None:
 
 
 def test_an_unknown_driver() -> None:
-    assert refused(subject(pike(), data=data(), options={"neutron_driver": "midonet"})) == (
+    assert refused(request(pike(), data=data(), options={"neutron_driver": "midonet"})) == (
         "error: no image is for the network driver 'midonet' [bad-choice]\n"
         "  hint: choose one of odl, ovn, ovs"
     )
 
 
 def test_a_set_without_data() -> None:
-    assert refused(subject(pike(), data=Data("recipes/stable-pike/exports/tripleo.yaml"))) == (
-        "error: the set stable-pike does not say what TripleO takes: it has no "
-        "recipes/stable-pike/exports/tripleo.yaml [no-export-data]"
+    assert refused(request(pike(), data=Data("recipes/stable-pike/exports/tripleo.yaml"))) == (
+        "error: the set stable-pike has no data for TripleO: "
+        "recipes/stable-pike/exports/tripleo.yaml does not exist [no-export-data]"
     )
 
 
@@ -144,20 +144,20 @@ t.yaml:1:1: error: no image is called 'keyston' [unknown-image]
     | ^
   hint: did you mean 'keystone' or 'keystone-base'?""",
     "keystone:\n  parameter: [A]\n": """\
-t.yaml:2:3: error: 'parameter' is no key of an image here [unknown-key]
+t.yaml:2:3: error: unknown key 'parameter' [unknown-key]
   2 |   parameter: [A]
     |   ^
   hint: known are parameters, services and neutron-drivers""",
     "keystone:\n  parameters: A\n": """\
-t.yaml:2:3: error: a list of texts is wanted here [wrong-type]
+t.yaml:2:3: error: this must be a list of texts [wrong-type]
   2 |   parameters: A
     |   ^""",
     "keystone: A\n": """\
-t.yaml:1:1: error: a map is wanted here [wrong-type]
+t.yaml:1:1: error: this must be a map [wrong-type]
   1 | keystone: A
     | ^""",
     "- keystone\n": """\
-t.yaml:1:1: error: a map is wanted here [wrong-type]
+t.yaml:1:1: error: this must be a map [wrong-type]
   1 | - keystone
     | ^""",
 }
@@ -175,4 +175,4 @@ def test_wrong_data_is_told_with_its_place(
     def at(*path: str) -> Spot:
         return written.key_spot(*path) if path else written.spot()
 
-    assert refused(subject(pike(), data=Data("t.yaml", written.data, at))) == WRONG[text]
+    assert refused(request(pike(), data=Data("t.yaml", written.data, at))) == WRONG[text]

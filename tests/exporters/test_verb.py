@@ -93,8 +93,8 @@ def test_an_option_of_another_format_is_refused(demo: str, capsys: pytest.Captur
 def test_the_data_of_a_consumer_stands_beside_the_set(demo: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("openstack-helm", demo, "-o", "out") == 2
     assert capsys.readouterr().err == (
-        "error: the set demo does not say what OpenStack-Helm takes: it has no "
-        "demo/exports/openstack-helm.yaml [no-export-data]\n"
+        "error: the set demo has no data for OpenStack-Helm: "
+        "demo/exports/openstack-helm.yaml does not exist [no-export-data]\n"
     )
     Path("demo/exports").mkdir()
     Path("demo/exports/openstack-helm.yaml").write_text("chart: {app: app}\n")

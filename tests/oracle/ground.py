@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from buildsys.standins.busybox import find_busybox
 from buildsys.standins.rpm_file import File, dependency
+from buildsys.standins.tools import find_busybox
 from tests import rpms
 from tests.busybox import APPLETS
 from tests.sites.packages import Key, make_key

@@ -10,18 +10,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from buildsys.standins.busybox import find_busybox
-from tests import rpms
+from buildsys.cli.ending import CHANGED
+from buildsys.standins.tools import find_busybox
+from tests import forked, rpms
 from tests.busybox import APPLETS, OURS
 from tests.programs import started
 from tests.sites.packages import make_package, make_repository
-from tests.stores import Store, store
+from tests.stores import Store, keep, store
 
 SET = {
     "set.yaml": 'set: demo\nnamespace: example\nprefix: ""\ntag: "1"\nepoch: 1517443200\nsite: disk\n',
@@ -75,15 +77,8 @@ class Scene:
         make_repository(self.repository)
 
     def buildsys(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run the command."""
-        return subprocess.run(
-            [sys.executable, "-m", "buildsys", *words],
-            cwd=self.place,
-            env=self.environment(**environment),
-            check=False,
-            capture_output=True,
-            text=True,
-        )
+        """Run the command, in a child of this process."""
+        return forked.run(words, self.place, self.environment(**environment))
 
     def periodic(self, **environment: str) -> int:
         """Build periodically; the exit status."""
@@ -158,9 +153,35 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def scene(tmp_path: Path, packages: Path) -> Iterator[Scene]:
     """Published: the root and `tool` 1.0."""
-    with store(tmp_path / "store") as made:
-        scene = Scene(tmp_path, made, packages)
+    with _scene(tmp_path, packages) as made:
+        yield made
+
+
+@contextmanager
+def _scene(place: Path, packages: Path) -> Iterator[Scene]:
+    with store(place / "store") as made:
+        scene = Scene(place, made, packages)
         for name, text in SET.items():
             scene.write(name, text.format(repository=scene.repository) if "sites" in name else text)
         scene.publish("root", "tool-1.0")
         yield scene
+
+
+@pytest.fixture(scope="session")
+def restored(
+    packages: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Scene, Callable[[], None]]]:
+    """Such a scene, and a function that makes it as it is when it is locked and was built once."""
+    with _scene(tmp_path_factory.mktemp("periodic") / "work", packages) as scene:
+        done = scene.buildsys("lock", "demo")
+        assert done.returncode == 0, done.stderr
+        assert scene.periodic() == CHANGED
+        yield scene, keep(scene.place)
+
+
+@pytest.fixture
+def locked(restored: tuple[Scene, Callable[[], None]]) -> Scene:
+    """Locked, and built once."""
+    scene, restore = restored
+    restore()
+    return scene

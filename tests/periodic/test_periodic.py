@@ -15,15 +15,6 @@ from tests.periodic.conftest import SET, Scene
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture
-def locked(scene: Scene) -> Scene:
-    """Locked, and built once."""
-    done = scene.buildsys("lock", "demo")
-    assert done.returncode == 0, done.stderr
-    assert scene.periodic() == CHANGED
-    return scene
-
-
 def test_the_first_time_and_again(locked: Scene) -> None:
     report = locked.report()
     assert (report["version"], report["set"], report["site"]) == (1, "demo", "disk")

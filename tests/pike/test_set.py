@@ -83,6 +83,7 @@ def test_a_second_run_builds_nothing(built_pike: BuiltPike) -> None:
     assert built_pike.store.names() == before
 
 
+@pytest.mark.costly(400)
 def test_equal_ids_from_nothing_elsewhere_offline_and_without_python_or_dnf(
     built_pike: BuiltPike, moved: Path, other_store: Store, tmp_path: Path
 ) -> None:

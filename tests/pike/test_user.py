@@ -12,7 +12,11 @@ from tests.conftest import BuiltPike
 from tests.users import user
 
 # A user is an entry of these files, as long as the tests last.
-pytestmark = [pytest.mark.real, pytest.mark.changes("file /etc/*", "name /etc/sub?id-")]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.costly(600),
+    pytest.mark.changes("file /etc/*", "name /etc/sub?id-"),
+]
 IMAGES = 108
 COUNTED = """\
 #!/bin/bash

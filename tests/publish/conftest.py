@@ -27,6 +27,7 @@ from buildsys.publish.manifest import DOCKER_MANIFEST, OCI_MANIFEST
 from buildsys.publish.publish import publish
 from buildsys.publish.reach import Patience
 from buildsys.publish.task import Outcome, Wish
+from tests import forked
 from tests.busybox import OURS, Ground, put_base
 from tests.conftest import ROOT
 from tests.plan.sets import BASE, image
@@ -101,14 +102,8 @@ class Bench:
         return {**kept, "BS_STORE": self.ground.store.options, "BS_PAUSE": "0.01", **more}
 
     def run(self, verb: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a verb of the command line on it."""
-        return subprocess.run(
-            [*self.argv(verb), *words],
-            env=self.environment(**environment),
-            check=False,
-            capture_output=True,
-            text=True,
-        )
+        """Run a verb of the command line on it, in a child of this process."""
+        return forked.run([*self.argv(verb)[1:], *words], Path.cwd(), self.environment(**environment))
 
 
 @pytest.fixture(scope="session")

@@ -127,7 +127,7 @@ def test_the_health_check_of_the_last_stage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("FROM a\nRUNN b\n", "2:1 syntax: 'RUNN' is no instruction"),
+        ("FROM a\nRUNN b\n", "2:1 syntax: 'RUNN' is not an instruction"),
         ("FROM a\n RUN\n", "2:2 syntax: 'RUN' has nothing behind it"),
         ("FROM a\nRUN b \\\n", "2:1 syntax: the file ends in the middle of 'RUN'"),
         ("FROM a\nRUN", "2:1 syntax: the file ends in the middle of 'RUN'"),

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.standins.busybox import find_busybox
+from buildsys.standins.tools import find_busybox
 
 pytestmark = pytest.mark.real
 

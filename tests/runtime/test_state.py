@@ -13,7 +13,8 @@ import pytest
 from buildsys.image import CopyImage
 from buildsys.plan import read
 from tests.plan.sets import BASE, image, image_set
-from tests.runtime.faked import Faked, does
+from tests.runtime.faked import Faked, does, make_fake
+from tests.stores import keep
 
 
 def _lost(path: Path) -> None:
@@ -62,17 +63,26 @@ OTHERS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def built(faked: Faked, tmp_path: Path) -> Faked:
-    """A plan of three images that was built: `child` is made from `base` and copies from `tool`."""
+@pytest.fixture(scope="module")
+def restored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Faked, Callable[[], None]]:
+    """A plan of three images: `child` is made from `base`, copies from `tool`. What brings its build back."""
+    place = tmp_path_factory.mktemp("state") / "work"
+    faked = Faked(place / "plan", make_fake(place / "fake"))
     copied = CopyImage(image="tool", source="/x", to="/x", mode="", owner="")
     images = [
         image("base", BASE, does("one")),
         image("tool", BASE, does("two")),
         image("child", "base", copied),
     ]
-    faked.compile(image_set(tmp_path / "set", images))
+    faked.compile(image_set(place / "set", images))
     assert sorted(faked.built()) == ["base", "child", "tool"]
+    return faked, keep(place)
+
+
+@pytest.fixture
+def built(restored: tuple[Faked, Callable[[], None]]) -> Faked:
+    faked, restore = restored
+    restore()
     return faked
 
 

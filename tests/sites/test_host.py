@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.standins.busybox import find_busybox
+from buildsys.standins.tools import find_busybox
 from tests.conftest import ROOT
 from tests.docs.pages import carry_out
 from tests.sites.ground import Outcome

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from buildsys.standins import build_repository
-from buildsys.standins.busybox import Busybox
+from buildsys.standins.tools import Busybox
 
 STANDINS = Path(__file__).parents[2] / "recipes/stable-pike/standins"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.standins.busybox import find_busybox
+from buildsys.standins.tools import find_busybox
 from tests import hostile_packages as hostile
 from tests.sites.packages import run
 

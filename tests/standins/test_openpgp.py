@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.standins.errors import StandinError
 from buildsys.standins.openpgp import read_secret_key
+from buildsys.standins.tools import StandinError
 from tests.rpms import STAND_INS, stand_in_key
 from tests.sites.packages import run
 
@@ -55,10 +55,10 @@ def damaged() -> str:
 @pytest.mark.parametrize(
     ("armored", "told"),
     [
-        ("", "no OpenPGP secret key in it"),
-        ("no key\n", "no OpenPGP secret key in it"),
-        ((STAND_INS / "keys/RPM-GPG-KEY-stand-in").read_text(), "no OpenPGP secret key in it"),
-        (SECRET.read_text()[:600], "no OpenPGP secret key in it"),
+        ("", "it contains no OpenPGP secret key"),
+        ("no key\n", "it contains no OpenPGP secret key"),
+        ((STAND_INS / "keys/RPM-GPG-KEY-stand-in").read_text(), "it contains no OpenPGP secret key"),
+        (SECRET.read_text()[:600], "it contains no OpenPGP secret key"),
         (damaged(), "the secret key is damaged"),
     ],
 )

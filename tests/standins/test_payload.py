@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.standins.busybox import Busybox, find_busybox, read_busybox
 from buildsys.standins.data import load
-from buildsys.standins.errors import StandinError
 from buildsys.standins.payload import Entry, Package, packages, split_version
 from buildsys.standins.rpm_file import Aspect, Dependency, File, FileFlag, Script, Sense
 from buildsys.standins.rpms import as_rpm
+from buildsys.standins.tools import Busybox, StandinError, find_busybox, read_busybox
 
 STANDINS = Path(__file__).parents[2] / "recipes/stable-pike/standins"
 
@@ -62,7 +61,7 @@ def test_a_path_in_two_packages_is_refused(tiny: Path, busybox: Busybox) -> None
 
 
 def test_an_applet_that_busybox_lacks_is_refused(tiny: Path, busybox: Busybox) -> None:
-    with pytest.raises(StandinError, match=r"^busybox 1\.35\.0 lacks what the stand-ins link to: quern$"):
+    with pytest.raises(StandinError, match=r"^busybox 1\.35\.0 lacks applets of the stand-ins: quern$"):
         held(tiny, busybox, "    applets: [quern]\n")
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from buildsys.standins.busybox import find_busybox, read_busybox
 from buildsys.standins.data import load
 from buildsys.standins.payload import Package, packages
+from buildsys.standins.tools import find_busybox, read_busybox
 from tests.sites.packages import make_key
 
 STANDINS = Path(__file__).parents[2] / "recipes/stable-pike/standins"

@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 
 from buildsys.standins import build_repository, repository
-from buildsys.standins.busybox import _is_static, find_busybox
-from buildsys.standins.errors import MissingTool, StandinError
+from buildsys.standins.tools import MissingTool, StandinError, _is_static, find_busybox
 
 
 def manifest(output: Path) -> dict[str, Any]:
@@ -218,7 +217,7 @@ def test_only_a_static_busybox_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path
     shutil.copy(shutil.which("env") or "", dynamic)
     assert _is_static(find_busybox())
     assert not _is_static(dynamic)
-    monkeypatch.setattr("buildsys.standins.busybox.PATH", str(tmp_path))
+    monkeypatch.setattr("buildsys.standins.tools.PATH", str(tmp_path))
     with pytest.raises(MissingTool, match="busybox-static"):
         find_busybox()
     dynamic.write_text("#!/bin/sh\n")
@@ -239,7 +238,7 @@ def test_a_failing_tool_is_quoted(tiny: Path, tmp_path: Path, monkeypatch: pytes
 
 def test_a_key_that_is_none_is_named(tiny: Path, tmp_path: Path) -> None:
     (tiny.parent / "keys/stand-in.secret.asc").write_text("no key\n")
-    with pytest.raises(StandinError, match=r"keys/stand-in\.secret\.asc: no OpenPGP secret key in it$"):
+    with pytest.raises(StandinError, match=r"keys/stand-in\.secret\.asc: it contains no OpenPGP secret key$"):
         build_repository(tiny, tmp_path / "output")
     assert not (tmp_path / "output").exists()
 
@@ -258,7 +257,7 @@ def test_a_directory_of_something_else_is_never_replaced(
     (tmp_path / "letters/to-mother").write_text("Dear mother")
     if manifest:
         (tmp_path / "letters/manifest.json").write_text(manifest)
-    with pytest.raises(StandinError, match="holds something else than stand-ins"):
+    with pytest.raises(StandinError, match="was not built by this program"):
         build_repository(tiny, tmp_path / "letters")
     assert (tmp_path / "letters/to-mother").read_text() == "Dear mother"
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.standins.busybox import find_busybox
 from buildsys.standins.rpm_file import (
     LUA,
     Aspect,
@@ -24,6 +23,7 @@ from buildsys.standins.rpm_file import (
     dependency,
     rpm_file,
 )
+from buildsys.standins.tools import find_busybox
 from tests import rpms
 from tests.sites.packages import run
 

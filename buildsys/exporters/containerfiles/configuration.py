@@ -13,12 +13,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./-]+")
 
 
 def configuration(image: Image, cmd: tuple[str, ...] | None) -> Iterator[str]:
-    """The lines that set what the image sets, but for its user: a builder would work as that at once.
+    """The lines for the configuration of an image, without USER, which would apply to later instructions.
 
-    `cmd` is what the image ends with, its own or inherited: an ENTRYPOINT makes a builder forget the latter.
+    `cmd` is the command of the image, its own or inherited: builders reset an inherited one at ENTRYPOINT.
 
     Raises:
-        Refused: a value has a line break, for which a Containerfile has no words (`not-in-a-containerfile`).
+        Refused: a value has a line break, which a Containerfile cannot express (`not-in-a-containerfile`).
     """
     config = image.config
     broken = [*_line_breaks(image)]
@@ -41,12 +41,12 @@ def configuration(image: Image, cmd: tuple[str, ...] | None) -> Iterator[str]:
 
 
 def quoted(value: str) -> str:
-    """A value that a builder takes as it stands: `$` would name a variable, a backslash the sign after it."""
+    """A quoted value: builders expand `$` and backslashes."""
     return value if _PLAIN.fullmatch(value) else f'"{_escaped(value).replace(chr(34), chr(92) + chr(34))}"'
 
 
 def user(image: Image) -> str | None:
-    """The user that an image sets, as a Containerfile says it."""
+    """The user that an image sets, as argument of USER; None: it sets none."""
     return None if image.config.user is None else _escaped(image.config.user)
 
 
@@ -58,7 +58,7 @@ def _health_check(check: HealthCheck) -> str:
     kind, *rest = check.command
     if kind == "NONE":
         return "HEALTHCHECK NONE"
-    # What is not said is what a plan writes down, which is what every runtime takes.
+    # Defaults as in a plan: those of every runtime.
     times = (
         ("interval", check.interval or 30),
         ("timeout", check.timeout or 30),
@@ -73,7 +73,7 @@ def _health_check(check: HealthCheck) -> str:
 
 
 def _is_one_line(text: str) -> bool:
-    """Whether a builder takes the rest of a line for this text, and for nothing else."""
+    """Whether a builder reads exactly this text from the rest of a line."""
     return "\n" not in text and text == text.strip() and not text.startswith("[") and not text.endswith("\\")
 
 
@@ -82,5 +82,5 @@ def _line_breaks(image: Image) -> Iterator[Diagnostic]:
         for name, value in sorted(getattr(image.config, field).items()):
             if "\n" in value:
                 spot = image.spots.get(f"{field}.{name}", image.spot)
-                message = f"a Containerfile cannot say a line break, which the value of {name} has"
+                message = f"a Containerfile cannot express the line break in the value of {name}"
                 yield Diagnostic(spot, Code.NOT_IN_A_CONTAINERFILE, message, "write it on one line")

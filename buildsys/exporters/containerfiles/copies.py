@@ -1,4 +1,4 @@
-"""Copies into an image, and packages: what needs files of the context, other images or stages."""
+"""Instructions that need files of the context, other images or stages: copies, packages, gems."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import assert_never
 
 from buildsys.exporters.containerfiles.lines import SAFE, Lines
-from buildsys.exporters.request import Subject
+from buildsys.exporters.request import Request
 from buildsys.image import (
     CopyContext,
     CopyImage,
@@ -28,23 +28,23 @@ from buildsys.packages.gems import Gems
 
 
 class Copies:
-    """Writes copies and packages of one image; `stages` is what must stand before it."""
+    """Writes copies and packages of one image; `stages` holds lines for before its FROM."""
 
-    def __init__(self, subject: Subject, lines: Lines, parent: str, *, carried: bool) -> None:
-        """`parent` is what FROM names; `carried`: packages that are locked are put into the context."""
-        self.subject = subject
+    def __init__(self, request: Request, lines: Lines, parent: str, *, carried: bool) -> None:
+        """`parent` is the argument of FROM; `carried`: put locked packages into the context."""
+        self.request = request
         self.lines = lines
         self.parent = parent
         self.carried = carried
-        self.site = subject.set.site
+        self.site = request.set.site
         self.manager = manager_of(self.site)
         self.stages: list[str] = []
 
     def copy(self, step: CopyContext | CopyImage | CopyPayload | Download | InstallGems) -> None:
-        """Copy from the context, another image, a package, an address; install gems."""
+        """Copy from the context, another image, a package or a URL; install gems."""
         match step:
             case CopyContext():
-                for source, path, relative in _context(step.path(self.subject.set.directory), step.source):
+                for source, path, relative in _context(step.path(self.request.set.directory), step.source):
                     to = f"{step.to.rstrip('/')}/{relative}" if relative else _target(step.to, step.source)
                     if source.is_dir():
                         self.lines.run("mkdir", "-p", to)
@@ -53,7 +53,7 @@ class Copies:
                     self.lines.carry(f"files/{path}", source, to)
                     self.lines.own(step.owner, _natural(step.mode, _mode(source)), to)
             case CopyImage():
-                self._place(self.subject.reference(step.image), step.source, step)
+                self._place(self.request.reference(step.image), step.source, step)
             case CopyPayload():
                 self._place(self._payload(step), f"{PAYLOAD}/root{step.source}", step)
             case Download(url=url):
@@ -80,9 +80,9 @@ class Copies:
             self.lines.run("chmod", step.mode, to)
 
     def _payload(self, step: CopyPayload) -> str:
-        """The stage that unpacks a package; its name."""
+        """Add a stage that unpacks a package; its name."""
         name = re.sub(r"[^a-z0-9]+", "-", f"payload-{step.package.name}".lower())
-        if any(f" AS {name}" in said for said in self.stages):
+        if any(f" AS {name}" in line for line in self.stages):
             return name
         carried = self.carried and step.locked is not None
         if carried and step.locked is not None:
@@ -93,7 +93,7 @@ class Copies:
         self.stages += [
             f"FROM {self.parent} AS {name}",
             "USER root",
-            f"ARG SOURCE_DATE_EPOCH={self.subject.set.epoch}",
+            f"ARG SOURCE_DATE_EPOCH={self.request.set.epoch}",
             *([f"COPY buildsys/ {CARE}/"] if self.lines.cares() else []),
             *commands,
             "",
@@ -106,7 +106,7 @@ class Copies:
         named = [_gem(self.site.gems, gem) if local else gem for gem in step.gems]
         install = ("gem", "install", *(("--local",) if local else ()), *step.flags, *named)
         if local:
-            # All that the site has: what the named ones depend on is found beside them.
+            # All gems of the site: the requested ones may depend on any of them.
             self.lines.links |= {f"buildsys/gems/{Path(file).name}": Path(file) for file in self.site.gems}
             self.lines.verb("within", f"{CARE}/gems", *limited, *install)
         elif limited:
@@ -115,7 +115,7 @@ class Copies:
             self.lines.run(*install)
 
     def packages(self, step: PackageInstruction) -> None:
-        """Install, remove or update packages, or take a key."""
+        """Install, remove or update packages, or import a key."""
         if isinstance(step, Transaction) and self.carried:
             for item in step.packages:
                 self._pool(item)
@@ -135,7 +135,7 @@ class Copies:
         self.lines.links[f"{POOL.replace(CARE, 'buildsys')}/{package.file}"] = source
 
     def _configure_packages(self, *, carried: bool) -> None:
-        """Put into the context where packages come from, unless the image knows it."""
+        """Put the configuration of repositories into the context, unless the image has it."""
         site = self.site
         if carried or site.host_repositories or not site.repositories:
             return
@@ -152,22 +152,22 @@ class Copies:
 
 
 def _natural(asked: str, own: str) -> str:
-    """What chmod is told: `a+rx` adds to a file's natural mode, not to that of its copy in some checkout."""
+    """The mode for chmod: `a+rx` adds to the default mode `own`, not to the mode of a checkout."""
     if not asked or asked.isdigit():
         return asked or own
     return {"644": "u=rw,go=r,", "755": "u=rwx,go=rx,"}[own] + asked
 
 
 def _gem(files: Sequence[str], gem: str) -> str:
-    """The site's file of a gem that a recipe names: the newest that satisfies it."""
+    """The file of the newest gem of the site that satisfies a recipe."""
     found = Gems(files, known=True).file(gem)
     return Path(found).name if found else gem
 
 
 def _context(root: Path, source: str) -> Iterator[tuple[Path, str, str]]:
-    """The files and empty folders of a source, which lies at `root`.
+    """The files and empty directories of a source at `root`.
 
-    Each, its path below the set's files and below the source.
+    Each: (path, path relative to the files of the set, path relative to the source).
     """
     if not root.is_dir():
         yield root, source, ""
@@ -181,7 +181,7 @@ def _context(root: Path, source: str) -> Iterator[tuple[Path, str, str]]:
 
 
 def _mode(path: Path) -> str:
-    # Only the executable bit survives a checkout on any host, so only that bit counts.
+    # git keeps only the executable bit.
     return "755" if os.access(path, os.X_OK) else "644"
 
 

@@ -1,4 +1,4 @@
-"""The lines of a Containerfile as they are written, and the files of its context."""
+"""The lines of a Containerfile while it is written, and the files of its context."""
 
 from __future__ import annotations
 
@@ -21,53 +21,53 @@ TOOLS = {
     },
     DPKG: {"apt-inside.sh": FILES["apt-inside.sh"]},
 }
-"""What a context carries for whoever calls one of these."""
+"""Program -> files that the context must have for it, by name."""
 SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
-"""A path that means the same to a shell and to a builder."""
+"""A path that needs no quotes, neither for a shell nor for a builder."""
 
 
 class Lines:
-    """What one image's Containerfile says so far. A stretch of commands is one RUN, so one layer."""
+    """The lines so far. Consecutive commands become one RUN, and so one layer."""
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
         self.links: dict[str, Path] = {}
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self._pending: list[tuple[str, str]] = []
         self._spot = self._last = ""
 
     def at(self, spot: Spot | None) -> None:
-        """What follows was written there; nowhere, if None."""
+        """Set the spot of the following lines; None: they have none."""
         self._spot = str(spot) if spot else ""
 
     def say(self, *lines: str) -> None:
-        """Lines as they are."""
+        """Add lines unchanged."""
         self.flush()
-        self.said += lines
+        self.lines += lines
 
     def place(self, text: str) -> None:
-        """A line, below where it was written."""
+        """Add a line below a comment with its spot."""
         self.flush()
         if self._spot != self._last:
-            self.said.append(comment(self._spot))
+            self.lines.append(comment(self._spot))
         self._last = self._spot
-        self.said.append(text)
+        self.lines.append(text)
 
     def run(self, *argv: str) -> None:
-        """A command; what it needs is in the context."""
+        """Add a command, and the files that it needs to the context."""
         self._provide(argv)
         if any("\n" in item for item in argv):
-            # In the shell's form a line break would end the instruction.
+            # In the shell form a line break ends the instruction.
             self.place(f"RUN {json.dumps(list(argv))}")
         else:
             self._pending.append((self._spot, line(argv)))
 
     def verb(self, *words: str) -> None:
-        """A command of verbs.sh."""
+        """Add a command of verbs.sh."""
         self.run("sh", VERBS, *words)
 
     def commands(self, argvs: Sequence[tuple[str, ...]]) -> list[str]:
-        """Commands as a RUN of its own, for elsewhere; what they need is in the context."""
+        """Commands as one RUN for another stage; the files that they need are added to the context."""
         for argv in argvs:
             self._provide(argv)
         return _run_lines(chain((self._spot, line(argv)) for argv in argvs))
@@ -78,20 +78,20 @@ class Lines:
                 self.links |= {f"buildsys/{name}": path for name, path in files.items()}
 
     def room(self, path: str) -> None:
-        """Make the directory that a path lies in, or that it is when it ends in a slash."""
+        """Create the parent directory of a path, or the path itself if it ends in a slash."""
         folder = path if path.endswith("/") else posixpath.dirname(path)
         if folder.strip("/"):
             self.run("mkdir", "-p", folder)
 
     def own(self, owner: str, mode: str, *paths: str) -> None:
-        """Set owner and mode; empty: as they are."""
+        """Set owner and mode; empty: keep."""
         if owner:
             self.run("chown", owner, *paths)
         if mode:
             self.run("chmod", mode, *paths)
 
     def carry(self, path: str, source: Path, to: str) -> None:
-        """Copy a file of the context; by hand where its name or place would mean something to a builder."""
+        """Copy a file of the context; by cp where COPY would interpret characters of a path."""
         if SAFE.fullmatch(path) and SAFE.fullmatch(to):
             self.links[path] = source
             self.place(f"COPY {path} {to}")
@@ -103,23 +103,23 @@ class Lines:
         self.run("cp", f"{CARE}/files/{name}", to)
 
     def flush(self) -> None:
-        """Write the commands of the stretch that ends here."""
+        """Write the pending commands as one RUN."""
         if self._pending:
-            self.said += _run_lines(chain(self._pending, self._last))
+            self.lines += _run_lines(chain(self._pending, self._last))
             self._last = self._pending[-1][0]
             self._pending = []
 
     def runs(self) -> bool:
-        """Whether a command is run."""
-        return bool(self._pending) or any(text.startswith("RUN ") for text in self.said)
+        """Whether there is a RUN."""
+        return bool(self._pending) or any(text.startswith("RUN ") for text in self.lines)
 
     def cares(self) -> bool:
-        """Whether the context has a folder for what leaves again."""
+        """Whether the context has files that are removed at the end."""
         return any(name.startswith("buildsys/") for name in (*self.texts, *self.links))
 
 
 def _run_lines(lines: Sequence[str]) -> list[str]:
-    """Lines of shell as one RUN, the remark of the first above it."""
+    """Lines of shell as one RUN, with a leading comment above it."""
     above = [text for text in lines[:1] if text.startswith("#")]
     first, *rest = lines[len(above) :]
     return [*above, f"RUN {first}", *(f"    {text}" for text in rest)]

@@ -1,7 +1,7 @@
 """One image as a Containerfile and its context.
 
-Instructions keep their order. What one command of every image says is written as that command; what takes
-more is a verb of `verbs.sh`, which the context then carries and which leaves the image in the end.
+Instructions keep their order. An instruction is written as one command of the image where that is possible,
+else as a verb of `verbs.sh`, which the context then contains and which the last RUN removes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from buildsys.exporters.containerfiles import configuration
 from buildsys.exporters.containerfiles.as_written import cmd_said, given, user_said
 from buildsys.exporters.containerfiles.copies import Copies
 from buildsys.exporters.containerfiles.lines import Lines
-from buildsys.exporters.request import Subject
+from buildsys.exporters.request import Request
 from buildsys.image import (
     AppendFile,
     AppendLines,
@@ -58,16 +58,16 @@ _ROOT = {None, "root", "0", "root:root", "0:0"}
 
 
 class Containerfile:
-    """An image's Containerfile, `texts` and `links` of its context: its own path first."""
+    """The files of one image: `texts` and `links`, by path relative to its directory."""
 
-    def __init__(self, subject: Subject, image: Image, *, carried: bool) -> None:
-        """`carried`: packages that are locked are put into the context."""
-        self.subject = subject
+    def __init__(self, request: Request, image: Image, *, carried: bool) -> None:
+        """`carried`: put locked packages into the context."""
+        self.request = request
         self.image = image
         self.lines = Lines()
-        self.copies = Copies(subject, self.lines, self._parent(), carried=carried)
+        self.copies = Copies(request, self.lines, self._parent(), carried=carried)
         if (written := image.containerfile) is not None:
-            self.texts, self.links = given(subject, image, written)
+            self.texts, self.links = given(request, image, written)
             return
         if isinstance(image.parent, EmptyRoot):
             self._add_root()
@@ -83,7 +83,7 @@ class Containerfile:
             "# root.tar.gz is the root as it was built, with all that the recipe does to it.",
             "ADD root.tar.gz /",
         )
-        self.lines.links["root.tar.gz"] = self.subject.roots[self.image.name]
+        self.lines.links["root.tar.gz"] = self.request.roots[self.image.name]
 
     def _carry_out(self) -> None:
         for step in self.image.instructions:
@@ -96,35 +96,35 @@ class Containerfile:
 
     def _configure(self) -> None:
         image = self.image
-        self.lines.say(*configuration.configuration(image, cmd(self.subject, image)))
+        self.lines.say(*configuration.configuration(image, cmd(self.request, image)))
         last = configuration.user(image)
         if last is None and self._must_become_root():
-            last = inherited_user(self.subject, image)
+            last = inherited_user(self.request, image)
         if last is not None:
             self.lines.say(f"USER {last}")
 
     def _files(self) -> Iterator[tuple[str, str]]:
         start = [
             comment(f"{self.image.name}: exported from {self.image.spot.file}"),
-            comment(f"by `buildsys export`, set {self.subject.set.name}: edit the recipe, not this file."),
+            comment(f"by `buildsys export`, set {self.request.set.name}: edit the recipe, not this file."),
             *self.copies.stages,
             f"FROM {self._parent()}",
             *(["USER root"] if self._must_become_root() else []),
-            # As in a plan: the dates that commands write down are the set's, and not those of the hour.
-            *([f"ARG SOURCE_DATE_EPOCH={self.subject.set.epoch}"] if self.lines.runs() else []),
+            # As in a plan: commands write the date of the set, not the present one.
+            *([f"ARG SOURCE_DATE_EPOCH={self.request.set.epoch}"] if self.lines.runs() else []),
             *([f"COPY buildsys/ {CARE}/"] if self.lines.cares() else []),
         ]
-        yield "Containerfile", "\n".join([*start, *self.lines.said]) + "\n"
+        yield "Containerfile", "\n".join([*start, *self.lines.lines]) + "\n"
         if annotations := self.image.config.annotations:
             yield "annotations", "".join(f"{name}={value}\n" for name, value in sorted(annotations.items()))
 
     def _must_become_root(self) -> bool:
-        return inherited_user(self.subject, self.image) not in _ROOT
+        return inherited_user(self.request, self.image) not in _ROOT
 
     def _parent(self) -> str:
         match self.image.parent:
             case ParentImage(name=name):
-                return self.subject.reference(name)
+                return self.request.reference(name)
             case BaseImage(reference=reference):
                 return reference
             case EmptyRoot():
@@ -149,8 +149,8 @@ class Containerfile:
             case CommentLines():
                 self.lines.verb(*_maybe(optional=step.optional), "comment", step.pattern, step.file)
             case ReplaceLines():
-                said = ("replace", step.pattern, step.replacement, step.file)
-                self.lines.verb(*_maybe(optional=step.optional), *said)
+                edit = ("replace", step.pattern, step.replacement, step.file)
+                self.lines.verb(*_maybe(optional=step.optional), *edit)
             case AppendLines():
                 self.lines.verb("append", step.file, *step.lines)
             case AppendFile():
@@ -215,17 +215,17 @@ class Containerfile:
             self.lines.verb("each", path, *argv)
 
 
-def lineage(subject: Subject, image: Image) -> Iterator[Image]:
-    """The image and those it is built from, one by one, as far as the set goes."""
+def lineage(request: Request, image: Image) -> Iterator[Image]:
+    """The image, its parent, and so on, as far as they are in the set."""
     yield image
     while isinstance(image.parent, ParentImage):
-        image = subject.set.images[image.parent.name]
+        image = request.set.images[image.parent.name]
         yield image
 
 
-def inherited_user(subject: Subject, image: Image) -> str | None:
-    """The user an image's parent ends with, as far as the set says; None: the base's own, taken for root."""
-    _, *above = lineage(subject, image)
+def inherited_user(request: Request, image: Image) -> str | None:
+    """The user of the parent of an image; None: the set sets none, and that of the base counts as root."""
+    _, *above = lineage(request, image)
     return next((found for item in above if (found := _user(item)) is not None), None)
 
 
@@ -233,11 +233,11 @@ def _user(image: Image) -> str | None:
     return user_said(image.containerfile) if image.containerfile else configuration.user(image)
 
 
-def cmd(subject: Subject, image: Image) -> tuple[str, ...] | None:
-    """The command that an image ends with, as far as the set says."""
+def cmd(request: Request, image: Image) -> tuple[str, ...] | None:
+    """The command of an image; None: the set has none."""
     every = (
         cmd_said(item.containerfile) if item.containerfile else item.config.cmd
-        for item in lineage(subject, image)
+        for item in lineage(request, image)
     )
     return next((found for found in every if found is not None), None)
 

@@ -1,4 +1,4 @@
-"""Check a written piece against its model, and say what is wrong with it in a recipe's words."""
+"""Check a written piece against its model; mistakes are reported in the words of recipes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOUNS: dict[type[Model], str] = {
     Overlay: "an overlay", Patch: "a change to an image", SitePatch: "a change to a site",
     Scenario: "a scenario",
 }  # fmt: skip
-"""What a model is called in a sentence; others are called by the key they stand under."""
+"""The noun of a model in a sentence; others have the name of their key."""
 
 _WANTED = {
     "string_type": "text", "int_type": "a whole number", "bool_type": "true or false", "list_type": "a list",
@@ -65,7 +65,7 @@ def read(model: type[M], written: Written) -> tuple[M, list[Diagnostic]]:
 
 
 _READ_BEFORE_FILLING: tuple[tuple[str, ...], ...] = ((), ("parameters",), ("variables",))
-"""What cannot come by a variable as a whole: the piece itself, and what says which variables there are."""
+"""Values that a variable cannot hold: the piece itself, and the declarations of variables."""
 
 
 def check_template(model: type[Model], written: Written) -> None:
@@ -235,7 +235,7 @@ def _noun(holder: type[Model] | None, path: Path) -> str:
 
 
 def _name(path: Path) -> str:
-    """What stands at a path, as a person would call it who looks at the place."""
+    """The name of the value at a path, for a reader of the file."""
     last = path[-1]
     if isinstance(last, str):
         return f"'{last}'"
@@ -322,7 +322,7 @@ def read_filled(model: type[M], written: Written, data: Any) -> tuple[M, list[Di
 
 
 def _as_text(data: Any, written: Any, path: Path) -> None:
-    """Write the number at `path` as text, if a variable put it there."""
+    """Turn the number at `path` into text if it comes from a variable."""
     for step in path[:-1]:
         data, written = _step(data, step), _step(written, step)
     last = path[-1]
@@ -332,7 +332,7 @@ def _as_text(data: Any, written: Any, path: Path) -> None:
 
 
 def _step(data: Any, step: str | int) -> Any:
-    """One step into data; a text has no inside and stays: there a variable may have put a list."""
+    """One step into data; a text stays itself: a variable in it may hold a list."""
     if isinstance(data, dict):
         return data.get(str(step))
     if isinstance(data, list) and isinstance(step, int) and step < len(data):

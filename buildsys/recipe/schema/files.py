@@ -79,7 +79,7 @@ From = Annotated[
 
 
 ORIGINS = {"from", "containerfile"}
-"""Keys of a recipe that say what its image is made from; one of them it must have."""
+"""Keys of a recipe for the origin of its image; one of them is required."""
 
 
 def _secrets(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The models as one JSON Schema, so that an editor completes and checks what is written."""
+"""The models as one JSON Schema, for completion and checks in editors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEMPLATE: Schema = {
 
 
 def json_schema() -> Schema:
-    """One schema for every file of an image set, each told apart by the key that names it."""
+    """One schema for all files of an image set; the key of its name identifies the kind of a file."""
     from pydantic.json_schema import models_json_schema
 
     kinds = (Recipe, Trait, SetFile, Site, Overlay, Scenario)

@@ -1,4 +1,4 @@
-"""The steps a person can write: one model for each verb, told apart by the verb alone."""
+"""The steps of recipes: one model for each verb."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ AnyStep = (
 
 
 def verb_of(model: type[Model]) -> str:
-    """The key that says what a step does: the first of its model."""
+    """The verb of a step: the first key of its model."""
     field = next(iter(model.__annotations__))
     return field.rstrip("_").replace("_", "-")
 
@@ -246,4 +246,4 @@ Step = Annotated[
     | Annotated[Run, Tag("<run>")],
     Discriminator(_verb),
 ]
-"""A step, its model chosen by its verb before anything of it is checked."""
+"""A step; the verb selects its model before anything is checked."""

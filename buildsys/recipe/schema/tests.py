@@ -1,4 +1,4 @@
-"""What a person writes to have images tried: the `test` of a recipe, and scenarios of several containers."""
+"""Tests as they are written: the `test` of a recipe, and scenarios of several containers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _run(value: Any) -> Any:
 
 
 RunKey = Annotated[CommandTest, BeforeValidator(_run, json_schema_input_type=str | list[str] | CommandTest)]
-"""A command alone, or a map with what it must come to; the latter afterwards."""
+"""A command alone, or a map with its expected result; the latter afterwards."""
 
 
 class Http(Model):

@@ -17,7 +17,7 @@ from buildsys.importers.containerfiles import Request, take_over
 from buildsys.importers.containerfiles.references import Meant, Naming, meant, naming
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
-from tests.exporters.sets import subject
+from tests.exporters.sets import request
 
 HERE = Path(__file__).parent
 OUT = Path("sets/shop")
@@ -78,7 +78,7 @@ def test_what_was_exported_comes_back(tmp_path: Path, write_set: Callable[..., P
         }
     )
     before = resolved(folder)
-    write_export(FORMATS["containerfiles"].export(subject(before)), "containerfiles", tmp_path / "exported")
+    write_export(FORMATS["containerfiles"].export(request(before)), "containerfiles", tmp_path / "exported")
     take_over(tmp_path / "exported/images", tmp_path / "again", Request())
     after = resolved(tmp_path / "again")
     for name, item in before.images.items():

@@ -184,7 +184,7 @@ NAMED = {
         "RUN is not taken over: its result has characters that no file or command can hold",
     "tcib_envs: {A: \"x{{ '\\\\ud800' }}\"}\n":
         "ENV is not taken over: its result has characters that no file or command can hold",
-    "tcib_actions:\n- fly: away\n": "FLY is not taken over: 'FLY' is no instruction",
+    "tcib_actions:\n- fly: away\n": "FLY is not taken over: 'FLY' is not an instruction",
     "tcib_actions:\n- just text\n": "an action is not taken over: it is not a map of one instruction",
     "tcib_actions: {run: x}\n": "'tcib_actions' is not taken over: it is not a list",
     "tcib_actions:\n- from: x\n": "FROM is not taken over: an image has one beginning",
@@ -260,7 +260,7 @@ def test_a_file_that_nobody_can_read_costs_only_its_image(
     names, found = take_over(tree, OUT, Request({"tcib_release": "9"}))
     assert names == ("base",)
     assert [item.message for item in found] == [
-        "'one' is not taken over: tcib/one/pipe.yaml is no file, but a folder, a pipe or a device",
+        "'one' is not taken over: tcib/one/pipe.yaml is not a file, but a folder, a pipe or a device",
         "'two' is not taken over: cannot read this file: no such file or directory",
     ]
 

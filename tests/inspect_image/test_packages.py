@@ -13,7 +13,7 @@ from buildsys.diagnostics import Refused
 from buildsys.inspect_image.diff import Difference, differences
 from buildsys.inspect_image.image import opened
 from buildsys.inspect_image.packages import installed
-from tests.compare.layouts import folder, image, layer, member
+from tests.inspect_image.layouts import folder, image, layer, member
 from tests.rpms import build, install
 
 pytestmark = pytest.mark.real

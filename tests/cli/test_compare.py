@@ -102,8 +102,8 @@ def test_an_image_that_is_not_there(pair: Pair, capsys: pytest.CaptureFixture[st
     assert pair.compare("localhost/demo/a:1", "localhost/demo/c:1") == 2
     assert capsys.readouterr().err == (
         "error: the container store has no image 'localhost/demo/c:1' [missing-image]\n"
-        f"  hint: `buildah {pair.store.options} images` lists those that are there; "
-        "another place is named as TRANSPORT:NAME\n"
+        f"  hint: `buildah {pair.store.options} images` lists its images; "
+        "for another place write TRANSPORT:NAME\n"
     )
 
 

@@ -14,7 +14,7 @@ from buildsys import cli
 from buildsys.diagnostics import Refused
 from buildsys.inspect_image.diff import Difference, differences
 from buildsys.inspect_image.image import opened
-from tests.compare.layouts import (
+from tests.inspect_image.layouts import (
     BLOCK,
     CHARACTER,
     DIRECTORY,
@@ -235,5 +235,5 @@ def test_an_index_of_platforms_is_not_chosen_from(tmp_path: Path) -> None:
     (tmp_path / "a/blobs/sha256" / digest).write_bytes(inner)
     nested = {"mediaType": INDEX, "digest": f"sha256:{digest}", "size": len(inner)}
     index.write_text(json.dumps({"schemaVersion": 2, "manifests": [nested]}))
-    with pytest.raises(Refused, match="name one by its digest"), opened([name], ""):
+    with pytest.raises(Refused, match="give the digest of one image"), opened([name], ""):
         pass
