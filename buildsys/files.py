@@ -40,6 +40,16 @@ def write(path: Path, content: str | bytes, *, mode: int | None = None, durable:
             os.close(folder)
 
 
+def write_record(path: Path, content: object, *, indent: int | None = 1) -> None:
+    """Write a file for later runs, durably: a text, or data as JSON. A directory in its place is removed."""
+    import json  # not needed to start
+
+    if path.is_dir():
+        shutil.rmtree(path)
+    text = content if isinstance(content, str) else json.dumps(content, indent=indent) + "\n"
+    write(path, text, durable=True)
+
+
 def write_all(descriptor: int, content: bytes) -> None:
     """Write to a file that is open: a disk that fills up takes a part of a write, and refuses the next."""
     rest = memoryview(content)

@@ -55,6 +55,15 @@ def test_an_update_writes_only_what_differs(tmp_path: Path) -> None:
     assert not path.is_symlink()
 
 
+def test_a_record_takes_the_place_of_whatever_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    (path / "below").mkdir(parents=True)
+    files.write_record(path, {"a": 1}, indent=None)
+    assert path.read_text() == '{"a": 1}\n'
+    files.write_record(path, "text")
+    assert path.read_text() == "text"
+
+
 def test_a_link_shares_the_file_and_a_copy_does_not(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_text("text")

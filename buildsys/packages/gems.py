@@ -18,7 +18,7 @@ Version = tuple[int | str, ...]
 
 
 class Gems:
-    """The gem files of a site. With `known` false its files are unknown, and every name passes."""
+    """The gem files of a site. Without any (`known` false), each gem is accepted."""
 
     def __init__(self, files: Sequence[str], *, known: bool) -> None:
         self.known = known
@@ -30,7 +30,7 @@ class Gems:
                 self._files[match["name"]][match["version"]] = file
 
     def problem(self, gem: str) -> Problem | None:
-        """What is wrong with asking for `name` or `name:constraint`, or nothing."""
+        """The mistake of a request for `name` or `name:constraint`; None if the site has it."""
         name, constraint, wanted = _parsed(gem)
         if not all(wanted):
             return (
@@ -63,7 +63,7 @@ class Gems:
 
 
 def _parsed(gem: str) -> tuple[str, str, list[re.Match[str] | None]]:
-    """Name, constraint as written, and its parts; None for a part that is none."""
+    """Name, constraint as written, and its parts; None for an invalid part."""
     name, _, constraint = gem.partition(":")
     return name, constraint, [_CONSTRAINT.fullmatch(part) for part in constraint.split(",") if constraint]
 

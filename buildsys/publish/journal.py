@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from buildsys.testing.passed import write
+from buildsys.files import write_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Journal:
             "published": {name: asdict(entry) for name, entry in self.published.items()},
             "there": {name: asdict(entry) for name, entry in self.entries.items()},
         }
-        write(self.path, data)
+        write_record(self.path, data)
 
 
 def journal(directory: Path, destination: str) -> Journal:

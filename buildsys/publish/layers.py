@@ -17,6 +17,7 @@ from pathlib import Path
 
 from buildsys import programs, storage
 from buildsys.diagnostics import Code
+from buildsys.files import write_record
 from buildsys.publish.errors import Problem
 from buildsys.publish.manifest import (
     Blob,
@@ -29,7 +30,6 @@ from buildsys.publish.manifest import (
     loses_health_check,
     manifest,
 )
-from buildsys.testing.passed import write
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class Shelf:
         return key in self._known and self.path(self._known[key].digest).exists()
 
     def _save(self) -> None:
-        write(
+        write_record(
             self.directory / "layers.json",
             {key: [blob.digest, blob.size] for key, blob in self._known.items()},
         )

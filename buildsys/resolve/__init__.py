@@ -1,6 +1,6 @@
-"""What was written becomes what is: a Library, a site and variables give an ImageSet.
+"""Resolve what was written: a Library, a site and variables give an ImageSet.
 
-The only place with defaults. Everything wrong with a set is found in one go and told together.
+The only place with defaults. All mistakes of a set are reported together.
 """
 
 from buildsys.resolve.image_set import resolve

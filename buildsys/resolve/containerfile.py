@@ -1,4 +1,4 @@
-"""A recipe that names a Containerfile: which images that one reads, and what may stand beside it."""
+"""A recipe with a Containerfile: the images that it reads, and the keys that it allows in the recipe."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Parent = image.ParentImage | image.BaseImage | image.EmptyRoot
 
 
 def spoken(references: Mapping[str, image.ImageReference]) -> dict[str, str]:
-    """What Containerfiles may call the images of a set: the recipe's name, or the reference it gets."""
+    """Names of the images of a set in Containerfiles: the recipe's name, and its reference."""
     known = {}
     for name, reference in references.items():
-        # To builders, a reference without a tag has this one.
+        # Builders add this tag to a reference without one.
         for whole in (str(reference), str(reference).removesuffix(":latest")):
             known[whole.partition("/")[2]] = name
             known[whole] = name
@@ -35,7 +35,7 @@ def spoken(references: Mapping[str, image.ImageReference]) -> dict[str, str]:
 def containerfile(
     recipe: schema.Recipe, notes: Notes, around: Around
 ) -> tuple[image.Containerfile, Parent, Containerfile] | None:
-    """The instruction, the parent and the file as it was read; None when it cannot be read: see `notes`."""
+    """The instruction, the parent and the file; None for an unreadable file, which `notes` reports."""
     given = recipe.args or {}
     path = plain_path(Path(notes.written.file).parent / str(recipe.containerfile))
     problem = local_path(str(recipe.containerfile)) or _misplaced(path, around.top)
@@ -81,7 +81,7 @@ def containerfile(
 
 
 def _check_format(read: Containerfile, recipe: schema.Recipe, notes: Notes, form: image.Format) -> None:
-    """Note what images of this format do not have, and what the rest of the recipe contradicts."""
+    """Report what the format does not have, and what the rest of the recipe contradicts."""
     if form == "oci" and read.healthcheck is not None:
         hint = "write format: docker in set.yaml, or leave the health check out"
         message = "an image in the OCI format has no health check"
@@ -117,28 +117,28 @@ def _misplaced(path: Path, top: Path) -> Problem | None:
         hint = f"write {inside[0]} behind it" if inside else "name the file"
         return Code.MISSING_FILE, f"{path} is a folder", hint
     if not path.exists():
-        beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        hint = closest(path.name, beside) or "a path is taken from the folder of the recipe's file"
+        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        hint = closest(path.name, siblings) or "a path is taken from the folder of the recipe's file"
         return Code.MISSING_FILE, f"there is no {path}", hint
     return None
 
 
 def check_triggers(images: Mapping[str, image.Image], found: list[Diagnostic]) -> None:
-    """Note recipes that begin with or copy from an image that says ONBUILD: only builders run triggers."""
-    said = {name: item.containerfile.triggers for name, item in images.items() if item.containerfile}
+    """Report recipes that begin with or copy from an image with ONBUILD: only builders run triggers."""
+    triggers = {name: item.containerfile.triggers for name, item in images.items() if item.containerfile}
     for item in images.values():
         if item.containerfile:
             continue
         for name, spot in item.dependencies().items():
-            for trigger in said.get(name, ()):
-                message = f"'{name}' says ONBUILD; its triggers are not run for a recipe"
+            for trigger in triggers.get(name, ()):
+                message = f"'{name}' has ONBUILD triggers, which are not run for a recipe"
                 hint = f"a Containerfile that begins FROM {name} runs them; or leave them out there"
-                related = ((trigger, "said here"),)
+                related = ((trigger, "the trigger"),)
                 found.append(Diagnostic(spot, Code.CONTAINERFILE_ONBUILD, message, hint, related))
 
 
 def check_alone(draft: Draft, name: str, found: list[Diagnostic]) -> None:
-    """Note what recipe, traits, `common` or an overlay want done besides: the Containerfile says it all."""
+    """Report keys of recipe, traits, `common` and overlays that only the Containerfile can set."""
     asked: dict[str, Spot] = {}
     for key, spots in (
         ("accounts", [spot for _, spot in draft.accounts.values()]),
@@ -155,12 +155,12 @@ def check_alone(draft: Draft, name: str, found: list[Diagnostic]) -> None:
             asked[key] = spots[0]
     for key, spot in asked.items():
         message = f"'{key}' does not reach '{name}', which is built by a Containerfile"
-        hint = "say it in the Containerfile; labels, annotations and test may stand beside it"
+        hint = "write it into the Containerfile; the recipe may have labels, annotations and test"
         found.append(Diagnostic(spot, Code.CONTAINERFILE_ALONE, message, hint))
 
 
 def written_below(images: Mapping[str, Image], read: Mapping[str, Containerfile]) -> Iterator[Diagnostic]:
-    """A remark for each such RUN; `read`: the Containerfile of each image that has one.
+    """A warning for each RUN that names a path below a volume; `read`: the Containerfiles by image.
 
     A builder takes back what a RUN changes below a volume, of the file or of an image that it begins with.
     """
@@ -172,17 +172,17 @@ def written_below(images: Mapping[str, Image], read: Mapping[str, Containerfile]
             inherited = _volumes(named.get(command.base, ""), images, read)
             for volume, where in (inherited | own).items():
                 if re.search(rf"(?<![\w./-]){re.escape(volume)}(?=/|[^\w./-]|$)", command.text):
-                    said = f" of '{where}'" if where else ""
-                    message = f"what this RUN writes below {volume} is lost: it is a volume{said}"
-                    hint = "write it before VOLUME is said, or COPY it there"
+                    owner = f" of '{where}'" if where else ""
+                    message = f"what this RUN writes below {volume} is lost: it is a volume{owner}"
+                    hint = "write it before VOLUME, or COPY it there"
                     yield Diagnostic(command.spot, Code.BELOW_A_VOLUME, message, hint)
 
 
 def _volumes(name: str, images: Mapping[str, Image], read: Mapping[str, Containerfile]) -> dict[str, str]:
-    """The volumes that an image of the set has, each with the image that declares it; their parents' too."""
+    """The volumes of an image and its parents, each with the image that declares it."""
     found: dict[str, str] = {}
     while image := images.get(name):
-        said = read[name].volumes if name in read else image.config.volumes
-        found = {volume.rstrip("/"): name for volume in said} | found
+        declared = read[name].volumes if name in read else image.config.volumes
+        found = {volume.rstrip("/"): name for volume in declared} | found
         name = image.parent.name if isinstance(image.parent, ParentImage) else ""
     return found

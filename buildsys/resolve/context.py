@@ -1,4 +1,4 @@
-"""The set's context: the files `copy` takes from the set's own folder, or from beside an overlay."""
+"""The set's context: the files that `copy` takes from `files/` of the set or of an overlay."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ LONGEST_PATH = 4095
 
 
 class Context:
-    """The `files/` of one set and its overlays; what was checked once is not checked again."""
+    """The `files/` of one set and its overlays; results of checks are kept."""
 
     def __init__(self, directory: Path, overlays: Iterable[str] = ()) -> None:
         self._top = directory / FOLDER
-        self._beside = {file: Path(file).parent / FOLDER for file in overlays}
+        self._folders = {file: Path(file).parent / FOLDER for file in overlays}
         self._known: dict[tuple[str, str], Problem | None] = {}
 
     def folder(self, path: str, file: str) -> str:
-        """Where `path`, named in `file`, lies: the `files/` beside an overlay; empty, the set's."""
-        beside = self._beside.get(file)
-        if beside is None or ".." in path.split("/") or not os.path.lexists(beside / path):
+        """The folder of `path`, named in `file`: the `files/` of an overlay; empty for the set's."""
+        folder = self._folders.get(file)
+        if folder is None or ".." in path.split("/") or not os.path.lexists(folder / path):
             return ""
-        return str(beside)
+        return str(folder)
 
     def problem(self, path: str, folder: str) -> Problem | None:
-        """What hinders copying `path` out of a folder as `folder` says it, or nothing."""
+        """The mistake of copying `path` from a folder that `folder` returned; None if it can be copied."""
         if (path, folder) not in self._known:
             self._known[path, folder] = self._examine(path, Path(folder) if folder else self._top)
         return self._known[path, folder]
@@ -49,10 +49,10 @@ class Context:
             return _leaves(f"'{path}' leads", top, "copy what it names into the set's files/")
         whole = top / path
         if not os.path.lexists(whole):
-            places = {(place / path).parent for place in (top, *self._beside.values())}
+            places = {(place / path).parent for place in (top, *self._folders.values())}
             names = {entry.name for place in places if place.is_dir() for entry in place.iterdir()}
-            beside = "files/ beside the overlay, or " if self._beside else ""
-            hint = closest(whole.name, names) or f"a relative path is taken from {beside}the set's files/"
+            overlays = "files/ of the overlay, or " if self._folders else ""
+            hint = closest(whole.name, names) or f"a relative path is taken from {overlays}the set's files/"
             return Code.MISSING_FILE, f"there is no {whole}", hint
         real = os.path.realpath(top)  # Path.resolve ends in an exception where links go round
         try:
@@ -63,7 +63,7 @@ class Context:
         for inner in inside:
             if not Path(os.path.realpath(inner)).is_relative_to(real):
                 return _leaves(f"{inner} is a link that leads", top, "put the file itself there")
-            # What a link leads to is what is copied.
+            # The target of a link is copied.
             if inner.is_symlink() and not os.path.exists(inner):  # noqa: PTH110 - ends, where links go round
                 return Code.MISSING_FILE, f"{inner} is a link that leads nowhere", "put the file itself there"
             if inner.is_symlink() and inner.is_dir():
@@ -87,7 +87,7 @@ def local_path(text: str) -> Problem | None:
 
 
 def unwritable(path: Path, name: Path) -> Problem | None:
-    """What keeps the name that a file has in its folder out of a plan's steps, which are text; or nothing."""
+    """The mistake of a name that is not UTF-8: the steps of a plan are text; None for other names."""
     try:
         str(name).encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Rings: things that need themselves, by way of others; and chains of images that are too long."""
+"""Mistakes of the graph: rings, and chains of images that are too long."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.image import BaseImage, Image, ParentImage
 
 Edges = Mapping[str, Mapping[str, Spot]]
-"""For each name the names it needs, each with the Spot that says so."""
+"""Name -> the names that it needs, each with the Spot of that reference."""
 
 LAYERS = 128
 """Layers of an image at most: the overlay driver mounts no more, and neither do other engines."""
@@ -39,7 +39,7 @@ def long_chains(images: Mapping[str, Image]) -> Iterator[Diagnostic]:
 
 
 def _layers(images: Mapping[str, Image]) -> dict[str, int]:
-    """How many layers each image has at least; those of rings, and without a parent, are left out."""
+    """The number of layers of each image, at least; images in rings or without a parent are left out."""
     layers: dict[str, int] = {}
     for first in images:
         chain = [first] if first not in layers else []

@@ -1,4 +1,4 @@
-"""A fragment (of a recipe, a trait, `common`) becomes a Part: what it adds to an image, checked."""
+"""Fragments (of recipes, traits, `common`) become Parts; a Draft adds Parts up to an image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_LOGIN = "/usr/sbin/nologin"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one fragment adds to an image. Parts are shared by all images that add the same."""
+    """The additions of one fragment to an image. Images that add the same share a Part."""
 
     accounts: Mapping[str, Spotted[image.Account]] = field(default_factory=dict)
     repositories: Mapping[str, image.WriteRepository] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Part:
 def part(fragment: schema.Fragment, notes: Notes, around: Surroundings) -> Part:
     """The Part a fragment stands for."""
     given: dict[str, Any] = {"scalars": scalars(fragment, notes)}
-    # Most fragments have few keys, and a large set has many fragments.
+    # For speed: most fragments have few keys.
     if fragment.accounts:
         given["accounts"] = accounts(fragment.accounts, notes)
     if fragment.repositories:
@@ -108,7 +108,7 @@ def repositories(
 
 
 def scalars(written: schema.Fragment | schema.Patch, notes: Notes) -> dict[str, Spotted[Scalar]]:
-    """The settings of which an image has one each."""
+    """The settings with a single value."""
     found: dict[str, Spotted[Scalar]] = {}
     if written.user is not None:
         found["user"] = written.user, notes.spot("user")
@@ -158,7 +158,7 @@ def texts(written: list[str], path: tuple[str, ...], notes: Notes) -> tuple[Spot
 
 @dataclass(slots=True)
 class Draft:
-    """What has been added so far, each thing with its Spot; later wins, lists grow."""
+    """The sum of Parts, each value with its Spot; later values win, lists grow."""
 
     accounts: dict[str, Spotted[image.Account]] = field(default_factory=dict)
     repositories: dict[str, image.WriteRepository] = field(default_factory=dict)
@@ -173,9 +173,9 @@ class Draft:
     ports: dict[str, Spot] = field(default_factory=dict)
     tests: list[TestPart] = field(default_factory=list)
     gone: dict[tuple[str, str], Spot] = field(default_factory=dict)
-    """What overlays have taken away, by key and name, and where they say so."""
+    """Items that overlays removed, by key and name, with the place of the removal."""
     gone_steps: list[image.Instruction] = field(default_factory=list)
-    """Steps that they have taken away, as they say them."""
+    """Steps that overlays removed."""
 
     def add(self, part: Part) -> None:
         """Add what a fragment gives."""
@@ -199,7 +199,7 @@ class Draft:
             self.tests.append(part.test)
 
     def instructions(self) -> Iterable[image.Instruction]:
-        """Everything done to the root, in the order of the language."""
+        """All instructions, in the order of the language."""
         if self.accounts:
             declared = tuple(account for account, _ in self.accounts.values())
             yield image.DeclareAccounts(declared, spot=next(iter(self.accounts.values()))[1])
@@ -223,7 +223,7 @@ class Draft:
         )
 
     def spots(self) -> dict[str, Spot]:
-        """Where each value of the configuration was written: `user`, `labels.name`, `ports.80/tcp`."""
+        """The place of each value of the configuration: `user`, `labels.name`, `ports.80/tcp`."""
         spots = {key: spot for key, (_, spot) in self.scalars.items()}
         for kind, items in (("env", self.env), ("labels", self.labels), ("annotations", self.annotations)):
             for name, (_, spot) in items.items():
@@ -239,7 +239,7 @@ def _values(items: Mapping[str, Spotted[T]]) -> dict[str, T]:
 
 
 def check_draft(draft: Draft, form: image.Format, found: list[Diagnostic]) -> None:
-    """Note what single fragments cannot show: numbers given twice, what the format cannot hold."""
+    """Report mistakes across fragments: a number used twice, values that the format cannot hold."""
     owners: dict[int, tuple[str, Spot]] = {}
     for account, spot in draft.accounts.values():
         name, first = owners.setdefault(account.uid, (account.name, spot))

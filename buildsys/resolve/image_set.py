@@ -37,7 +37,7 @@ from buildsys.resolve.variables import settings
 Change = tuple[schema.Patch, Notes]
 Parent = image.ParentImage | image.BaseImage | image.EmptyRoot
 First = tuple[image.Instruction, ...]
-"""What comes before all that a recipe says."""
+"""Instructions before those of the recipe."""
 
 
 def resolve(
@@ -56,7 +56,7 @@ def resolve(
 
 
 class _Resolver:
-    """Resolves one set; mistakes are kept for the end."""
+    """Resolves one set and collects the mistakes."""
 
     def __init__(
         self,
@@ -226,13 +226,13 @@ class _Resolver:
     def _built(
         self, recipe: schema.Recipe, notes: Notes, changes: list[Change], header: Header
     ) -> tuple[Parent, Spot, First]:
-        said = [(recipe.from_, notes), *((patch.from_, where) for patch, where in changes)]
-        for where in (where for name, where in said if name is not None):
+        named = [(recipe.from_, notes), *((patch.from_, where) for patch, where in changes)]
+        for where in (where for name, where in named if name is not None):
             hint = "FROM in it names what the image is made from"
-            problem = (Code.CONTAINERFILE_ALONE, "'from' cannot stand beside containerfile", hint)
+            problem = (Code.CONTAINERFILE_ALONE, "a recipe has either 'from' or containerfile", hint)
             where.problem(("from",), problem, key=True)
-        beside = Path(notes.written.file).parent
-        top = beside if notes.written.file in self._overlay_files else self._library.directory
+        folder = Path(notes.written.file).parent
+        top = folder if notes.written.file in self._overlay_files else self._library.directory
         if not self._names:
             self._names = spoken({name: header.reference(name) for name in self._library.recipes})
         usual = self._site.base if self._site else None
@@ -244,7 +244,7 @@ class _Resolver:
         return built[1], built[2].parent.spot, (built[0],)
 
     def _near(self, name: str) -> str:
-        """The closest names, sought once: a parent that was renamed is missed by all its children."""
+        """The closest names, kept: all children of a renamed parent ask for them."""
         if name not in self._nearest:
             self._nearest[name] = closest(name, [*self._library.recipes, "site"])
         return self._nearest[name]
@@ -292,7 +292,7 @@ class _Resolver:
 
 
 class _Common:
-    """A fragment every image gets; worked out once when it gives all images the same."""
+    """A fragment for all images; resolved once if it gives all images the same."""
 
     def __init__(self, source: Source[schema.Fragment], traits: Traits) -> None:
         self._source = source
@@ -327,7 +327,7 @@ LONGEST_NAME = 255
 
 
 class Header:
-    """The keys of set.yaml, checked, with the defaults of those left out."""
+    """The keys of set.yaml, with defaults."""
 
     def __init__(self, library: Library, found: list[Diagnostic]) -> None:
         written = library.set
@@ -341,7 +341,7 @@ class Header:
         self._tag = written.tag
 
     def check_name(self, name: str, spot: Spot, found: list[Diagnostic]) -> None:
-        """Note what is wrong with an image's name."""
+        """Report mistakes of an image's name."""
         problem = types.IMAGE_NAME.problem(name)
         whole = f"{self._namespace}/{self._prefix}{name}"
         if problem is None and len(whole) > LONGEST_NAME:
@@ -354,5 +354,5 @@ class Header:
             found.append(Diagnostic(spot, *problem))
 
     def reference(self, name: str) -> image.ImageReference:
-        """What an image of the set is called."""
+        """The reference of an image of the set."""
         return image.ImageReference(self._registry, self._namespace, self._prefix, name, self._tag)

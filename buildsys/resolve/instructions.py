@@ -20,7 +20,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a step may refer to outside its own fragment."""
+    """The things outside its fragment that a step may refer to."""
 
     images: Collection[str]
     context: Context
@@ -31,7 +31,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One step: where it was written, and what surrounds it."""
+    """One step: its place and its surroundings."""
 
     notes: Notes
     path: Path

@@ -23,11 +23,11 @@ from buildsys.packages import PackageManager
 from buildsys.resolve.site import Chosen
 
 Reason = tuple[Spot, str, str, tuple[Spot, str]]
-"""Where the image asks for it, what is missing, what to do, and where the site says so."""
+"""The place of the request, the missing thing, a hint, and the place in the site with a few words."""
 
 
 def absent(images: Mapping[str, Image], chosen: Chosen, *, gems: bool) -> dict[str, Absent]:
-    """Images the site cannot build, and what is made from them, each with the reason.
+    """Images that the site cannot build, and their descendants, each with the reason.
 
     `gems`: whether the site promises some, be they made already or not.
     """
@@ -110,7 +110,7 @@ _CHANGING = Install | Uninstall | UpdateAll
 
 
 def _origin(item: Image, images: Mapping[str, Image]) -> Image:
-    """The image of the set that another one begins with, by way of its parents."""
+    """The first of the chain of parents of an image."""
     met = set()
     while isinstance(item.parent, ParentImage) and item.name not in met and item.parent.name in images:
         met.add(item.name)

@@ -1,4 +1,4 @@
-"""Where what a set is made of was chosen, taken from what was written and what the caller asked for."""
+"""The places that chose the inputs of a set: files, or options of the caller."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _changed(overlay: OverlayFile) -> Collection[str] | None:
 
 
 def _uses(library: Library, known: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Which variables stand where. A parameter of a trait may hold any that is given to a trait somewhere."""
+    """Places -> names of variables. A parameter of a trait may hold any variable given to some trait."""
     found: dict[str, dict[str, None]] = {}
     given: dict[str, None] = {}
     parameters: list[str] = []
@@ -52,7 +52,7 @@ def _uses(library: Library, known: Collection[str]) -> dict[str, tuple[str, ...]
             variables = [name for name in names if name in known]
             if path[0] in {"uses", "parameters"}:
                 given |= dict.fromkeys(variables)
-            # What is compared may be the value itself, or any that it is a part of.
+            # A comparison may be of the value itself, or of any value that contains it.
             for end in range(1, len(path) + 1):
                 spot = str(written.spot(*path[:end]))
                 found.setdefault(spot, {}).update(dict.fromkeys(variables))

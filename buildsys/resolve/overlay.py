@@ -1,4 +1,4 @@
-"""Apply an overlay's changes to an image in the making: what it changes keeps the overlay's Spot."""
+"""Apply an overlay's changes to a Draft; changed values have Spots in the overlay."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def apply(patch: schema.Patch, draft: Draft, notes: Notes, around: Surroundings)
 
 
 def without(patch: schema.UsesPatch, uses: Uses, notes: Notes) -> Uses:
-    """The traits a recipe uses once a patch took some away."""
+    """The traits of a recipe without those that a patch removes."""
     kept = list(uses)
     for number, name in enumerate(patch.remove or []):
         named = [place for place, use in enumerate(kept) if use and name in use]
@@ -116,7 +116,7 @@ def _remove_steps(
     steps: list[image.Instruction], unwanted: list[schema.AnyStep], path: tuple[str, ...],
     notes: Notes, around: Surroundings, *, gone: list[image.Instruction],
 ) -> None:  # fmt: skip
-    """Take away all steps that are what an unwanted one says."""
+    """Remove all steps that equal an unwanted one."""
     for item in fragment.steps(unwanted, path, notes, around):
         same = [step for step in steps if _anywhere(step) == _anywhere(item)]
         before = next((step for step in gone if _anywhere(step) == _anywhere(item)), None)
@@ -132,7 +132,7 @@ def _remove_steps(
 
 
 def _anywhere(step: image.Instruction) -> image.Instruction:
-    """A step, whoever brings the file that it copies: an overlay may have one of the same name."""
+    """A step without the folder of the file that it copies: set and overlay may have files of one name."""
     return replace(step, folder="") if isinstance(step, image.CopyContext) else step
 
 

@@ -67,7 +67,7 @@ def profiles(
 
 
 def matches(pattern: str, names: Iterable[str]) -> list[str]:
-    """The names a name or a glob stands for."""
+    """The names that a name or a glob matches."""
     if not any(char in pattern for char in "*?["):
         return [pattern] if pattern in names else []
     expression = re.compile(translate(pattern))

@@ -1,4 +1,4 @@
-"""Scenarios: every name in them leads somewhere, and every default is filled in.
+"""Scenarios: references are checked, and defaults filled in.
 
 What only a run knows, secrets and what steps capture, is written like a variable. Here it is filled in as its
 name between two marks; the run puts the value there.
@@ -23,7 +23,7 @@ from buildsys.resolve.traits import reserved
 from buildsys.testing import spec
 
 COMMAND, HEALTHY, WHOLE = 300.0, 120.0, 1800.0
-"""Seconds for a command, until a container is healthy, and for a scenario, where it does not say."""
+"""Seconds for a command, until a container is healthy, and for a scenario, by default."""
 MARKED = re.compile(f"{spec.OPEN}(.*?){spec.CLOSE}")
 
 
@@ -40,7 +40,7 @@ def scenarios(
 
 
 class _Scenario:
-    """One scenario in the making."""
+    """Resolves one scenario."""
 
     def __init__(
         self,
@@ -258,12 +258,12 @@ def _secrets(written: Written) -> Iterator[str]:
 
 
 def _folders(files: Iterable[str]) -> set[str]:
-    """Every folder that relative paths lead through."""
+    """Every folder of relative paths."""
     return {str(folder) for name in files for folder in PurePosixPath(name).parents[:-1]}
 
 
 def _captured(written: Written) -> Iterator[tuple[str, tests.Path]]:
-    """Names that steps capture, in order; a check comes too late for that."""
+    """Names that steps capture, in order; checks cannot capture."""
     steps = written.data.get("steps")
     for number, step in enumerate(steps if isinstance(steps, list) else ()):
         capture = step.get("capture") if isinstance(step, dict) else None

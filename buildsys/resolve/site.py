@@ -27,7 +27,7 @@ STAND_INS = "stand_ins"
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A site, and what it puts on and under every image."""
+    """A site, and its contributions to every image."""
 
     site: image.Site
     base: image.BaseImage | image.EmptyRoot
@@ -39,7 +39,7 @@ class Chosen:
     """Packages that the site is known not to have."""
     labels: Mapping[str, Spotted[str]]
     epoch: int | None
-    """Instead of the set's; None: the set's."""
+    """Replaces the set's; None: the set's."""
     spot: Spot
     """Where the base is written."""
     site_spot: Spot
@@ -242,9 +242,8 @@ class _Resolver:
             return sha256(metadata)
         except OSError:
             if Path(directory).is_dir():
-                problem = (Code.MISSING_FILE, f"{directory} is no repository: it has no repodata/repomd.xml",
-                           "createrepo_c makes it")  # fmt: skip
-                notes.problem(path, problem)
+                message = f"{directory} is not a repository: it has no repodata/repomd.xml"
+                notes.problem(path, (Code.MISSING_FILE, message, "createrepo_c makes it"))
             return ""
 
     def _key(self, key: str, path: tuple[str, ...], notes: Notes) -> str:
@@ -279,7 +278,7 @@ class _Resolver:
                 checksums[url] = ""
                 self._sentences.append(f"the download {url} is not verified")
             elif actual and place.file and not place.file.startswith("/"):
-                # A file of the set is as trusted as the recipe beside it.
+                # A file of the set is as trusted as its recipes.
                 checksums[url] = actual
         return files, addresses, checksums
 
@@ -297,7 +296,7 @@ class _Resolver:
         return url
 
     def _local(self, text: str, path: tuple[str, ...], notes: Notes) -> str:
-        """A local path: absolute, or within the set's folder; empty when it can be none."""
+        """A local path: absolute, or within the set's folder; empty for an invalid one."""
         if problem := local_path(text):
             notes.problem(path, problem)
             return ""
@@ -311,8 +310,8 @@ class _Resolver:
             return text
         whole = self._library.directory / text
         if not whole.exists():
-            beside = [entry.name for entry in whole.parent.iterdir()] if whole.parent.is_dir() else []
-            hint = closest(whole.name, beside) or "a relative path begins at the set's folder"
+            siblings = [entry.name for entry in whole.parent.iterdir()] if whole.parent.is_dir() else []
+            hint = closest(whole.name, siblings) or "a relative path begins at the set's folder"
             notes.problem(path, (Code.MISSING_FILE, f"there is no {whole}", hint))
         return str(whole)
 
@@ -332,7 +331,7 @@ class Pieces:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Why a site has no package of a name: the repository that has it is left out."""
+    """The reason for a missing package: its repository is left out."""
 
     repository: str
     because: str
@@ -340,26 +339,26 @@ class Missing:
 
 
 def pieces(site: schema.Site, notes: Notes, additions: Sequence[Addition]) -> Pieces:
-    """The pieces of a site; what is added takes the place of what has the same name."""
+    """The pieces of a site; additions replace pieces of the same name."""
     own = site.repositories
     host = own if isinstance(own, str) else None
     repositories = _with_notes(own if isinstance(own, dict) else None, notes)
     downloads = _with_notes(site.downloads, notes)
     gems = (site.gems, notes) if site.gems is not None else None
-    for patch, beside in additions:
+    for patch, patch_notes in additions:
         if host and patch.repositories:
             message = f"the site '{site.site}' takes the host's own repositories, and no others"
-            beside.problem(
+            patch_notes.problem(
                 ("repositories",), (Code.SITE_MISMATCH, message, "enable it on the host"), key=True
             )
-        repositories |= _with_notes(patch.repositories, beside)
-        downloads |= _with_notes(patch.downloads, beside)
-        gems = (patch.gems, beside) if patch.gems is not None else gems
+        repositories |= _with_notes(patch.repositories, patch_notes)
+        downloads |= _with_notes(patch.downloads, patch_notes)
+        gems = (patch.gems, patch_notes) if patch.gems is not None else gems
     return Pieces(repositories, downloads, gems)
 
 
 def missing(site: schema.Site, notes: Notes, there: Pieces) -> dict[str, Missing]:
-    """The packages that only repositories have which the site leaves out, and nobody has added."""
+    """Packages of repositories that the site leaves out and no overlay adds."""
     return {
         package: Missing(name, left_out.because, notes.written.key_spot("left-out", name))
         for name, left_out in (site.left_out or {}).items()

@@ -1,4 +1,4 @@
-"""A place in something written, with the mistakes found there."""
+"""Pieces with their variables filled in, and the mistakes found in them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ M = TypeVar("M", bound=schema.Model)
 
 
 def filled(source: Source[M], scope: Mapping[str, Any], found: list[Diagnostic]) -> tuple[M, Notes] | None:
-    """What a source says once its variables are filled in; None when that failed, and `found` says why."""
+    """The model of a source, with variables filled in; None if that fails, which `found` reports."""
     if source.model is not None:
         found += source.mistakes
         return source.model, Notes(source.written, found)
@@ -60,7 +60,7 @@ def filled(source: Source[M], scope: Mapping[str, Any], found: list[Diagnostic])
 
 
 def filled_part(written: Written, scope: Mapping[str, Any], found: list[Diagnostic]) -> Any:
-    """A piece with its variables filled in; None when that failed, and `found` says why."""
+    """A piece with its variables filled in; None if that fails, which `found` reports."""
     mistakes: list[Diagnostic] = []
     data = variables.fill(written, variables.holes(written.data), scope, mistakes)
     found += mistakes

@@ -1,4 +1,4 @@
-"""One spelling for values that may be written in several ways: what means the same is not built again.
+"""One spelling for values with several spellings, so that another spelling rebuilds nothing.
 
 A text of another form comes back as it is; `buildsys.recipe.schema.types` has refused it.
 """

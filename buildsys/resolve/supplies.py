@@ -1,4 +1,4 @@
-"""What a recipe gives to its Containerfile: what names mean besides stages and images, and secrets."""
+"""The named contexts and secrets that a recipe gives to its Containerfile."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from buildsys.resolve.context import local_path, unwritable
 from buildsys.resolve.source import Notes
 
 Names = Mapping[str, str]
-"""What a Containerfile may call an image of the set -> the image."""
+"""Name of an image of the set in a Containerfile -> the image."""
 Meant = image.NamedImage | image.OtherImage | image.ContextFolder
-"""What a name in a Containerfile means."""
+"""The meaning of a name in a Containerfile."""
 _BARE = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What a Containerfile stands in."""
+    """The surroundings of a Containerfile."""
 
     top: Path
     """The folder that it must lie in: the set's, or the overlay's."""
@@ -37,7 +37,7 @@ class Around:
 
 
 def contexts(recipe: schema.Recipe, notes: Notes, read: Containerfile, around: Around) -> tuple[Meant, ...]:
-    """What each name means that is no stage: what `contexts` says, an image of the set, one built elsewhere.
+    """The meaning of each name that is not a stage: a context, an image of the set, an image built elsewhere.
 
     COPY and RUN name stages: a single word there that means nothing else is a mistake, not an image that is
     built elsewhere.
@@ -89,8 +89,8 @@ def _given(item: Read, value: str, notes: Notes, around: Around) -> Meant | None
         notes.problem(path, (Code.PATH_LEAVES_CONTEXT, f"{folder} lies outside of {around.top}", hint))
         return None
     if not folder.is_dir():
-        beside = [entry.name for entry in folder.parent.iterdir()] if folder.parent.is_dir() else []
-        hint = closest(folder.name, beside) or "a path is taken from the folder of the recipe's file"
+        siblings = [entry.name for entry in folder.parent.iterdir()] if folder.parent.is_dir() else []
+        hint = closest(folder.name, siblings) or "a path is taken from the folder of the recipe's file"
         notes.problem(path, (Code.MISSING_FILE, f"there is no folder {folder}", hint))
         return None
     try:
@@ -108,7 +108,7 @@ def _unknown(item: Read, read: Containerfile, given: Names, around: Around) -> P
         f"contexts: {{{item.name}: FOLDER OR IMAGE}} in the recipe; "
         f"an image that is built elsewhere is {item.name}:latest"
     )
-    message = f"'{item.name}' is no stage, no image of the set and none of its contexts"
+    message = f"'{item.name}' is neither a stage, nor an image of the set, nor one of its contexts"
     return Code.CONTAINERFILE_FROM, message, hint
 
 

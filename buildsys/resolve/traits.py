@@ -49,7 +49,7 @@ class Traits:
         self._around = around
         self._found = found
         self._known: dict[tuple[str, str, str], Parts] = {}
-        self._told: set[tuple[Spot, str, str]] = set()
+        self._reported: set[tuple[Spot, str, str]] = set()
         self._parameters = {name: _parameters(trait, found) for name, trait in traits.items()}
         self._needs_image = _needing_image(traits)
         edges = {name: _used(trait.written, traits) for name, trait in traits.items()}
@@ -108,7 +108,7 @@ class Traits:
                 written.key_spot(*path, name), Code.UNKNOWN_TRAIT, f"no trait is called '{name}'", hint
             )
             return {}
-        if name in within:  # a ring, which is told once
+        if name in within:  # a ring, which is reported once
             return {}
         bound = self._bind(name, given, written, (*path, name), image)
         if bound is None:
@@ -120,17 +120,17 @@ class Traits:
             before = len(self._found)
             known = self._known[key] = self._expand(trait, bound, image, (*within, name), parameters)
             if len(self._found) > before:
-                self._tell_where_used(before, written.key_spot(*path, name))
+                self._add_place_of_use(before, written.key_spot(*path, name))
         return known
 
-    def _tell_where_used(self, start: int, spot: Spot) -> None:
+    def _add_place_of_use(self, start: int, spot: Spot) -> None:
         """Tell a mistake in a trait once, with the place of its first use, which may be what is wrong."""
         fresh = self._found[start:]
         del self._found[start:]
         for item in fresh:
             what = (item.spot, item.code, item.message)
-            if what not in self._told:
-                self._told.add(what)
+            if what not in self._reported:
+                self._reported.add(what)
                 self._found.append(replace(item, related=(*item.related, (spot, "used here"))))
 
     def _expand(

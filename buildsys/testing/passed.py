@@ -6,7 +6,6 @@ A pass is valid for the hash of a test or a scenario and the ids of the images i
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ def remember(directory: Path, outcome: Outcome) -> None:
             for case in outcome.cases
         ],
     }
-    write(_memory(directory, outcome.kind, outcome.name), data)
+    files.write_record(_memory(directory, outcome.kind, outcome.name), data)
     if not outcome.passed:
         (directory / MARK).unlink(missing_ok=True)
 
@@ -60,7 +59,7 @@ def add_to_results(directory: Path, images: Iterable[str]) -> None:
         test = {key: known[key] for key in ("passed", "seconds", "cases")}
         if data.get("test") != test:
             # In one line, as a build writes it.
-            write(directory / "results" / f"{name}.json", {**data, "test": test}, indent=None)
+            files.write_record(directory / "results" / f"{name}.json", {**data, "test": test}, indent=None)
 
 
 # ── the mark of a set ───────────────────────────────────────────────────────────────────────────────────────
@@ -73,7 +72,7 @@ def promote(directory: Path) -> bool:
         (directory / MARK).unlink(missing_ok=True)
         return False
     if _data(directory / MARK) != mark:
-        write(directory / MARK, mark)
+        files.write_record(directory / MARK, mark)
     return True
 
 
@@ -110,18 +109,6 @@ def _complete(directory: Path, ids: Mapping[str, str]) -> bool:
 
 
 # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def write(path: Path, data: Any, indent: int | None = 1) -> None:
-    """Write a JSON file atomically."""
-    write_text(path, json.dumps(data, indent=indent) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole, by rename."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    files.write(path, text, durable=True)
 
 
 def _known(directory: Path, kind: str, name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
+from buildsys.files import write_record
 from buildsys.plan.read import current, plan_id
 from buildsys.run.lock import images_stay, turn
 from buildsys.testing import passed, spec
@@ -67,7 +68,7 @@ def run_tests(directory: Path, set_name: str, request: Request, reporter: Report
     """
     with turn(directory, f"testing {set_name}", reporter.say):
         outcomes = _Run(directory, request, reporter).outcomes()
-        passed.write_text(directory / "results" / "junit.xml", junit(set_name, outcomes))
+        write_record(directory / "results" / "junit.xml", junit(set_name, outcomes))
         passed.add_to_results(directory, request.images)
         passed.promote(directory)
     return outcomes
@@ -186,7 +187,7 @@ class _Run:
         if not any(case.mistakes for case in cases):
             log.unlink(missing_ok=True)
             return ""
-        passed.write_text(log, "".join(f"$ {case.name}\n{case.output}\n" for case in cases))
+        write_record(log, "".join(f"$ {case.name}\n{case.output}\n" for case in cases))
         return str(log)
 
     def _ended(self, outcome: Outcome) -> Outcome:
