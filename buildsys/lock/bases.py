@@ -1,4 +1,4 @@
-"""Base images: which one a reference means now, and what packages it holds; nothing of it is run."""
+"""Base images: the digest of a reference, and the packages of the image; nothing in it is run."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from buildsys import programs, storage
 from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
 
 DATABASES = ("var/lib/rpm", "usr/lib/sysimage/rpm")
-"""Where distributions keep rpm's database."""
+"""Paths of rpm's database in the distributions."""
 MARKS = ("Packages", "Packages.db", "rpmdb.sqlite")
 KEYS = "etc/pki/rpm-gpg"
 LOCAL = "localhost/"
-"""Names that no registry has: what was built on this host."""
+"""Begins the names of images that were built on this host."""
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A base image, looked at."""
+    """The parts of a base image that a lock needs."""
 
     digest: str
     root: Path
-    """A folder with its package database and public keys, and nothing else of it."""
+    """A folder with its package database and its public keys only."""
 
     @property
     def database(self) -> str:
-        """Where its package database lies; empty when it has none."""
+        """The path of its package database; empty if it has none."""
         found = (path for path in DATABASES if any((self.root / path / mark).is_file() for mark in MARKS))
         return next(found, "")
 
@@ -45,10 +45,10 @@ class Base:
 
 
 def digest_of(reference: str, spot: Spot, store: str) -> str:
-    """The digest a reference stands for now: asked of its registry, or of the store when it was built here.
+    """The current digest of a reference, from its registry; from the store for images built on this host.
 
     Raises:
-        Refused: nobody has it (`base-unreachable`).
+        Refused: neither has it (`base-unreachable`).
     """
     if "@" in reference:
         return reference.partition("@")[2]
@@ -75,10 +75,10 @@ def pinned(reference: str, digest: str) -> str:
 
 
 def look_at(reference: str, digest: str, spot: Spot, store: str, cache: Path) -> Base:
-    """What a base image holds. Kept below `cache` by its digest: it is fetched once.
+    """Read a base image. `cache` keeps the result by digest, so it is fetched once.
 
     Raises:
-        Refused: it cannot be fetched (`base-unreachable`), or its layers not be read (`base-unreadable`).
+        Refused: it cannot be fetched (`base-unreachable`), or a layer cannot be read (`base-unreadable`).
     """
     root = cache / digest.replace(":", "-")
     if not root.is_dir():
@@ -110,7 +110,7 @@ def look_at(reference: str, digest: str, spot: Spot, store: str, cache: Path) ->
 
 
 def _skopeo() -> list[str]:
-    """Skopeo, with the registries and the temporary folder of buildah: of itself it looks at neither."""
+    """skopeo, with the registries.conf and the temporary folder that buildah takes from the environment."""
     registries = os.environ.get("CONTAINERS_REGISTRIES_CONF")
     place = os.environ.get("TMPDIR")
     return [
@@ -147,7 +147,7 @@ def _said(command: list[str], reference: str, spot: Spot) -> str:
 
 
 def _unpack(layer: IO[bytes], root: Path) -> None:
-    """Lay a layer over `root`: regular files of the package database and the keys; what it deletes goes."""
+    """Apply a layer to `root`: regular files of the package database and the keys, and deletions."""
     with tarfile.open(fileobj=layer, mode="r:*") as archive:
         for member in _wanted(archive):
             path = root / _clean(member.name)
@@ -174,6 +174,6 @@ def _wanted(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 
 def _clean(name: str) -> str:
-    """A path of an archive as it lies below the root; one that climbs out of it is nothing that is wanted."""
+    """A path of an archive relative to the root; empty if it leads outside."""
     parts = PurePosixPath(name).parts
     return "" if ".." in parts else "/".join(part for part in parts if part not in {"/", "."})
