@@ -49,7 +49,7 @@ def tell_of_tmpdir() -> None:
     """Say that temporary files go elsewhere than the caller wanted, before anything is made; once a run."""
     if place := os.environ.pop(UNUSABLE, ""):
         sys.stderr.write(
-            f"note: TMPDIR is {place}, where no file can be made; temporary files go elsewhere\n"
+            f"note: TMPDIR is {place}, where no file can be created; temporary files go elsewhere\n"
         )
 
 

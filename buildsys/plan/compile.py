@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ from buildsys.image import (
 )
 from buildsys.image.shell import FILES
 from buildsys.packages import runtime_of
+from buildsys.packages.gems import Gems
 from buildsys.packages.payload import Files, capabilities, files_of, taken
 from buildsys.plan import makefile
 from buildsys.plan.carried import (
@@ -50,7 +52,6 @@ from buildsys.plan.carried import (
 )
 from buildsys.plan.commands import acting_text
 from buildsys.plan.step import Step, compile_step, taken_from_others, text_hash
-from buildsys.resolve.gems import Gems
 from buildsys.spread import spread
 from buildsys.testing import spec
 
@@ -60,6 +61,8 @@ CONTENT_CHANGING = (
     "inside.sh", "layer.sh", "packages.sh", "programs.sh", "repositories.sh", "rpm.sh", "sources.sh",
 )  # fmt: skip
 """Runtime files whose change can change an image's bytes; the installer's own files are added."""
+COMMENT = re.compile(r"^[ \t]*#(?: .*)?\n", re.MULTILINE)
+"""A comment line of a runtime file: a reworded comment rebuilds no image."""
 FILTER = ("seccomp.bpf", "seccomp.json")
 """The filter of system calls for programs of images, for bwrap and for buildah; see tools/seccomp-filter."""
 TOOLS = (
@@ -109,7 +112,7 @@ def compile_plan(image_set: ImageSet) -> Plan:
     acting = runtime_of(site).name
     own = [name for name in runtime if name == f"{acting}.sh" or name.startswith(f"{acting}-")]
     for name in (*CONTENT_CHANGING, *own):
-        changing.update(runtime[name].encode())
+        changing.update(COMMENT.sub("", runtime[name]).encode())
     graph = ImageGraph(image_set.images)
     images = [image_set.images[name] for name in graph.order()]
     runtime_hash = changing.hexdigest()

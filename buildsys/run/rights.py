@@ -71,7 +71,7 @@ def _root(_: Host) -> str | None:
 def _forbidden(host: Host) -> str | None:
     for setting in NAMESPACES:
         if host.setting(setting) == "0":
-            return f"this kernel lets ordinary users make no user namespaces: {setting} is 0"
+            return f"this kernel does not let ordinary users create user namespaces: {setting} is 0"
     return None
 
 

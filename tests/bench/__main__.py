@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from buildsys.image import Image
-from tests.bench import plain, publishing, sets, step
+from tests.bench import growth, plain, publishing, sets, step
 from tests.bench.measure import Taken, store, take
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +33,7 @@ def main() -> None:
         "cold": cold_build,
         "trivial": trivial_runs,
         "step": cost_of_a_step,
+        "growth": growth_with_the_store,
         "publish": published,
     }
     chosen = sys.argv[1:] or list(parts)
@@ -165,6 +166,13 @@ def cost_of_a_step(place: Path) -> list[str]:
     directory = sets.trivial(place / "trivial", 12)
     take([BUILDSYS, "plan", str(directory), "-o", str(place / "plan")])
     return step.measure(place / "plan", _busybox, place / "timed", ROUNDS, _buildah())
+
+
+def growth_with_the_store(place: Path) -> list[str]:
+    """The same step in a small and in a large store."""
+    directory = sets.trivial(place / "trivial", 12)
+    take([BUILDSYS, "plan", str(directory), "-o", str(place / "plan")])
+    return growth.measure(place / "plan", _busybox)
 
 
 def published(place: Path) -> list[str]:

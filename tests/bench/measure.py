@@ -16,10 +16,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a command took: wall seconds, and the largest resident size in MiB."""
+    """What a command took: wall seconds, the largest resident size in MiB, seconds of processor time."""
 
     seconds: float
     mebibytes: float
+    processor: float
 
 
 def take(
@@ -38,7 +39,7 @@ def take(
             output.seek(0)
             sys.stderr.buffer.write(output.read())
             raise SystemExit(f"failed with {process.returncode}: {' '.join(command)}")
-    return Taken(seconds, usage.ru_maxrss / 1024)
+    return Taken(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
 @contextlib.contextmanager

@@ -110,7 +110,7 @@ def test_too_few_inodes_to_begin(good: Faked) -> None:
         small(good.fake / "root", 'bash "$PLAN/lib/run.sh"', "size=2g,nr_inodes=500"), PLAN=str(good.plan)
     )
     assert done.returncode == 1
-    assert re.search(r"error: \d+ inodes free at .*/root, 1024 are needed to begin\n", done.stderr)
+    assert re.search(r"error: \d+ inodes are free at .*/root, 1024 are needed to start\n", done.stderr)
 
 
 def test_half_a_copy_on_a_disk_that_is_smaller_than_the_copy(good: Faked, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_half_a_copy_on_a_disk_that_is_smaller_than_the_copy(good: Faked, tmp_pa
     (tmp_path / "tree/large").write_bytes(b"x" * 3_000_000)
     (tmp_path / "log").write_text("storing layer to file: io: read/write on closed pipe\n")
     root = good.fake / "root"
-    script = f'. {good.plan}/lib/disk.sh; want_for {tmp_path}/log "$0"; full_disk {tmp_path}/log {root}'
+    script = f'. {good.plan}/lib/disk.sh; raise_minimum {tmp_path}/log "$0"; full_disk {tmp_path}/log {root}'
     for tree, status in ((tmp_path / "tree", 0), (tmp_path / "log", 1)):
         done = subprocess.run(
             [*small(root, f"set -- x; bash -c '{script}' {tree}", "size=2m")],

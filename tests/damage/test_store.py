@@ -261,7 +261,7 @@ def test_a_container_keeps_what_is_damaged(built: Ground) -> None:
     _remove(part(built, "two").split)
     done = built.call("run.sh")
     assert done.returncode == 1
-    assert "error: images that are damaged in the store cannot be removed:\n" in done.stderr
+    assert "error: damaged images of the store cannot be removed:\n" in done.stderr
     built.store.buildah("rm", "mine")
     assert built.call("run.sh").returncode == 0
 

@@ -129,7 +129,8 @@ def test_what_an_image_left_in_the_place_of_its_database_is_not_opened(ground: G
     _run("mknod", str(ground.root / "var/lib/rpm/rpmdb.sqlite"), "b", "7", "0")
     (ground.root / "var/lib/rpm/rpmdb.sqlite-wal").symlink_to(ground.host / "CANARY")
     done = ground.do(
-        "dnf", 'dnf_look; find "$DNF_ROOT" ! -type d ! -type f; find "$DNF_ROOT" -name "rpmdb.sqlite*"'
+        "dnf",
+        'dnf_copy_database; find "$DNF_ROOT" ! -type d ! -type f; find "$DNF_ROOT" -name "rpmdb.sqlite*"',
     )
     assert (done.returncode, done.stdout) == (0, "")
 

@@ -192,9 +192,9 @@ def test_a_package_swapped_in_the_plan_is_not_installed(world: World, images: St
     assert (done.returncode, summary(done)) == (2, "demo: 4 images: 3 built, 0 fresh, 1 failed")
     assert "tip failed at demo/images/tip.yaml:3:12\n" in done.stderr
     assert (
-        "    error: a package of the pool is not the one the lock names: leaf-1.0-1.noarch.rpm\n"
+        "    error: a package of the pool differs from the lock: leaf-1.0-1.noarch.rpm\n"
         '      hint: "buildsys build demo" fetches it again; '
-        "a plan that came here as a copy is to be copied again\n"
+        "if the plan was copied here, copy it again\n"
     ) in done.stderr
     assert "localhost/demo/tip:1" not in images.names()
     # The plan written anew has the right one again.

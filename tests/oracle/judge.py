@@ -343,7 +343,7 @@ class Bench:
             if key in self.known:
                 found[name] = self._known(name, key, named)
             elif self._alike(name, ids):
-                found[name] = ("renamed", "what it copies from other images is the same as before")
+                found[name] = ("renamed", "the files that it copies from other images did not change")
             elif before is None:
                 found[name] = ("stale", "never built here")
             elif name in direct:
@@ -368,10 +368,10 @@ class Bench:
         if named.get(name) == self.known[key]:
             return "fresh", "nothing changed"
         if name in self.keys and self.keys[name] != key:
-            return "renamed", "built from these inputs before; its name returns to that image"
+            return "renamed", "built from these inputs before; its name moves back to that image"
         if name not in named:
-            return "renamed", "it has no such name; the image itself is in the store, under its key"
-        return "renamed", "its name moved elsewhere; the image itself is in the store, under its key"
+            return "renamed", "its name is missing; the store has the image under its key"
+        return "renamed", "its name is used by another image; the store has the image under its key"
 
     def _foretold(self, name: str, wanted: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
         """What `why` should say of an image before the build."""

@@ -293,19 +293,19 @@ def test_names(faked: Faked, tmp_path: Path) -> None:
     faked.compile(image_set(tmp_path, [image("base", BASE, *first)]))
     assert faked.why()["base"] == (
         "renamed",
-        "built from these inputs before; its name returns to that image",
+        "built from these inputs before; its name moves back to that image",
     )
     faked.built()
     images = faked.images()
     faked.set_images({name: item for name, item in images.items() if name != reference("base")})
     assert faked.why()["base"] == (
         "renamed",
-        "it has no such name; the image itself is in the store, under its key",
+        "its name is missing; the store has the image under its key",
     )
     faked.set_images({**images, reference("base"): "f" * 64})
     assert faked.why()["base"] == (
         "renamed",
-        "its name moved elsewhere; the image itself is in the store, under its key",
+        "its name is used by another image; the store has the image under its key",
     )
     faked.set_images({BUSYBOX: images[BUSYBOX]})
     assert faked.why()["base"] == ("stale", "image missing from the store")

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from buildsys.cli.output import CHANGED
 
+from buildsys.cli.output import CHANGED
 from buildsys.standins.tools import find_busybox
 from tests import forked, rpms
 from tests.busybox import APPLETS, OURS

@@ -181,7 +181,7 @@ def test_a_version_that_goes_back(locked: Scene) -> None:
     page = locked.page()
     assert "0 built, 4 fresh, 2 changed without a build." in page
     assert "## Changed without a build\n\n| image | why | id before | id now |\n" in page
-    assert "| tool | built from these inputs before; its name returns to that image |" in page
+    assert "| tool | built from these inputs before; its name moves back to that image |" in page
     assert locked.periodic() == 0
 
 

@@ -33,7 +33,7 @@ from buildsys.image import (
     Transaction,
 )
 from buildsys.packages import MANAGERS
-from buildsys.plan.compile import compile_plan
+from buildsys.plan.compile import RUNTIME, compile_plan
 from tests.plan.conftest import GoldenFolder
 from tests.plan.sets import BASE, EPOCH, every_kind, image, image_set, locked, package, site
 
@@ -142,6 +142,22 @@ def test_format_and_epoch_change_the_key(tmp_path: Path) -> None:
         for epoch in (1, 2)
     }
     assert len(keys) == 4
+
+
+def test_a_comment_of_the_runtime_changes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = tmp_path / "runtime"
+    shutil.copytree(RUNTIME, runtime)
+    monkeypatch.setattr("buildsys.plan.compile.RUNTIME", runtime)
+    made = image_set(tmp_path, [image("base", BASE)])
+    before = compile_plan(made)
+    commit = runtime / "commit.sh"
+    text = commit.read_text()
+    commit.write_text("# A reason.\n" + text.replace("\ncommit() {\n", "\ncommit() {\n    # Another.\n"))
+    commented = compile_plan(made)
+    assert commented.texts["lib/commit.sh"] != before.texts["lib/commit.sh"]
+    assert commented.texts["keys/base"] == before.texts["keys/base"]
+    commit.write_text(text.replace("\ncommit() {\n", "\ncommit() {\n    true\n"))
+    assert compile_plan(made).texts["keys/base"] != before.texts["keys/base"]
 
 
 def test_the_content_of_a_file_changes_the_key_of_those_who_copy_it(tmp_path: Path) -> None:

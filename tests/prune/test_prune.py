@@ -295,7 +295,7 @@ def test_refuses_for_a_holder_it_cannot_name(ground: Ground) -> None:
     with shared(ground):
         done = ground.call("prune.sh")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.endswith("a process that cannot be seen from here\n")
+    assert done.stderr.endswith("a process that is not visible here\n")
 
 
 # the verb

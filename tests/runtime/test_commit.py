@@ -143,7 +143,7 @@ def canonical(
         text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
         # As Go writes them.
         path.write_text(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
-    script = '. "$0"; canonical "$@"'
+    script = '. "$0"; print_canonical "$@"'
     environment = {
         "INPUTS": "\n".join(inputs),
         "CREATED": "2018-02-01T00:00:00Z",
@@ -311,6 +311,6 @@ def test_a_layer_that_does_not_fit_is_not_packed(faked: Faked, tmp_path: Path) -
     assert layer == ""
     log = (faked.plan / "logs/big.log").read_text()
     assert "the layer of big does not fit on the disk: it takes 409600 MiB at " in log
-    assert "it has written 409600 MiB" in log
+    assert "it wrote 409600 MiB" in log
     # It may be another disk the next time.
     assert "Error 75" in done.stderr

@@ -220,7 +220,7 @@ def test_there_is_a_network_only_where_the_recipe_says_so(demo: Demo, tmp_path: 
         assert (root / "srv/page").read_text() == "from elsewhere\n"
     # Nobody can say whether it would come out otherwise now; who wants to know builds it anew.
     assert demo.built() == {}
-    said = "nothing changed (unlocked: built with the network, whatever it held then)"
+    said = "nothing changed (unlocked: built with the network contents of that time)"
     assert demo.why("app") == f"app\tfresh\t{said}"
 
 

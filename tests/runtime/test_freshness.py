@@ -191,7 +191,7 @@ def test_a_name_that_moved_elsewhere_is_given_back(fresh: Faked) -> None:
     fresh.set_images({**before, reference("base"): "f" * 64})
     assert fresh.why()["base"] == (
         "renamed",
-        "its name moved elsewhere; the image itself is in the store, under its key",
+        "its name is used by another image; the store has the image under its key",
     )
     assert fresh.built() == {}
     assert fresh.images() == before
@@ -259,7 +259,7 @@ def test_why_changes_nothing(fresh: Faked, tmp_path: Path) -> None:
     fresh.set_images({name: identity for name, identity in fresh.images().items() if name != BUSYBOX})
     before = {path: path.read_bytes() for path in fresh.plan.rglob("*") if path.is_file()}
     fresh.calls()
-    assert fresh.why()["base"] == ("unknown", "what it is made from is not in the store")
+    assert fresh.why()["base"] == ("unknown", "an image that it is built from is not in the store")
     assert fresh.why()["child"] == ("waits", "decided when base is built")
     assert {path: path.read_bytes() for path in fresh.plan.rglob("*") if path.is_file()} == before
     assert {line.split()[1] for line in fresh.calls()} <= {"info", "images", "inspect"}
@@ -284,7 +284,7 @@ def test_a_file_that_is_taken_from_a_package_is_named(tmp_path: Path) -> None:
         return "\n".join(["do payload '' '' kolla /x /x", *lines, "format oci"]) + "\n"
 
     reason = Path(__file__).parents[2] / "buildsys/plan/runtime/reason.sh"
-    script = 'INPUTS=$(<now) STATE=. PLAN=. IMAGE=x RECIPE=r FROM=""; . "$0"; why_stale'
+    script = 'INPUTS=$(<now) STATE=. PLAN=. LIB="${0%/*}" IMAGE=x RECIPE=r FROM=""; . "$0"; explain_staleness'
     (tmp_path / "x.inputs").write_text(key(("/a", "1"), ("/b c", "1"), ("/d", "1")))
     (tmp_path / "now").write_text(key(("/a", "1"), ("/b c", "2"), ("/d", "2")))
     done = subprocess.run(

@@ -60,7 +60,7 @@ def said(name: str) -> str:
 
 def test_the_settings_of_rpm_are_replaced_whole(bench: Bench) -> None:
     """Steps that begin together write them together; one cut short sends rpm to another database."""
-    show = 'rpm_kit >/dev/null; stat -c %i "$STATE/kit.macros"; '
+    show = 'rpm_list_kit >/dev/null; stat -c %i "$STATE/kit.macros"; '
     done = bench.call("rpm", f'{show} exec 6<"$STATE/kit.macros"; {show} cat <&6')
     first, second, *text = done.stdout.splitlines()
     assert first != second
@@ -85,9 +85,9 @@ def test_another_package_than_the_locks_is_refused(bench: Bench, installer: str)
     done = bench.call(installer, f"{installer}_fetch b {NAMES[1]}")
     assert (done.returncode, done.stdout, bench.verified()) == (1, "", [])
     assert done.stderr == (
-        f"error: a package of the pool is not the one the lock names: {NAMES[1]}\n"
+        f"error: a package of the pool differs from the lock: {NAMES[1]}\n"
         '  hint: "buildsys build tiny" fetches it again; '
-        "a plan that came here as a copy is to be copied again\n"
+        "if the plan was copied here, copy it again\n"
     )
 
 
@@ -107,9 +107,7 @@ def test_what_could_not_be_looked_at_is_not_verified(
     done = bench.call(installer, f"{fault}{installer}_fetch x {name}")
     assert (done.returncode != 0, done.stdout, bench.verified()) == (True, "", []), done.stderr
     if fault == KILLED:
-        assert done.stderr.endswith(
-            "error: app.yaml:1:1: packages of the pool could not be read to the end\n"
-        )
+        assert done.stderr.endswith("error: app.yaml:1:1: packages of the pool cannot be read completely\n")
 
 
 def test_a_key_that_cannot_be_read_leaves_no_keyring(bench: Bench) -> None:
@@ -120,7 +118,7 @@ def test_a_key_that_cannot_be_read_leaves_no_keyring(bench: Bench) -> None:
     assert [path.name for path in (bench.plan / "state").glob("keyring.*") if path.suffix != ".part"] == [
         "keyring.lock"
     ]
-    assert bench.call("rpm", "rpm_keyring || :; printf '%s' \"${KEYRING-none}\"").stdout == "none"
+    assert bench.call("rpm", "rpm_open_keyring || :; printf '%s' \"${KEYRING-none}\"").stdout == "none"
 
 
 OLDER = pytest.mark.parametrize(
@@ -160,9 +158,8 @@ def test_which_line_asks_for_a_package(
     )
     rows = (f"    {word:30} # a & b/app.yaml:{number}:3\n" for number, word in enumerate(words, 4))
     (bench.plan / "steps/app.sh").write_text(f"dnf_install {chr(92)}\n{''.join(rows)}")
-    done = bench.call(
-        installer.rstrip("_"), f"{older}{installer.removeprefix('dnf')}asked_for '{word}'; echo \"$SPOT\""
-    )
+    finder = "set_package_spot" if installer == "dnf" else "apt_set_spot"
+    done = bench.call(installer.rstrip("_"), f"{older}{finder} '{word}'; echo \"$SPOT\"")
     assert done.stdout == (f"a & b/app.yaml:{line}:3\n" if line else "app.yaml:1:1\n"), done.stderr
 
 
@@ -171,7 +168,7 @@ def test_a_plan_may_lie_where_a_substitution_has_signs(tmp_path: Path, older: st
     there = tmp_path / "R&D \\1"
     (there / "pool").mkdir(parents=True)
     (there / "pool/repositories.conf").write_text("baseurl=file://@PLAN@/pool\n")
-    show = 'RELEASE=8 ROOT=/nowhere; apart() { cat "$SCRATCH/dnf.conf"; }; dnf_call makecache'
+    show = 'RELEASE=8 ROOT=/nowhere; run_unshared() { cat "$SCRATCH/dnf.conf"; }; dnf_call makecache'
     done = Bench(there).call("dnf", older + show)
     assert done.stdout == f"baseurl=file://{tmp_path}/R&D%20\\1/pool\n", done.stderr
 
@@ -202,7 +199,7 @@ def test_the_newest_file_is_what_rpm_takes_for_it(bench: Bench, builds: dict[str
     places = {name: "a" if name == newest else "b/c" for name in (*there, "other")}
     lay(bench.plan / "pool/repos", builds, places)
     (bench.plan / "pool/repos/b/c/foo-9.noarch.rpm").write_text("no package")
-    done = bench.call("dnf", "rpm_signed() { :; }; dnf_fetch foo")
+    done = bench.call("dnf", "rpm_check_signatures() { :; }; dnf_fetch foo")
     assert done.stdout == f"{bench.plan}/pool/repos/a/{builds[newest].name}", done.stderr
 
 
@@ -214,7 +211,7 @@ def test_a_package_that_is_in_no_repository_is_missing(bench: Bench, builds: dic
 
 
 OFFERS = (
-    "fill_cache() { :; }; repository_keys() { :; }; "
+    "fill_cache() { :; }; fetch_repository_keys() { :; }; "
     "dnf_call() { [[ $* != *repoquery* ]] || printf '%s' \"$OFFERED\"; }; "
 )
 
@@ -225,7 +222,7 @@ def offered(
     """Fetch a package that is not carried, while repositories offer this; the cache has all of it."""
     places = dict.fromkeys(("nine", "rc", "ten", "other"), f"state/cache/{installer}/r")
     lay(bench.plan, builds, places)
-    return bench.call(installer, f"{OFFERS}OFFERED=${text!r}; payload_file foo")
+    return bench.call(installer, f"{OFFERS}OFFERED=${text!r}; find_payload_file foo")
 
 
 def test_of_the_cache_the_newest_that_is_offered_still(bench: Bench, builds: dict[str, Path]) -> None:

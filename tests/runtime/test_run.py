@@ -187,7 +187,9 @@ def test_a_missing_tool_is_named(good: Faked) -> None:
 def test_too_little_space_to_begin(good: Faked) -> None:
     done = good.run(BS_SPACE_MIB="999999999")
     assert done.returncode == 1
-    assert re.match(r"error: \d+ MiB free at \S+, 999999999 MiB are needed to begin\n  hint: ", done.stderr)
+    assert re.match(
+        r"error: \d+ MiB are free at \S+, 999999999 MiB are needed to start\n  hint: ", done.stderr
+    )
     assert good.images() == {BUSYBOX: "b" * 64}
 
 
@@ -793,13 +795,13 @@ def test_other_formats_and_epochs_are_other_images(good: Faked) -> None:
 
 def test_the_clock_of_an_older_bash(good: Faked) -> None:
     """Bash 4.4 has no EPOCHREALTIME."""
-    script = "unset EPOCHREALTIME; set -eu; . $0/lib/log.sh; clock; began=$NOW; /bin/sleep 0.3"
-    script += "; seconds $began; echo $PASSED"
+    script = "unset EPOCHREALTIME; set -eu; . $0/lib/log.sh; read_clock; began=$NOW; /bin/sleep 0.3"
+    script += "; measure_seconds $began; echo $PASSED"
     done = good.call(["bash", "-c", script, str(good.plan)])
     assert (done.returncode, done.stdout) == (0, "0.3\n")
 
 
 def test_what_json_cannot_hold_is_left_out_of_results(good: Faked) -> None:
-    script = '. "$0/lib/log.sh"; json "$1"; echo "$JSON"'
+    script = '. "$0/lib/log.sh"; quote_json "$1"; echo "$JSON"'
     done = good.call(["bash", "-c", script, str(good.plan), 'a"b\\c\nd\te\x1bf\rg\x01h é'])
     assert json.loads(done.stdout) == 'a"b\\c\nd\te?f?g?h é'

@@ -167,7 +167,7 @@ def test_records_of_another_moment(built: Faked, tmp_path: Path) -> None:
 def test_the_next_build_says_why_without_the_record_of_the_last(built: Faked, tmp_path: Path) -> None:
     (built.plan / "state/base.inputs").write_text("do run x\n")
     built.compile(image_set(tmp_path / "set", [image("base", BASE, does("new"))]))
-    reason = "what it was built from last is not known any more"
+    reason = "the inputs of its last build are lost"
     assert built.why() == {"base": ("stale", reason)}
     assert built.built() == {"base": reason}
 

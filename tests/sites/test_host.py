@@ -217,7 +217,7 @@ def test_a_payload_comes_the_same_way(host: Host, built: tuple[Path, Outcome], t
 def test_refusals_name_the_line(host: Host, built: tuple[Path, Outcome]) -> None:
     plan, _ = built
     for image, sentence in {
-        "forged": "no key of the site far signs forged-1.0-1.el7.noarch; it is refused",
+        "forged": "no key of the site far signs forged-1.0-1.el7.noarch; it is not installed",
         "missing": "no repository of the site far has a package attic",
     }.items():
         line = f"error: {host.place}/house/images/{image}.yaml:3:12: {sentence}\n"
@@ -251,10 +251,10 @@ def test_out_of_reach_without_a_word_about_where(host: Host, built: tuple[Path, 
     finally:
         host.certified.account = "host-account:host-password"
     assert done.status
-    assert "note: the repository host cannot be reached; it is taken as unchanged\n" in done.text
+    assert "note: the repository host cannot be reached; it counts as unchanged\n" in done.text
     log = (plan / "logs/base.log").read_text()
     assert ": the repository behind-a-certificate cannot be read\n" in log
-    assert "  hint: it is one of this host: dnf makecache --repo behind-a-certificate\n" in log
+    assert "  hint: it is a repository of this host; try: dnf makecache --repo behind-a-certificate\n" in log
     assert not [word for word in host.secrets if word in done.text + log]
 
 
@@ -279,7 +279,7 @@ def test_a_host_without_repositories(host: Host, built: tuple[Path, Outcome]) ->
         )
     finally:
         repositories.write_text(text)
-    sentence = "error: this site takes packages from the host's own repositories, and none is enabled\n"
+    sentence = "error: this site takes packages from the host's repositories, and none is enabled\n"
     assert sentence in built_by_plan.text
     assert built_by_us.status == 2
     assert (

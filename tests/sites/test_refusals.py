@@ -105,8 +105,8 @@ def test_signatures_and_scriptlets(quarry: Quarry, stone_store: Store, tmp_path:
     build_, said = build(quarry, stone_store, tmp_path, recipes(quarry, names, locked=locked), locked=locked)
     for name, sentence in {
         "cracked": "a scriptlet of cracked-1.0-1.el7.noarch failed; see above",
-        "forged": "no key of the site none signs forged-1.0-1.el7.noarch; it is refused",
-        "bare": "no key of the site none signs bare-1.0-1.el7.noarch; it is refused",
+        "forged": "no key of the site none signs forged-1.0-1.el7.noarch; it is not installed",
+        "bare": "no key of the site none signs bare-1.0-1.el7.noarch; it is not installed",
     }.items():
         log = (build_.plan / f"logs/{name}.log").read_text()
         where = f"recipes/tiny/images/{name}.yaml:5:12"
@@ -136,7 +136,7 @@ def test_a_file_that_is_not_the_locked_one(quarry: Quarry, stone_store: Store, t
     shutil.copy(own / "ground-1.0-1.el7.noarch.rpm", own / "good-1.0-1.el7.noarch.rpm")
     build_, _ = build(Quarry(own, quarry.key), stone_store, tmp_path, images, locked=True)
     assert (
-        "error: a package of the pool is not the one the lock names: good-1.0-1.el7.noarch.rpm\n"
+        "error: a package of the pool differs from the lock: good-1.0-1.el7.noarch.rpm\n"
         in (build_.plan / "logs/good.log").read_text()
     )
 

@@ -98,8 +98,8 @@ def test_builds_share_what_is_fetched(stones: Stones, built: Outcome) -> None:
     [
         ("missing", "5:5", "no repository of the site far has a package no-such-package"),
         ("cracked", "3:12", "a scriptlet of cracked-1.0-1.el7.noarch failed; see above"),
-        ("forged", "3:12", "no key of the site far signs forged-1.0-1.el7.noarch; it is refused"),
-        ("bare", "3:12", "no key of the site far signs bare-1.0-1.el7.noarch; it is refused"),
+        ("forged", "3:12", "no key of the site far signs forged-1.0-1.el7.noarch; it is not installed"),
+        ("bare", "3:12", "no key of the site far signs bare-1.0-1.el7.noarch; it is not installed"),
         ("absent", "4:5", "package gravel is not installed"),
     ],
 )
@@ -140,7 +140,7 @@ def test_a_repository_out_of_reach_is_taken_as_unchanged(
     stones.web.drops["repomd.xml"] = 1
     again = quarry.make("base")
     assert again.status == 0
-    assert "note: the repository stones cannot be reached; it is taken as unchanged\n" in again.text
+    assert "note: the repository stones cannot be reached; it counts as unchanged\n" in again.text
     assert "0 built, 1 fresh" in again.text
 
 

@@ -41,7 +41,7 @@ def test_a_kernel_without_user_namespaces(host: Host, name: str) -> None:
     setting(host, name, "1")
     assert lack(host) is None
     setting(host, name, "0")
-    assert lack(host) == f"this kernel lets ordinary users make no user namespaces: {name} is 0"
+    assert lack(host) == f"this kernel does not let ordinary users create user namespaces: {name} is 0"
 
 
 @pytest.mark.parametrize("name", ["newuidmap", "newgidmap"])

@@ -42,7 +42,7 @@ def ids(base: Path) -> Iterator[Mapping[str, str]]:
 @pytest.mark.real
 def test_a_tmpdir_that_cannot_be_used_is_told_first(tmp_path: Path, base: Path) -> None:
     scene = Scene(tmp_path, base, plain()).adding(TMPDIR="/nonexistent")
-    note = b"note: TMPDIR is /nonexistent, where no file can be made; temporary files go elsewhere\n"
+    note = b"note: TMPDIR is /nonexistent, where no file can be created; temporary files go elsewhere\n"
     with TemporaryDirectory(prefix="bs-", dir="/var/tmp") as place, store(Path(place, "store")) as made:
         scene = scene.but(store=made)
         scene.prepare()

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 SPLIT = """\
 . "$0/buildsys/plan/runtime/store.sh"
-if split "$1"; then printf '%s\\0' "${#WORDS[@]}" "${WORDS[@]}"; else printf refused; fi
+if split_words "$1"; then printf '%s\\0' "${#WORDS[@]}" "${WORDS[@]}"; else printf refused; fi
 """
 TEXTS = st.text(alphabet="ab '\"\\ü$*\t\n`#", max_size=12)
 

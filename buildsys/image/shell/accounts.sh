@@ -1,5 +1,5 @@
-# Accounts: written as data, so no date gets in and no tool is needed. POSIX shell, for plans and for exported Containerfiles.
-# Who reads this defines `fail`.
+# Accounts, written directly, so that no date gets in and no tool is needed. POSIX shell, for plans and for exported Containerfiles.
+# The file that sources this one defines `fail`.
 # shellcheck shell=sh
 
 newline='
@@ -54,7 +54,7 @@ join_group() {
     done
 }
 
-# look_up NAME FILE: sets line to the entry of that name, or to nothing; table to all lines, each between newlines
+# look_up NAME FILE: set line, the entry of that name or nothing, and table, all lines, each between newlines
 look_up() {
     table=$newline line=
     [ ! -s "$2" ] || table=$newline$(cat "$2")$newline
@@ -65,7 +65,7 @@ look_up() {
     esac
 }
 
-# enter ENTRY FILE: after look_up, put this entry in the place of that line, or at the end
+# enter ENTRY FILE: after look_up, replace that line by this entry, or append the entry
 enter() {
     if [ -n "$line" ]; then
         table=${table%%"$newline$line$newline"*}$newline$1$newline${table#*"$newline$line$newline"}

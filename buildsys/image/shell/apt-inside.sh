@@ -1,26 +1,26 @@
 #!/bin/sh
-# dpkg within the root, in a step of a plan or in a RUN of an exported Containerfile: apt-inside.sh VERB WORDS…
+# Run dpkg within the root, in a step of a plan or in a RUN of an exported Containerfile: apt-inside.sh VERB WORDS…
 # install FILE… [--configure=NAME,…]…   purge NAME…   bootstrap FILE…
 set -eu
 umask 022
 if [ -d /dev/buildsys/plan ]; then
     scratch=/dev/buildsys/scratch pool=/dev/buildsys/plan/pool/packages
 else
-    # Beside this file, in the folder that leaves the image in the end.
+    # Next to this file, in a folder that the Containerfile removes at the end.
     scratch=${0%/*}/scratch pool=${0%/*}/packages
     mkdir -p "$scratch"
 fi
 export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
-# What a script imports is compiled for good below, by checksum, not by the hour.
+# `compile` compiles modules by checksum; without this, Python would compile imported modules by time.
 export PYTHONDONTWRITEBYTECODE=1
-# What they write out of a set or a map comes in the same order each time.
+# A constant order of sets and maps in the output of scripts.
 export PYTHONHASHSEED=0 PERL_HASH_SEED=0
 
-# Commands that scripts of packages call, and that act otherwise here.
+# commands: replace commands that scripts of packages call.
 commands() {
     rm -rf "${scratch:?}/bin" "$scratch/compile"
     mkdir "$scratch/bin"
-    # Accounts of an image set may have any numbers: the one that a package wants for itself may be there already.
+    # The accounts of an image set may have ids above Debian's range for system accounts; adduser must accept them.
     cat >"$scratch/bin/adduser" <<'END'
 #!/bin/sh
 {
@@ -30,13 +30,13 @@ commands() {
 exec "/usr/sbin/${0##*/}" --conf "${0%/*}/../adduser.conf" "$@"
 END
     ln -s adduser "$scratch/bin/addgroup"
-    # Modules of whole packages are compiled all at once: for each an interpreter would be started, twice.
+    # Record packages and compile their modules together: py3compile would start two interpreters for each package.
     cat >"$scratch/bin/py3compile" <<'END'
 #!/bin/sh
 [ "$#.$1" = 2.-p ] || exec /usr/bin/py3compile "$@"
 printf '%s\n' "$2" >>"${0%/*}/../compile"
 END
-    # Nothing is started.
+    # Start no services.
     printf '#!/bin/sh\n' >"$scratch/bin/start-stop-daemon"
     chmod +x "$scratch"/bin/*
     PATH=$scratch/bin:$PATH
@@ -72,14 +72,14 @@ install() {
     compile
 }
 
-# unpack: the files so far.
+# unpack: unpack the files in `files`.
 unpack() {
     # shellcheck disable=SC2086 # the names of packages' files hold no blanks
     [ -z "$files" ] || dpkg --no-triggers --unpack $files
     files=
 }
 
-# compile: the modules of the packages that asked for it.
+# compile: compile the modules of the packages that called py3compile.
 compile() {
     if [ ! -s "$scratch/compile" ] || [ ! -x /usr/bin/py3compile ]; then return; fi
     xargs -d '\n' dpkg-query --listfiles <"$scratch/compile" |
@@ -89,7 +89,7 @@ compile() {
 
 purge() { dpkg --purge "$@"; }
 
-# bootstrap FILE…: packages whose files are there already. They need each other, and dpkg itself, in no order.
+# bootstrap FILE…: install packages whose files are unpacked already. Their dependencies on each other, and on dpkg, have no order.
 bootstrap() {
     mkdir -p /var/lib/dpkg/info /var/lib/dpkg/updates
     touch /var/lib/dpkg/status /var/lib/dpkg/available
@@ -100,7 +100,7 @@ bootstrap() {
     compile
 }
 
-# tidy: logs, backups, locks, and secrets that would be the same in every container: whoever needs one makes it at start.
+# tidy: remove logs, backups, locks, and secrets, which would be equal in all containers; services create them at start.
 tidy() {
     rm -rf /var/log/dpkg.log /var/log/alternatives.log /var/log/bootstrap.log /var/log/apt /var/cache/debconf/*-old \
         /var/lib/dpkg/*-old /var/lib/dpkg/lock /var/lib/dpkg/lock-frontend /var/lib/dpkg/triggers/Lock \

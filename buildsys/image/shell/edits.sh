@@ -1,6 +1,6 @@
-# Files edited in place: their inode, mode and owner stay. POSIX shell, for plans and for exported Containerfiles.
-# Who reads this has set `edited`, a file to write to, and defines `fail` and `nothing`: an error, and an error unless the
-# instruction is optional.
+# Edit files in place: their inode, mode and owner do not change. POSIX shell, for plans and for exported Containerfiles.
+# The file that sources this one sets `edited`, a temporary file, and defines `fail` (an error) and `nothing` (an error, unless the
+# instruction is optional).
 # shellcheck shell=sh disable=SC2154
 
 mark=$(printf '\001')
@@ -11,7 +11,7 @@ comment() { edit "$2" "\\$mark$1$mark s/^/#/"; }
 # replace PATTERN REPLACEMENT FILE; a replacement of several lines becomes several lines
 replace() { edit "$3" "s$mark$1$mark$(printf '%s\n' "$2" | sed '$!s/$/\\/')${mark}g"; }
 
-# edit FILE SED-SCRIPT: change a file's lines in place; its inode, mode and owner stay
+# edit FILE SED-SCRIPT: change lines of a file in place
 edit() {
     if [ ! -f "$1" ]; then
         nothing "$1: no such file in the image"
@@ -40,7 +40,7 @@ append_file() {
     cat "$1" >>"$2"
 }
 
-# end_line FILE: what is appended next begins a line of its own
+# end_line FILE: end the last line, so that appended text starts a new one
 end_line() {
     mkdir -p "$(dirname "$1")"
     if [ -s "$1" ] && [ -n "$(tail -c 1 "$1")" ]; then printf '\n' >>"$1"; fi

@@ -1,15 +1,15 @@
-# apt: the installer of a plan for Debian. apt has had its say when the lock was made; the image's own dpkg does the rest,
-# in the order apt has worked out. Nothing here solves or fetches.
+# apt: the installer of a plan for Debian. apt solved and fetched when the lock was made; here the image's own dpkg installs, in the order
+# that apt computed.
 
 KIT_PROGRAMS='ln mkdir tar'
 
-# apt_bootstrap FILE…: fill the empty root with exactly these packages of the pool. Their files first, all at once: dpkg
-# and what it calls are among them. Then dpkg installs them as if it had been there.
+# apt_bootstrap FILE…: fill the empty root with exactly these packages of the pool. First unpack all files, because dpkg and the programs
+# that it calls are among them. Then dpkg installs the packages.
 apt_bootstrap() {
     local directory
-    apt_verified "$@" || return
+    apt_verify "$@" || return
     for directory in dev proc sys; do [[ -d $ROOT/$directory ]] || mkdir -m 755 "$ROOT/$directory"; done
-    # /bin and its like are links to /usr/bin where Debian has it so.
+    # Since Debian 12 /bin, /sbin and /lib are links to folders of /usr.
     if grep -q '^package usr-is-merged ' "$PLAN/keys/$IMAGE"; then
         with_kit mkdir -p /usr/bin /usr/sbin /usr/lib /usr/lib64 </dev/null || return
         for directory in bin sbin lib lib64; do with_kit ln -s "usr/$directory" "/$directory" </dev/null || return; done
@@ -18,7 +18,7 @@ apt_bootstrap() {
     apt_call bootstrap "$@"
 }
 
-# apt_unpack FILE…: their files, by a tar within the root. The host reads the packages and no more.
+# apt_unpack FILE…: unpack their files with a tar within the root. The host only reads the packages.
 apt_unpack() {
     local file
     for file; do dpkg-deb --fsys-tarfile "$PLAN/pool/packages/$file" || return; done |
@@ -26,12 +26,12 @@ apt_unpack() {
             --exclude=./dev --exclude=./proc --exclude=./sys
 }
 
-# apt_transaction WORD…: install or update exactly these files of the pool; between them stands what must be configured
-# before more is unpacked: --configure=NAME,NAME
+# apt_transaction WORD…: install or update exactly these files of the pool. --configure=NAME,NAME between them names packages that must be
+# configured before the next files are unpacked.
 apt_transaction() {
     local word files=()
     for word; do [[ $word == --configure=* ]] || files+=("$word"); done
-    apt_verified "${files[@]}" || return
+    apt_verify "${files[@]}" || return
     apt_call install "$@"
 }
 
@@ -47,14 +47,14 @@ apt_remove() {
         if [[ $(within dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null) == installed ]]; then
             present+=("$package")
         elif [[ -z $optional ]]; then
-            packages_absent "$package"
+            report_absent "$package"
             return 1
         fi
     done
     ((${#present[@]} == 0)) || apt_call purge "${present[@]}"
 }
 
-# apt_import_key PATH: a key file of the image becomes one that its apt trusts.
+# apt_import_key PATH: make the image's apt trust a key file of the image.
 apt_import_key() {
     inside <<END
 mkdir -p /etc/apt/trusted.gpg.d
@@ -62,13 +62,13 @@ cp $(printf '%q' "$1") /etc/apt/trusted.gpg.d/
 END
 }
 
-# apt_fetch PACKAGE FILE: path of a locked package's file, verified.
+# apt_fetch PACKAGE FILE: print the path of a locked package's file, after its check.
 apt_fetch() {
-    apt_verified "$2" >&2 || return
+    apt_verify "$2" >&2 || return
     printf '%s' "$PLAN/pool/packages/$2"
 }
 
-# apt_call WORDS…: lib/apt-inside.sh within the root; of what fails it says which line of the recipe asks for it.
+# apt_call WORDS…: run lib/apt-inside.sh within the root; explain failures.
 apt_call() {
     local status=0
     within /bin/sh /dev/buildsys/plan/lib/apt-inside.sh "$@" >"$SCRATCH/apt.out" 2>&1 || status=$?
@@ -77,20 +77,20 @@ apt_call() {
     return "$status"
 }
 
-# apt_verified FILE…: pool files with the lock's checksum; each is looked at once a plan.
-apt_verified() {
+# apt_verify FILE…: check the checksum of the lock for pool files, each once a plan.
+apt_verify() {
     mkdir -p "$STATE/verified" || return
-    packages_unseen "$STATE/verified" "$@" || return
+    find_unverified "$STATE/verified" "$@" || return
     ((${#MARKS[@]})) || return 0
-    packages_whole || return
+    verify_checksums || return
     touch "${MARKS[@]}"
 }
 
-# apt_explain OUTPUT: say of the failure that dpkg tells which package it is, and which line of the recipe asks for it.
+# apt_explain OUTPUT: print, for a failure in dpkg's output, the package and the line of the recipe that requests it.
 apt_explain() {
     local package what
     while IFS=$'\t' read -r package what; do
-        apt_asked_for "$package"
+        apt_set_spot "$package"
         printf 'error: %s: the package %s: %s; see above\n' "$SPOT" "$package" "$what"
     done < <(awk '
         /^dpkg: error processing (package|archive) / {
@@ -112,9 +112,9 @@ apt_explain() {
         }' "$1")
 }
 
-# apt_asked_for PACKAGE: sets SPOT to the line of the recipe that asks for it.
-apt_asked_for() {
+# apt_set_spot PACKAGE: set SPOT to the line of the recipe that requests it.
+apt_set_spot() {
     local spot
-    spot=$(place_of "$1" '_[^ ]+')
+    spot=$(find_place "$1" '_[^ ]+')
     SPOT=${spot:-$SPOT}
 }

@@ -1,15 +1,15 @@
-# What the buildah of this machine does, asked of it and not of its version.
+# The abilities of this machine's buildah, found by trying it, not by its version.
 
-# once_options EPOCH: sets ONCE, the options of `buildah commit` (1.41 has them) that leave nothing volatile in an image.
-once_options() {
+# set_once_options EPOCH: set ONCE, the options of `buildah commit` (since 1.41) that leave nothing volatile in an image.
+set_once_options() {
     local base=org.opencontainers.image.base
     ONCE=(--source-date-epoch "$1" --rewrite-timestamp --created-annotation=false
         --unsetannotation "$base.name" --unsetannotation "$base.digest")
 }
 
-# ask_buildah: sets COMMITS, how many images it takes to get one (once | twice: lib/commit.sh), and LAYERS, the digest of
-# a small tree as this buildah packs it. Versions that pack a layer in another way give other ids: the key names it.
-# The answer holds as long as the program is the same file, in this directory of a running store.
+# ask_buildah: set COMMITS, whether an image takes one commit or two (once | twice: lib/commit.sh), and LAYERS, the digest of a
+# small layer. Versions that pack layers differently give other image ids, so the digest is part of the build key. The answer is kept
+# in the store's run directory, and is valid while the program is the same file.
 ask_buildah() {
     local program was asking known=$RUNROOT/buildsys.asked
     if [[ -z ${BS_BUILDAH_IS-} ]]; then
@@ -17,13 +17,13 @@ ask_buildah() {
         COMMITS='' LAYERS=''
         [[ ! -s $known ]] || { read -r COMMITS LAYERS was && [[ $was == "$program" ]]; } <"$known" || COMMITS=''
         if [[ -z $COMMITS ]]; then
-            # One at a time: what a killed one left is seen to be nobody's.
+            # Under the lock, remaining folders belong to killed processes.
             exec {asking}>>"$RUNROOT/buildsys.asking"
             flock "$asking"
             rm -rf "$RUNROOT"/buildsys.asking.*
             read -r COMMITS LAYERS <<<"$(pack_a_tree)" || :
             exec {asking}>&-
-            # One that cannot answer now is asked again in the next run.
+            # Without an answer, ask again in the next run.
             if [[ -n $LAYERS ]]; then
                 printf '%s %s %s\n' "$COMMITS" "$LAYERS" "$program" >"$known.$$"
                 mv -f "$known.$$" "$known"
@@ -33,20 +33,20 @@ ask_buildah() {
         export BS_BUILDAH_IS
     fi
     read -r COMMITS LAYERS <<<"$BS_BUILDAH_IS"
-    # For tests: as an older buildah would.
+    # For tests: act like an older buildah.
     [[ ${BS_COMMIT-} != twice ]] || COMMITS=twice
 }
 
-# pack_a_tree: commits a tree that is always the same, in a store of its own; prints once or twice, and the layer's digest.
+# pack_a_tree: commit a constant tree in a temporary store; print once or twice, and the digest of the layer.
 pack_a_tree() {
     local place
     place=$(mktemp -d "$RUNROOT/buildsys.asking.XXXXXX") || return
-    # shellcheck disable=SC2064 # now
+    # shellcheck disable=SC2064 # expand now
     trap "$(printf 'rm -rf %q' "$place")" EXIT
-    pack_below "$place" 2>/dev/null || :
+    commit_tree "$place" 2>/dev/null || :
 }
 
-pack_below() {
+commit_tree() {
     local container root commits=once buildah=(command buildah --storage-driver vfs --root "$1/root" --runroot "$1/run")
     local commit=("${buildah[@]}" commit --quiet --format oci --omit-history --identity-label=false)
     container=$("${buildah[@]}" from --quiet scratch) && root=$("${buildah[@]}" mount "$container") || return
@@ -57,7 +57,7 @@ pack_below() {
     echo text >"$(printf '%0128d' 0)"
     chmod 755 . directory && chmod 644 0* && chmod 4755 hard
     touch -h -d @1 directory/file link 0* && touch -d @1 directory .
-    once_options 2
+    set_once_options 2
     if ! "${commit[@]}" "${ONCE[@]}" "$container" "dir:$1/image"; then
         commits=twice
         "${commit[@]}" "$container" "dir:$1/image" || return

@@ -1,100 +1,102 @@
-# The working container of one build: begun from the parent, mounted, gone at the end whatever happens.
+# The working container of one build: created from the parent, mounted, and removed at the end in every case.
 
-# scratch_begin: a place for what nobody needs afterwards.
-scratch_begin() {
+# make_scratch: create the scratch folder of this step; it is removed when the step ends.
+make_scratch() {
     SCRATCH=$STATE/scratch.$IMAGE.$$
-    # What buildah and skopeo put aside while they pack a layer is as large as that.
+    # The temporary files of buildah and skopeo are as large as the layer that they pack.
     export TMPDIR=$SCRATCH/tmp
     mkdir -p "$SCRATCH/normal" "$SCRATCH/stamps" "$TMPDIR"
 }
 
-container_begin() {
-    plan_id
+begin_container() {
+    read_plan_id
     CONTAINER=buildsys-$PLAN_ID-$IMAGE
-    # The marker lets the next run find what a kill -9 left behind.
+    # The marker lets the next run find the container after a kill -9.
     : >"$STATE/working.$IMAGE"
     refuse_triggers "${BASE:-$FROM}" "$PARENT"
-    # No proxy of the host enters the environment of a `run`.
+    # Keep the host's proxies out of the environment of a `run`.
     buildah from --quiet --pull-never --http-proxy=false --name "$CONTAINER" "$PARENT" >/dev/null
     if ! ROOT=$(buildah mount "$CONTAINER" 2>"$SCRATCH/mount"); then
         if grep -q 'max depth exceeded' "$SCRATCH/mount"; then
-            too_many_layers "$(buildah inspect --type image --format '{{len .OCIv1.RootFS.DiffIDs}}' "$PARENT")"
+            fail_too_many_layers "$(buildah inspect --type image --format '{{len .OCIv1.RootFS.DiffIDs}}' "$PARENT")"
         fi
         cat "$SCRATCH/mount"
         return 1
     fi
     check_layers
-    # With overlay, what this step changes lies in a directory of its own beside the merged root.
+    # The overlay driver keeps the changes of this step in a separate directory next to the merged root.
     UPPER=$ROOT SINCE=0
     if [[ $DRIVER == overlay && -d ${ROOT%/merged}/diff ]]; then
         UPPER=${ROOT%/merged}/diff
     else
-        # Without, what changes from now on; a file's clock ticks slower than this one.
-        clock
+        # Other drivers: find changes by time. File timestamps are coarser than this clock.
+        read_clock
         SINCE=$NOW
         list_names "$SCRATCH/names"
         sleep 0.02
     fi
 }
 
-# has_triggers ID: does this image say ONBUILD?
+# has_triggers ID: does this image have ONBUILD triggers?
 has_triggers() {
     [[ $1 != scratch ]] || return
-    stored "$1" '=c2hhMjU2O*' --config
+    find_stored "$1" '=c2hhMjU2O*' --config
     grep -q '"OnBuild":\["' "$KEPT"
 }
 
-# refuse_triggers NAME ID: buildah would run them when a container begins, with the host's network and outside of bwrap.
+# refuse_triggers NAME ID: fail if the image has ONBUILD triggers: `buildah from` would run them with the host's network and
+# outside bwrap.
 refuse_triggers() {
     ! has_triggers "$2" || {
-        printf 'error: the image %s says ONBUILD; its triggers are not run for a recipe\n' "$1"
-        printf '  hint: a Containerfile that begins FROM %s runs them, without network\n' "$1"
+        printf 'error: the image %s has ONBUILD triggers, which a recipe does not run\n' "$1"
+        printf '  hint: a Containerfile that begins with FROM %s runs them, without network\n' "$1"
         return 1
     }
 }
 
-# The overlay driver of most engines mounts so many layers and no more: an image with another one can be made, not run.
+# The overlay drivers of most engines mount at most this number of layers: an image with more can be built, but not run.
 MOST_LAYERS=128
 
-# check_layers: the file in which the driver notes the layers below this one costs no process.
+# check_layers: fail if the image would have too many layers. The driver's file `lower` lists the layers below; reading it starts
+# no process.
 check_layers() {
     local below=()
     [[ ! -s ${ROOT%/merged}/lower ]] || IFS=: read -ra below <"${ROOT%/merged}/lower" || :
-    ((${#below[@]} < MOST_LAYERS)) || too_many_layers "${#below[@]}"
+    ((${#below[@]} < MOST_LAYERS)) || fail_too_many_layers "${#below[@]}"
 }
 
-# too_many_layers COUNT: of the parent.
-too_many_layers() {
-    printf 'error: %s: the image would have %d layers, of which %d are possible: %s has %d\n' \
+# fail_too_many_layers COUNT: COUNT is the number of layers of the parent.
+fail_too_many_layers() {
+    printf 'error: %s: the image would have %d layers, but at most %d are possible: %s has %d\n' \
         "$RECIPE" "$(($1 + 1))" "$MOST_LAYERS" "${BASE:-$FROM}" "$1"
-    printf '  hint: let some of the images below it be one, or begin with a base image of fewer layers\n'
+    printf '  hint: merge some of the images below it, or use a base image with fewer layers\n'
     return 1
 }
 
-# without_marks: overlays of an ordinary user keep notes in attributes of files that were there before the step. Older tools
-# take these into the layer, which then is another than root's.
-without_marks() {
+# remove_overlay_marks: remove the attributes in which an ordinary user's overlay marks files of lower layers. Older tools put them
+# into the layer, which then differs from the layer that root builds.
+remove_overlay_marks() {
     local mark
     [[ $UPPER != "$ROOT" && -n ${_CONTAINERS_ROOTLESS_UID-} ]] || return 0
     for mark in origin impure; do
-        # Most files have none.
+        # setfattr fails for files without the attribute, which most are.
         find -P "$UPPER" \( -type f -o -type d \) -exec setfattr -h -x "user.overlay.$mark" -- {} + 2>/dev/null || :
     done
 }
 
-# container_end: CONTAINER is empty when there is none any more.
-container_end() {
-    sources_close
+# end_container: remove the working containers and the scratch folder. CONTAINER is empty if no container exists.
+end_container() {
+    close_sources
     if [[ -n ${CONTAINER-} ]]; then
-        # One that cannot be removed keeps its marker for the next run; one that was not begun has none to keep.
+        # Keep the marker for the next run if the container still exists.
         command buildah "${STORE[@]}" rm "$CONTAINER" >/dev/null 2>&1 ||
             ! command buildah "${STORE[@]}" inspect --type container "$CONTAINER" >/dev/null 2>&1 || return 0
     fi
     [[ -z ${SCRATCH-} ]] || rm -rf "$SCRATCH" "$STATE/working.$IMAGE"
 }
 
-# plan_id: sets PLAN_ID, a few letters that keep two plans in one store apart.
-plan_id() {
+# read_plan_id: set PLAN_ID, which distinguishes the working containers of two plans in one store.
+read_plan_id() {
     [[ -s $STATE/id ]] || (set -C && od -An -N4 -tx4 /dev/urandom | tr -d ' ' >"$STATE/id") 2>/dev/null || :
     read -r PLAN_ID _ <"$STATE/id"
 }

@@ -1,14 +1,14 @@
-# The verbs of data instructions that bring files from elsewhere: the plan, other images, packages. Read by lib/inside.sh.
+# The verbs of data instructions that copy files from outside the image: the plan, other images, packages. lib/inside.sh sources this.
 # shellcheck shell=sh disable=SC2154
 
-# lent PROGRAM ARGUMENT…: a program of the host, lent for copying
+# lent PROGRAM ARGUMENT…: run a program of the host that is mounted for copying
 lent() {
     program=$1
     shift
     "$here/kit/loader" --inhibit-cache --library-path "$here/kit/lib" "$here/kit/bin/$program" "$@"
 }
 
-# target SOURCE TO: sets to, and makes its directory; a TO that ends in a slash is a directory to copy into
+# target SOURCE TO: set to, and create its directory; a TO with a final slash is a directory to copy into
 target() {
     to=$2
     case $to in */) to=$to${1##*/} ;; esac
@@ -18,20 +18,20 @@ target() {
     fi
 }
 
-# place MODE OWNER SOURCE TO: put a file of the plan at TO, owned by root without OWNER. Owner and attributes of the plan's
-# own file depend on the host and do not count.
+# place MODE OWNER SOURCE TO: copy a file of the plan to TO; the default owner is root. Owner and attributes of the plan's own file are
+# ignored, because they depend on the host.
 place() {
     target "$3" "$4"
     rm -f "$to"
     cp -P "$3" "$to"
     chown -h 0:0 "$to"
     [ -z "$2" ] || chown -h "$2" "$to"
-    # chown takes setuid bits away.
+    # After chown, which removes setuid bits.
     chmod "$1" "$to"
 }
 
-# transfer MODE OWNER SOURCE TO: put a file or a tree that came out of a layer or a package at TO, with its attributes
-# and its links of both kinds; owned by root without OWNER
+# transfer MODE OWNER SOURCE TO: copy a file or a tree of another image or package to TO, with its attributes, symbolic links and hard
+# links; the default owner is root
 transfer() {
     target "$3" "$4"
     owner_options "$2"
@@ -41,13 +41,13 @@ transfer() {
         rm -f "$to"
         transfer_file "$3" "$to"
         [ ! -L "$to" ] || return 0
-        # A file placed now is as new as the set, not as the tree it came from.
+        # The commit sets the time of new files to the epoch; without this, it would be that of the source.
         touch "$to"
     fi
     [ -z "$1" ] || chmod "$1" "$to"
 }
 
-# transfer_tree SOURCE TO: what lies in TO already keeps its owner and mode
+# transfer_tree SOURCE TO: existing directories in TO keep their owner and mode
 transfer_tree() {
     kept=--no-overwrite-dir
     if [ ! -d "$2" ]; then
@@ -64,7 +64,7 @@ transfer_file() {
     packed
 }
 
-# escape NAME: sets escaped: what a substitution puts in as this name. An image may have no sed.
+# escape NAME: set escaped: the name as the replacement text of a substitution. An image may have no sed.
 escape() {
     escaped='' rest=$1
     while :; do
@@ -81,8 +81,8 @@ escape() {
     done
 }
 
-# tar keeps what a layer can hold: numbers of owners, capabilities and attributes of users. Others are of the host, or
-# lost when the layer is packed.
+# tar keeps what a layer can hold: owner ids, capabilities and user attributes. Other attributes belong to the host, or are lost when the
+# layer is packed.
 pack() {
     # shellcheck disable=SC2086 # words
     lent tar --create --no-unquote --format=posix --sparse --numeric-owner $owner_options \
@@ -94,12 +94,12 @@ unpack() {
         --xattrs --xattrs-include=security.capability --xattrs-include='user.*' "$@"
 }
 
-# packed: a pipe of this shell ends as its last command does
+# packed: fail if `pack` failed; the status of a pipe in this shell is that of its last command
 packed() {
-    [ ! -e "$here/scratch/not-packed" ] || fail "$source: cannot be read to its end"
+    [ ! -e "$here/scratch/not-packed" ] || fail "$source: cannot be read completely"
 }
 
-# owner_options OWNER: sets owner_options, those of tar; without a group it stays, as by chown
+# owner_options OWNER: set owner_options for tar; without a group the group is kept, as by chown
 owner_options() {
     owner_options=
     case $1 in
@@ -108,9 +108,9 @@ owner_options() {
         *)
             number "${1%%:*}" passwd
             owner_options=--owner=x:$number
-            # USER: is the user's own group as well.
+            # `USER:` means the user's own group, too.
             if [ "${1#*:}" = '' ]; then
-                [ -n "$line" ] || fail "$1: the image has no user of this number, and no group of its own"
+                [ -n "$line" ] || fail "$1: the image has no user with this id, so its group is not known"
                 line=${line#*:*:*:}
                 owner_options="$owner_options --group=x:${line%%:*}"
             fi ;;
@@ -122,7 +122,7 @@ owner_options() {
     esac
 }
 
-# number NAME DATABASE: sets number: what the image says of an account or a group; and line, its entry
+# number NAME DATABASE: set number, the id of an account or a group in the image; and line, its entry
 number() {
     look_up "$1" "/etc/$2"
     [ -n "$line" ] || ! command -v getent >/dev/null || line=$(getent "$2" "$1") || line=
@@ -137,10 +137,10 @@ number() {
     esac
 }
 
-# context MODE OWNER HASH TO: a file of the plan's context
+# context MODE OWNER HASH TO: copy a file of the plan's context
 context() { place "$1" "$2" "$here/plan/context/$3" "$4"; }
 
-# attributes TO NAME VALUE…: extended attributes of a file of the context, in hexadecimal digits
+# attributes TO NAME VALUE…: set extended attributes of a file of the context; values are hexadecimal
 attributes() {
     attributed=$1
     shift
@@ -150,14 +150,14 @@ attributes() {
     done
 }
 
-# same FILE LINK: a hard link
+# same FILE LINK: create a hard link
 same() {
     mkdir -p "$(dirname "$2")"
     rm -f "$2"
     ln "$1" "$2"
 }
 
-# folders OWNER TO…: folders of the context; one that is there keeps its owner and mode
+# folders OWNER TO…: create folders of the context; an existing folder keeps its owner and mode
 folders() {
     owned=$1
     shift
@@ -168,27 +168,27 @@ folders() {
     done
 }
 
-# pooled MODE SHA256 TO: a download of the plan's pool
+# pooled MODE SHA256 TO: copy a download of the plan's pool
 pooled() { place "$1" '' "$here/plan/pool/downloads/$2" "$3"; }
 
-# download MODE NAME TO: a download that the plan fetched by itself
+# download MODE NAME TO: copy a download that a step fetched
 download() { place "$1" '' "$here/plan/state/downloads/$2" "$3"; }
 
-# payload MODE OWNER PACKAGE PATH TO: a file of a package that is not installed
+# payload MODE OWNER PACKAGE PATH TO: copy a file of a package that is not installed
 payload() {
     source=$(beneath "$here/payload/$3" "$4")
     exists "$source" || fail "$4: not in the payload of package $3"
     transfer "$1" "$2" "$source" "$5"
 }
 
-# other MODE OWNER IMAGE PATH TO: a path of another image of the set
+# other MODE OWNER IMAGE PATH TO: copy a path of another image of the set
 other() {
     source=$(beneath "$here/image/$3" "$4")
     exists "$source" || fail "$4: no such path in image $3"
     transfer "$1" "$2" "$source" "$5"
 }
 
-# beneath ROOT PATH: where PATH lies when ROOT is the root: a link on the way leads within ROOT, as it does there
+# beneath ROOT PATH: print the location of PATH in the image at ROOT; links on the way are resolved within ROOT
 beneath() {
     place='' rest=$2 hops=0
     while [ -n "$rest" ]; do

@@ -1,6 +1,6 @@
 #!/bin/bash
-# current.sh: the images of the plan that are built as it says now, a line each: name and id. Asks the plan's own records, not
-# the store; changes nothing.
+# current.sh: print name and id of each image whose records match the plan, a line each. Reads the plan's records, not the store;
+# changes nothing.
 set -euo pipefail
 PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 LIB=$PLAN/lib

@@ -1,19 +1,19 @@
-# Damage of the container store, as far as it shows without reading layers: what a lost block, a full disk or a hand in the
-# store's folders left. A store takes its own records for granted: `buildah images` lists what nobody can use any more, and
-# a layer made again is not written over one that has its name.
+# Damage of the container store that is visible without reading layers: the result of a lost block, a full disk or a manual change.
+# buildah and podman trust the records of a store: `buildah images` lists unusable images, and a layer that is built again does not
+# replace a damaged one with the same id. No command of the supported versions reports such damage, so this file reads the store.
 #
-# Where the store is not laid out as we know it, nothing is looked at.
+# Stores with an unknown layout are not checked.
 
-# damaged_images FOLDER: prints `WHAT ID NAME WORDS` for all images of buildsys that are damaged, and for the bases of this plan, a
-# line for each name; ID is the image's, WHAT is `layer:ID` or `image:ID`, what is damaged of it. BS_DAMAGED, a file with a
-# line `LAYER WORDS` for each, names layers that were found damaged by reading them. FOLDER is for temporary files.
-damaged_images() {
+# list_damage FOLDER: print `WHAT ID NAME WORDS` for each name of a damaged image, if buildsys built it or it is a base of this plan. WHAT
+# is the damaged part, `layer:ID` or `image:ID`; ID is the id of the image. BS_DAMAGED is a file with lines `LAYER WORDS`, of layers that
+# were found damaged by reading them. FOLDER is for temporary files.
+list_damage() {
     local images=$GRAPHROOT/$DRIVER-images layers=$GRAPHROOT/$DRIVER-layers known=$STATE/layers place=$1 ids=() id more=''
     [[ -s $images/images.json && $DRIVER == @(overlay|vfs) ]] || return 0
-    # Layers of other stores are theirs.
+    # Layers may lie in additional image stores, which are not checked.
     [[ "${STORE_OPTIONS[*]}" != *imagestore=* ]] || more=yes
-    records "$images/images.json" >"$place/images"
-    mapfile -t ids < <(named=$(plan_bases && plan_names) awk "$READ_RECORDS"'
+    split_records "$images/images.json" >"$place/images"
+    mapfile -t ids < <(named=$(list_bases && list_plan_images) awk "$READ_RECORDS"'
         BEGIN { count = split(ENVIRON["named"], one, "\n"); for (i = 1; i <= count; i++) is_named[one[i]] = 1 }
         {
             count = names($0)
@@ -32,12 +32,12 @@ damaged_images() {
         if [[ $DRIVER == overlay ]]; then list_overlay; else
             find "$GRAPHROOT/$DRIVER/dir" -mindepth 1 -maxdepth 1 -type d -printf 'folder %f\n'
         fi
-        # By names that hold nothing of where the store lies.
+        # Relative names, because the path of the store may contain any character.
         (cd "$images" && for id in "${ids[@]}"; do printf '%s\0' "$id"/*; done | xargs -r -0 sha256sum --) || :
     } >"$place/store" 2>/dev/null
-    # One that was cut short is to the store as if it was empty.
+    # The store treats a truncated file as empty.
     for id in layers volatile-layers; do
-        [[ ! -s $layers/$id.json || $(tail -c 3 "$layers/$id.json") != *']' ]] || { records "$layers/$id.json" && printf '\n'; }
+        [[ ! -s $layers/$id.json || $(tail -c 3 "$layers/$id.json") != *']' ]] || { split_records "$layers/$id.json" && printf '\n'; }
     done | driver=$DRIVER more=$more noted=$place/known awk "$READ_RECORDS"'
         function bad(id, words) { if (!(id in wrong)) wrong[id] = words }
         BEGIN { driver = ENVIRON["driver"] }
@@ -53,9 +53,9 @@ damaged_images() {
         !(value($0, "id") in looked) { next }
         {
             image = value($0, "id"); top = value($0, "layer")
-            # Of the manifest that is there now: "digest" is that of the first which an image with this id had.
+            # The digest of the current manifest; "digest" is of the first manifest that an image with this id had.
             digest = match($0, /"manifest":"sha256:[0-9a-f]+"/) ? substr($0, RSTART + 19, 64) : ""
-            # Older manifests are not known by the hash of their file; those of ours are.
+            # The digest of an old manifest is not the hash of its file; for images of buildsys it is.
             words = $0 ~ /"localhost\/buildsys-key\// ? image_damage(image, digest) : ""
             for (id = top; id != "" && words == ""; id = parent[id]) {
                 if (!(id in judged)) { judged[id] = 1; judge(id); note(id) }
@@ -69,32 +69,32 @@ damaged_images() {
             if (!count) print which, image, "-", words
             for (i = 1; i <= count; i++) print which, image, name[i], words
         }
-        # Configuration and manifest have their hashes for names.
+        # The names of configuration and manifest are their hashes.
         function image_damage(image, digest) {
-            if (hash[image "/manifest"] == "") return "it has no manifest"
-            if (digest != "" && hash[image "/manifest"] != digest) return "its manifest is another"
+            if (hash[image "/manifest"] == "") return "its manifest is missing"
+            if (digest != "" && hash[image "/manifest"] != digest) return "its manifest was changed"
             return config_damage(image)
         }
         function config_damage(image) {
             if (!(image in configuration)) gather()
-            if (configuration[image] == "") return "it has no configuration"
-            return configuration[image] == image ? "" : "its configuration is another"
+            if (configuration[image] == "") return "its configuration is missing"
+            return configuration[image] == image ? "" : "its configuration was changed"
         }
-        # In base64 every name that begins with `sha256:` begins so.
+        # The beginning of `sha256:` in base64.
         function gather(    file, part) {
             if (gathered++) return
             for (file in hash) if (split(file, part, "/") == 2 && part[2] ~ /^=c2hhMjU2O/) configuration[part[1]] = hash[file]
         }
         function judge(id,    link) {
             if (!(id in there)) { if (!ENVIRON["more"]) bad(id, "the store has no record of it"); return }
-            if (!(id in split_size) || split_size[id] == 0) bad(id, "how its bytes were packed is lost")
-            else if (id in known && known[id] != split_size[id] " " size[id "/lower"]) bad(id, "how its bytes were packed was cut short")
-            if (driver != "overlay") { if (!(id in folder)) bad(id, "its folder is gone"); return }
+            if (!(id in split_size) || split_size[id] == 0) bad(id, "its tar-split file is missing")
+            else if (id in known && known[id] != split_size[id] " " size[id "/lower"]) bad(id, "its tar-split file is truncated")
+            if (driver != "overlay") { if (!(id in folder)) bad(id, "its directory is missing"); return }
             link = says[id "/link"]
-            if (kind[id "/diff"] != "d") bad(id, "its folder is gone")
-            else if (link == "") bad(id, "its link is lost")
+            if (kind[id "/diff"] != "d") bad(id, "its directory is missing")
+            else if (link == "") bad(id, "its link file is missing")
             else if (target["l/" link] != "../" id "/diff") bad(id, "its link leads nowhere")
-            else if (parent[id] != "" && parent[id] in there && says[id "/lower"] != lower_of(parent[id])) bad(id, "what lies below it is lost")
+            else if (parent[id] != "" && parent[id] in there && says[id "/lower"] != lower_of(parent[id])) bad(id, "its file `lower` is wrong")
         }
         function note(id) {
             if (!(id in wrong)) print id, split_size[id], size[id "/lower"] >ENVIRON["noted"]
@@ -107,66 +107,66 @@ damaged_images() {
     [[ ${BS_WHY-} == 1 || ! -e $place/known ]] || mv -f "$place/known" "$known"
 }
 
-# remove_damaged: removes images that are damaged, with all their names, and those made from them, so that the steps make them
-# again; state/damaged says why, in the words above. No image is removed while somebody else builds in this store.
+# remove_damaged: remove damaged images with all their names, and the images built from them, so that the steps build them again.
+# state/damaged has the reasons, in the words above. Waits until no other build uses this store.
 remove_damaged() {
-    local said=$STATE/damaged what id name words images=() lost='' known
-    damaged_images "$TMPDIR" >"$said"
-    [[ -s $said ]] || return 0
+    local found=$STATE/damaged what id name words images=() lost='' known
+    list_damage "$TMPDIR" >"$found"
+    [[ -s $found ]] || return 0
     if ! flock -n -x "$SHARED"; then
-        printf '%s: the store is damaged; waiting for other builds in it, to remove what is\n' "$SET" >&2
+        printf '%s: the store is damaged; waiting for other builds in it before the damaged images are removed\n' "$SET" >&2
         flock -x "$SHARED"
     fi
-    # Somebody may have seen to it meanwhile.
-    damaged_images "$TMPDIR" >"$said"
-    known=$'\n'$(plan_bases)$'\n'
+    # Another build may have removed them meanwhile.
+    list_damage "$TMPDIR" >"$found"
+    known=$'\n'$(list_bases)$'\n'
     while read -r what id name words; do
         if [[ $name == - ]]; then
             images+=("$id")
         elif [[ $name == localhost/* && ( $known == *$'\n'"$name"$'\n'* || $known == *$'\n'"${name%:latest}"$'\n'* ) ]]; then
-            # What was made here by others is nowhere else.
+            # Local base images are in no registry: never remove them.
             printf 'error: the base image %s is damaged in the store: %s\n' "$name" "$words" >&2
             lost=yes
         else
             images+=("$name")
             [[ $name == localhost/buildsys-key/* ]] || printf '%s: damaged in the store, removed: %s\n' "$name" "$words" >&2
         fi
-    done < <(awk '!told[$2 $3]++' "$said")
+    done < <(awk '!printed[$2 $3]++' "$found")
     if [[ -n $lost ]]; then
-        printf '  hint: "buildah rmi" removes it; then put it there again\n' >&2
+        printf '  hint: remove it with "buildah rmi", then build or load it again\n' >&2
         SUMMED=yes
         exit 1
     fi
-    # What stands in a link file is removed with its layer, wherever that is: of an empty one the folder of all links.
+    # The driver removes the path that a link file names. For an empty file that is the folder of all links.
     for what in "$GRAPHROOT/overlay"/*/link; do
         [[ ! -f $what || $(tr -d '\0' <"$what") =~ ^[A-Z0-9]{26}$ ]] || rm -f "$what"
     done
     ((${#images[@]} == 0)) || buildah rmi "${images[@]}" >/dev/null 2>"$TMPDIR/removed" || :
-    # A folder of which the store has no record would be taken for the layer that is made in its place.
+    # The store would use a folder without record as the layer that is built again.
     while read -r id; do
-        records "$GRAPHROOT/$DRIVER-layers/layers.json" >"$TMPDIR/layers"
+        split_records "$GRAPHROOT/$DRIVER-layers/layers.json" >"$TMPDIR/layers"
         ! grep -q "^{\"id\":\"$id\"" "$TMPDIR/layers" || continue
         rm -rf "${GRAPHROOT:?}/$DRIVER/$id" "${GRAPHROOT:?}/$DRIVER/dir/$id" "$GRAPHROOT/$DRIVER-layers/$id.tar-split.gz"
         sed -i "/^$id /d" "$STATE/layers" 2>/dev/null || :
-    done < <(sed -nE 's/^layer:([0-9a-f]+) .*/\1/p' "$said" | sort -u)
-    damaged_images "$TMPDIR" >"$TMPDIR/left"
+    done < <(sed -nE 's/^layer:([0-9a-f]+) .*/\1/p' "$found" | sort -u)
+    list_damage "$TMPDIR" >"$TMPDIR/left"
     if [[ -s $TMPDIR/left ]]; then
-        printf 'error: images that are damaged in the store cannot be removed:\n' >&2
-        awk '!told[$3]++ { print "    " $3 }' "$TMPDIR/left" >&2
+        printf 'error: damaged images of the store cannot be removed:\n' >&2
+        awk '!printed[$3]++ { print "    " $3 }' "$TMPDIR/left" >&2
         tail -n 3 "$TMPDIR/removed" | sed 's/^/    /' >&2
-        printf '  hint: "buildah rm" the containers that use them, then build again\n' >&2
+        printf '  hint: remove the containers that use them with "buildah rm", then build again\n' >&2
         SUMMED=yes
         exit 1
     fi
     flock -s "$SHARED"
 }
 
-# damage_of NAME: the words about an image of that name, from the file BS_DAMAGE; nothing when it is sound.
-damage_of() {
+# find_damage NAME: print the words about an image from the file BS_DAMAGE; nothing if it is not damaged.
+find_damage() {
     [[ ! -s ${BS_DAMAGE-} ]] || awk -v name="$1" '$3 == name { sub(/^[^ ]+ [^ ]+ [^ ]+ /, ""); print; exit }' "$BS_DAMAGE"
 }
 
-# list_overlay: the folders and links of all layers, and what stands in their small files.
+# list_overlay: print the folders and links of all layers, and the contents of their small files.
 list_overlay() {
     (
         cd "$GRAPHROOT/overlay" || return
@@ -177,7 +177,7 @@ list_overlay() {
     )
 }
 
-# For awk, of a record: value(RECORD, KEY) of hexadecimal digits, and names(RECORD), their number; sets name.
+# For awk: value(record, key) is a value of hexadecimal digits; names(record) is the number of names, and sets name.
 READ_RECORDS='
     function value(record, key) {
         return match(record, "\"" key "\":\"[0-9a-f]+\"") ? substr(record, RSTART + length(key) + 4, 64) : ""
@@ -190,8 +190,8 @@ READ_RECORDS='
         return split(list, name, /","/)
     }'
 
-# plan_names: the names that this plan gives to images, a line each.
-plan_names() { awk -v prefix="$PREFIX" -v tag="$TAG" '{ print prefix $2 ":" tag }' "$PLAN/graph"; }
+# list_plan_images: print the references of this plan's images, a line each.
+list_plan_images() { awk -v prefix="$PREFIX" -v tag="$TAG" '{ print prefix $2 ":" tag }' "$PLAN/graph"; }
 
-# plan_bases: the images built elsewhere that those of the plan are made from, a line each.
-plan_bases() { (cd "$PLAN/keys" && cat -- * | sed -nE 's/^(base|outside) //p' | sort -u); }
+# list_bases: print the external images that the plan's images are built from, a line each.
+list_bases() { (cd "$PLAN/keys" && cat -- * | sed -nE 's/^(base|outside) //p' | sort -u); }

@@ -1,36 +1,36 @@
-# Entering a root: bwrap makes it the whole file system of the program that enters, in namespaces of its own.
-# No program of the host opens a path below a root: it would follow the root's links to wherever they lead.
+# Entering a root: bwrap makes the root the whole file system of a program, in new namespaces. No program of the host opens a path below
+# a root, because it would follow the root's links out of it.
 #
-# Every entry gets the same: the capabilities and the system calls of a container, a /dev of the five harmless devices,
-# a read-only /proc of its own, an empty /sys in memory, no network, an environment made from nothing, no open file of
-# the caller. Packages may do to /dev, /proc and /sys what they like: nothing of it reaches the host or the image.
+# Each entry has the capabilities and the system calls of a container, a /dev with five harmless devices, a read-only /proc, an empty
+# /sys in memory, no network, a new environment, and no open file of the caller. Changes of packages to /dev, /proc and /sys reach neither
+# the host nor the image.
 
 # shellcheck source=/dev/null
 . "$LIB/programs.sh"
 
-# ONLINE=1 before one of these gives it the network; without, there is none.
+# ONLINE=1 before one of these functions gives it the network.
 ONLINE=''
 
-# inside <<END: run the verbs of lib/inside.sh, one instruction a line, within the root.
-# All data instructions of a stretch share this one entry, a few ms.
+# inside <<END: run verbs of lib/inside.sh within the root, an instruction a line. Consecutive data instructions share one entry of a few
+# milliseconds.
 inside() {
     local text KIT=()
     text=$'. /dev/buildsys/plan/lib/inside.sh\n'$(</dev/stdin)
     lend_scratch || return
-    # Most stretches copy nothing.
-    [[ ! $text =~ $'\n'(optional )?(attributes|duplicate|move|other|payload)' ' ]] || kit_open kit.copying "${COPYING[@]}" || return
-    # Written in full or not run: on a full disk half of it would do half of the work, and succeed.
+    # Only these verbs copy with the host's programs.
+    [[ ! $text =~ $'\n'(optional )?(attributes|duplicate|move|other|payload)' ' ]] || open_kit kit.copying "${COPYING[@]}" || return
+    # On a full disk an incomplete script would do half of the work and succeed.
     printf '%s\n' "$text" >"$LENT/inside" || return
-    # The shell inside tells where it stands through a file; an ERR trap cannot see into it.
+    # The shell inside writes its current Spot to a file, because an ERR trap here does not see it.
     enter inside "${SOURCES[@]}" -- /bin/sh -eu /dev/buildsys/scratch/inside </dev/null || {
         local status=$?
-        ! plain_file "$LENT/spot" || read -r SPOT <"$LENT/spot" || :
+        ! is_plain_file "$LENT/spot" || read -r SPOT <"$LENT/spot" || :
         return "$status"
     }
 }
 
-# within [NAME=DIR…] COMMAND…: run a program of the root; it finds the plan, LENT as `scratch` and each DIR in /dev/buildsys;
-# of these it may write in `scratch` and `cache`.
+# within [NAME=DIR…] COMMAND…: run a program of the root. /dev/buildsys has the plan, LENT as `scratch`, and each DIR as NAME; only
+# `scratch` and `cache` are writable.
 within() {
     local lent=()
     while [[ ${1-} == *=* ]]; do
@@ -41,8 +41,8 @@ within() {
     enter within "${lent[@]}" -- "$@" </dev/null
 }
 
-# with_kit [NAME=DIR…] PROGRAM ARGUMENT…: run a program of the host in the root. The program and its libraries are lent,
-# one file each; its standard input is the caller's.
+# with_kit [NAME=DIR…] PROGRAM ARGUMENT…: run a program of the host in the root, with the caller's standard input. The program and its
+# libraries are mounted as single files.
 with_kit() {
     local lent=() program
     while [[ ${1-} == *=* ]]; do
@@ -52,22 +52,23 @@ with_kit() {
     program=$1
     shift
     # shellcheck disable=SC2086 # words
-    kit_open kit $KIT_PROGRAMS || return
+    open_kit kit $KIT_PROGRAMS || return
     lend_scratch || return
     enter kit "${lent[@]}" -- "${KIT_LOADER[@]}" "/dev/buildsys/kit/bin/$program" "$@"
 }
 
-# lend_scratch: sets LENT, a new folder that the next entry may write in. The host writes there only before, and reads
-# there only what is a plain file: programs of the root may leave links to anywhere.
+# lend_scratch: set LENT, a new folder that the next entry may write in. The host writes there only before the entry, and afterwards reads
+# only plain files, because programs of the root may leave links.
 lend_scratch() {
     LENT=$SCRATCH/lent.$BASHPID.$((++LENDINGS))
     mkdir -p "$LENT"
 }
 LENDINGS=0
 
-plain_file() { [[ -f $1 && ! -L $1 ]]; }
+# is_plain_file PATH: is it a file, and not a link?
+is_plain_file() { [[ -f $1 && ! -L $1 ]]; }
 
-# run ARGV…: a recipe's `run`: with the environment and in the working directory of the parent's configuration.
+# run [--open-files N] ARGV…: a recipe's `run`, with the environment and the working directory of the parent's configuration.
 run() {
     local limit=()
     if [[ $1 == --open-files ]]; then
@@ -76,15 +77,15 @@ run() {
         shift 2
     fi
     RUNNING=yes
-    parent_settings
+    write_parent_settings
     enter run -- "${limit[@]}" "$@" </dev/null
     RUNNING=''
 }
 RUNNING=''
 
-# parent_settings: sets SETTINGS, a file of the working directory and the environment of the parent's configuration, each
-# ended by NUL; asked once a run for each parent.
-parent_settings() {
+# write_parent_settings: set SETTINGS, a file with the working directory and the environment of the parent's configuration, each followed
+# by NUL. It is written once a run for each parent.
+write_parent_settings() {
     SETTINGS=$STATE/settings.$PARENT
     [[ ! -e $SETTINGS ]] || return 0
     if [[ $PARENT == scratch ]]; then
@@ -97,13 +98,13 @@ parent_settings() {
     mv "$SCRATCH/settings" "$SETTINGS"
 }
 
-# What a container may do, but for chroot: where the host itself is in one, who may chroot can leave both. A recipe's `run`
-# makes no device files; packages do, and these have no power.
+# The capabilities of a container without sys_chroot: if the host itself runs in a chroot, a second chroot leads out of both. A recipe's
+# `run` has no mknod; packages create device files, which have no effect.
 CAPABILITIES=(chown dac_override fowner fsetid kill mknod setfcap setgid setpcap setuid audit_write)
 BWRAP=$(type -P bwrap) || :
 SEARCH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
-# enter MODE [NAME=DIR…] -- COMMAND…: the one way into the root. MODE: inside, within, kit, run.
+# enter MODE [NAME=DIR…] -- COMMAND…: the only way into the root. MODE: inside, within, kit, run.
 enter() {
     local mode=$1 capability directory options environment made=() borrowed=() new_files=() status=0
     shift
@@ -115,7 +116,7 @@ enter() {
             printf 'error: /%s of the root is a file; it must be a directory\n' "$directory" >&2
             return 1
         fi
-        # An image of one program may have nowhere to mount these; then it does not get them for good.
+        # A minimal image may lack these folders. bwrap creates them as mount points; they are removed afterwards.
         [[ $mode == within || $mode$directory == insideproc || -d $ROOT/$directory ]] || made+=("$ROOT/$directory")
     done
     options=(--unshare-ipc --unshare-pid --unshare-uts --hostname localhost --die-with-parent --new-session --cap-drop ALL)
@@ -128,7 +129,7 @@ enter() {
     environment=(HOME=/root PATH="$SEARCH" SOURCE_DATE_EPOCH="$BS_EPOCH")
     if [[ $mode == run ]]; then
         environment+=(HOSTNAME=localhost)
-        settings_of_parent
+        add_parent_settings
     else
         environment+=(LC_ALL=C TZ=UTC)
         options+=(--chdir / --bind "$LENT" /dev/buildsys/scratch)
@@ -143,55 +144,55 @@ enter() {
         shift
     done
     if [[ $ONLINE == 1 ]]; then
-        online
-        # Through the descriptor, not with the environment of bwrap, which is a command line for a moment.
+        pass_network_settings
+        # Set logins through the descriptor: the environment of bwrap is part of a command line for a moment.
         for capability in "${LOGINS[@]}"; do options+=(--setenv "${capability%%=*}" "${capability#*=}"); done
-        borrow /etc/resolv.conf || return
-        borrow /etc/hosts || return
+        show_host_file /etc/resolv.conf || return
+        show_host_file /etc/hosts || return
     fi
-    sealed "${@:2}" || status=$?
+    run_sealed "${@:2}" || status=$?
     borrowed=()
-    ((${#new_files[@]} == 0)) || sealed rm -f "${new_files[@]}" || status=$?
+    ((${#new_files[@]} == 0)) || run_sealed rm -f "${new_files[@]}" || status=$?
     for directory in "${made[@]}"; do [[ ! -d $directory ]] || rmdir "$directory" || :; done
     return "$status"
 }
 
-# settings_of_parent: what SETTINGS says becomes bwrap's: it is set behind the last program of the host.
-settings_of_parent() {
+# add_parent_settings: add the settings as options of bwrap, so that no program of the host sees them.
+add_parent_settings() {
     local settings=() setting
     mapfile -d '' -t settings <"$SETTINGS"
-    # Without one bwrap stays in the caller's, where the root has a directory of that name.
+    # Without --chdir bwrap keeps the caller's working directory if the root has one with that path.
     options+=(--chdir "${settings[0]:-/}")
     ((${#settings[@]})) || return 0
     for setting in "${settings[@]:1}"; do
-        # What has no name nobody can ask for.
+        # Skip entries without a name.
         [[ $setting != [!=]*=* ]] || options+=(--setenv "${setting%%=*}" "${setting#*=}")
     done
     options+=(--setenv SOURCE_DATE_EPOCH "$BS_EPOCH")
 }
 
-# online: of the host's environment, what serves the network.
-online() {
+# pass_network_settings: pass the variables for proxies and certificates from the host's environment.
+pass_network_settings() {
     local name
     for name in {http,https,ftp,all,no}_proxy {HTTP,HTTPS,FTP,ALL,NO}_PROXY SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE; do
         [[ ! -v $name ]] || environment+=("$name=${!name}")
     done
 }
 
-# borrow FILE: the host's file in the place of the root's. Where that is the root's own programs find out, and make the
-# file; they have ended before the host looks at the path they name.
-borrow() {
+# show_host_file FILE: mount the host's file over the root's. Programs of the root resolve the path and create the file; they have ended
+# before the host uses the path.
+show_host_file() {
     local path
     # shellcheck disable=SC2016 # for the shell inside
-    path=$(sealed /bin/sh -c 'path=$(readlink -f "$1") || exit 0
+    path=$(run_sealed /bin/sh -c 'path=$(readlink -f "$1") || exit 0
         [ -e "$path" ] || { : >"$path" && printf "new "; } && printf "%s" "$path"' sh "$1" </dev/null) || return 0
     [[ $path != "new "* ]] || new_files+=("${path#new }")
     path=${path#new }
-    ! no_link "$path" || borrowed+=(--ro-bind "$1" "$path")
+    ! has_no_link "$path" || borrowed+=(--ro-bind "$1" "$path")
 }
 
-# no_link PATH: is it a plain file of the root, and no part of its path a link or a way back?
-no_link() {
+# has_no_link PATH: is it a plain file of the root, without links and `..` in its path?
+has_no_link() {
     local rest=$1
     [[ $rest == /* && -f $ROOT$rest && $rest != *..* ]] || return
     while [[ -n $rest ]]; do
@@ -202,10 +203,10 @@ no_link() {
 
 FILTERED=yes
 
-# sealed COMMAND…: with `options` of bwrap, what is `borrowed`, and `environment`, and no file of the caller's open but the
-# three standard ones. The options go through a descriptor: the command line of the first process can be read inside.
-# FILTERED: without the system calls of seccomp.bpf.
-sealed() {
+# run_sealed COMMAND…: run bwrap with `options`, the mounts in `borrowed`, and `environment`, without open files of the caller except the
+# three standard ones. Options are passed through a descriptor, because the command line of the first process is readable inside.
+# FILTERED: seccomp.bpf filters the system calls.
+run_sealed() {
     (
         for descriptor in /proc/self/fd/*; do
             descriptor=${descriptor##*/}
@@ -216,26 +217,26 @@ sealed() {
     )
 }
 
-# What the verbs of lib/inside.sh copy with: what an image's own cp keeps of attributes and hard links differs from image to
-# image. setfattr is there where the plan's files have attributes.
+# The host's programs with which lib/inside.sh copies: an image's cp may lose attributes or hard links. Plans with attributes in their
+# files need setfattr.
 COPYING=(cp mv tar)
 ! type -P setfattr >/dev/null || COPYING+=(setfattr)
 
-# kit_open NAME PROGRAM…: sets KIT, options of bwrap that lend these programs of the host with their libraries and
-# configuration, and KIT_LOADER, the words that start one of them: the root's own loader and libraries have no part in it.
-# NAME is the file that keeps the options for all steps of a run.
-kit_open() {
+# open_kit NAME PROGRAM…: set KIT, options of bwrap that mount these programs of the host with their libraries and configuration, and
+# KIT_LOADER, the words that start one of them without the root's loader and libraries. The file NAME keeps the options for all steps of a
+# run.
+open_kit() {
     local kit=$STATE/$1
     shift
     if [[ ! -s $kit ]]; then
-        kit_list "$@" >"$kit.$BASHPID" && mv -f "$kit.$BASHPID" "$kit" || return
+        list_kit "$@" >"$kit.$BASHPID" && mv -f "$kit.$BASHPID" "$kit" || return
     fi
     mapfile -t KIT <"$kit"
     KIT_LOADER=(/dev/buildsys/kit/loader --inhibit-cache --library-path /dev/buildsys/kit/lib)
 }
 
-# kit_list PROGRAM…: a word a line. lib/run.sh removes the file when a run begins: the host's programs may be others by then.
-kit_list() {
+# list_kit PROGRAM…: print these options, a word a line. Each run makes the list again, because the host's programs may have changed.
+list_kit() {
     local program path name source
     local -A named=()
     for program; do
@@ -245,13 +246,13 @@ kit_list() {
             [[ -z ${named[$name]-} ]] || continue
             named[$name]=yes
             printf '%s\n' --ro-bind "$source" "/dev/buildsys/kit/$name"
-        done < <(libraries "$path")
+        done < <(list_libraries "$path")
     done
-    [[ " $* " != *' rpm '* ]] || rpm_kit
+    [[ " $* " != *' rpm '* ]] || rpm_list_kit
 }
 
-# apart COMMAND…: a program of the host in a mount namespace of its own, without network unless ONLINE=1.
-apart() {
+# run_unshared COMMAND…: run a program of the host in a new mount namespace, without network unless ONLINE=1.
+run_unshared() {
     local options=(--mount --propagation private)
     [[ $ONLINE == 1 ]] || options+=(--net)
     unshare "${options[@]}" -- "$@"

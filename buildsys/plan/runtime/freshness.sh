@@ -1,41 +1,38 @@
-# What decides that an image is stale: this file and nothing else.
+# The only code that decides whether an image is stale.
 #
-# keys/NAME holds the static part of the build key, one input a line, written by the compiler.
-# The dynamic part is the ids of all images the step reads, the storage driver, the platform, how buildah packs layers,
-# and the format of the package database where the host's rpm writes it.
-# KEY is the hash of both. An image is fresh when the store knows it by its key; the key is a second
-# name, localhost/buildsys-key/SET/NAME:KEY, never inside the image: a label on a parent would rebuild
-# every child.
+# keys/NAME has the static part of the build key, an input a line; the compiler writes it. The dynamic part consists of the ids of all
+# images that the step reads, the storage driver, the platform, the way buildah packs layers, and the format of the package database if
+# the host's rpm writes it. KEY is the hash of both. An image is fresh if the store has the name of its key,
+# localhost/buildsys-key/SET/NAME:KEY. The key is a name and not a label, because a new label of a parent would rebuild all children.
 
 declare -A READ_IDS=()
 
-# decide: sets KEY, PARENT (an id, or scratch), DECISION (fresh | renamed | stale), REASON in words, and ID when there is
-# one. Changes nothing.
-# `renamed`: the image is there under its key, only its reference names another or none.
+# decide: set KEY, PARENT (an id, or scratch), DECISION (fresh | renamed | stale), REASON (a sentence), and ID if the image exists.
+# Changes nothing. `renamed`: the store has the image under its key, but its reference is missing or names another image.
 decide() {
-    local read_id name held damage note=''
+    local read_id name metadata damage note=''
     PARENT=scratch
     INPUTS=$(<"$PLAN/keys/$IMAGE")
     STAMP=$(awk -v name="$IMAGE" '$2 == name { print $1; exit }' "$PLAN/graph")
     INPUTS+=$'
 '"platform $PLATFORM"$'
 '"driver $DRIVER"
-    # Older builders take notes of an ordinary user's overlays into the layers of a Containerfile: those are not root's.
+    # Older versions of buildah put attributes of an ordinary user's overlay into the layers of a Containerfile.
     [[ -z ${CONTAINERFILE-} || $DRIVER != overlay || -z ${_CONTAINERS_ROOTLESS_UID-} ]] || INPUTS+=' of an ordinary user'
     INPUTS+=$'
 '"layers $LAYERS"
     if [[ $INPUTS == *$'\ninstaller '@(rpm|dnf)$'\n'* ]]; then
-        [[ -n ${BS_DATABASE-} ]] || database_format
+        [[ -n ${BS_DATABASE-} ]] || find_database_format
         INPUTS+=$'\n'"database $BS_DATABASE"
     fi
-    # Where the caller chooses another than the plan's.
+    # Inputs only if the caller overrides the plan.
     [[ $BS_FORMAT == "$FORMAT" ]] || INPUTS+=$'\n'"format $BS_FORMAT"
     [[ $BS_EPOCH == "$EPOCH" ]] || INPUTS+=$'\n'"epoch $BS_EPOCH"
-    # What repositories elsewhere held when the run began.
-    held=${BS_REPOSITORIES:-$STATE/repositories}
-    if [[ $INPUTS == *$'\nrepository '* && -s $held ]]; then INPUTS+=$'\n'$(<"$held"); fi
+    # The state of external repositories at the start of the run.
+    metadata=${BS_REPOSITORIES:-$STATE/repositories}
+    if [[ $INPUTS == *$'\nrepository '* && -s $metadata ]]; then INPUTS+=$'\n'$(<"$metadata"); fi
     for name in "${READS[@]}"; do
-        read_id=$(read_image_id "$name")
+        read_id=$(find_source_id "$name")
         READ_IDS[$name]=$read_id
         INPUTS+=$'\n'"image $name $read_id"
         [[ $name != "${BASE:-$FROM}" ]] || PARENT=$read_id
@@ -48,51 +45,51 @@ decide() {
         REASON=forced
         return
     fi
-    ID=$(image_id "$KEY_NAME")
-    damage=$(damage_of "$KEY_NAME")
+    ID=$(find_image_id "$KEY_NAME")
+    damage=$(find_damage "$KEY_NAME")
     if [[ -n $damage ]]; then
         ID='' REASON="damaged in the store: $damage"
         WHOLE_REASON=$REASON
         return
     elif [[ -z $ID ]]; then
-        if same_content; then
-            DECISION=renamed REASON='what it copies from other images is the same as before'
+        if find_same_content; then
+            DECISION=renamed REASON='the files that it copies from other images did not change'
             return
         fi
-        REASON=$(why_stale)
-        # All of it, and what a line has room for.
+        REASON=$(explain_staleness)
+        # The second line has all reasons, the first one the most important.
         WHOLE_REASON=${REASON#*$'\n'}
         [[ ${BS_ALL-} == 1 ]] && REASON=$WHOLE_REASON || REASON=${REASON%%$'\n'*}
         return
     fi
-    [[ -z ${UNLOCKED-} ]] || note=' (unlocked: built with the network, whatever it held then)'
+    [[ -z ${UNLOCKED-} ]] || note=' (unlocked: built with the network contents of that time)'
     DECISION=fresh REASON="nothing changed$note"
-    name=$(image_id "$REFERENCE")
+    name=$(find_image_id "$REFERENCE")
     [[ $name != "$ID" ]] || return 0
     DECISION=renamed
     if [[ -s $STATE/$IMAGE.inputs && $INPUTS != "$(<"$STATE/$IMAGE.inputs")" ]]; then
-        REASON='built from these inputs before; its name returns to that image'
+        REASON='built from these inputs before; its name moves back to that image'
     elif [[ -z $name ]]; then
-        REASON='it has no such name; the image itself is in the store, under its key'
+        REASON='its name is missing; the store has the image under its key'
     else
-        REASON='its name moved elsewhere; the image itself is in the store, under its key'
+        REASON='its name is used by another image; the store has the image under its key'
     fi
 }
 
-# read_image_id NAME: id of an image this step reads; of the set, or a base image by its reference.
-read_image_id() {
+# find_source_id NAME: print the id of an image that this step reads: an image of the set, or an external image by its reference.
+find_source_id() {
     local name=$1 id=''
     if [[ $name == "${BASE-}" || " ${OUTSIDE[*]-} " == *" $name "* ]]; then
-        id=$(base_image_id "$name") || return
+        id=$(find_base_id "$name") || return
     elif [[ $name == "$FROM" && -n ${BS_PARENT-} ]]; then
-        id=$(BS_LISTING='' image_id "$BS_PARENT")
+        id=$(BS_LISTING='' find_image_id "$BS_PARENT")
     elif [[ -n ${BS_IDS-} ]]; then
         id=$(awk -v name="$name" '$1 == name { print $2 }' "$BS_IDS")
     elif [[ -s $STATE/$name.id ]]; then
         read -r id <"$STATE/$name.id" || :
         [[ $id =~ ^[0-9a-f]{64}$ ]] || id=''
     fi
-    [[ -n $id ]] || id=$(image_id "$PREFIX$name:$TAG")
+    [[ -n $id ]] || id=$(find_image_id "$PREFIX$name:$TAG")
     if [[ -z $id ]]; then
         printf '%s: %s is not built; build it first\n' "$IMAGE" "$name" >&2
         return 1
@@ -100,54 +97,54 @@ read_image_id() {
     printf '%s' "$id"
 }
 
-# base_image_id REFERENCE: id of an image built elsewhere that this one is made from; pulled when the store lacks it.
-base_image_id() {
+# find_base_id REFERENCE: print the id of an external image that this one is built from; pull it if the store lacks it.
+find_base_id() {
     local id
-    id=$(image_id "$1")
-    # A listing holds no digests, and no names that are short for others.
-    [[ -n $id ]] || id=$(BS_LISTING='' image_id "$1")
+    id=$(find_image_id "$1")
+    # A listing has no digests and no short names.
+    [[ -n $id ]] || id=$(BS_LISTING='' find_image_id "$1")
     if [[ -z $id ]]; then
         [[ ${BS_WHY-} != 1 ]] || return
         retry buildah pull --quiet "$1" >"$PLAN/logs/$IMAGE.log" 2>&1 || {
             cat "$PLAN/logs/$IMAGE.log" >&2
-            infrastructure "$PLAN/logs/$IMAGE.log" && return 75
+            is_infrastructure_failure "$PLAN/logs/$IMAGE.log" && return 75
             return 1
         }
-        id=$(BS_LISTING='' image_id "$1")
+        id=$(BS_LISTING='' find_image_id "$1")
     fi
     printf '%s' "$id"
 }
 
-# remember ID: the stamps make sees. NAME.id moves only when the id moves, so children of an
-# image rebuilt to equal content are left alone.
-remember() {
+# write_records ID: write the records of the image, and the stamp that make sees. NAME.id is written only if the id changes, so that
+# make does not run the children of an image that was rebuilt with equal content.
+write_records() {
     local new=$SCRATCH/stamps/$IMAGE known='' files sum
     files=("$new.spots" "$new.inputs")
     printf '%s\n' "$INPUTS" >"$new.inputs"
-    spots >"$new.spots"
-    # In which order keys were current: for lib/prune.sh, which leaves the newest.
+    print_spots >"$new.spots"
+    # The order of the keys, for lib/prune.sh, which keeps the newest.
     printf '%s\n' "$KEY" >>"$STATE/$IMAGE.keys"
     [[ ! -s $STATE/$IMAGE.id ]] || read -r known <"$STATE/$IMAGE.id" || :
     if [[ $known != "$1" ]]; then
-        # A set that was tried whole was tried with other images.
+        # The test of the whole set used another image.
         [[ ! -e $PLAN/promoted.json ]] || rm -f "$PLAN/promoted.json"
         printf '%s\n' "$1" >"$new.id"
         files+=("$new.id")
     fi
     if [[ -s $SCRATCH/given ]]; then
-        remember_given "$1" "$new.given"
+        record_given "$1" "$new.given"
         files+=("$new.given")
     fi
-    remember_content
+    record_content
     sum=$(sha256sum <"$new.spots")
     {
         printf '%s %s %s %s %s %s\n' "$1" "$REFERENCE" "$BS_FORMAT" "$BS_EPOCH" "$KEY" "${sum%% *}"
         sed -n '/^image /p; /^layers /p; /^metadata /p; /^database /p' <<<"$INPUTS"
-        # lib/judge.sh believes none without it.
+        # lib/judge.sh ignores a stamp without this line.
         printf 'whole\n'
     } >"$new.$STAMP.checked"
-    # Names reach the disk before what the files hold, unless that is asked for.
+    # Without sync, a crash of the machine may keep the new names and lose the contents.
     sync -- "${files[@]}" "$new.$STAMP.checked"
-    # The last one last: who finds it finds the others.
+    # Move the stamp last: if it exists, the other records exist.
     mv -f -t "$STATE" -- "${files[@]}" "$new.$STAMP.checked"
 }

@@ -1,7 +1,6 @@
 #!/bin/bash
-# host.sh FOLDER DNF WORDS…: this dnf with the host's own repositories: variables, certificates,
-# accounts and proxies are read where the host keeps them. Runs in a mount namespace of the step; FOLDER lies in memory
-# there, and what is written down of the host's configuration is gone with it.
+# host.sh FOLDER DNF WORDS…: run this dnf with the host's repositories, variables, certificates, accounts and proxies. Runs in a mount
+# namespace of the step; FOLDER is in memory there, so the copy of the host's configuration is never on disk.
 set -euo pipefail
 private=$1 dnf=$2
 shift 2
@@ -10,11 +9,11 @@ of_host=/etc/dnf/dnf.conf
 config=$private/dnf.conf
 mount -t tmpfs -o mode=700 buildsys "$private"
 
-# Plugins that give the host's repositories their certificates and addresses. No other runs: some act on the host
-# after each transaction.
+# Plugins that supply certificates and addresses of the host's repositories. Others are disabled: some change the host after each
+# transaction.
 : "${BS_DNF_PLUGINS=subscription-manager,rhsm,spacewalk,amazon-id,rhui*,azure-rhui*}"
 
-# What a build decides by itself.
+# Options that a build sets, instead of the host.
 ours="gpgcheck=1
 localpkg_gpgcheck=1
 best=1
@@ -25,8 +24,8 @@ deltarpm=0
 keepcache=1
 color=never"
 
-# said OPTION DEFAULT: what the host's configuration says for all repositories.
-said() {
+# read_host_option OPTION DEFAULT: print the value of an option in the host's configuration.
+read_host_option() {
     local value
     value=$(sed -nE "s/^$1[[:space:]]*=[[:space:]]*//p" "$of_host" | tail -n 1)
     printf '%s' "${value:-$2}"
@@ -39,15 +38,15 @@ awk -v ours="$ours" '
     kept { print }
     END { if (!seen) { print "[main]"; print ours } }' "$of_host" >"$config"
 
-# With an installroot dnf would rather take the repositories and variables of the image.
-# dnf5 does not look at the host for its release when it has a root.
+# With --installroot dnf uses the repositories and variables of the image, so name the host's. dnf5 with a root does not find the host's
+# release, so name that, too.
 if [[ $(readlink -f "$dnf") == */dnf5 && " $* " != *' --releasever '* && -r /etc/os-release ]]; then
     # shellcheck source=/dev/null
     release=$(. /etc/os-release && printf '%s' "${VERSION_ID-}")
     set -- --releasever "${release%%.*}" "$@"
 fi
 exec "$dnf" --config "$config" \
-    --setopt="reposdir=$(said reposdir /etc/yum.repos.d,/etc/yum/repos.d,/etc/distro.repos.d)" \
-    --setopt="varsdir=$(said varsdir /etc/yum/vars,/etc/dnf/vars)" \
+    --setopt="reposdir=$(read_host_option reposdir /etc/yum.repos.d,/etc/yum/repos.d,/etc/distro.repos.d)" \
+    --setopt="varsdir=$(read_host_option varsdir /etc/yum/vars,/etc/dnf/vars)" \
     --setopt='*.metadata_expire=never' --setopt='*.skip_if_unavailable=0' \
     --disableplugin='*' ${BS_DNF_PLUGINS:+--enableplugin="$BS_DNF_PLUGINS"} "$@"

@@ -1,6 +1,6 @@
-# The verbs of data instructions. Runs within the image, under whatever POSIX shell it has.
-# An instruction that finds nothing to act on fails, unless its line begins with `optional`.
-# The shell runs with -e: verbs are plain commands, never conditions, and one that fails ends the step.
+# The verbs of data instructions. Runs within the image, in its POSIX shell.
+# An instruction that has no effect fails, unless its line begins with `optional`.
+# The shell runs with -e: verbs are plain commands, never conditions, and a failing verb ends the step.
 umask 022
 here=/dev/buildsys
 optional=
@@ -12,7 +12,7 @@ edited=$here/scratch/edited
 # shellcheck source=copies.sh
 . $here/plan/lib/copies.sh
 
-# Where the next verb comes from; the step outside reads it when this shell fails.
+# at SPOT: record the place of the next verb; the step outside reads it if this shell fails.
 at() { printf '%s\n' "$1" >$here/scratch/spot; }
 
 optional() {
@@ -21,11 +21,11 @@ optional() {
     optional=
 }
 
-# nothing WORDS: the instruction found nothing to act on.
+# nothing WORDS: the instruction has no effect: fail, unless it is optional.
 nothing() {
     [ -z "$optional" ] || return 0
     printf 'error: %s\n' "$*" >&2
-    printf '  hint: if that is as it should be, say "optional: true"\n' >&2
+    printf '  hint: if this is intended, set "optional: true"\n' >&2
     return 1
 }
 
@@ -36,13 +36,13 @@ fail() {
 
 exists() { [ -e "$1" ] || [ -L "$1" ]; }
 
-# each GLOB COMMAND…: run the command with every path the glob names.
+# each GLOB COMMAND…: run the command with all paths that match the glob.
 each() {
     glob=$1
     shift
     old_ifs=$IFS
     IFS=
-    # shellcheck disable=SC2086 # the glob is meant to expand; an empty IFS keeps it from splitting
+    # shellcheck disable=SC2086 # the glob expands here; an empty IFS prevents splitting
     set -- "$@" $glob
     IFS=$old_ifs
     last=
@@ -70,7 +70,7 @@ directory() {
 # mode MODE [-R] GLOB…
 mode() { change chmod '' "$@"; }
 
-# owner OWNER [-R] GLOB…; links themselves are changed, never what they point at
+# owner OWNER [-R] GLOB…: change links themselves, never their targets
 owner() { change chown -h "$@"; }
 
 change() {
@@ -94,14 +94,14 @@ link() {
         elif [ -L "$2" ] && [ "$(readlink "$2")" = "$1" ]; then
             return 0
         else
-            fail "$2: exists already; say 'force: true' to replace it"
+            fail "$2: exists already; set 'force: true' to replace it"
         fi
     fi
     mkdir -p "$(dirname "$2")"
     ln -s -- "$1" "$2"
 }
 
-# file MODE PATH…: make sure files exist
+# file MODE PATH…: create missing files
 file() {
     mode=$1
     shift
@@ -128,11 +128,11 @@ remove() {
 move() {
     exists "$1" || fail "$1: no such path in the image"
     room_for "$2"
-    # Between two layers a folder is moved by copying it.
+    # Across layers a folder is moved by copying, which must keep attributes.
     lent mv "$1" "$2"
 }
 
-# duplicate GLOB TO [preserve]: copy within the image; links stay links, of both kinds
+# duplicate GLOB TO [preserve]: copy within the image; symbolic and hard links are kept
 duplicate() {
     duplicate_to=$2 duplicate_how=links,xattr
     if [ "${3-}" = preserve ]; then duplicate_how=$duplicate_how,mode,ownership,timestamps; fi
@@ -144,7 +144,7 @@ copy_to() {
     lent cp -R -P --preserve="$duplicate_how" -- "$@" "$duplicate_to"
 }
 
-# room_for PATH: its directory; PATH itself when it ends in a slash
+# room_for PATH: create its directory; PATH itself if it ends with a slash
 room_for() {
     case $1 in
         */) mkdir -p "$1" ;;
@@ -176,12 +176,12 @@ repository() {
     } >>"$target"
 }
 
-# gems OPEN-FILES FLAGS FILE…: install Ruby gems from files, nothing else
+# gems OPEN-FILES FLAGS FILE…: install Ruby gems from files only
 gems() {
     (
         limit=$1 flags=$2
         shift 2
-        # Where the host grants less, its most has to do.
+        # If the host allows fewer open files, use its limit.
         # shellcheck disable=SC3045 # every shell an image may have knows it
         [ "$limit" -eq 0 ] || ulimit -n "$limit" 2>/dev/null || ulimit -n "$(ulimit -Hn)"
         cd $here/plan/pool/gems || exit

@@ -1,12 +1,12 @@
-# Which images the plan's own records vouch for: the one reader of stamps, for runs and (lib/current.sh) for all who use what
-# a run made. lib/freshness.sh decides about every image that they do not vouch for.
+# The images that the plan's records confirm as fresh. This is the only reader of stamps, for a run and, by lib/current.sh, for all
+# commands that use the result of a run. lib/freshness.sh decides about all other images.
 #
-# Records of an image are state/NAME.id, .inputs and .spots, results/NAME.json and its stamp. All of them must be there, whole
-# and of one build: a crash of the machine leaves files empty, cut short or of another moment.
+# The records of an image are state/NAME.id, .inputs and .spots, results/NAME.json and its stamp. All of them must exist, be complete
+# and belong to one build: a crash of the machine may leave files empty, truncated or outdated.
 
-# folders_of_a_run: make the folders that a run writes in, and remove what stands where a file of ours belongs and is none.
-# Only the lock is read before the turn is taken: another run may write the rest.
-folders_of_a_run() {
+# make_run_folders: create the folders that a run writes in; remove other kinds of files at their places. Of the files only the lock is
+# checked here, because another run may be writing the rest.
+make_run_folders() {
     local folder
     for folder in "$STATE" "$PLAN/results" "$PLAN/logs"; do
         [[ -d $folder ]] || { rm -f "$folder" && mkdir -p "$folder"; }
@@ -14,7 +14,7 @@ folders_of_a_run() {
     [[ ! -L $STATE/lock && ! -d $STATE/lock ]] || rm -rf "$STATE/lock"
 }
 
-# remove_odd_files: folders, links and unreadable files where records, logs and lists belong. With the turn only.
+# remove_odd_files: remove folders, links and unreadable files at the places of records, logs and lists. The caller has the lock.
 remove_odd_files() {
     local known=(scratch.\* payload verified keys downloads cache keyring.\* tried publish tmp) names=() name
     for name in "${known[@]}"; do names+=(-o -name "$name"); done
@@ -28,15 +28,15 @@ remove_odd_files() {
     for name in events.jsonl promoted.json; do [[ ! -d $PLAN/$name ]] || rm -rf "${PLAN:?}/$name"; done
 }
 
-# judge_images GOALS [LISTING]: prints `fresh NAME ID` for each image that its records vouch for, and `drop FILE` for what is
-# not to be believed. With LISTING, of the store, the image's name must mean that id there, and all else that the stamp
-# names must be so still: ids of what the image was made from, how buildah packs layers, what repositories hold.
+# judge_images GOALS [LISTING]: print `fresh NAME ID` for each image that its records confirm, and `drop FILE` for each invalid record.
+# With LISTING, of the store, the image's name must have that id there, and the other inputs in the stamp must not have changed: ids of
+# the images it was built from, the way buildah packs layers, the state of repositories.
 judge_images() {
     local listing=/dev/null repositories=/dev/null
     [[ -z ${2-} ]] || listing=$2 repositories=$STATE/repositories
     STATE=$STATE awk -v layers="${LAYERS-}" -v prefix="$PREFIX" -v tag="$TAG" -v force="${BS_FORCE-}" \
         -v format="${BS_FORMAT:-$FORMAT}" -v epoch="${BS_EPOCH:-$EPOCH}" -v database="${BS_DATABASE-}" -v stored="${2:+yes}" '
-        # Does the name of a base image mean that one still? The store lists names in full; one that is gone is not needed.
+        # Does the name of a base image still have this id? The store lists full names. A missing base image is not needed.
         function unmoved(name, was,    full, place, gone, listed) {
             if (name ~ /@/) return 1
             full = name ~ /:[^\/]*$/ ? name : name ":latest"
@@ -56,14 +56,14 @@ judge_images() {
             if (file in there) { getline line <(state "/" file); close(state "/" file) }
             return line
         }
-        # The whole file, which holds no byte of value 1; its last newline tells it from one that was cut short.
+        # The whole file, which has no byte of value 1. Without a final newline it is truncated.
         function contents(file,    text, kept) {
             kept = RS; RS = "\001"; text = ""
             if (file in there) { getline text <(state "/../" file); close(state "/../" file) }
             RS = kept
             return text
         }
-        # Reads a stamp: its id, or nothing unless it has its last line; sets what it says: key, spots, read.
+        # Read a stamp: return its id, or nothing if its last line is missing. Sets key, spots and read.
         function stamped(file,    line, word, own, whole) {
             own = whole = reads = 0
             if (!(file in there)) return ""
@@ -117,7 +117,7 @@ judge_images() {
         }' what=store "$listing" what=repositories "$repositories" what=records <(list_records) what=graph "$1"
 }
 
-# list_records: the files there are that hold something, and what the larger of them hold.
+# list_records: print the names of all non-empty records, and the hashes of the larger ones.
 list_records() {
     cd "$STATE" || return
     find . -maxdepth 1 -type f -readable -size +0 -printf 'there %f\n'

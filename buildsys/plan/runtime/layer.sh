@@ -1,25 +1,25 @@
-# What a layer is going to hold, before it is packed. A tar file has no holes that its readers keep, so a file of 3 GB
-# without a byte in it takes 3 GB: in temporary files, in the store, and wherever the image goes.
+# The size of a layer, before it is packed. Layers are tar files without holes: an empty sparse file of 3 GB takes 3 GB in temporary
+# files, in the store and at each destination of the image.
 
-# Logs that are indexed by user number: an account with a large one makes a file of gigabytes, all zeros.
+# Logs that are indexed by user id: an account with a large id makes a file of gigabytes of zeros.
 LOGS_BY_NUMBER=(lastlog faillog tallylog)
 MIB=1048576
 
-# weigh_layer: empties logs of zeros, says which other files are mostly holes, and fails when the layer does not fit.
-weigh_layer() {
+# measure_layer: empty logs that hold only zeros, print a note about other sparse files, and fail if the layer does not fit.
+measure_layer() {
     local size blocks name total large=$SCRATCH/large by_number=()
     for name in "${LOGS_BY_NUMBER[@]}"; do by_number+=(-o -path "$UPPER/var/log/$name"); done
-    # Hard links are one file.
+    # Count hard links of one file once.
     total=$(find -P "$UPPER" -type f -newerct "@$SINCE" -printf '%s %i %n\n' \
         \( -size +64k "${by_number[@]}" \) -links 1 -fprintf "$large" '%s %b %P\0' |
         awk '$3 == 1 || !seen[$2]++ { total += $1 } END { printf "%.0f", total }')
-    # The name is taken as it is, blanks at its ends too: another name may be a link that leads out of the root.
+    # Keep blanks at both ends of a name: the name without them may be a link that leads out of the root.
     while IFS= read -r -d '' name; do
         size=${name%% *} name=${name#* }
         blocks=${name%% *} name=${name#* }
-        # Overlays may keep the data of a file below, where the step changed its mode alone.
+        # If a step changes only the mode of a file, overlay may leave the data in the lower layer.
         ((blocks * 512 >= size / 2)) || blocks=$(stat -c %b -- "$ROOT/$name")
-        if emptied_log "$size" "$blocks" "$name"; then
+        if empty_log "$size" "$blocks" "$name"; then
             total=$((total - size))
         elif ((size >= 16 * MIB && blocks * 512 < size / 2)); then
             printf -v name '%s: note: /%s takes %d MiB in the layer, %d MiB of it are data' \
@@ -31,32 +31,33 @@ weigh_layer() {
     check_room "$total"
 }
 
-# emptied_log SIZE BLOCKS PATH: empties a log that is indexed by user number, or that is large and holds zeros only.
-emptied_log() {
+# empty_log SIZE BLOCKS PATH: empty a log that is indexed by user id, or a large one that holds only zeros; fail for other files.
+empty_log() {
     [[ $3 == var/log/* && $1 != 0 ]] || return
     [[ " ${LOGS_BY_NUMBER[*]/#/var/log/} " == *" $3 "* ]] ||
         { (($2 == 0 || $1 >= MIB)) && cmp -s -n "$1" -- "$ROOT/$3" /dev/zero; } || return
     truncate -s 0 -- "$ROOT/$3"
-    # As old as the set, like all that the step wrote.
+    # The time of everything that a step writes is the epoch.
     touch -h -d "@$BS_EPOCH" -- "$ROOT/$3"
 }
 
-# check_room BYTES: the layer is packed into temporary files before it enters the store.
+# check_room BYTES: fail if the disks of the store and of temporary files lack space for a layer of this size. It is packed into a
+# temporary file before it enters the store.
 check_room() {
     local need=$(($1 / MIB)) place free device devices='' places=("$GRAPHROOT" "${TMPDIR:-/var/tmp}")
-    # Small ones need no question: a run begins with more than that.
+    # A run starts only with more free space than this.
     ((need >= 64)) || return 0
     while read -r free device; do
-        # Both on one disk.
+        # The store and the temporary files share a disk.
         [[ " $devices " != *" $device "* ]] || need=$(($1 * 2 / MIB))
         devices+=" $device"
         place=${places[0]}
         places=("${places[@]:1}")
         ((free < need)) || continue
-        # lib/log.sh knows these words: another disk may have room for it.
+        # lib/log.sh matches these words.
         printf 'error: %s: the layer of %s does not fit on the disk: it takes %d MiB at %s, where %d MiB are free\n' \
             "$RECIPE" "$IMAGE" "$need" "$place" "$free"
-        printf '  hint: free some space, or let the step write less; it has written %d MiB\n' "$(($1 / MIB))"
+        printf '  hint: free some space, or make the step write less; it wrote %d MiB\n' "$(($1 / MIB))"
         return 1
     done < <(paste -d ' ' <(df --output=avail -B "$MIB" -- "${places[@]}" | sed 1d) <(stat -c %d -- "${places[@]}"))
 }

@@ -1,7 +1,7 @@
-# Credentials for addresses, which no file of a plan has: BS_LOGINS, of the command that runs the plan, or the user's netrc.
+# Credentials for URLs. They are in no file of a plan, but in BS_LOGINS, from the command that runs the plan, or in the user's netrc.
 
-# login URL: sets LOGIN_USER and LOGIN_PASSWORD, what is known for the host of a URL; fails when nothing is.
-login() {
+# find_login URL: set LOGIN_USER and LOGIN_PASSWORD for the host of a URL; fail if they are not known.
+find_login() {
     local where name file line
     where=${1#*://}
     where=${where%%/*}
@@ -9,27 +9,27 @@ login() {
     while read -r name LOGIN_USER LOGIN_PASSWORD; do
         [[ -n $name && $name == "$where" ]] || continue
         LOGIN_PASSWORD=${LOGIN_PASSWORD#=}
-        login_decoded LOGIN_USER
-        login_decoded LOGIN_PASSWORD
+        decode_login LOGIN_USER
+        decode_login LOGIN_PASSWORD
         return
-    # A here-string may be a file.
+    # Not a here-string, which may be a temporary file.
     done < <(printf '%s\n' "${BS_LOGINS-}")
     file=${NETRC:-${HOME:-/nonexistent}/.netrc}
     [[ -f $file && -r $file ]] || return
     {
         IFS= read -r line && IFS= read -r LOGIN_USER && IFS= read -r LOGIN_PASSWORD
-    } < <(netrc_entry "${where%:*}" <"$file")
+    } < <(find_netrc_entry "${where%:*}" <"$file")
 }
 
-# login_decoded NAME: what a URL encodes with percent signs, in a variable.
-login_decoded() {
+# decode_login NAME: decode the percent signs of a URL in a variable.
+decode_login() {
     local -n decoded=$1
     decoded=${decoded//\\/\\\\}
     printf -v decoded '%b' "${decoded//%/\\x}"
 }
 
-# netrc_entry HOST <FILE: a line that says it is found, the user, and the password, or nothing.
-netrc_entry() {
+# find_netrc_entry HOST <FILE: print `found`, the user and the password, a line each; or nothing.
+find_netrc_entry() {
     HOST=$1 awk '
         { sub(/^[ \t]*#.*/, "") }
         /^[ \t]*macdef/ { macro = 1 }
@@ -60,11 +60,11 @@ netrc_entry() {
         }'
 }
 
-# login_for_curl URL: prints what curl reads as its configuration: no other program sees it on a command line.
-login_for_curl() {
-    local said
-    login "$1" || return 0
-    said=$LOGIN_USER:$LOGIN_PASSWORD
-    said=${said//\\/\\\\}
-    printf 'user = "%s"\n' "${said//\"/\\\"}"
+# print_curl_login URL: print credentials as a configuration of curl, so that they are on no command line.
+print_curl_login() {
+    local login
+    find_login "$1" || return 0
+    login=$LOGIN_USER:$LOGIN_PASSWORD
+    login=${login//\\/\\\\}
+    printf 'user = "%s"\n' "${login//\"/\\\"}"
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
-# look.sh [FILE]: what the repositories that the plan does not carry hold now: `metadata ID SHA256` lines of FILE, else
-# of state/repositories; they belong to the build key. Run once, when a run begins. A repository that cannot be
-# reached is taken as unchanged: what is fresh stays fresh without a network.
+# look.sh [FILE]: write the state of external repositories to FILE (default: state/repositories), as lines `metadata ID SHA256`, which
+# are part of the build key. A run calls it once, at its start. An unreachable repository counts as unchanged: fresh images stay
+# fresh without a network.
 set -euo pipefail
 PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 LIB=$PLAN/lib
@@ -17,16 +17,16 @@ for room in log database enter packages; do
     . "$LIB/$room.sh"
 done
 
-look() {
+print_metadata() {
     local id where
     if [[ $HOST == 1 ]]; then
-        if [[ -z $(host_repositories) ]]; then
-            printf "error: this site takes packages from the host's own repositories, and none is enabled\n" >&2
+        if [[ -z $(list_host_repositories) ]]; then
+            printf "error: this site takes packages from the host's repositories, and none is enabled\n" >&2
             printf '  hint: dnf repolist --all lists them\n' >&2
             exit 2
         fi
-        host_metadata "$SCRATCH/metadata.host" >/dev/null || rm -f "$SCRATCH/metadata.host"
-        report host
+        write_host_metadata "$SCRATCH/metadata.host" >/dev/null || rm -f "$SCRATCH/metadata.host"
+        print_hash host
         return
     fi
     while read -r id where _; do
@@ -35,20 +35,20 @@ look() {
     done <"$PLAN/repositories"
     wait
     while read -r id where _; do
-        [[ $where != *://* ]] || report "$id"
+        [[ $where != *://* ]] || print_hash "$id"
     done <"$PLAN/repositories"
 }
 
-# report ID
-report() {
+# print_hash ID: print the line of one repository.
+print_hash() {
     if [[ -e $SCRATCH/metadata.$1 ]]; then
         printf 'metadata %s %s\n' "$1" "$(sha256sum <"$SCRATCH/metadata.$1" | cut -d' ' -f1)"
     else
-        printf 'note: the repository %s cannot be reached; it is taken as unchanged\n' "$1" >&2
+        printf 'note: the repository %s cannot be reached; it counts as unchanged\n' "$1" >&2
         [[ ! -e $STATE/repositories ]] || grep -E "^metadata ${1//./\\.} [0-9a-f]{64}\$" "$STATE/repositories" || :
     fi
 }
 
 HELD=${1:-$STATE/repositories}
-look >"$HELD.new"
+print_metadata >"$HELD.new"
 mv -f "$HELD.new" "$HELD"

@@ -1,10 +1,10 @@
 #!/bin/bash
-# prune.sh [--yes] [--keep N]: what earlier builds of this set left in the store. Lists it, a line each: what, which,
-# what it frees. --yes removes it; --keep N leaves each image its N newest older keys.
-#   image         an image under a key that is no longer current, and under no other name
-#   name          such a key of an image that has other names: the image stays
-#   in use        such an image that a container was made from: left alone
-#   container     a working container of a build of this plan that was killed
+# prune.sh [--yes] [--keep N]: list what earlier builds of this set left in the store, a line each: kind, name, freed size. --yes removes
+# it; --keep N keeps the N newest old keys of each image.
+#   image         an image whose only name is an old key
+#   name          an old key of an image with other names: the image stays
+#   in use        an image with an old key that a container uses: it stays
+#   container     a working container of a killed build of this plan
 #   intermediate  an image before normalisation
 set -euo pipefail
 PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
@@ -33,27 +33,27 @@ main() {
         shift
     done
     mkdir -p "$STATE"
-    store_open
-    be_alone
+    open_store
+    lock_plan_and_store
     SCRATCH=$(mktemp -d "$STATE/scratch.prune.XXXXXX")
     trap 'rm -rf "$SCRATCH"' EXIT
     list_store >"$SCRATCH/store"
     find_containers >"$SCRATCH/containers"
     find_images >"$SCRATCH/images"
     find_intermediates >>"$SCRATCH/images"
-    weigh >"$SCRATCH/sizes"
+    measure_images >"$SCRATCH/sizes"
     show
     [[ -z $YES ]] || remove
-    sum_up
+    print_summary
 }
 
-# No build of this plan, and none in this store: images are not deleted under a build's feet.
-be_alone() {
+# lock_plan_and_store: fail if a build uses this plan or this store.
+lock_plan_and_store() {
     exec {TURN}<>"$STATE/lock"
     flock -n "$TURN" || refuse "$(<"$STATE/lock")"
     printf 'process %d of %s, pruning since %s\n' "$$" "$(id -un)" "$(date +%H:%M:%S)" >"$STATE/lock"
     exec {ALONE}>>"$RUNROOT/buildsys.lock"
-    flock -n -x "$ALONE" || refuse "$(who_builds)"
+    flock -n -x "$ALONE" || refuse "$(find_running_build)"
 }
 
 refuse() {
@@ -61,8 +61,8 @@ refuse() {
     exit 1
 }
 
-# The run that holds the store's lock, as far as it can be seen from here.
-who_builds() {
+# find_running_build: print the run that has the lock of the store, if its process is visible.
+find_running_build() {
     local fd process words
     for fd in /proc/[0-9]*/fd/*; do
         process=${fd#/proc/} process=${process%%/*}
@@ -72,23 +72,24 @@ who_builds() {
         printf 'process %d in %s: %s' "$process" "$(readlink "/proc/$process/cwd")" "${words% }"
         return
     done
-    printf 'a process that cannot be seen from here'
+    printf 'a process that is not visible here'
 }
 
-# Containers of this plan, one a line: there is no run, so nobody works in them. Notes the images of all others.
+# find_containers: print the working containers of this plan, one a line; without a run they are unused. Writes the images of all other
+# containers to SCRATCH/used.
 find_containers() {
     local id='' place='' image name
     [[ ! -s $STATE/id ]] || { read -r id && read -r place; } <"$STATE/id" || :
-    # A copy of a plan has the other's id until it is run.
+    # A copy of a plan has the id of the original until its first run.
     [[ -n $id && $place == "$PLAN" ]] || id=none
-    # One that was made from nothing has no image.
+    # A container from scratch has no image.
     while read -r name image; do
         if [[ $name == "buildsys-$id-"* ]]; then printf '%s\n' "$name"; else printf '%s\n' "$image" >&3; fi
     done < <(buildah containers --all --noheading --notruncate --format '{{.ContainerName}} {{.ImageID}}') 3>"$SCRATCH/used"
 }
 
-# `WHAT ID NAME` for each key of this set that is not current. Current is the key under which an image was last built
-# or found fresh here; where that is not known, or its image gone, the key of the image that bears the image's name.
+# find_images: print `WHAT ID NAME` for each old key of this set. Current is the key with which an image was last built or found fresh; if
+# that is not known, or its image is missing, the key of the image that has the reference.
 find_images() {
     local file
     for file in "$STATE"/*.inputs; do
@@ -117,7 +118,7 @@ find_images() {
         }' what=graph "$PLAN/graph" what=current "$SCRATCH/current" what=history "$SCRATCH/history" \
         what=store "$SCRATCH/store" |
         sort -k 1,1 -k 2,2nr | awk -v keep="$KEEP" '++seen[$1] > keep { print $3, $4 }' >"$SCRATCH/older"
-    # An image goes with the last of its names.
+    # An image is removed with its last name.
     awk '
         what == "older" { going[$2] = 1 }
         what == "store" && !($2 in going) { stays[$1] = 1 }
@@ -125,12 +126,12 @@ find_images() {
         what == "" {
             if ($1 in stays) print "name", $1, $2
             else if ($1 in used) print "in-use", $1, $2
-            else print ($1 in said ? "name" : "image"), $1, $2
-            said[$1] = 1
+            else print ($1 in printed ? "name" : "image"), $1, $2
+            printed[$1] = 1
         }' what=older "$SCRATCH/older" what=store "$SCRATCH/store" what=used "$SCRATCH/used" what= "$SCRATCH/older"
 }
 
-# Images before normalisation that are there still, and that nobody gave a name.
+# find_intermediates: print the images before normalisation that still exist and have no name.
 find_intermediates() {
     sed 's/^sha256://' "$STATE"/committed.* >"$SCRATCH/committed" 2>/dev/null || return 0
     buildah images --all --no-trunc --format '{{.ID}} {{.Name}}' | sed 's/^sha256://' |
@@ -138,12 +139,12 @@ find_intermediates() {
             what=ours "$SCRATCH/committed" what= -
 }
 
-# `ID BYTES` for each image that goes: its layers that no image which stays is made of, each counted once.
-weigh() {
+# measure_images: print `ID BYTES` for each removed image: the size of its layers that no remaining image uses, each counted once.
+measure_images() {
     local inspect='{{.FromImageID}}{{range .OCIv1.RootFS.DiffIDs}} {{.}}{{end}}{{"\n"}}{{.Manifest}}'
     grep -qE '^(image|intermediate) ' "$SCRATCH/images" || return 0
     mkdir "$SCRATCH/inspected"
-    # What cannot be inspected has no layers of its own: a list of images for other machines.
+    # A list of images for several platforms cannot be inspected, and has no layers.
     # shellcheck disable=SC2016 # the words are those of the inner shell
     buildah images --all --no-trunc --quiet | sed 's/^sha256://' | sort -u |
         xargs -P "$(nproc)" -I {} bash -c '"$@" >"$0" 2>/dev/null || :' "$SCRATCH/inspected/{}" \
@@ -152,7 +153,7 @@ weigh() {
         what == "going" { if ($1 == "image" || $1 == "intermediate") { going[$2] = 1; order[++n] = $2 }; next }
         { if (!($1 in going)) measure($1, 0) }
         END { for (i = 1; i <= n; i++) print order[i], measure(order[i], 1) }
-        # A layer is known by all the layers below it.
+        # A layer is identified by its digest and all digests below it.
         function measure(id, goes,    file, line, words, count, manifest, i, chain, sum) {
             file = folder id
             if ((getline line < file) > 0) count = split(line, words, " ")
@@ -184,7 +185,7 @@ show() {
     )
 }
 
-# Containers first: they hold images. What is gone needs no place in the order of keys.
+# remove: remove containers first, because they use images; then images; then the keys without image from state/*.keys.
 remove() {
     local file
     xargs -r -n 1 buildah "${STORE[@]}" rm <"$SCRATCH/containers" >/dev/null
@@ -199,7 +200,7 @@ remove() {
     done
 }
 
-sum_up() {
+print_summary() {
     local freed counts done='would go' hint='; --yes removes them'
     freed=$(awk '{ sum += $2 } END { print sum + 0 }' "$SCRATCH/sizes" | numfmt --to iec-i --suffix B)
     counts=$(

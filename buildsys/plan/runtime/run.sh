@@ -1,5 +1,6 @@
 #!/bin/bash
-# Run a plan: make calls this once with the goals; it readies the ground, hands over to make, and sums up.
+# Run a plan: the front Makefile calls this once with the goals. It checks the host and the store, runs make on the images, and prints
+# a summary.
 set -euo pipefail
 PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 LIB=$PLAN/lib
@@ -11,7 +12,7 @@ STATE=$PLAN/state
 as_root_of_a_namespace "$@"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
-for room in disk secrets store damage buildah database judge; do
+for room in disk secrets store damage buildah database judge signals leftovers summary; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -27,29 +28,29 @@ main() {
     check_clock
     check_plan_place
     trap 'end_run $?' EXIT
-    folders_of_a_run
-    take_turn "$@"
-    # Whatever the tools put aside goes with the run, or with the next one.
+    make_run_folders
+    lock_plan "$@"
+    # This run removes the temporary files of the tools, or the next run does.
     export TMPDIR=$STATE/scratch.run.$$
     mkdir -p "$TMPDIR"
-    store_open
+    open_store
     if [[ $DRIVER == overlay && -n ${_CONTAINERS_ROOTLESS_UID-} ]] && ! command -v setfattr >/dev/null; then
         decline "an ordinary user's images need setfattr, which this machine lacks" 'it is in the package attr' 3
     fi
     check_space
     ask_buildah
-    # Shared by all builds of this store; whoever gets it alone may delete images.
+    # All builds in this store share the lock; only its exclusive holder may delete images.
     exec {SHARED}>>"$RUNROOT/buildsys.lock"
-    awaited flock -s "$SHARED"
+    run_interruptibly flock -s "$SHARED"
     remove_odd_files
-    name_plan
+    identify_plan
     clear_leftovers
     local goals=$STATE/goals fresh status=0 rest=() flags
-    closure "$@" >"$goals"
+    list_goals "$@" >"$goals"
     [[ ${BS_PULL-} != 1 ]] || pull_bases "$goals"
     remove_damaged
-    look_at_repositories
-    database_format
+    read_repositories
+    find_database_format
     BS_LISTING=$STATE/listing
     list_store >"$BS_LISTING"
     judge_images "$goals" "$BS_LISTING" >"$STATE/judged"
@@ -61,101 +62,23 @@ main() {
     : >"$PLAN/events.jsonl"
     if ((fresh < BS_TOTAL)); then
         check_secrets "$goals" "$STATE/fresh"
-        # What the host's package tools load may be other files than in the last run; and what steps read without looking
-        # at it again is made by the run that reads it.
+        # The libraries of the host's package tools may have changed since the last run; steps read these files without a check, so each
+        # run makes them.
         rm -rf "$STATE/kit" "$STATE/kit.copying" "$STATE/payload" "$STATE"/settings.*
-        without_dead_job_server
+        drop_dead_job_server
         flags=${MAKEFLAGS-}
-        # Behind `--` stand variables. -i and -t would pass off as done what failed or was never built.
-        [[ ${flags%%-- *} =~ (^|\ )-(j|-jobserver) ]] || rest=(-j "${JOBS:-$(default_jobs)}")
+        # Variables follow `--`. Remove -i and -t, which would mark images as done that failed or were never built.
+        [[ ${flags%%-- *} =~ (^|\ )-(j|-jobserver) ]] || rest=(-j "${JOBS:-$(count_jobs)}")
         if [[ $flags =~ ^([a-zA-Z]+)(.*) ]]; then export MAKEFLAGS=${BASH_REMATCH[1]//[it]/}${BASH_REMATCH[2]}; fi
         run_make "${rest[@]}" "$@" || status=$?
     fi
     drop_intermediates
     SUMMED=yes
-    summary "$goals"
+    print_summary "$goals"
     return "$status"
 }
 
-# end_run STATUS: a run that ended before its summary names the disk that kept it from it.
-end_run() {
-    local disk=''
-    if [[ $1 == 1 && -z $SUMMED ]] && disk=$(full_disk '' "$STATE" "$PLAN" "${GRAPHROOT:-$PLAN}" "${RUNROOT:-$PLAN}"); then
-        printf 'error: %s\n  hint: free some space; the next run goes on from here\n' "$disk" >&2
-    fi
-    [[ ${TMPDIR-} != "$STATE/scratch.run.$$" ]] || rm -rf "$TMPDIR"
-}
-SUMMED=''
-
-# run_make ARGUMENTS…: make on the images; fails with 1, or with 130 when interrupted. A signal to this shell alone is
-# passed on: the steps end first, each with its working container. A command of theirs that still runs after BS_GRACE
-# seconds, or at a second signal, is ended, too.
-run_make() {
-    local make status=0 signals=0 timer=''
-    trap 'signals=$((signals + 1)); kill -TERM "$make" 2>/dev/null' INT TERM HUP
-    # A shell lets what it starts beside itself ignore interrupts, unless told otherwise.
-    (trap - INT QUIT TERM HUP && exec $MAKE --no-print-directory -k -C "$PLAN" -f images.mk "$@") &
-    make=$!
-    # A signal ends a wait, not make.
-    while wait "$make" || status=$?; kill -0 "$make" 2>/dev/null; do
-        status=0
-        ((signals < 2)) || end_below "$make"
-        if [[ -z $timer ]]; then
-            end_later "$make" &
-            timer=$!
-        fi
-    done
-    trap stop INT TERM HUP
-    [[ -z $timer ]] || kill "$timer" 2>/dev/null || :
-    ((status == 0)) || return "$((signals ? 130 : 1))"
-}
-
-# end_later PROCESS: end what is below it when BS_GRACE seconds are over. Locks stay the run's own.
-end_later() {
-    trap 'kill $!; exit' TERM
-    trap '' INT HUP
-    exec {TURN}>&- {SHARED}>&-
-    command -p sleep "${BS_GRACE:-5}" &
-    wait
-    end_below "$1"
-}
-
-# end_below PROCESS: SIGTERM to all that it started, and what they did.
-end_below() {
-    local place line words parents=" $1 " more=1
-    while ((more)); do
-        more=0
-        for place in /proc/[0-9]*; do
-            # Behind the name of the program, which may hold anything: its state and its parent.
-            { read -r line <"$place/stat"; } 2>/dev/null || continue
-            read -ra words <<<"${line##*)}"
-            if [[ $parents == *" ${words[1]} "* && $parents != *" ${place#/proc/} "* ]]; then
-                parents+="${place#/proc/} "
-                more=1
-            fi
-        done
-    done
-    read -ra words <<<"$parents"
-    kill -TERM "${words[@]:1}" 2>/dev/null || :
-}
-
-# awaited COMMAND…: run what may take long. A signal to this shell ends it, and then the run.
-awaited() {
-    local status=0
-    (trap - INT QUIT TERM HUP && "$@") &
-    wait "$!" || status=$?
-    return "$status"
-}
-
-# stop: what a signal does before make runs, and after.
-stop() {
-    trap '' INT TERM HUP
-    end_below "$$"
-    wait || :
-    exit 130
-}
-
-# check_goals GOAL…: images of this plan, or `all`.
+# check_goals GOAL…: exit 2 unless each goal is an image of this plan, or `all`.
 check_goals() {
     local goal unknown=()
     for goal; do
@@ -168,10 +91,11 @@ check_goals() {
     exit 2
 }
 
+# check_tools: exit 3 if this machine lacks a tool of the plan.
 check_tools() {
     local tool either missing=()
     for tool in $TOOLS; do
-        # Of A|B either will do; command -v succeeds when it knows one.
+        # A|B means either tool; command -v succeeds if it finds one of them.
         IFS='|' read -ra either <<<"$tool"
         command -v "${either[@]}" >/dev/null || missing+=("${tool//|/ or }")
     done
@@ -180,27 +104,27 @@ check_tools() {
     exit 3
 }
 
-# Files that a step writes are found by their time: it must be later than the set's epoch.
+# check_clock: a step finds the files that it wrote by their time, which must be later than the set's epoch.
 check_clock() {
     local now
     printf -v now '%(%s)T' -1
     ((now < ${BS_EPOCH:-$EPOCH})) || return 0
-    printf 'error: the clock of this machine says %(%Y-%m-%d)T, the files of this set are from %(%Y-%m-%d)T\n' \
+    printf 'error: the clock of this machine shows %(%Y-%m-%d)T, but the files of this set are from %(%Y-%m-%d)T\n' \
         "$now" "${BS_EPOCH:-$EPOCH}" >&2
-    printf '  hint: set the clock; what a step writes is known by being newer\n' >&2
+    printf '  hint: set the clock; a step finds the files it wrote by their time\n' >&2
     exit 1
 }
 
-# Steps are programs; an image with a Containerfile is built in a store below the plan.
+# check_plan_place: the plan's file system must allow to run programs: the steps, and RUN of a Containerfile.
 check_plan_place() {
     local steps=("$PLAN"/steps/*.sh)
     [[ -x ${steps[0]} ]] || decline 'a plan cannot run from a file system mounted noexec' "it lies in $PLAN" 1
     [[ $PLAN != *$'\n'* ]] || decline 'a plan cannot lie in a directory with a newline in its name' 'move it'
 }
 
-# without_dead_job_server: make's job server may be two descriptors that whoever started us has closed, as `buildah unshare`
-# does. Then it is gone, and as many jobs as it was for are ours to share out; a named pipe outlives that.
-without_dead_job_server() {
+# drop_dead_job_server: remove make's job server from MAKEFLAGS if its two descriptors are closed, which `buildah unshare` does, and use
+# its number of jobs. A job server with a named pipe keeps working.
+drop_dead_job_server() {
     local flags=${MAKEFLAGS-} variables=''
     [[ ! $flags =~ ^(.*)(\ --\ .*)$ ]] || flags=${BASH_REMATCH[1]} variables=${BASH_REMATCH[2]}
     [[ $flags =~ \ --jobserver-(auth|fds)=([0-9]+),([0-9]+) ]] || return 0
@@ -213,15 +137,15 @@ without_dead_job_server() {
     export MAKEFLAGS=$flags$variables
 }
 
-# One run a plan directory. The lock lives as long as any step of the run does, so that a step that
-# outlived a killed make is waited for too.
-take_turn() {
-    # Numbers of bash's choosing: make's job server may stand at any other.
+# lock_plan GOAL…: take the exclusive lock of the plan directory. Steps inherit it, so the next run also waits for the steps of a killed
+# make.
+lock_plan() {
+    # Let bash choose the descriptor: make's job server may use any number.
     exec {TURN}<>"$STATE/lock"
     if ! flock -n "$TURN"; then
         printf '%s: waiting for %s\n' "$SET" "$(<"$STATE/lock")" >&2
-        awaited flock "$TURN"
-        # It may be another plan by now.
+        run_interruptibly flock "$TURN"
+        # The plan may have been written again meanwhile.
         # shellcheck source=/dev/null
         . "$PLAN/plan.env"
         check_goals "$@"
@@ -230,63 +154,27 @@ take_turn() {
     printf 'process %d of %s, building %s since %s\n' "$$" "$(id -un)" "${*:-all}" "$(date +%H:%M:%S)" >"$STATE/lock"
 }
 
+# check_space: exit 1 if the disk of the store or of the plan has less space than BS_SPACE_MIB, or fewer inodes.
 check_space() {
     local need=${BS_SPACE_MIB:-1024} usable inodes rest place
     while read -r _ usable inodes rest; do
         place=${rest#*$'\t'} usable=$((usable / 1048576))
         if ((usable < need)); then
-            printf 'error: %d MiB free at %s, %d MiB are needed to begin\n' "$usable" "$place" "$need" >&2
+            printf 'error: %d MiB are free at %s, %d MiB are needed to start\n' "$usable" "$place" "$need" >&2
         elif [[ $inodes != - && $inodes -lt $need ]]; then
-            printf 'error: %d inodes free at %s, %d are needed to begin\n' "$inodes" "$place" "$need" >&2
+            printf 'error: %d inodes are free at %s, %d are needed to start\n' "$inodes" "$place" "$need" >&2
         else
             continue
         fi
-        printf '  hint: free some space, or set BS_SPACE_MIB to what you know is enough\n' >&2
+        printf '  hint: free some space, or set BS_SPACE_MIB to the space that you need\n' >&2
         SUMMED=yes
         exit 1
-    done < <(disks "$GRAPHROOT" "$PLAN")
+    done < <(list_disks "$GRAPHROOT" "$PLAN")
 }
 
-# What a kill -9 left: working containers that have a marker, scratch directories.
-clear_leftovers() {
-    local id left marker name gone=() markers=("$STATE"/working.*)
-    for name in "$STATE"/scratch.*; do
-        # Who asks why.sh takes no turn; its look at repositories has a place here while it lives.
-        [[ $name != "$TMPDIR" ]] || continue
-        [[ ! $name =~ /scratch\.look\.([0-9]+)\.[^/]*$ || ! -d /proc/${BASH_REMATCH[1]} ]] || continue
-        [[ ! -d $name ]] || unmount_below "$name"
-        rm -rf "$name"
-    done
-    [[ -e ${markers[0]} ]] || return 0
-    read -r id <"$STATE/id"
-    left=$(working_containers "$id") || return 0
-    if printf '%s' "$left" | xargs -r -n 1 buildah "${STORE[@]}" rm >/dev/null; then
-        left=''
-    else
-        left=$(working_containers "$id") || return 0
-    fi
-    for marker in "${markers[@]}"; do
-        name=${marker#"$STATE"/working.}
-        [[ $'\n'$left$'\n' == *$'\n'"buildsys-$id-${name/+/-READS-}"$'\n'* ]] || gone+=("$marker")
-    done
-    ((${#gone[@]} == 0)) || rm -f "${gone[@]}"
-}
-
-# unmount_below DIR: nothing of ours mounts there by now, but plans of older versions did; and what is mounted cannot be removed.
-unmount_below() {
-    local point
-    while read -r _ _ _ _ point _; do
-        printf -v point '%b' "$point"
-        [[ $point != "$1"/* ]] || umount "$point" || :
-    done < <(tac /proc/self/mountinfo)
-}
-
-# working_containers ID: those of the plan with this id, a line each.
-working_containers() { buildah containers --noheading --format '{{.ContainerName}}' | sed -n "s/ *\$//; /^buildsys-$1-/p"; }
-
-# The plan's own part of the names of its working containers, and where the plan lies: a copy is a plan of its own,
-# and what the original has under way is not the copy's to take away. Made here, before steps could at the same time.
-name_plan() {
+# identify_plan: write state/id: the plan's part of the names of its working containers, and the path of the plan. A copy of a plan gets
+# a new id, so that it does not remove the containers of the original. This runs before the steps, which would all write it.
+identify_plan() {
     local known=''
     [[ ! -s $STATE/id ]] || known=$(tr -d '\0' <"$STATE/id")
     [[ ! $known =~ ^[0-9a-f]{8}$'\n' || ${known#*$'\n'} != "$PLAN" ]] || return 0
@@ -296,29 +184,29 @@ name_plan() {
     mv "$STATE/id.new" "$STATE/id"
 }
 
-# pull_bases GOALS: the images built elsewhere that these are made from, anew: their names may mean others by now. What
-# was made from the old ones is stale.
+# pull_bases GOALS: pull the external images that these goals are built from. If a name has a new image, images built from the old one
+# become stale.
 pull_bases() {
     local base bases
-    # Names of images are no options, and hold no spaces.
+    # Names of images never start with - and contain no spaces.
     bases=$(cd "$PLAN/keys" && cut -d ' ' -f 2 "$1" | xargs -r sed -nE 's/^(base|outside) //p')
     while IFS= read -r base; do
-        # What was made here is nowhere else.
+        # Local images are in no registry.
         [[ $base != localhost/* ]] || continue
-        awaited buildah pull --quiet --policy always "$base" >/dev/null && continue
+        run_interruptibly buildah pull --quiet --policy always "$base" >/dev/null && continue
         printf 'error: the base image %s cannot be pulled\n' "$base" >&2
         exit 1
     done < <(printf '%s' "$bases" | sort -u)
 }
 
-# Repositories that the plan does not carry are asked what they hold.
-look_at_repositories() {
-    # What an earlier plan of this folder asked says nothing of this one.
-    if [[ $NETWORK == 1 ]]; then : >>"$STATE/repositories" && awaited bash "$LIB/look.sh"; else : >"$STATE/repositories"; fi
+# read_repositories: write the state of external repositories to state/repositories.
+read_repositories() {
+    # The file of an earlier plan in this folder is not valid.
+    if [[ $NETWORK == 1 ]]; then : >>"$STATE/repositories" && run_interruptibly bash "$LIB/look.sh"; else : >"$STATE/repositories"; fi
 }
 
-# closure GOAL…: the goals and all they are made from, in the order of the graph file.
-closure() {
+# list_goals GOAL…: print the lines of the graph of these goals and of all images that they are built from, in the order of the graph.
+list_goals() {
     awk -v goals="$*" '
         BEGIN { n = split(goals, g, " "); for (i = 1; i <= n; i++) want[g[i]] = 1 }
         { line[NR] = $0 }
@@ -333,82 +221,12 @@ closure() {
         }' "$PLAN/graph"
 }
 
-default_jobs() {
+# count_jobs: print the default number of jobs: two for each processor, but at most one for each 512 MiB of free memory.
+count_jobs() {
     local jobs=$(($(nproc) * 2)) memory
     memory=$(awk '/^MemAvailable/ { print int($2 / 524288) }' /proc/meminfo)
     ((memory < jobs)) && jobs=$memory
     printf '%d' "$((jobs > 0 ? jobs : 1))"
 }
-
-# The images before normalisation: removed together, and only while nobody else builds in this store. Also when there was
-# nothing to build: a step that outlived its run may have left one. It may leave one right now, too: only the words that
-# were read are forgotten.
-drop_intermediates() {
-    local files=() ids=() gone=() file word left alone i
-    for file in "$STATE"/committed.*; do
-        [[ -s $file ]] || continue
-        word=$(<"$file")
-        files+=("$file") ids+=("${word#sha256:}")
-    done
-    ((${#ids[@]})) || return 0
-    # Opened anew: what steps have inherited is theirs, and one may have outlived make.
-    exec {SHARED}>&- {alone}>>"$RUNROOT/buildsys.lock"
-    if flock -n -x "$alone"; then
-        # An image that took one commit is the one that has the names, not one before normalisation.
-        left=$(list_images) || files=()
-        for i in "${!files[@]}"; do [[ $left =~ ${ids[i]}\ [^\<] ]] || gone+=("${ids[i]}"); done
-        if ((${#gone[@]})) && ! buildah rmi "${gone[@]}" >/dev/null 2>&1; then
-            # Some were gone; others, that somebody else uses, have another turn.
-            left=$(list_images) || files=()
-            for i in "${!files[@]}"; do [[ $left != *"${ids[i]} <none>"* ]] || unset "files[i]"; done
-        fi
-        ((${#files[@]} == 0)) || rm -f "${files[@]}"
-    fi
-    exec {alone}>&-
-}
-
-# list_images: an id and a name a line; `<none>` where there is no name.
-list_images() { buildah images --all --no-trunc --format '{{.ID}} {{.Name}}' | tr -s ' '; }
-
-# summary GOALS: what was built, what failed and where, what that blocked. Sets status when something failed.
-summary() {
-    local all images=images name line built=0 fresh=0 failed=() killed=() missing=()
-    local -A ends=()
-    while read -r name; do ends[$name]=fresh; done <"$STATE/fresh"
-    while IFS= read -r line; do
-        # A disk that was full keeps half a line: the next one stands behind it.
-        line=${line##*\{\"image\": \"}
-        name=${line%%\"*} line=${line#*\"status\": \"}
-        [[ -z $name || $line != *\"* ]] || ends[$name]=${line%%\"*}
-    done <"$PLAN/events.jsonl"
-    while read -r _ name _; do
-        case ${ends[$name]-} in
-            built) built=$((built + 1)) ;;
-            fresh) fresh=$((fresh + 1)) ;;
-            failed) failed+=("$name") ;;
-            *) if [[ $status != 130 && -e $STATE/working.$name ]]; then killed+=("$name"); else missing+=("$name"); fi ;;
-        esac
-    done <"$1"
-    for name in "${failed[@]}"; do
-        printf '\n%s failed at %s\n' "$name" "$(sed -nE 's/.*"at": "([^"]*)".*/\1/p' "$PLAN/results/$name.json")"
-        [[ -s $PLAN/logs/$name.log ]] || continue
-        tail -n 20 "$PLAN/logs/$name.log" | sed 's/^/    /'
-        printf '    (all of it: %s)\n' "$PLAN/logs/$name.log"
-    done
-    for name in "${killed[@]}"; do printf '\n%s was killed while it was built\n' "$name"; done
-    failed+=("${killed[@]}")
-    if ((${#failed[@]})); then
-        ((status)) || status=1
-        ((${#missing[@]} == 0)) || printf '\nblocked by that: %s\n' "${missing[*]}"
-        printf '\n'
-    fi
-    all=$(wc -l <"$1")
-    ((all != 1)) || images=image
-    printf '%s: %d %s: %d built, %d fresh' "$SET" "$all" "$images" "$built" "$fresh"
-    ((${#failed[@]} == 0)) || printf ', %d failed' "${#failed[@]}"
-    ((${#missing[@]} == 0)) || printf ', %d %s' "${#missing[@]}" "$( ((${#failed[@]})) && echo blocked || echo 'not reached')"
-    printf '\n'
-    [[ ! -s $PLAN/notes ]] || sed 's/^/note: /' "$PLAN/notes"
-} >&2
 
 main "$@"

@@ -1,14 +1,14 @@
-# What a step copies from besides its own root: other images and the payload of packages.
+# Sources of copies outside the step's own root: other images, and the payload of packages.
 
 SOURCES=() BORROWED=()
 
 # from_image NAME: mount another image of the set, read-only, for the verb `other`.
 from_image() {
     local borrowed id
-    id=$(read_image_id "$1")
+    id=$(find_source_id "$1")
     refuse_triggers "$1" "$id"
-    # Capitals and `+` are in no image's name: nothing of another image is called so.
-    plan_id
+    # Names of images contain no capitals and no `+`, so these names are unique.
+    read_plan_id
     borrowed=buildsys-$PLAN_ID-$IMAGE-READS-$1
     : >"$STATE/working.$IMAGE+$1"
     BORROWED+=("$1=$borrowed")
@@ -16,11 +16,11 @@ from_image() {
     SOURCES+=("image/$1=$(buildah mount "$borrowed")")
 }
 
-# from_payload PACKAGE [FILE CHECKSUM]: the package's files, unpacked once a plan, for the verb `payload`.
-# FILE is the exact one, under a lock.
+# from_payload PACKAGE [FILE CHECKSUM]: unpack the package's files, once a plan, for the verb `payload`. With a lock, FILE is its exact
+# file.
 from_payload() {
     local package=$1 file sum unpacked
-    # The key may name what is taken out of the file, and not the file.
+    # The key may name the copied files instead of the package.
     local PAYLOAD=${2:+package $1 - - $2 $3}
     file=$("${INSTALLER}_fetch" "$@")
     sum=$(sha256sum <"$file")
@@ -42,7 +42,8 @@ from_payload() {
     SOURCES+=("payload/$package=$unpacked")
 }
 
-sources_close() {
+# close_sources: remove the working containers of other images.
+close_sources() {
     local borrowed
     for borrowed in "${BORROWED[@]}"; do
         command buildah "${STORE[@]}" rm "${borrowed#*=}" >/dev/null 2>&1 || continue

@@ -1,13 +1,13 @@
-# One image, from decision to name: the last line of every steps/NAME.sh sources this file.
+# Build one image, from the decision to its names. The last line of every steps/NAME.sh sources this file.
 #
-# The step contract, the same on one machine and on many. In, by environment:
-#   BS_STORE      options of buildah that choose the container store ("--root DIR --runroot DIR"), quoted as for a shell
-#   BS_PARENT     reference of the parent to start from, when it is not the one of this set
-#   BS_FORMAT     docker | oci          BS_EPOCH    seconds; no file of the layer is newer
-#   BS_FORCE      1: build even when fresh
-#   BS_ATTEMPT    which attempt this is, from 1                BS_RESULT the result file to write
-# Out: one result file, written by rename. Exit 0: done; 75: infrastructure, may be retried;
-# anything else: the recipe failed.
+# The contract of a step, for local and distributed execution. Input, by environment:
+#   BS_STORE      options of buildah that choose the container store ("--root DIR --runroot DIR"), with shell quotes
+#   BS_PARENT     reference of the parent image, if it is not the one of this set
+#   BS_FORMAT     docker | oci          BS_EPOCH    seconds since 1970; no file of the layer is newer
+#   BS_FORCE      1: build a fresh image, too
+#   BS_ATTEMPT    number of this attempt, from 1           BS_RESULT   path of the result file
+# Output: one result file, written by rename. Exit status 0: done; 75: the infrastructure failed, a retry may help;
+# any other: the recipe failed.
 set -Eeuo pipefail
 shopt -s inherit_errexit
 
@@ -19,7 +19,7 @@ STATE=$PLAN/state
 REFERENCE=$PREFIX$IMAGE:$TAG
 : "${BS_STORE=}" "${BS_FORMAT:=$FORMAT}" "${BS_EPOCH:=$EPOCH}" "${BS_FORCE:=}" "${BS_ATTEMPT:=1}"
 : "${BS_RESULT:=$PLAN/results/$IMAGE.json}"
-# The tools of containers live for a few ms and need not tidy up their memory: a tenth of their time.
+# buildah and skopeo run for milliseconds: garbage collection would take a tenth of their time.
 export GOGC=800
 export SOURCE_DATE_EPOCH=$BS_EPOCH BUILDAH_FORMAT=$BS_FORMAT
 umask 022
@@ -36,13 +36,13 @@ done
 main() {
     exec 3>&1 4>&2
     [[ -d $STATE && -d $PLAN/results && -d $PLAN/logs ]] || mkdir -p "$STATE" "$PLAN/results" "$PLAN/logs"
-    store_open
+    open_store
     ask_buildah
     trap 'finish $?' EXIT
-    # Only once: a second signal must not keep the first from being seen to.
+    # Ignore a second signal, which would interrupt the clean-up.
     trap 'trap "" INT TERM HUP; STOPPED=yes; exit 130' INT TERM HUP
-    # It may pull a base image.
-    [[ ${BS_WHY-} == 1 ]] || scratch_begin
+    # `decide` may pull a base image, which needs temporary files.
+    [[ ${BS_WHY-} == 1 ]] || make_scratch
     decide
     if [[ ${BS_WHY-} == 1 ]]; then
         printf '%s\t%s\t%s\t%s\n' "$IMAGE" "$DECISION" "$REASON" "$ID"
@@ -50,13 +50,13 @@ main() {
     fi
     if [[ $DECISION != stale ]]; then
         if [[ $DECISION != fresh ]]; then
-            name_alone "$ID"
+            lock_image_names "$ID"
             buildah tag "$ID" "$REFERENCE" ${SAME_CONTENT:+"$KEY_NAME"}
             exec {NAMING}>&-
         fi
         log_result "$ID" fresh "$REASON" "$BEGAN"
-        remember "$ID"
-        container_end
+        write_records "$ID"
+        end_container
         log_status fresh "$BEGAN"
         return
     fi
@@ -64,23 +64,23 @@ main() {
     exec >"$PLAN/logs/$IMAGE.log" 2>&1
     printf '%s: building: %s\n' "$IMAGE" "${WHOLE_REASON:-$REASON}"
     trap 'failed_at=$SPOT; [[ ${FUNCNAME[0]-} != build ]] || failed_command=$BASH_COMMAND' ERR
-    [[ -n ${CONTAINERFILE-} ]] || container_begin
+    [[ -n ${CONTAINERFILE-} ]] || begin_container
     build
     at "$RECIPE"
-    [[ -n ${CONTAINERFILE-} ]] || without_marks
+    [[ -n ${CONTAINERFILE-} ]] || remove_overlay_marks
     commit
-    # Whom a stamp calls fresh nobody looks at again.
+    # Write the result before the stamp: a stamped image is not examined again.
     log_result "$ID" built "$REASON" "$BEGAN"
-    remember "$ID"
-    container_end
+    write_records "$ID"
+    end_container
     exec 1>&3 2>&4
     log_status built "$BEGAN"
 }
 
-# The one way out: whatever happened, no working container stays and the failure has a place.
+# finish STATUS: the only exit of a step: remove the working container, and report the place of the failure.
 finish() {
     local status=$1
-    # Nothing here may keep the rest from being done, not even a full disk.
+    # Continue after errors, for example on a full disk.
     set +e
     trap '' INT TERM HUP
     trap - EXIT ERR
@@ -88,32 +88,32 @@ finish() {
     [[ ${BS_WHY-} != 1 ]] || exit "$status"
     local disk='' log='' is_full=''
     if [[ -z $STOPPED ]]; then
-        # What a recipe's `run` says of space may be about its own; what is left is not. Looked at before anything is removed.
+        # Ignore what the log of a `run` says about space: it may concern other disks. Measure before the clean-up frees space.
         [[ -z $BUILDING || -n $RUNNING ]] || log=$PLAN/logs/$IMAGE.log
-        [[ -z $log ]] || want_for "$log" "${UPPER:-$SCRATCH}"
+        [[ -z $log ]] || raise_minimum "$log" "${UPPER:-$SCRATCH}"
         disk=$(full_disk "$log" "$STATE" "$PLAN" "${GRAPHROOT:-$PLAN}" "${RUNROOT:-$PLAN}") || disk=''
     fi
     if [[ -n ${failed_at-} ]]; then
         printf '\n%s: failed at %s\n' "$IMAGE" "$failed_at"
         [[ ${failed_command:-return} == return* ]] || printf '    %s\n' "${failed_command-}"
     fi
-    container_end
+    end_container
     if [[ -n $disk ]]; then
         is_full=yes
         disk="error: $disk"$'\n'"  hint: free some space; the next run goes on from here"
         printf '%s\n' "$disk"
-        # A full disk takes no log.
+        # On a full disk the log may be incomplete.
         [[ -n $BUILDING && $(tail -n 2 "$PLAN/logs/$IMAGE.log") != "$disk" ]] || disk=''
     fi
     exec 1>&3 2>&4
     if [[ -z $STOPPED ]]; then
-        # A recipe's `run` fails for reasons of its own, whatever it says and whatever its status.
+        # A failed `run` is a failure of the recipe, independent of its output and exit status.
         if [[ -n $is_full ]]; then
             status=75
         elif [[ -n $RUNNING ]]; then
             status=1
         elif [[ -n $BUILDING ]]; then
-            if infrastructure "$PLAN/logs/$IMAGE.log"; then status=75; else status=1; fi
+            if is_infrastructure_failure "$PLAN/logs/$IMAGE.log"; then status=75; else status=1; fi
         fi
         log_result '' failed "$REASON" "$BEGAN" "${failed_at:-$RECIPE}"
         log_status FAILED "$BEGAN"
@@ -122,9 +122,9 @@ finish() {
     exit "$status"
 }
 
-# Where the next command comes from: the Spot of its instruction.
+# at SPOT: record the place of the next command: the Spot of its instruction.
 at() { SPOT=$1; }
 
-clock
+read_clock
 BEGAN=$NOW SPOT=$RECIPE REASON='' BUILDING='' STOPPED=''
 main

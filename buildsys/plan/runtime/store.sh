@@ -1,7 +1,7 @@
-# The container store: which one, and how the tools are told about it.
+# The container store: its location, and the options that name it for buildah and skopeo.
 
-# split TEXT: sets WORDS, as a shell would split it: quotes and backslashes keep a word together, nothing is expanded.
-split() {
+# split_words TEXT: set WORDS, split like shell words, with quotes and backslashes but without expansion. Fail for unbalanced quotes.
+split_words() {
     local rest=$1 word='' begun=''
     WORDS=()
     while [[ -n $rest ]]; do
@@ -20,26 +20,26 @@ split() {
     [[ -z $begun ]] || WORDS+=("$word")
 }
 
-# store_open: sets STORE (buildah's options), DRIVER, GRAPHROOT, RUNROOT, STORE_OPTIONS (those of its driver), PLATFORM;
-# lib/run.sh asks once for all steps.
-store_open() {
-    local said
-    split "$BS_STORE" || decline 'BS_STORE: a quote or a backslash in it has no end' "BS_STORE=$BS_STORE"
+# open_store: set STORE (options of buildah), DRIVER, GRAPHROOT, RUNROOT, STORE_OPTIONS (options of the driver) and PLATFORM.
+# lib/run.sh asks buildah once for all steps.
+open_store() {
+    local answer
+    split_words "$BS_STORE" || decline 'BS_STORE has unbalanced quotes, or ends with a backslash' "BS_STORE=$BS_STORE"
     STORE=("${WORDS[@]}")
     if [[ -z ${BS_STORE_IS-} ]]; then
         check_places
         BS_STORE_IS=$(command buildah "${STORE[@]}" info --format '{{.store.GraphDriverName}}{{"\n"}}{{.host.os}}/{{.host.arch}}
 {{.store.GraphRoot}}{{"\n"}}{{.store.RunRoot}}{{range .store.GraphOptions}}{{"\n"}}{{.}}{{end}}') ||
-            decline 'the container store cannot be opened' 'what buildah says stands above' 1
+            decline 'the container store cannot be opened' 'see the message of buildah above' 1
         export BS_STORE_IS
     fi
-    mapfile -t said <<<"$BS_STORE_IS"
-    DRIVER=${said[0]} PLATFORM=${said[1]} GRAPHROOT=${said[2]} RUNROOT=${said[3]} STORE_OPTIONS=("${said[@]:4}")
+    mapfile -t answer <<<"$BS_STORE_IS"
+    DRIVER=${answer[0]} PLATFORM=${answer[1]} GRAPHROOT=${answer[2]} RUNROOT=${answer[3]} STORE_OPTIONS=("${answer[@]:4}")
     check_place "$GRAPHROOT"
     check_place "$RUNROOT"
 }
 
-# check_places: the directories that STORE names.
+# check_places: check the directories that STORE names.
 check_places() {
     local i
     for ((i = 0; i < ${#STORE[@]}; i++)); do
@@ -50,36 +50,36 @@ check_places() {
     done
 }
 
-# check_place DIR: tools of containers take these characters for parts of a store's name, or of a mount's options.
+# check_place DIR: refuse characters that skopeo and mount interpret as separators in names of stores and mount options.
 check_place() {
     [[ $1 == *[]:,+\\$'\n']* ]] || return 0
     decline "a container store cannot lie in $1" \
-        'its path must hold no : , + ] \ or newline; BS_STORE="--root DIR --runroot DIR" chooses another'
+        'its path must not contain : , + ] \ or a newline; BS_STORE="--root DIR --runroot DIR" chooses another'
 }
 
-# decline SENTENCE HINT [STATUS]
+# decline SENTENCE HINT [STATUS]: print an error and exit.
 decline() {
     printf 'error: %s\n  hint: %s\n' "$1" "$2" >&2
     exit "${3:-2}"
 }
 
-# For what only reads and writes records: more threads would only wait for each other.
+# For calls that only read and write records; more threads would wait for each other.
 buildah() { GOMAXPROCS=1 command buildah "${STORE[@]}" "$@"; }
 
-# Of itself it puts temporary files into /var/tmp, whatever TMPDIR says.
+# skopeo ignores TMPDIR and writes temporary files to /var/tmp.
 skopeo() { command skopeo ${TMPDIR:+--tmpdir "$TMPDIR"} "$@"; }
 
-# in_store NAME: the way skopeo names an image of this store. Of the driver's options it takes those without commas; more
-# stores to read from are among them, and the program that mounts.
-in_store() {
+# name_store_image NAME: print the name by which skopeo finds an image of this store. It contains the driver's options without commas,
+# among them additional image stores and the mount program.
+name_store_image() {
     local option options=''
     for option in "${STORE_OPTIONS[@]}"; do [[ $option == *,* ]] || options+=,$option; done
     printf 'containers-storage:[%s@%s+%s%s]%s' "$DRIVER" "$GRAPHROOT" "$RUNROOT" "${options/#,/:}" "$1"
 }
 
-# image_id NAME: the id of a named image of the store, or nothing. lib/run.sh lists the store once for all
-# steps; within a run only the steps themselves add names, and those are in state/.
-image_id() {
+# find_image_id NAME: print the id of a named image of the store, or nothing. lib/run.sh lists the store once for all steps; during a
+# run only its steps add names, and state/ has these.
+find_image_id() {
     if [[ -n ${BS_LISTING-} ]]; then
         awk -v name="$1" '$2 == name { print $1; exit }' "$BS_LISTING"
     else
@@ -87,17 +87,17 @@ image_id() {
     fi
 }
 
-# list_store: every name of the store with its id, a line each.
+# list_store: print each name of the store after its id, a line each.
 list_store() {
     local listed
     listed=$(buildah images --no-trunc --format '{{.ID}} {{.Name}}:{{.Tag}}' 2>/dev/null) || {
-        # One image of anybody's that lacks a layer is enough for that.
+        # buildah lists nothing if a single image lacks a layer, even an image of somebody else. The store's file still lists the others.
         [[ -s $GRAPHROOT/$DRIVER-images/images.json ]] || buildah images --quiet >/dev/null || return
-        listed=$(records "$GRAPHROOT/$DRIVER-images/images.json" | sed -nE 's/^\{"id":"([0-9a-f]+)".*"names":\[([^]]*)\].*/\1 \2/p' |
+        listed=$(split_records "$GRAPHROOT/$DRIVER-images/images.json" | sed -nE 's/^\{"id":"([0-9a-f]+)".*"names":\[([^]]*)\].*/\1 \2/p' |
             awk '{ count = split($2, name, ","); for (i = 1; i <= count; i++) { gsub(/"/, "", name[i]); print $1, name[i] } }')
     }
     sed 's/^sha256://; s/ \+/ /' <<<"$listed"
 }
 
-# records FILE: of a store, a line each. A store that never had any has no such file.
-records() { [[ ! -e $1 ]] || sed -E 's/^\[//; s/\]$//; s/\},\{"id":"/}\n{"id":"/g' "$1"; }
+# split_records FILE: print the JSON records of a file of the store, a line each. A new store has no such file.
+split_records() { [[ ! -e $1 ]] || sed -E 's/^\[//; s/\]$//; s/\},\{"id":"/}\n{"id":"/g' "$1"; }

@@ -1,11 +1,11 @@
-# What of the caller's surroundings reaches a run: every program of a plan that somebody else starts reads this first.
+# Isolate a run from the caller's environment: every program of a plan sources this file first.
 
-# A closed descriptor: the first file that is opened would take its place, and what programs print would go there.
+# Open closed standard descriptors: the next opened file would get such a number, and programs would print into it.
 [[ -e /dev/fd/0 ]] || exec </dev/null
 [[ -e /dev/fd/1 ]] || exec >/dev/null
 [[ -e /dev/fd/2 ]] || exec 2>/dev/null
 
-# The steps are bash as it comes, whatever the caller's shell does; and programs do what they are asked to do here.
+# Reset shell options, and variables that change how programs work.
 set +afkCP -B
 set +o posix
 shopt -u dotglob failglob nocaseglob nocasematch nullglob xpg_echo
@@ -15,15 +15,15 @@ while read -r _ _ function; do unset -f "$function"; done < <(declare -Fx)
 unset function
 export LC_ALL=C TZ=UTC
 
-# usable_folder DIR: can temporary files be made in it?
+# usable_folder DIR: can temporary files be created in it?
 usable_folder() { [[ -d $1 && -w $1 && -x $1 ]]; }
 
-# Temporary files go where the caller says or where they always go; where that cannot be, into the plan.
+# Temporary files go to TMPDIR, or to the default folders, or, if these are not usable, into the plan.
 if [[ -n ${TMPDIR-} ]] && ! usable_folder "$TMPDIR"; then
-    printf 'note: TMPDIR is %s, where no file can be made; temporary files go elsewhere\n' "$TMPDIR" >&2
+    printf 'note: TMPDIR is %s, where no file can be created; temporary files go elsewhere\n' "$TMPDIR" >&2
     unset TMPDIR
 fi
-# Programs work in other directories.
+# Programs run in other working directories.
 if [[ -n ${TMPDIR-} && $TMPDIR != /* ]]; then TMPDIR=$PWD/$TMPDIR; fi
 if [[ -z ${TMPDIR-} ]] && ! { usable_folder /tmp && usable_folder /var/tmp; }; then
     mkdir -p "$STATE/tmp"

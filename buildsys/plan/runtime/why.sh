@@ -1,6 +1,6 @@
 #!/bin/bash
-# why.sh [NAME…]: what a run would do with these images (all) and why, a line each: name, decision, reason.
-# Asks the steps themselves; builds nothing.
+# why.sh [NAME…]: print what a run would do with these images (default: all) and why, a line each: name, decision, reason. Runs the
+# decision of each step; builds nothing.
 set -euo pipefail
 PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 LIB=$PLAN/lib
@@ -16,18 +16,18 @@ for room in store damage buildah database; do
     . "$LIB/$room.sh"
 done
 mkdir -p "$STATE"
-store_open
+open_store
 export BS_DATABASE
 ask_buildah
-database_format
+find_database_format
 export BS_DAMAGE=$STATE/why.$$.damage
 SCRATCH=$STATE/scratch.why.$$
 mkdir -p "$SCRATCH"
 trap 'rm -rf "$BS_LISTING" "$BS_IDS" "$BS_REPOSITORIES" "$BS_DAMAGE" "$SCRATCH"' EXIT
-damaged_images "$SCRATCH" >"$BS_DAMAGE"
+list_damage "$SCRATCH" >"$BS_DAMAGE"
 list_store >"$BS_LISTING"
 : >"$BS_IDS"
-# A run asks the repositories anew, and decides by what they say.
+# Ask the repositories, as a run does.
 if [[ $NETWORK == 1 ]]; then bash "$LIB/look.sh" "$BS_REPOSITORIES"; fi
 
 declare -A stale=() wanted=()
@@ -46,7 +46,7 @@ while read -r _ name reads; do
             printf '%s %s\n' "$name" "${line##*$'\t'}" >>"$BS_IDS"
             line=${line%$'\t'*}
         else
-            line="$name"$'\t'unknown$'\t'"what it is made from is not in the store"
+            line="$name"$'\t'unknown$'\t'"an image that it is built from is not in the store"
         fi
         [[ $line != *$'\t'@(stale|unknown)$'\t'* ]] || stale[$name]=$name
     fi

@@ -92,7 +92,7 @@ def test_what_names_nothing_fails_unless_optional(box: Box, verb: tuple[str, ...
     for path in paths:
         assert box.fails((*verb, path)).splitlines() == [
             f"error: {path}: no such path in the image",
-            '  hint: if that is as it should be, say "optional: true"',
+            '  hint: if this is intended, set "optional: true"',
         ]
     box.works(*(("optional", *verb, path) for path in paths))
 
@@ -128,7 +128,7 @@ def test_link_in_the_place_of_something_fails_unless_forced(box: Box) -> None:
     box.path("/srv/link").symlink_to("elsewhere")
     for path in ("/srv/file", "/srv/link"):
         assert box.fails(("link", "target", path)) == (
-            f"error: {path}: exists already; say 'force: true' to replace it\n"
+            f"error: {path}: exists already; set 'force: true' to replace it\n"
         )
         box.works(("link", "target", path, "force"))
         assert str(box.path(path).readlink()) == "target"
