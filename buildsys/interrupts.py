@@ -17,6 +17,10 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that ask a process to end."""
 
 
+class Interrupted(Exception):  # noqa: N818 - reads as what happened
+    """The run must end: nothing further is started in its threads."""
+
+
 def hear() -> None:
     """From now on each of these signals is a KeyboardInterrupt here, and SIGTERM to what this one started.
 

@@ -1,7 +1,7 @@
-"""The programs of this host: where they are, which versions, what is missing. The only door to sh.
+"""The programs of this host: paths, versions, what is missing; and the only door through which they are run.
 
 Starting a program costs more than compiling a set, and importing sh as much again: `require` does neither
-while the programs are the ones whose versions it wrote down the last time.
+while the programs are those whose versions it recorded the last time.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import contextlib
 import json
 import os
 import re
-import shlex
 import shutil
-from collections.abc import Iterable, Mapping
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 from buildsys import files
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
@@ -24,7 +25,7 @@ Version = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """The oldest version of a program that will do, and why an older one will not."""
+    """The oldest version of a program that works, and what an older one lacks."""
 
     oldest: Version
     reason: str
@@ -37,13 +38,13 @@ NEEDS: Mapping[str, Need] = {
     "podman": Need((4, 0), "tests end their containers with rm --time, which podman 4.0 brought"),
     "skopeo": Need((1, 2), "configurations are read by inspect --raw --config and put back by copy --quiet"),
 }
-"""Programs whose version matters; of every other one any version will do."""
+"""Programs whose version matters; any version of the others works."""
 
 TESTED: Mapping[str, Version] = {
     "bash": (5, 2), "make": (4, 3), "buildah": (1, 28), "podman": (4, 3), "skopeo": (1, 9), "rpm": (4, 18),
     "dnf": (4, 14), "dnf5": (5, 4), "bwrap": (0, 8), "python": (3, 11),
 }  # fmt: skip
-"""The oldest version of each program that builds and passes the tests. An older one may do as well."""
+"""The oldest version of each program that was tested. An older one may work."""
 
 PACKAGES: Mapping[str, tuple[str, str]] = {
     "dnf or dnf5": ("dnf", "dnf"),
@@ -56,19 +57,19 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
     "setfattr": ("attr", "attr"), "sha256sum": ("coreutils", "coreutils"), "sync": ("coreutils", "coreutils"),
     "unshare": ("util-linux", "util-linux"),
 }  # fmt: skip
-"""Where a program's package has another name: its name to apt and to dnf."""
+"""Program -> (package for apt, package for dnf), where the package has another name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A program of this host. No path: it is missing. No version: it does not matter, or is not told."""
+    """A program of this host. Empty path: it is missing. Empty version: it does not matter or is unknown."""
 
     name: str
     path: str
     version: Version = ()
 
     def mistake(self) -> Diagnostic | None:
-        """What is wrong with it, or nothing."""
+        """The error if it is missing or too old."""
         if not self.path:
             hint = f"install {self.name}; in a clone of buildsys, `make setup` installs all that is missing"
             return Diagnostic(NOWHERE, Code.MISSING_TOOL, f"{self.name} is needed and is not installed", hint)
@@ -81,7 +82,7 @@ class Tool:
 
 
 def require(names: Iterable[str], notebook: Path) -> None:
-    """Make sure of these programs. Their versions are kept in `notebook`, by path, time and size.
+    """Check that these programs are here and new enough. `notebook`: file of known versions.
 
     Raises:
         Refused: some are missing (`missing-tool`) or too old (`old-tool`); all of them together.
@@ -96,9 +97,9 @@ def require(names: Iterable[str], notebook: Path) -> None:
 
 
 def look_up(name: str, known: Mapping[str, list[int]] | None = None) -> Tool:
-    """Find a program; one whose version matters is asked for it unless it is among those `known`.
+    """Find a program, and its version if it matters; `known` saves running it.
 
-    Of `A|B` the first that is there is found.
+    `A|B` is the first of them that is installed.
     """
     found = ((item, path) for item in name.split("|") if (path := shutil.which(item)))
     name, path = next(found, (name.replace("|", " or "), ""))
@@ -111,18 +112,18 @@ def look_up(name: str, known: Mapping[str, list[int]] | None = None) -> Tool:
 
 
 def version_of(path: str) -> Version:
-    """The first thing like a version in what `PATH --version` says; empty when there is none."""
+    """The first version number in the output of `PATH --version`; empty if there is none."""
     match = re.search(r"\d+(?:\.\d+)+", answer(path, "--version") or "")
     return tuple(map(int, match[0].split("."))) if match else ()
 
 
 def dotted(version: Version) -> str:
-    """A version as people write it."""
+    """A version with dots."""
     return ".".join(map(str, version))
 
 
 def install_command(names: Iterable[str]) -> str | None:
-    """What installs these programs on this host; None without a program, or a package manager known here."""
+    """The command that installs these programs; None without programs, or without a known package manager."""
     managers = ("apt-get install --no-install-recommends", f"{look_up('dnf|dnf5').name} install")
     for index, command in enumerate(managers):
         if shutil.which(command.split()[0]):
@@ -132,48 +133,11 @@ def install_command(names: Iterable[str]) -> str | None:
     return None
 
 
-# ── what the programs say of this host ──────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """A container store: what keeps its layers, where, and how much fits in there still."""
-
-    driver: str
-    location: str
-    free: int
-    """Bytes."""
-    run: str
-    """Where it keeps what lives only until the next start of the host."""
-    options: tuple[str, ...] = ()
-    """Options of the driver, `DRIVER.NAME=VALUE`: further stores to read from, the program that mounts."""
-
-    def name(self, image: str) -> str:
-        """skopeo's name of an image, given as `@ID` or by its reference; options with commas are left out."""
-        options = ",".join(option for option in self.options if "," not in option)
-        place = f"{self.driver}@{self.location}+{self.run}{':' if options else ''}{options}"
-        return f"containers-storage:[{place}]{image}"
-
-
-def store(options: str) -> Store | None:
-    """The store that these options of buildah choose; None when buildah cannot open it."""
-    said = answer("buildah", *shlex.split(options), "info")
-    try:
-        data = json.loads(said or "")["store"]
-        location: str = data["GraphRoot"]
-        return Store(
-            data["GraphDriverName"],
-            location,
-            shutil.disk_usage(location).free,
-            data.get("RunRoot", ""),
-            tuple(data.get("GraphOptions") or ()),
-        )
-    except (ValueError, KeyError, OSError):
-        return None
+# ── this host ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def complaint(program: str, *words: str) -> str | None:
-    """Run a program for its exit status: None when it succeeds, else the last thing it writes to stderr."""
+    """None if a program succeeds, else the last line of its stderr."""
     try:
         output(program, *words)
     except ToolFailed as failed:
@@ -184,28 +148,163 @@ def complaint(program: str, *words: str) -> str | None:
 
 
 def can_import(interpreter: str, module: str) -> bool:
-    """Whether another Python than this one has a module."""
+    """Whether another Python has a module."""
     return answer(interpreter, "-c", f"import {module}") is not None
 
 
 # ── the door to programs ────────────────────────────────────────────────────────────────────────────────────
+#
+# `output` and `answer` call a program in one line, by sh. `run`, `lines` and `start` are for what sh lacks:
+# another environment or umask, stdin and stdout that are files, stderr that stays the terminal's.
+
+Running = subprocess.Popen[bytes]
+"""A program that still runs."""
+TimedOut = subprocess.TimeoutExpired
+"""A program ran longer than it may, and was killed."""
 
 
 class ToolFailed(Exception):  # noqa: N818 - reads as what happened
-    """A program failed; carries the last thing it said."""
+    """A program failed; the text is the last line of its stderr. `status`: negative for a signal."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        self.status = status
+        super().__init__(message)
 
 
-def installed_packages(database: Path, form: str) -> str:
-    """What rpm says of every package in a database, in `form`, a query format.
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A program that has ended."""
+
+    status: int
+    """Exit status; negative: the signal that ended it."""
+    stdout: bytes
+    stderr: bytes
+    errors: str = "replace"
+    """Treatment of bytes that are not UTF-8, in `out` and `err`."""
+
+    @property
+    def out(self) -> str:
+        """Its stdout as text."""
+        return self.stdout.decode("utf-8", self.errors)
+
+    @property
+    def err(self) -> str:
+        """Its stderr as text."""
+        return self.stderr.decode("utf-8", self.errors)
+
+    @property
+    def complaint(self) -> str:
+        """The last line of stderr, without the time and level that programs in Go write; else the status."""
+        last = self.err.strip().splitlines()[-1:] or [f"exit status {self.status}"]
+        return _MESSAGE.sub(r"\1", last[0]).replace('\\"', '"')
+
+
+_MESSAGE = re.compile(r'^time=.*? msg="(.*)"$')
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    given: str | IO[bytes] = "",
+    to: IO[bytes] | None = None,
+    check: bool = False,
+    timeout: float | None = None,
+    env: Mapping[str, str] | None = None,
+    umask: int = -1,
+    session: bool = False,
+    errors: str = "replace",
+) -> Result:
+    """Run a program to its end.
+
+    `given`: its stdin, text or a file. `to`: the file that gets its stdout. `timeout`: seconds. `session`:
+    run it in a session of its own, out of reach of the terminal's signals.
 
     Raises:
-        ToolFailed: rpm cannot read the database.
+        FileNotFoundError: it is not installed.
+        ToolFailed: it fails, and `check` is set.
+        TimedOut: it ran too long.
     """
-    return output("rpm", "--dbpath", str(database), "--query", "--all", "--queryformat", form)
+    source: dict[str, Any] = (
+        {"input": given.encode("utf-8", "surrogateescape")} if isinstance(given, str) else {"stdin": given}
+    )
+    done = subprocess.run(
+        argv, **source, stdout=to or subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=timeout,
+        env=env, umask=umask, start_new_session=session,
+    )  # fmt: skip
+    result = Result(done.returncode, done.stdout or b"", done.stderr, errors)
+    if check and result.status:
+        raise ToolFailed(result.complaint, result.status)
+    return result
+
+
+def lines(argv: Sequence[str], env: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The lines of a program's stdout as they come; its stderr is ours. Ctrl-C ends it.
+
+    Raises:
+        ToolFailed: it ends with another status than 0.
+    """
+    with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, text=True, errors="replace") as running:
+        try:
+            for line in running.stdout or ():
+                yield line.rstrip("\n")
+        except KeyboardInterrupt:
+            running.terminate()
+            raise
+    if running.returncode:
+        raise ToolFailed(f"exit status {running.returncode}", running.returncode)
+
+
+def start(argv: Sequence[str], env: Mapping[str, str], *, captured: bool = False) -> Running:
+    """Start a program that the caller waits for and ends.
+
+    `captured`: no stdin, pipes for stdout and stderr, and a session of its own.
+    """
+    if not captured:
+        return subprocess.Popen(argv, env=env)
+    return subprocess.Popen(
+        argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def output(program: str, *words: str) -> str:
+    """The stdout of a program.
+
+    Raises:
+        Refused: it is not installed (`missing-tool`).
+        ToolFailed: it fails.
+    """
+    import sh
+
+    try:
+        # File names are bytes, but sh takes only text that can be encoded.
+        plain = [os.fsencode(word).decode("latin-1") for word in words]
+        printed = sh.Command(program)(*plain, _tty_out=False, _encoding="latin-1")
+        return os.fsdecode(str(printed).encode("latin-1"))
+    except sh.CommandNotFound as error:
+        raise Refused(_missing(program)) from error
+    except sh.ErrorReturnCode as error:
+        last = error.stderr.decode(errors="replace").strip().splitlines()[-1:] or [str(error)]
+        raise ToolFailed(_MESSAGE.sub(r"\1", last[0]), error.exit_code) from error
+
+
+def answer(program: str, *words: str) -> str | None:
+    """The stdout of a program; None if it fails or cannot be started."""
+    with contextlib.suppress(ToolFailed, Refused, OSError):
+        return output(program, *words)
+    return None
+
+
+def _missing(program: str) -> list[Diagnostic]:
+    mistake = Tool(program, "").mistake()
+    return [mistake] if mistake else []
+
+
+# ── programs of one purpose ─────────────────────────────────────────────────────────────────────────────────
 
 
 def commit_folder(folder: Path, message: str, author: str, seconds: int) -> bool:
-    """Commit all of a folder to `main` of its own git repository, made if missing; False: nothing changed.
+    """Commit a folder to `main` of its own git repository, created if missing; False if nothing changed.
 
     `author` is `Name <address>`, `seconds` since 1970: equal folders make equal first commits anywhere.
 
@@ -215,17 +314,17 @@ def commit_folder(folder: Path, message: str, author: str, seconds: int) -> bool
     import sh
 
     name, _, address = author.rstrip(">").rpartition(" <")
-    who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (
+    identity = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (
         ("NAME", name), ("EMAIL", address), ("DATE", f"@{seconds} +0000"))}  # fmt: skip
-    # What is configured here, hooks and line ends above all, must not change what is committed.
+    # The user's configuration, hooks and line ends above all, must not change the commit.
     alone = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "PATH": os.environ["PATH"]}
 
     def git(*words: str) -> str:
         try:
-            command = sh.Command("git").bake("-C", str(folder), _tty_out=False, _env={**who, **alone})
+            command = sh.Command("git").bake("-C", str(folder), _tty_out=False, _env={**identity, **alone})
             return str(command(*words)).strip()
         except sh.CommandNotFound as error:
-            raise Refused([mistake for mistake in [Tool("git", "").mistake()] if mistake]) from error
+            raise Refused(_missing("git")) from error
         except sh.ErrorReturnCode as error:
             raise ToolFailed(error.stderr.decode(errors="replace").strip()) from error
 
@@ -241,43 +340,7 @@ def commit_folder(folder: Path, message: str, author: str, seconds: int) -> bool
     return True
 
 
-def output(program: str, *words: str) -> str:
-    """What a program writes to stdout.
-
-    Raises:
-        Refused: it is not installed (`missing-tool`).
-        ToolFailed: it fails.
-    """
-    import sh
-
-    try:
-        plain = [os.fsencode(word).decode("latin-1") for word in words]
-        said = sh.Command(program)(*plain, _tty_out=False, _encoding="latin-1")
-        return os.fsdecode(str(said).encode("latin-1"))
-    except sh.CommandNotFound as error:
-        raise Refused([mistake for mistake in [Tool(program, "").mistake()] if mistake]) from error
-    except sh.ErrorReturnCode as error:
-        last = error.stderr.decode(errors="replace").strip().splitlines()[-1:] or [str(error)]
-        raise ToolFailed(_MESSAGE.sub(r"\1", last[0])) from error
-
-
-_MESSAGE = re.compile(r'^time=.*? msg="(.*)"$')
-"""How tools written in Go say things; the time and the level are of no use to a person."""
-
-
-def answer(program: str, *words: str) -> str | None:
-    """What a program writes to stdout; None when it fails or cannot be started."""
-    import sh
-
-    with contextlib.suppress(sh.CommandNotFound, sh.ErrorReturnCode, OSError):
-        # Names of files are bytes, which sh takes for text without a way out.
-        plain = [os.fsencode(word).decode("latin-1") for word in words]
-        said = sh.Command(program)(*plain, _tty_out=False, _encoding="latin-1")
-        return os.fsdecode(str(said).encode("latin-1"))
-    return None
-
-
-# ── the versions seen the last time ─────────────────────────────────────────────────────────────────────────
+# ── recorded versions ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def _key(path: str) -> str:
@@ -296,5 +359,5 @@ def _read(notebook: Path) -> dict[str, list[int]]:
 
 
 def _write(notebook: Path, known: Mapping[str, list[int]]) -> None:
-    with contextlib.suppress(OSError):  # what is not written down is asked for again
+    with contextlib.suppress(OSError):  # a version that is not recorded is asked for again
         files.write(notebook, json.dumps(known, indent=1) + "\n")

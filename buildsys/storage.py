@@ -1,16 +1,56 @@
-"""Images in container stores and elsewhere, read and copied by buildah and skopeo.
+"""Container stores, and images in them and elsewhere, read and copied by buildah and skopeo.
 
 References are those of skopeo: `TRANSPORT:NAME`. `options` are those of buildah that select the store.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
+import shutil
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from buildsys.programs import answer, output
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A container store: driver, place and free space."""
+
+    driver: str
+    location: str
+    free: int
+    """Bytes."""
+    run: str
+    """Its run root, emptied by a reboot."""
+    options: tuple[str, ...] = ()
+    """Options of the driver, `DRIVER.NAME=VALUE`, such as additional stores or the mount program."""
+
+    def name(self, image: str) -> str:
+        """skopeo's name of an image, given as `@ID` or reference; options with commas are left out."""
+        options = ",".join(option for option in self.options if "," not in option)
+        place = f"{self.driver}@{self.location}+{self.run}{':' if options else ''}{options}"
+        return f"containers-storage:[{place}]{image}"
+
+
+def store(options: str) -> Store | None:
+    """The store that these options of buildah choose; None if buildah cannot open it."""
+    printed = answer("buildah", *shlex.split(options), "info")
+    try:
+        data = json.loads(printed or "")["store"]
+        location: str = data["GraphRoot"]
+        return Store(
+            data["GraphDriverName"],
+            location,
+            shutil.disk_usage(location).free,
+            data.get("RunRoot", ""),
+            tuple(data.get("GraphOptions") or ()),
+        )
+    except (ValueError, KeyError, OSError):
+        return None
 
 
 def image_id(options: str, name: str) -> str | None:

@@ -149,6 +149,7 @@ def why(
     IMAGE is a name, a glob in quotes ('neutron-*') or a profile (@compute); none: all of the set. Nothing is
     built. The decision is the build's own: both ask the plan, which is written first.
     """
+    from buildsys.programs import ToolFailed
     from buildsys.run import make
 
     _, goals = planned(choice, selection, locking, directory, build_directory)
@@ -159,7 +160,7 @@ def why(
         else:
             for decision in decisions:
                 put_row((decision.image, decision.state, decision.reason), widths=(30, 8, 0))
-    except make.PlanFailed as failed:
+    except ToolFailed as failed:
         raise Ended(failed.status) from failed
 
 
@@ -194,10 +195,10 @@ def planned(
 
 def _damaged(directory: Path, options: str) -> Path | None:
     """The layers of buildsys's images that are damaged in the store, as a file for the run; None: none is."""
-    from buildsys import programs
+    from buildsys import storage
     from buildsys.inspect_image.soundness import KEYS, damaged
 
-    store = programs.store(options)
+    store = storage.store(options)
     if store is None:
         return None
     alone = not any(".imagestore=" in option for option in store.options)

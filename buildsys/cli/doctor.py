@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildsys import programs
+from buildsys import programs, storage
 from buildsys.cli.ending import FAILED, MISSING, Ended
 from buildsys.cli.options import RECIPES, Choice, given_directory
 from buildsys.cli.output import put, put_table
@@ -187,7 +187,7 @@ def _place() -> Iterator[Finding]:
 
 
 def _store(options: str) -> Iterator[Finding]:
-    store = programs.store(options)
+    store = storage.store(options)
     if store is None:
         words = f"buildah {options}".rstrip()
         yield Finding("missing", "container store", f"`{words} info` cannot open it")
@@ -214,7 +214,7 @@ def _damage(options: str, *, read: bool) -> Iterator[Finding]:
     """Layers of the store that are not what was stored: as far as it shows, or by reading all of them."""
     from buildsys.inspect_image.soundness import damaged
 
-    store = programs.store(options)
+    store = storage.store(options)
     if store is None:
         return
     about = "layers of the store"

@@ -101,8 +101,7 @@ def publish(
     from buildsys.programs import ToolFailed, require
     from buildsys.publish.destination import destinations
     from buildsys.publish.publish import publish as publish_set
-    from buildsys.publish.reach import Patience
-    from buildsys.publish.task import Wish
+    from buildsys.publish.task import Patience, Wish
 
     chosen = destinations(texts)
     disk.writes(*(Path(place.place) for place in chosen if place.is_directory))
@@ -184,9 +183,8 @@ def verify(
     from buildsys.cli.output import put_table
     from buildsys.programs import ToolFailed
     from buildsys.publish.destination import destination
-    from buildsys.publish.errors import Problem
-    from buildsys.publish.reach import Patience
-    from buildsys.publish.task import Wish
+    from buildsys.publish.errors import PublishError
+    from buildsys.publish.task import Patience, Wish
     from buildsys.publish.verify import verify as verify_set
 
     place = destination(text)
@@ -199,7 +197,7 @@ def verify(
         report = verify_set(directory, place, wish)
     except ToolFailed as failed:
         raise Ended(FAILED, str(failed)) from failed
-    except Problem as problem:
+    except PublishError as problem:
         say(problem.diagnostic.text())
         raise Ended(FAILED) from problem
     put_table(

@@ -147,12 +147,12 @@ def try_and_tell(
     Raises:
         Ended: this host runs no container.
     """
-    from buildsys import programs
+    from buildsys import storage
     from buildsys.testing import passed, run
     from buildsys.testing.podman import NothingWorks
 
     def run_root() -> str:
-        there = programs.store(store)
+        there = storage.store(store)
         if there is None:
             raise Ended(MISSING, f"`buildah {store} info` cannot open the container store")
         return there.run

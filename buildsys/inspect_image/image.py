@@ -130,7 +130,7 @@ def _open(name: str, store: str, place: Path) -> BuiltImage:
 
 def _in_store(name: str, options: str) -> str:
     found = storage.image_id(options, name)
-    store = programs.store(options) if found else None
+    store = storage.store(options) if found else None
     if store is None:
         if mistake := programs.look_up("buildah").mistake():
             raise Refused([mistake])

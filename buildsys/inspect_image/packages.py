@@ -64,7 +64,7 @@ def _of_rpm(image: BuiltImage, content: Mapping[str, bytes]) -> Held:
         for name, data in content.items():
             Path(folder, name).write_bytes(data)
         try:
-            printed = programs.installed_packages(Path(folder), FORM)
+            printed = programs.output("rpm", "--dbpath", folder, "--query", "--all", "--queryformat", FORM)
         except programs.ToolFailed as failed:
             raise unreadable(image.name, str(failed)) from failed
     packages: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}

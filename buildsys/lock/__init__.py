@@ -1,5 +1,5 @@
-"""The lock: the exact packages of every image, found by the distribution's own solver.
+"""Locks: the exact packages of every image, found by the solver of the distribution.
 
-`solve` is the only code that asks package repositories what they hold; `file` reads and writes the answer;
-`apply` puts it into a resolved set, after which no solver and no repository metadata are needed.
+`solver` says what a solver answers, `make` makes a lock, `lockfile` reads and writes it, `pool` fetches what
+it names; `apply` puts it into a resolved set, which then needs neither a solver nor metadata.
 """

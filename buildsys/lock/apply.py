@@ -1,4 +1,4 @@
-"""Put a lock into a resolved set: what asked for packages by name now names files exactly."""
+"""Put a lock into a resolved set: instructions that ask for packages by name then name exact files."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ VERSION_LABEL = "org.opencontainers.image.version"
 def apply_lock(image_set: ImageSet, lock: Lock) -> ImageSet:
     """The set with a `Transaction` for each Bootstrap, Install and UpdateAll, and base images by digest.
 
-    The lock must answer the set as it is (see `buildsys.lock.check`). What cannot be built at the site is
-    left out.
+    The lock must answer the set as it is (see `buildsys.lock.check`). Images that cannot be
+    built at the site are left out.
     """
     image_set = present(image_set, lock.absent)
     images = {name: _locked(image, lock) for name, image in image_set.images.items()}
@@ -49,9 +49,9 @@ def _locked(image: Image, lock: Lock) -> Image:
 
 
 def _versioned(image: Image, lock: Lock) -> Image:
-    """The image with the version of its main package as a label, unless a label says it already.
+    """The image with the version of its main package as a label, unless it has that label already.
 
-    It moves with the package alone, so no image is stale for its sake.
+    The label changes with the package only, so it makes no image stale.
     """
     wanted, labels = image.config.version_of, image.config.labels
     if not wanted or VERSION_LABEL in labels:

@@ -1,4 +1,4 @@
-"""The host's own apt, asked without touching the host.
+"""The host's own apt, called without changes to the host.
 
 Sources, keys, proxies and preferences are the host's; the state lies below the build directory.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from buildsys import programs
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.files import locked
 from buildsys.image import LockedPackage
 from buildsys.lock.pool_files import Places, Unfetched
 
 HELPER = "/usr/lib/apt/apt-helper"
-"""Where apt keeps the program that lends out what it fetches by."""
+"""Path of the program that fetches files with the methods of apt."""
 SETTINGS = """\
 // What the host does after an update is done to the host.
 #clear APT::Update::Pre-Invoke;
@@ -51,9 +51,9 @@ ADDRESS = re.compile(
     r"| \[IP: [^]]*\]"
 )
 FIELDS = ("FILENAME", "METAKEY", "REPO_URI", "SUITE", "CODENAME", "COMPONENT", "ORIGIN")
-"""What apt is asked of each index."""
+"""Fields of an index that `apt-get indextargets` prints."""
 AFTERWARDS = "Some index files failed to download"
-"""How apt ends what it has said of each."""
+"""Begins the last error of apt, which only repeats that there are others."""
 
 
 class AptFailed(Exception):  # noqa: N818 - reads as what happened
@@ -70,20 +70,20 @@ class Target:
 
     file: Path
     repository: str
-    """What a lock calls it, wherever it is fetched from: `bookworm/main`, `flat`."""
+    """Its name in a lock, whatever its address: `bookworm/main`, `flat`."""
     base: str
-    """Address that the paths of its packages begin at. Stays on this host."""
+    """Address that the paths of its packages are relative to. No lock holds it."""
     release: Path
-    """Its signed Release file; not there in a repository that the host trusts without."""
+    """Its signed Release file; missing in a repository that the host trusts without a signature."""
 
     @property
     def plain(self) -> str:
-        """The name of its file when that is not packed."""
+        """The name of its file without compression."""
         return self.file.name.partition("_Packages")[0] + "_Packages"
 
 
 class Apt:
-    """apt as it is configured here. `folder` holds what it knows of its sources from one time to the next."""
+    """apt as it is configured on this host. `folder` keeps the indices of its sources between calls."""
 
     def __init__(self, folder: Path) -> None:
         if shutil.which("apt-get") is None or not Path(HELPER).exists():
@@ -109,7 +109,7 @@ class Apt:
     # ── sources ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def update(self) -> None:
-        """Ask the sources what they hold now.
+        """Fetch the current indices of the sources.
 
         Raises:
             AptFailed: one of them does not answer, or is not signed by a key that the host trusts.
@@ -118,7 +118,7 @@ class Apt:
         self._get("update", "-qq")
 
     def _begin_with_the_hosts_lists(self) -> None:
-        """What the host fetched already is only asked whether it is still so."""
+        """Copy the host's indices, so that apt fetches only those that changed since."""
         lists = self._folder / "lists"
         if any(entry.is_file() for entry in lists.iterdir()):
             return
@@ -127,10 +127,10 @@ class Apt:
                 shutil.copy2(file, lists / file.name)
 
     def targets(self) -> list[Target]:
-        """The indices of packages of all sources, as they were fetched the last time."""
+        """The indices of all sources, as fetched by the last `update`."""
         form = "\t".join(f"$({key})" for key in FIELDS)
         lines = self._get("indextargets", "--format", form, "Identifier: Packages").splitlines()
-        # What a source does not have, apt leaves as it is asked for.
+        # apt prints the name of a field that a source does not have.
         rows = [["" if "$(" in text else text for text in line.split("\t")] for line in lines]
         origins: dict[str, set[str]] = {}
         for row in rows:
@@ -138,7 +138,7 @@ class Apt:
         return [_target(row, shared=len(origins[_name(row)]) > 1) for row in rows]
 
     def index(self, target: Target) -> str:
-        """What an index says, however it is packed."""
+        """The text of an index, whatever its compression."""
         return self._run([HELPER, *self._options, "cat-file", str(target.file)])
 
     # ── solving ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -146,12 +146,12 @@ class Apt:
     def simulate(
         self, lists: Path, installed: str, words: Iterable[str], pins: Mapping[str, str]
     ) -> list[str]:
-        """What apt would do to a system with this status file, in order, as far as these indices reach.
+        """The actions of apt on a system with this status file, in order: lines `Inst …`, `Conf …`, `Remv …`.
 
-        `pins`: versions that are to stay.
+        `lists`: folder of the indices. `pins`: package -> version to keep.
 
         Raises:
-            AptFailed: what is asked for cannot be done.
+            AptFailed: apt finds no solution.
         """
         with tempfile.TemporaryDirectory(prefix="buildsys-apt-") as place:
             status, preferences = Path(place, "status"), Path(place, "preferences")
@@ -165,12 +165,12 @@ class Apt:
     # ── fetching ────────────────────────────────────────────────────────────────────────────────────────────
 
     def fetch(self, wanted: Mapping[str, tuple[str, Path]]) -> dict[str, str]:
-        """Fetch files: address -> checksum (`SHA256:HEX`) and where to. Of those that do not come, why."""
+        """Fetch files: address -> checksum (`SHA256:HEX`) and path. Returns failures: address -> reason."""
         words = [word for address, (sum_is, file) in wanted.items() for word in (address, str(file), sum_is)]
         command = [HELPER, *self._options, "-qq", "-o", "Acquire::Retries=3", "download-file", *words]
         done = _start(command)
         found = {}
-        for line in done.stderr.splitlines():
+        for line in done.err.splitlines():
             match = re.match(r"[EW]: Failed to fetch (\S+) +(.*)", line)
             if match and match[1] in wanted:
                 found[match[1]] = without_addresses(match[2])
@@ -183,21 +183,21 @@ class Apt:
 
     def _run(self, command: list[str]) -> str:
         done = _start(command)
-        if done.returncode:
-            raise AptFailed(_reasons(done.stdout, done.stderr))
-        return done.stdout
+        if done.status:
+            raise AptFailed(_reasons(done.out, done.err))
+        return done.out
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """One at a time asks: another update would move the indices from beneath this one."""
+    """Exclusive lock on the folder of the indices: another update would replace them meanwhile."""
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / "lock"):
         yield
 
 
 def without_addresses(text: str) -> str:
-    """What apt says, without where the host's mirrors and proxies are."""
+    """Text of apt without the addresses of the host's mirrors and proxies."""
     return ADDRESS.sub(lambda found: "" if found[0].startswith(" ") else "(an address of this host)", text)
 
 
@@ -206,7 +206,7 @@ def _target(row: list[str], *, shared: bool) -> Target:
     stem = path.name.partition(row[1].replace("/", "_"))[0]
     signed = path.with_name(f"{stem}InRelease")
     release = signed if signed.exists() else path.with_name(f"{stem}Release")
-    # A name that several publishers have given to different things says whose it is.
+    # Where publishers share a name, add the origin to tell their repositories apart.
     return Target(path, f"{row[-1]}:{_name(row)}" if shared else _name(row), row[2], release)
 
 
@@ -223,7 +223,7 @@ def _preferences(pins: Mapping[str, str]) -> str:
 
 
 def _reasons(output: str, errors_output: str) -> list[str]:
-    """Why apt cannot do it: what it writes about packages that do not fit together, else its errors."""
+    """Why apt fails: its lines about packages that do not fit together, else its errors."""
     problems, listing = [], False
     for line in output.splitlines():
         if line.startswith("The following packages have unmet dependencies"):
@@ -239,44 +239,36 @@ def _reasons(output: str, errors_output: str) -> list[str]:
 
 
 def _open_to_all(folder: Path) -> bool:
-    """Whether apt's own account gets there: what it fetches, it fetches as that one."""
+    """Whether the account `_apt`, which fetches, can enter the folder."""
     return all(place.stat().st_mode & 0o001 for place in (folder, *folder.parents))
 
 
 def _configured(key: str) -> Path:
-    """A place of the host's configuration; `key` ends in /d for a folder, in /f for a file."""
+    """A path of the host's configuration; `key` ends in /d for a folder, in /f for a file."""
     return Path(_said("apt-config", "shell", "x", key).partition("'")[2].rstrip("'\n"))
 
 
 def _said(*command: str) -> str:
-    return _start(command).stdout
+    return _start(command).out
 
 
-def _start(command: Iterable[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*command],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
-    )
+def _start(command: Iterable[str]) -> programs.Result:
+    return programs.run([*command], env={**os.environ, "LC_ALL": "C.UTF-8"})
 
 
 # ── fetching the packages of a lock ─────────────────────────────────────────────────────────────────────────
 
 
 GONE = ("404", "410", "File not found", "No such file")
-"""How the ways that apt knows say that a file is not there."""
+"""Parts of apt's messages, one or more a method, that mean that a file does not exist."""
 
 
 def bring(
     packages: Iterable[LockedPackage], part: Callable[[str], Path], places: Places
 ) -> dict[str, Unfetched]:
-    """Fetch packages to where `part` says by checksum; those that do not come, by checksum, and why.
+    """Fetch packages to the path that `part` gives for a checksum. Returns failures: checksum -> reason.
 
-    apt looks at the checksums, goes on with what broke off, and tries again what may pass by itself.
+    apt compares checksums, resumes interrupted downloads and retries transient failures.
     """
     away = [item for item in packages if not _has(part(item.checksum), item.size)]
     if not away:
@@ -295,7 +287,7 @@ def bring(
         for item in away:
             why = f"no apt source of this host is {item.repository}"
             found[item.checksum] = Unfetched(why, gone=True)
-        # What one mirror does not give, the next one may.
+        # If one mirror fails, the next may have the file.
         for number in range(max(map(len, mirrors.values()), default=0)):
             ways = {
                 mirrors[item.repository][number] + quote(item.location, safe="/:%+~,;=@!()$&'*"): item
@@ -310,7 +302,7 @@ def bring(
 
 
 def _mirrors(apt: Apt) -> dict[str, list[str]]:
-    """Where each repository is, as far as apt knows it: one place or several."""
+    """Repository -> its addresses, one or several."""
     found: dict[str, list[str]] = {}
     for target in apt.targets():
         found.setdefault(target.repository, []).append(target.base)
@@ -319,7 +311,7 @@ def _mirrors(apt: Apt) -> dict[str, list[str]]:
 
 def _bring(apt: Apt, ways: Mapping[str, LockedPackage], part: Callable[[str], Path]) -> dict[str, Unfetched]:
     unfetched = _fetch(apt, ways, part)
-    # Of those that are wrong another copy may be right, once.
+    # Fetch files with a wrong checksum once more: another copy may be right.
     again = {way: ways[way] for way in unfetched if _wrong(part(ways[way].checksum)).exists()}
     if again:
         unfetched = {way: why for way, why in unfetched.items() if way not in again}
@@ -328,7 +320,7 @@ def _bring(apt: Apt, ways: Mapping[str, LockedPackage], part: Callable[[str], Pa
     for way, why in unfetched.items():
         file = part(ways[way].checksum)
         if _wrong(file).exists():
-            # Whoever looks at checksums says what is wrong with it.
+            # The pool compares checksums and reports what is wrong.
             _wrong(file).replace(file)
         else:
             found[ways[way].checksum] = Unfetched(why, gone=any(sign in why for sign in GONE))
@@ -349,5 +341,5 @@ def _has(file: Path, size: int) -> bool:
 
 
 def _wrong(file: Path) -> Path:
-    """Where apt puts a file that is not what it should be."""
+    """Where apt keeps a file with a wrong checksum."""
     return file.with_name(f"{file.name}.FAILED")

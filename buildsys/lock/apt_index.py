@@ -1,4 +1,4 @@
-"""What apt's sources hold, as their indices say it: every package with all its fields."""
+"""The indices of apt's sources: every package with all its fields, and the part that a set can reach."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Entry:
     """One package of an index."""
 
     text: str
-    """Its fields, a paragraph."""
+    """Its paragraph of the index."""
     repository: str
     file: str
     """Name of the index."""
 
     def get(self, name: str) -> str:
-        """The first line of a field; empty when it is not there."""
+        """The first line of a field; empty if it is missing."""
         match = re.search(rf"^{name}: *(.*)$", self.text, re.MULTILINE)
         return match[1] if match else ""
 
@@ -39,7 +39,7 @@ class Index:
     """All sources together."""
 
     entries: dict[str, list[Entry]] = field(default_factory=dict)
-    """By the name of the package; first what stands first in the host's sources."""
+    """By the name of the package, in the order of the host's sources."""
     repositories: dict[str, Metadata] = field(default_factory=dict)
 
     def find(self, name: str, version: str) -> Entry | None:
@@ -47,13 +47,13 @@ class Index:
         return next((item for item in self.entries.get(name, ()) if item.get("Version") == version), None)
 
     def essential(self) -> list[str]:
-        """Packages that every system of these sources has."""
+        """The packages marked `Essential: yes`, which every system has."""
         found = (name for name, items in self.entries.items() if any(_is_essential(item) for item in items))
         return sorted(found)
 
 
 def read_index(apt: Apt) -> Index:
-    """Read all indices as they were fetched the last time."""
+    """Read all indices, as fetched by the last update."""
     index = Index()
     for target in apt.targets():
         for text in apt.index(target).split("\n\n"):
@@ -67,7 +67,7 @@ def read_index(apt: Apt) -> Index:
 
 
 def metadata(targets: Iterable[Target]) -> dict[str, Metadata]:
-    """What tells one state of the sources from another, by repository."""
+    """The state of the sources, by repository; equal states have equal packages."""
     found: dict[str, list[Target]] = {}
     for target in targets:
         found.setdefault(target.repository.partition("/")[0], []).append(target)
@@ -109,7 +109,7 @@ def _source(fields: dict[str, str]) -> str:
 
 
 def parted(version: str) -> tuple[str, str, str]:
-    """A Debian version as epoch, upstream version and revision; what it has not is empty."""
+    """A Debian version as epoch, upstream version and revision; missing parts are empty."""
     epoch, colon, rest = version.partition(":")
     upstream, dash, revision = (rest if colon else version).rpartition("-")
     return epoch if colon else "", upstream if dash else revision, revision if dash else ""
@@ -127,7 +127,7 @@ def _is_essential(entry: Entry) -> bool:
 
 
 def installed_text(entries: Iterable[str]) -> str:
-    """A status file of dpkg that says of these packages that they are installed."""
+    """A status file of dpkg with these packages as installed."""
     return "".join(_installed(entries))
 
 
@@ -145,9 +145,10 @@ NAME = re.compile(r"(?:^|[,|]) *([^ ,|:(]+)")
 
 
 def reach(index: Index, names: Iterable[str]) -> set[str]:
-    """These packages, all they may depend on, and all that may stand in for one of these.
+    """These packages, all that they may depend on, and all that may provide one of these.
 
-    Nothing else can come to be installed for them: recommended packages are not.
+    apt can install no others for them, since it does not install recommended packages. It takes a tenth of
+    the time with these alone.
     """
     giving = _giving(index)
     found: set[str] = set()

@@ -1,14 +1,13 @@
 """Ask the host's own apt for the exact packages of every image, parents first, without building one.
 
-An image is solved against a status file of what its parent was just given. apt says, too, in which order it
-would install: that is written down, so that a build needs no solver.
+Each image is solved against a status file with the packages of its parent. The lock keeps the order in which
+apt installs, so a build needs no solver.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from buildsys import programs
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
 from buildsys.graph import ImageGraph
 from buildsys.image import Bootstrap, Image, ImageSet, LockedPackage, ParentImage
@@ -41,11 +41,11 @@ AT_ONCE = 2
 ACTION = re.compile(r"(Inst|Conf|Remv|Purg) ([^ :]+)\S* (?:\[\S+\] )?(?:\((\S+))?")
 
 State = Mapping[str, LockedPackage]
-"""What an image holds, by name."""
+"""The packages of an image, by name."""
 
 
 class _Refusal(Exception):  # noqa: N818 - reads as what happened
-    """An image that cannot be solved, as `refusals.problems` takes it."""
+    """An image that cannot be solved; `problem` is as in `buildsys.lock.solver.problems`."""
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
         self.problem = problem
@@ -54,12 +54,12 @@ class _Refusal(Exception):  # noqa: N818 - reads as what happened
 
 @dataclass(frozen=True, slots=True)
 class _Solved:
-    """An image, and what it holds in the end."""
+    """An image and all packages that it holds."""
 
     image: LockedImage
     state: State = field(default_factory=dict)
     unmoved: bool = False
-    """Whether all it holds is what the lock so far has."""
+    """Whether its packages are those of the previous lock."""
 
 
 def solve(image_set: ImageSet, question: Question, places: Places) -> Answer:
@@ -101,10 +101,10 @@ def modules() -> tuple[str, str] | None:
 
 
 def update(apt: Apt) -> None:
-    """Ask the sources what they hold now.
+    """Fetch the current indices of the sources.
 
     Raises:
-        Refused: one of them does not answer, or not as it should (`repository-unreachable`).
+        Refused: one does not answer, or its signature is wrong (`repository-unreachable`).
     """
     try:
         apt.update()
@@ -115,7 +115,7 @@ def update(apt: Apt) -> None:
 
 
 def solver_hash() -> str:
-    """Hash of what asks apt and reads its answer."""
+    """See `buildsys.lock.solver.Solver.solver_hash`: hash of the modules that call apt."""
     here = Path(__file__).parent
     content = b"".join((here / f"{name}.py").read_bytes() for name in ("apt_host", "apt_index", "apt_solver"))
     return hashlib.sha256(content).hexdigest()
@@ -136,7 +136,7 @@ class _Solving:
         """The packages of every image and payload.
 
         Raises:
-            Refused: there are none.
+            Refused: see `solve`.
         """
         with tempfile.TemporaryDirectory(prefix="buildsys-apt-") as place:
             self._lists = Path(place, "lists")
@@ -247,7 +247,7 @@ class _Solving:
     def _order(
         self, lines: Iterable[str], wanted: Iterable[str]
     ) -> tuple[list[LockedPackage], tuple[tuple[int, tuple[str, ...]], ...]]:
-        """What apt installs, in its order, and what it configures before it goes on."""
+        """The packages that apt installs, in order, and the early ones: see `LockedStep.early`."""
         new: list[LockedPackage] = []
         early: list[tuple[int, tuple[str, ...]]] = []
         configured: list[str] = []
@@ -263,7 +263,7 @@ class _Solving:
                     raise _vanished({f"{name} {version}": name})
                 new.append(locked(entry))
             else:
-                # Nobody asked for that one to go.
+                # No recipe removes it.
                 reason = f"{name} would have to go for {', '.join(wanted)}"
                 raise _Refusal({"kind": "unsolvable", "reasons": [reason]})
         return new, tuple(early)
@@ -291,11 +291,11 @@ class _Solving:
         return any(f" {name}" in entry.text and word.search(entry.get("Provides")) for entry in entries)
 
     def _near(self, name: str) -> str:
-        # Of tens of thousands, those that can be near at all.
+        # Compare only names of similar length: there are tens of thousands.
         return closest(name, (other for other in self._index.entries if abs(len(other) - len(name)) < 3))
 
     def _fields(self, package: LockedPackage) -> str:
-        """All that an index says of a package; of one that is in none any more, what its file says."""
+        """The fields of a package, from its index; from its file if no index has it any more."""
         entry = self._index.find(package.name, whole_version(package))
         if entry is not None:
             return entry.text
@@ -303,7 +303,7 @@ class _Solving:
         if not file.is_file():
             raise _vanished({package.nevra: package.name})
         command = ["dpkg-deb", "--field", str(file)]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip("\n")
+        return programs.run(command, check=True).out.strip("\n")
 
     def _refuse_vanished(self, new: Iterable[LockedPackage], held: Mapping[str, LockedPackage]) -> None:
         gone = {
@@ -329,12 +329,12 @@ class _Solving:
 
 
 def _vanished(called: Mapping[str, str]) -> _Refusal:
-    """Packages that no source has any more: as the lock has them -> their names."""
+    """A problem: packages that no source has any more; `called`: name and version -> name."""
     return _Refusal({"kind": "vanished", "names": [*called], "called": called})
 
 
 def _after(state: State, step: LockedStep) -> State:
-    """What an image holds once a step is done."""
+    """The packages of an image after a step."""
     gone = step.asked[1:] if step.asked[0] == "remove" else ()
     kept = {name: item for name, item in state.items() if name not in gone}
     return kept | {item.name: item for item in step.packages}

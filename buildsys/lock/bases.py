@@ -1,13 +1,11 @@
-"""Base images: which one a reference means now, and what packages it holds; nothing of it is run."""
+"""Base images: the digest of a reference, and the packages of the image; nothing in it is run."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -15,28 +13,28 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from buildsys import programs
+from buildsys import programs, storage
 from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
 
 DATABASES = ("var/lib/rpm", "usr/lib/sysimage/rpm")
-"""Where distributions keep rpm's database."""
+"""Paths of rpm's database in the distributions."""
 MARKS = ("Packages", "Packages.db", "rpmdb.sqlite")
 KEYS = "etc/pki/rpm-gpg"
 LOCAL = "localhost/"
-"""Names that no registry has: what was built on this host."""
+"""Begins the names of images that were built on this host."""
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A base image, looked at."""
+    """The parts of a base image that a lock needs."""
 
     digest: str
     root: Path
-    """A folder with its package database and public keys, and nothing else of it."""
+    """A folder with its package database and its public keys only."""
 
     @property
     def database(self) -> str:
-        """Where its package database lies; empty when it has none."""
+        """The path of its package database; empty if it has none."""
         found = (path for path in DATABASES if any((self.root / path / mark).is_file() for mark in MARKS))
         return next(found, "")
 
@@ -47,10 +45,10 @@ class Base:
 
 
 def digest_of(reference: str, spot: Spot, store: str) -> str:
-    """The digest a reference stands for now: asked of its registry, or of the store when it was built here.
+    """The current digest of a reference, from its registry; from the store for images built on this host.
 
     Raises:
-        Refused: nobody has it (`base-unreachable`).
+        Refused: neither has it (`base-unreachable`).
     """
     if "@" in reference:
         return reference.partition("@")[2]
@@ -77,10 +75,10 @@ def pinned(reference: str, digest: str) -> str:
 
 
 def look_at(reference: str, digest: str, spot: Spot, store: str, cache: Path) -> Base:
-    """What a base image holds. Kept below `cache` by its digest: it is fetched once.
+    """Read a base image. `cache` keeps the result by digest, so it is fetched once.
 
     Raises:
-        Refused: it cannot be fetched (`base-unreachable`), or its layers not be read (`base-unreadable`).
+        Refused: it cannot be fetched (`base-unreachable`), or a layer cannot be read (`base-unreadable`).
     """
     root = cache / digest.replace(":", "-")
     if not root.is_dir():
@@ -112,7 +110,7 @@ def look_at(reference: str, digest: str, spot: Spot, store: str, cache: Path) ->
 
 
 def _skopeo() -> list[str]:
-    """Skopeo, with the registries and the temporary folder of buildah: of itself it looks at neither."""
+    """skopeo, with the registries.conf and the temporary folder that buildah takes from the environment."""
     registries = os.environ.get("CONTAINERS_REGISTRIES_CONF")
     place = os.environ.get("TMPDIR")
     return [
@@ -125,7 +123,7 @@ def _skopeo() -> list[str]:
 def _source(reference: str, digest: str, spot: Spot, store: str) -> str:
     if not reference.startswith(LOCAL):
         return f"docker://{pinned(reference, digest)}"
-    opened = programs.store(store)
+    opened = storage.store(store)
     if opened is None:
         message = f"the base image {reference} cannot be looked at: the container store cannot be opened"
         raise Refused([Diagnostic(spot, Code.BASE_UNREACHABLE, message)])
@@ -134,24 +132,22 @@ def _source(reference: str, digest: str, spot: Spot, store: str) -> str:
 
 def _said(command: list[str], reference: str, spot: Spot) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        done = programs.run(command)
     except FileNotFoundError as error:
         message = f"{command[0]} is needed and is not installed"
         raise Refused([Diagnostic(spot, Code.MISSING_TOOL, message, f"install {command[0]}")]) from error
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it does not say why"])[-1]
-        why = re.sub(r'^time=.*? msg="(.*)"$', r"\1", last).replace('\\"', '"')
+    if done.status:
         hint = "check its name, this host's network, and what the registry wants: skopeo login"
-        message = f"the base image {reference} cannot be looked at: {why}"
+        message = f"the base image {reference} cannot be looked at: {done.complaint}"
         raise Refused([Diagnostic(spot, Code.BASE_UNREACHABLE, message, hint)])
-    return done.stdout.strip()
+    return done.out.strip()
 
 
 # ── out of layers, the little that is wanted ───────────────────────────────────────────────────────────────
 
 
 def _unpack(layer: IO[bytes], root: Path) -> None:
-    """Lay a layer over `root`: regular files of the package database and the keys; what it deletes goes."""
+    """Apply a layer to `root`: regular files of the package database and the keys, and deletions."""
     with tarfile.open(fileobj=layer, mode="r:*") as archive:
         for member in _wanted(archive):
             path = root / _clean(member.name)
@@ -178,6 +174,6 @@ def _wanted(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 
 def _clean(name: str) -> str:
-    """A path of an archive as it lies below the root; one that climbs out of it is nothing that is wanted."""
+    """A path of an archive relative to the root; empty if it leads outside."""
     parts = PurePosixPath(name).parts
     return "" if ".." in parts else "/".join(part for part in parts if part not in {"/", "."})

@@ -1,4 +1,4 @@
-"""Does a lock answer what a set asks? When not: what changed since, at the recipe's lines."""
+"""Whether a lock answers what a set asks; if not, what changed since, at the lines of the recipes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from buildsys.lock.lockfile import Lock, LockedImage, LockedStep
 from buildsys.lock.requests import present
 
 Difference = tuple[Spot, str, str]
-"""Where, what, and in which image (empty: in the site)."""
+"""Spot, text, and the image (empty: the site)."""
 
 
 def require_answer(image_set: ImageSet, lock: Lock, path: str) -> None:
-    """Make sure that a lock answers the set as it is now. Images the set no longer has do no harm.
+    """Make sure that a lock answers the set as it is now. Images that the set no longer has are ignored.
 
     Raises:
         Refused: it does not (`lock-outdated`), each difference at its line.
@@ -32,7 +32,7 @@ def require_answer(image_set: ImageSet, lock: Lock, path: str) -> None:
 
 
 def differences(image_set: ImageSet, lock: Lock) -> list[Difference]:
-    """What a set asks, and a lock does not answer. What cannot be built at the site asks nothing."""
+    """What a set asks and a lock does not answer. Images that the site cannot build are ignored."""
     image_set = present(image_set, lock.absent)
     found = [*_site(image_set, lock)]
     for image in image_set.images.values():

@@ -1,4 +1,4 @@
-"""What moved from one lock to the next, and source packages that end at two versions."""
+"""Differences of two locks, sources with several versions, and packages that images install twice."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from buildsys.image import LockedPackage
 from buildsys.lock.lockfile import Lock
 
 BASE, DOWNLOAD, PAYLOAD, KEY = "(base image)", "(download)", "(copied from)", "(key)"
-"""What stands in the place of an image for what belongs to none."""
+"""Stands for the image of things that belong to none."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Move:
-    """One thing that is another than before; an empty version: it was, or is, not there.
+    """One thing added, removed or replaced; an empty version means that there is none.
 
-    Equal versions: a package has other content under the version it had; it was rebuilt.
+    Equal versions mean that a package was rebuilt: its content differs.
     """
 
     image: str
@@ -36,14 +36,14 @@ class Split:
 
 
 def moves(old: Lock | None, new: Lock) -> list[Move]:
-    """What moved, image by image; without an old lock everything is new."""
+    """What changed, image by image; without an old lock everything is new."""
     found: list[Move] = []
     before = old.images if old else {}
     for name in sorted({*before, *new.images}):
         found += _moves(name, *(_versions(lock, name) for lock in (old, new)))
     found += _moves(BASE, _exact(old.bases if old else {}), _exact(new.bases))
     found += _moves(DOWNLOAD, _exact(old.downloads if old else {}), _exact(new.downloads))
-    # Without an old lock there is no key that was trusted before.
+    # Without an old lock no key is a change: none was trusted before.
     found += _moves(KEY, _exact(old.keys if old else new.keys), _exact(new.keys))
     payloads = (
         {name: (item.evr, item.checksum) for name, item in lock.payloads.items()} if lock else {}
@@ -53,11 +53,11 @@ def moves(old: Lock | None, new: Lock) -> list[Move]:
 
 
 _Version = tuple[str, str]
-"""A version as people write it, and a hash of what it is."""
+"""A version to show, and a hash of the content."""
 
 
 def _exact(named: Mapping[str, str]) -> dict[str, _Version]:
-    """What is named by a hash, or by a package with its version."""
+    """Things identified by a hash, or by a package with its version."""
     return {name: (text, text) for name, text in named.items()}
 
 
@@ -84,7 +84,7 @@ def _moves(image: str, old: Mapping[str, _Version], new: Mapping[str, _Version])
 
 
 def splits(lock: Lock) -> list[Split]:
-    """Source packages of which the images of the set get several versions."""
+    """Source packages whose packages the images install in several versions."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for image, item in _installed(lock):
         if item.source:
@@ -115,30 +115,30 @@ def _source(file: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What the steps of an image install, beside what it is made from."""
+    """The packages that the steps of an image install, without those of its parents."""
 
     image: str
     packages: int
     bytes: int
-    """Installed, where the repository tells; else of the packages' files."""
+    """Size of the installed files where the repository has it; else size of the package files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hoist:
-    """Packages that several images install and that one image, which they are all made from, could."""
+    """Packages that several images install, and that a common ancestor could install once."""
 
     to: str
     images: tuple[str, ...]
-    """Who installs them now."""
+    """The images that install them now."""
     packages: tuple[str, ...]
     bytes: int
-    """What is saved: all that is installed, less once."""
+    """Bytes saved: those of all installations but one."""
     others: tuple[str, ...]
-    """Images made from `to` that do without these packages now, and would have them."""
+    """Images made from `to` that would inherit these packages without using them."""
 
 
 def own(lock: Lock) -> list[Own]:
-    """What each image installs itself, the largest first."""
+    """The packages that each image installs itself; largest first."""
     found = [
         Own(name, len(packages), sum(map(_bytes, packages.values())))
         for name, packages in _packages(lock).items()
@@ -147,7 +147,7 @@ def own(lock: Lock) -> list[Own]:
 
 
 def hoists(lock: Lock) -> list[Hoist]:
-    """What could be moved to a parent; first what saves most."""
+    """Packages that could move to an ancestor; largest saving first."""
     holders: dict[str, list[str]] = defaultdict(list)
     known: dict[str, LockedPackage] = {}
     for name, packages in _packages(lock).items():
@@ -182,12 +182,12 @@ def _hoist(lock: Lock, names: tuple[str, ...], packages: list[LockedPackage]) ->
 
 
 def _passed(lock: Lock, name: str, holders: tuple[str, ...], having: set[str]) -> bool:
-    """Whether an image has the packages already, or is only there for images that have them."""
+    """Whether an image has the packages already, or is an ancestor of an image that has them."""
     return name in having or any(name in _line(lock, holder) for holder in holders)
 
 
 def _line(lock: Lock, name: str) -> list[str]:
-    """An image and all it is made from, up to the root."""
+    """An image and its ancestors, up to the root."""
     line = [name]
     while parent := lock.images[line[-1]].parent:
         line.append(parent)

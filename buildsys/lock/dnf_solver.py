@@ -1,4 +1,4 @@
-"""Ask the distribution's solver for the exact packages of every image, parents first."""
+"""Ask the library of dnf 4 or dnf5 for the exact packages of every image, parents first."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from buildsys import programs
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.files import sha256
 from buildsys.graph import ImageGraph
@@ -27,15 +27,15 @@ from buildsys.logins import login_for
 INDEX = "repodata/repomd.xml"
 SOLVER = Path(__file__).with_name("rpm_solver")
 START = f"import sys; sys.path.append(sys.argv[1]); from {SOLVER.name}.program import main; main()"
-"""How the system's interpreter, which knows nothing of buildsys, runs the program."""
+"""Runs the program in the system's interpreter, which does not have buildsys."""
 MODULES = {"dnf4": "python3-dnf", "dnf5": "python3-libdnf5"}
-"""What distributions call the packages with the modules of a library."""
+"""The distributions' package with the Python modules of each library."""
 PLUGINS = ("subscription-manager", "rhsm", "spacewalk", "amazon-id", "rhui*", "azure-rhui*")
-"""Plugins of dnf 4 and dnf5 that give this host's own repositories their certificates and addresses."""
+"""Plugins of dnf 4 and dnf5 that set certificates and addresses of the host's repositories."""
 
 
 def solver_hash() -> str:
-    """Hash of the program that answers: one for all libraries, since equal repositories give equal locks."""
+    """See `buildsys.lock.solver.Solver.solver_hash`: one for both libraries, which give equal locks."""
     whole = hashlib.sha256()
     for file in sorted(SOLVER.glob("*.py")):
         whole.update(hashlib.sha256(file.read_bytes()).digest())
@@ -76,7 +76,7 @@ def ask(request: Mapping[str, Any]) -> dict[str, Any]:
     if "unreachable" in answer:
         name, message = answer["repository"], answer["unreachable"]
         urls = [item["url"] for item in request["repositories"] if item["id"] == name]
-        # Of several servers that may have been asked, dnf says only that all were.
+        # dnf reports only that it tried all mirrors, not the cause.
         message = next(filter(None, (cause(f"{url.rstrip('/')}/{INDEX}") for url in urls)), message)
         if name:
             message = f"the repository '{name}' cannot be read: {message}"
@@ -88,23 +88,19 @@ def ask(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run(request: Mapping[str, Any], interpreter: str, libraries: Sequence[str]) -> dict[str, Any]:
-    """The program's answer, by the first of these libraries that an interpreter has, or `unimportable`."""
+    """The answer of the first of these libraries that an interpreter has, or `unimportable`."""
     with tempfile.TemporaryDirectory(prefix="buildsys-lock-") as home:
-        # Debian's rpm would look for a package database in the home of the caller, not in the root.
+        # Debian's rpm keeps its database in the home of the caller by default, not in the root.
         Path(home, ".rpmmacros").write_text(f"%_dbpath /{request.get('database') or DATABASES[0]}\n")
-        done = subprocess.run(
-            # No bytecode is left here: the interpreter is another than ours, and root may run it.
+        done = programs.run(
+            # -B leaves no bytecode of the system's interpreter, perhaps owned by root, in this package.
             [interpreter, "-IB", "-c", START, str(SOLVER.parent)],
-            input=json.dumps({**request, "libraries": libraries}),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
+            given=json.dumps({**request, "libraries": libraries}),
             env={**os.environ, "HOME": home, "LC_ALL": "C.UTF-8"},
         )
-    if done.returncode:
-        raise RuntimeError(f"the solver failed:\n{done.stderr}")
-    answer: dict[str, Any] = json.loads(done.stdout)
+    if done.status:
+        raise RuntimeError(f"the solver failed:\n{done.err}")
+    answer: dict[str, Any] = json.loads(done.out)
     return answer
 
 
@@ -241,12 +237,12 @@ def _refuse_weak(answer: Answer) -> None:
 def _unfit(weak: set[tuple[str, str]]) -> Iterator[Diagnostic]:
     for repository, kind in sorted(weak):
         message = f"the repository '{repository}' knows its packages by {kind}; a lock needs their sha256"
-        hint = "index it anew with createrepo_c, or build unlocked"
+        hint = "index it again with createrepo_c, or build unlocked"
         yield Diagnostic(NOWHERE, Code.REPOSITORY_UNFIT, message, hint)
 
 
 def interpreter_of_dnf() -> tuple[str, list[str]]:
-    """The interpreter that has dnf's modules, and the libraries: first the one that this host's dnf uses.
+    """The interpreter that has dnf's modules, and the libraries, starting with the one of this host's dnf.
 
     Raises:
         Refused: this host has no dnf (`missing-tool`).
@@ -259,5 +255,5 @@ def interpreter_of_dnf() -> tuple[str, list[str]]:
         first = stream.readline(200)
     if first.startswith(b"#!"):
         return first[2:].decode(errors="replace").split()[0], ["dnf4", "dnf5"]
-    # dnf5 is no Python program: the system's own interpreter stands next to it.
+    # dnf5 is a binary: take the interpreter in the same folder.
     return str(Path(program).resolve().with_name("python3")), ["dnf5", "dnf4"]

@@ -1,16 +1,15 @@
-"""The public keys of a site, as files of the pool, wherever they come from."""
+"""The public keys of a site as files of the pool, and the signatures that they check."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from buildsys import files
+from buildsys import files, programs
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.image import ImageSet
 from buildsys.lock import requests
@@ -21,7 +20,7 @@ from buildsys.lock.solver import solver_of
 
 
 class Keys:
-    """The keys a lock knows of: some lie in the set, some come from addresses, base images and packages."""
+    """The keys of a lock: files of the set, or from addresses, base images and packages."""
 
     def __init__(self, image_set: ImageSet, lock: Lock, places: Places, store: str) -> None:
         self._set = image_set
@@ -33,7 +32,7 @@ class Keys:
         self._host: Mapping[str, Sequence[str]] | None = None
 
     def files(self) -> dict[str, Path]:
-        """Repository -> the file of its key: there already, or where it will be."""
+        """Repository -> the file of its key, which may not be there yet."""
         local = {
             item.id: Path(item.key)
             for item in self._set.site.repositories
@@ -49,7 +48,7 @@ class Keys:
         return self._places.file(f"{package.checksum.partition(':')[2]}.{name}")
 
     def are_there(self) -> bool:
-        """Whether no key is to be fetched, nor to be taken out of a package."""
+        """Whether the file of every key is there."""
         return all(self._is_there(name, path) for name, path in self.files().items())
 
     def _is_there(self, name: str, path: Path) -> bool:
@@ -57,10 +56,10 @@ class Keys:
         return is_sound(path, sha256) if kind == "sha256" else path.is_file()
 
     def fetch(self) -> list[Path]:
-        """The files of all keys that need no package; those the pool lacks are fetched.
+        """The files of all keys that do not come from packages; missing ones are fetched.
 
         Raises:
-            Refused: one cannot be had (`not-fetched`), or is another than the lock knows (`wrong-checksum`).
+            Refused: one cannot be fetched (`not-fetched`), or is not the lock's (`wrong-checksum`).
         """
         found = []
         for name, path in self.files().items():
@@ -72,7 +71,7 @@ class Keys:
         return found
 
     def brought(self) -> list[Path]:
-        """Keys that packages of the pool bring, and that were not known before."""
+        """Keys that were just taken out of packages in the pool."""
         found = []
         for name, value in self._lock.keys.items():
             path = self._place(name)
@@ -105,12 +104,12 @@ class Keys:
                 f"the key of the repository '{name}' is not the one the lock knows: its sha256 is {now}, "
                 f"not {sha256}"
             )
-            hint = "find out why it changed before you lock anew"
+            hint = "find out why it changed before you lock again"
             raise Refused([Diagnostic(NOWHERE, Code.WRONG_CHECKSUM, message, hint)])
         self._keep(path, content)
 
     def _of_host(self, name: str) -> str:
-        """Where a key of the host's own repositories is: only its package manager knows."""
+        """The address of a key of the host's repositories, which only its package manager knows."""
         if self._host is None:
             self._host = solver_of(self._set.site).host_keys(self._set, self._places)
         repository, _, number = name.rpartition(".")
@@ -148,27 +147,27 @@ class Keyring:
         Raises:
             Refused: the file holds no key that rpm can read (`bad-key`).
         """
-        if self._rpmkeys("--import", str(key)).returncode:
+        if self._rpmkeys("--import", str(key)).status:
             hint = "what is wanted is one in ASCII armour: gpg --armor --export"
             raise Refused(
                 [Diagnostic(NOWHERE, Code.BAD_KEY, f"{key} is no public key that rpm can read", hint)]
             )
 
     def refused(self, packages: Sequence[Path]) -> dict[Path, str]:
-        """Packages that no key here signs, each with what is known of its signature."""
+        """Packages without a signature by these keys -> what their signature is."""
         if not packages:
             return {}
-        # Of itself rpm is content with a package that is not signed at all.
+        # By default rpm accepts packages without a signature.
         names = [str(path) for path in packages]
         done = self._rpmkeys("--define", "_pkgverify_level all", "--checksig", *names)
-        if done.returncode == 0:
+        if done.status == 0:
             return {}
-        good = {line.rpartition(": ")[0] for line in done.stdout.splitlines() if line.endswith(" OK")}
-        bad = {line.rpartition(": ")[0] for line in done.stdout.splitlines() if line.endswith(" NOT OK")}
+        good = {line.rpartition(": ")[0] for line in done.out.splitlines() if line.endswith(" OK")}
+        bad = {line.rpartition(": ")[0] for line in done.out.splitlines() if line.endswith(" NOT OK")}
         return {path: self._signature(path) for path in packages if str(path) in bad or str(path) not in good}
 
     def _signature(self, package: Path) -> str:
-        said = self._rpmkeys("--checksig", "--verbose", str(package)).stdout
+        said = self._rpmkeys("--checksig", "--verbose", str(package)).out
         keys = sorted(set(re.findall(r"[Ss]ignature, key ID ([0-9a-f]+)", said)))
         if not keys:
             return "it is not signed"
@@ -176,10 +175,10 @@ class Keyring:
             return f"its signature by the key {keys[0]} is not right"
         return f"it is signed by the key {', '.join(keys)}"
 
-    def _rpmkeys(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def _rpmkeys(self, *words: str) -> programs.Result:
         command = ["rpmkeys", "--dbpath", str(self._database), *words]
         try:
-            return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+            return programs.run(command)
         except FileNotFoundError as error:
             hint = "install rpm"
             message = "rpmkeys is needed and is not installed"
@@ -188,7 +187,7 @@ class Keyring:
 
 @contextmanager
 def keyring(keys: Iterable[Path] = ()) -> Iterator[Keyring]:
-    """A keyring of its own for a while, with these keys in it."""
+    """A temporary keyring with these keys."""
     with tempfile.TemporaryDirectory(prefix="buildsys-keys-") as place:
         made = Keyring(Path(place))
         for key in keys:
@@ -197,17 +196,15 @@ def keyring(keys: Iterable[Path] = ()) -> Iterator[Keyring]:
 
 
 def is_whole(package: Path) -> bool:
-    """Whether a package is one, from its first byte to its last, whoever made it."""
+    """Whether a file is a complete RPM package, by its digests; signatures are ignored."""
     command = ["rpmkeys", "--checksig", "--nosignature", str(package)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return programs.run(command).status == 0
 
 
 def file_of(package: Path, path: str) -> bytes:
-    """One file out of a package's payload; empty when it holds none of that name."""
+    """The content of one file of a package; empty if it has no such file."""
     with tempfile.TemporaryFile() as archive, package.open("rb") as source:
-        subprocess.run(
-            ["rpm2archive", "-"], stdin=source, stdout=archive, stderr=subprocess.DEVNULL, check=True
-        )
+        programs.run(["rpm2archive", "-"], given=source, to=archive, check=True)
         archive.seek(0)
         command = ["tar", "--extract", "--gzip", "--to-stdout", f".{path}"]
-        return subprocess.run(command, stdin=archive, capture_output=True, check=False).stdout
+        return programs.run(command, given=archive).stdout

@@ -1,6 +1,6 @@
 """The lock file: YAML a person reads and reviews, written by `buildsys lock`, never edited by hand.
 
-A line a thing, and behind each key JSON, which is YAML too: read thirty times faster than YAML as such.
+One thing a line. Values are JSON, which is YAML too, and is read thirty times faster than YAML in general.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a repository held when the lock was made."""
+    """The state of a repository when the lock was made."""
 
     sha256: str
     """Of repomd.xml."""
@@ -33,19 +33,19 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class LockedStep:
-    """One instruction about packages: what it asked for, and the packages that answer it."""
+    """One instruction about packages: its request, and the packages that answer it."""
 
     asked: tuple[str, ...]
     """`install`, `remove` or `update`, then names."""
     packages: tuple[LockedPackage, ...]
-    """In the order in which they are installed, where that is not left to who installs them."""
+    """In the order of installation, where the package manager does not decide that itself."""
     early: tuple[tuple[int, tuple[str, ...]], ...] = ()
-    """Which packages must be configured before more are unpacked, and how many are unpacked by then."""
+    """Rows (count, names): after `count` packages are unpacked, these must be configured first."""
 
 
 @dataclass(frozen=True, slots=True)
 class LockedImage:
-    """An image's own transactions, and what they were solved against."""
+    """An image's own transactions, and the parent that they were solved against."""
 
     parent: str
     """Image of the set, or empty: the site's base."""
@@ -59,7 +59,7 @@ class LockedImage:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The exact packages of a set at a site, and all else that comes from elsewhere."""
+    """The exact packages of a set at a site, and the checksums of everything else that is fetched."""
 
     set: str
     site: str
@@ -67,16 +67,16 @@ class Lock:
     """Hash of the solver's program."""
     images: Mapping[str, LockedImage]
     payloads: Mapping[str, LockedPackage]
-    """Packages files are copied out of without installing them."""
+    """Packages whose files are copied without installing them, by name."""
     repositories: Mapping[str, Metadata]
     bases: Mapping[str, str] = field(default_factory=dict)
     """Reference of a base image -> its digest."""
     keys: Mapping[str, str] = field(default_factory=dict)
-    """Repository -> `sha256:HEX` of its key, or the locked package that brings the key."""
+    """Repository -> `sha256:HEX` of its key, or the locked package that contains the key."""
     downloads: Mapping[str, str] = field(default_factory=dict)
     """URL -> SHA-256."""
     absent: Mapping[str, str] = field(default_factory=dict)
-    """Images that cannot be built at this site, which leaves repositories out, and why."""
+    """Images that cannot be built at this site, which leaves repositories out -> the reason."""
 
     def packages(self) -> dict[str, LockedPackage]:
         """Every package by its name, epoch, version, release and architecture."""
@@ -127,7 +127,7 @@ def _step(step: LockedStep) -> list[Any]:
 
 
 def write(lock: Lock, path: Path) -> None:
-    """Put a lock in the place of the one at `path`: whenever this ends, the old or the new one is there."""
+    """Replace the lock at `path` in one step; files that killed writers left are removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.locked(path.parent):
         # Every writer holds this lock: an unfinished file is of a writer that was killed.
@@ -147,7 +147,7 @@ def read(path: Path, *, image_set: str, site: str) -> Lock:
     """Read a lock back.
 
     Raises:
-        Refused: the file is no lock (`lock-unreadable`), was changed by hand (`lock-edited`), or belongs to
+        Refused: the file is not a lock (`lock-unreadable`), was changed by hand (`lock-edited`), or is of
             another set or site (`lock-of-another`).
     """
     spot = Spot(str(path))
@@ -166,7 +166,7 @@ def read(path: Path, *, image_set: str, site: str) -> Lock:
     if seal != f'"{_seal(body)}"\n':
         message = "this lock was changed after `buildsys lock` wrote it"
         raise Refused([Diagnostic(spot, Code.LOCK_EDITED, message, again)])
-    # The seal is right: whoever made this knew how, but perhaps not what a lock holds.
+    # A right seal does not mean right content: anybody can compute it.
     data, lines, found = _parse(body)
     if not found:
         found = [(lines.get(place) or lines.get((place[0], ""), 1), what) for place, what in mistakes(data)]
@@ -186,7 +186,7 @@ def read(path: Path, *, image_set: str, site: str) -> Lock:
 
 
 def _parse(body: str) -> tuple[dict[str, Any], dict[Place, int], list[tuple[int, str]]]:
-    """What stands in a lock, the line of each thing, and what is no line of a lock, with its line."""
+    """The data of a lock, the line of each thing, and (line, text) of each mistake."""
     data: dict[str, Any] = {}
     lines: dict[Place, int] = {}
     found: list[tuple[int, str]] = []

@@ -24,19 +24,19 @@ from buildsys.lock.solver import Answer, Question, solver_of
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to stay as an earlier lock has it, and what may move."""
+    """What stays as in an earlier lock, and what may move."""
 
     old: Lock | None = None
     moving: Collection[str] | None = None
-    """Images whose packages may move; None: those of all."""
+    """Images whose packages may move; None: all."""
 
     def moves(self, image: str) -> bool:
-        """Whether an image's packages may be others than before."""
+        """Whether the packages of an image may change."""
         return self.old is None or self.moving is None or image in self.moving
 
 
 def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "") -> Lock:
-    """Make the lock of a resolved set. `store` are options of buildah: where base images built here are.
+    """Make the lock of a resolved set. `store`: options of buildah for the store of base images built here.
 
     Raises:
         Refused: see `buildsys.lock.solver.Solver.solve`; or a base image cannot be read (`base-unreachable`),
@@ -84,14 +84,14 @@ def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "
 
 
 def _held(answer: Answer, wish: Wish) -> Mapping[str, Metadata]:
-    """What repositories held when all that is in the lock was the newest they had."""
+    """The states of the repositories in which every package of the lock was the newest."""
     if wish.old is None or wish.moving is None:
         return answer.repositories
     return {name: wish.old.repositories.get(name, now) for name, now in answer.repositories.items()}
 
 
 def refuse_older(image_set: ImageSet, old: Lock, answer: Answer) -> None:
-    """Make sure that no repository has gone back behind the lock.
+    """Make sure that no repository is older than in the lock.
 
     Raises:
         Refused: some have (`repository-older`).
@@ -146,7 +146,7 @@ def _keys_inside(image_set: ImageSet) -> list[str]:
 def _keys(
     image_set: ImageSet, places: Places, answer: Answer, known: Mapping[str, Path]
 ) -> Iterator[tuple[str, str]]:
-    """Repository -> `sha256:HEX` of its key, kept in the pool, or the package that brings the key."""
+    """Repository -> `sha256:HEX` of its key, which is in the pool, or the package that contains it."""
     for repository in image_set.site.repositories:
         if "://" in repository.key:
             yield repository.id, f"sha256:{_fetched(repository.key, places, 'the key of ' + repository.id)}"
@@ -185,7 +185,7 @@ def _downloads(image_set: ImageSet, places: Places, wish: Wish) -> Iterator[tupl
 
 
 def _fetched(url: str, places: Places, what: str) -> str:
-    """Fetch a file whose checksum nobody knows into the pool; its checksum."""
+    """Fetch a file of unknown checksum into the pool; returns its SHA-256 in hex."""
     part = places.pool / "part" / hashlib.sha256(url.encode()).hexdigest()
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -213,7 +213,7 @@ def _keep(file: Path, places: Places, *, move: bool = False) -> str:
 
 
 def unknown(image_set: ImageSet) -> Iterator[Diagnostic]:
-    """A mistake for each image that changes packages of what a Containerfile has built (`not-lockable`)."""
+    """A Diagnostic for each image that changes packages of a Containerfile's image (`not-lockable`)."""
     for image in image_set.images.values():
         first = next(package_steps(image), None)
         if first is None or (built := _built(image, image_set.images)) is None:
@@ -227,7 +227,7 @@ def unknown(image_set: ImageSet) -> Iterator[Diagnostic]:
 
 
 def _built(image: Image, images: Mapping[str, Image]) -> Image | None:
-    """What an image is made from, directly or not, that a Containerfile builds."""
+    """The nearest ancestor that a Containerfile builds."""
     while isinstance(image.parent, ParentImage):
         image = images[image.parent.name]
         if image.containerfile is not None:
@@ -239,9 +239,9 @@ def _built(image: Image, images: Mapping[str, Image]) -> Image | None:
 
 
 def unmoved(image_set: ImageSet, lock: Lock, places: Places, *, store: str) -> bool:
-    """Whether all repositories hold what they held, and base images and downloads are what they were.
+    """Whether repositories, base images and downloads are as in the lock, without asking the solver.
 
-    What cannot be found out this way counts as moved: the solver will say what is wrong.
+    "Yes" is certain. What cannot be read counts as moved: the solver then reports what is wrong.
     """
     image_set = present(image_set, lock.absent)
     site = image_set.site
@@ -265,7 +265,7 @@ def unmoved(image_set: ImageSet, lock: Lock, places: Places, *, store: str) -> b
 
 
 def kept_lock(image_set: ImageSet, path: Path, places: Places, *, store: str = "") -> Lock:
-    """The lock at `path` when it still answers what this set asks of its repositories, else a new one.
+    """The lock at `path` if it still answers this set, else a new one, which replaces it.
 
     Raises:
         Refused: the set cannot be solved; what was at `path` stays.
@@ -278,7 +278,7 @@ def kept_lock(image_set: ImageSet, path: Path, places: Places, *, store: str = "
 
 
 def still_good(image_set: ImageSet, path: Path) -> Lock | None:
-    """The lock at `path`, unless it is missing, damaged, or no longer what the solver would answer."""
+    """The lock at `path`; None if it is missing, damaged, or the solver may answer otherwise now."""
     lock = last(image_set, path)
     if lock is None:
         return None
@@ -299,7 +299,7 @@ def answers(image_set: ImageSet, path: Path) -> bool:
 
 
 def renew(image_set: ImageSet, path: Path, places: Places, *, store: str = "") -> Lock:
-    """Write a lock that answers the set: what the one at `path` has stays, what is newly asked for is added.
+    """Write a lock that answers the set: keep the packages of the one at `path`, add new requests.
 
     Raises:
         Refused: the set cannot be solved; what was at `path` stays.
@@ -311,11 +311,11 @@ def renew(image_set: ImageSet, path: Path, places: Places, *, store: str = "") -
 
 
 def last(image_set: ImageSet, path: Path) -> Lock | None:
-    """The lock that was written to `path` last, whether it still holds or not; None: none can be read."""
+    """The lock at `path`, whether it still answers the set or not; None if none can be read."""
     if not path.is_file():
         return None
     try:
         return read(path, image_set=image_set.name, site=image_set.site.name)
     except Refused:
-        # Nobody reviews this file; one that cannot be read is made again.
+        # No person reviews this file; an unreadable one is replaced.
         return None

@@ -1,7 +1,7 @@
 """The pool: packages, keys and downloads that a lock names, fetched once for all sets and plans.
 
-What is in it has the lock's checksum, and packages a signature of their site too: both are looked at before a
-file enters, by rename. Nothing in it changes afterwards.
+A file enters by rename once its checksum is the lock's and, for packages, its signature is by a key of the
+site. Nothing in the pool changes afterwards.
 """
 
 from __future__ import annotations
@@ -25,21 +25,20 @@ from buildsys.lock.solver import Blame, solver_of
 from buildsys.packages import manager_of
 
 AT_ONCE = 4
-"""Files fetched side by side."""
+"""Files fetched at the same time."""
 
 Say = Callable[[str], None]
 
 
 def fill(image_set: ImageSet, lock: Lock, places: Places, *, store: str = "", say: Say) -> ImageSet:
-    """Make sure that the pool has all that a plan of this set carries; the set comes back with its places.
+    """Fetch what a plan of this set carries and the pool lacks; returns the set with the paths.
 
-    `image_set` is resolved, and not locked yet; what cannot be built at the site is left out. Nothing is
-    fetched when nothing is missing.
+    `image_set` is resolved, and not locked yet; images that cannot be built at the site are left out.
 
     Raises:
         Refused: files cannot be fetched (`not-fetched`), are not there any more (`package-vanished`), are cut
             short (`package-truncated`), are not what the lock names (`wrong-checksum`), or are signed by
-            nobody the site knows (`unknown-signer`). What is right has entered the pool all the same.
+            no key of the site (`unknown-signer`). Files without a problem are in the pool all the same.
     """
     image_set = present(image_set, lock.absent)
     filling = _Filling(image_set, lock, places, store)
@@ -48,7 +47,7 @@ def fill(image_set: ImageSet, lock: Lock, places: Places, *, store: str = "", sa
             filling.run(say)
     site = image_set.site
     keys = filling.keys.files()
-    # One whose key nobody found is left out, so that nothing of it is taken for right.
+    # Leave out repositories without their key, so that none of their packages is trusted.
     repositories = tuple(
         replace(item, key=str(keys.get(item.id, "")))
         for item in site.repositories
@@ -72,7 +71,7 @@ def fill(image_set: ImageSet, lock: Lock, places: Places, *, store: str = "", sa
 
 @contextmanager
 def _alone(pool: Path) -> Iterator[None]:
-    """One at a time fills a pool; a second one waits, and finds less to do."""
+    """Exclusive lock on a pool: a second process waits, and finds less to fetch."""
     for folder in ("packages", "files", "part"):
         (pool / folder).mkdir(parents=True, exist_ok=True)
     with files.locked(pool / "lock"):
@@ -80,7 +79,7 @@ def _alone(pool: Path) -> Iterator[None]:
 
 
 class _Filling:
-    """What a lock names, and what of it the pool lacks."""
+    """The files that a lock names and the pool lacks."""
 
     def __init__(self, image_set: ImageSet, lock: Lock, places: Places, store: str) -> None:
         self._set = image_set
@@ -98,7 +97,7 @@ class _Filling:
         self._unfetched: Mapping[str, Unfetched] = {}
 
     def missing(self) -> tuple[list[LockedPackage], list[str]]:
-        """Packages and URLs of downloads that the pool does not have, or not whole."""
+        """Packages, and URLs of downloads, that are missing in the pool or damaged."""
         packages = [item for item in self._wanted.values() if not self._has(item)]
         urls = dict.fromkeys(step.url for step, _ in requests.downloads(self._set))
         return packages, [url for url in urls if not self._has_download(url)]
@@ -111,7 +110,7 @@ class _Filling:
         return is_sound(self._places.file(sha256), sha256)
 
     def run(self, say: Say) -> None:
-        """Bring what is missing."""
+        """Fetch what is missing."""
         packages, urls = self.missing()
         size = f"{sum(item.size for item in packages) / 2**20:.1f} MiB"
         if what := [*_count(len(packages), f"package{{}} ({size})"), *_count(len(urls), "download{}")]:
@@ -133,7 +132,7 @@ class _Filling:
         return self._places.pool / "part" / checksum.rpartition(":")[2]
 
     def _bring(self, package: LockedPackage) -> bool:
-        """Fetch a package until its checksum is right; a wrong one is fetched again, once."""
+        """Fetch a package; with a wrong checksum, once more. Returns whether its checksum is right."""
         part = self._part(package.checksum)
         for attempt in (1, 2):
             try:
@@ -146,7 +145,7 @@ class _Filling:
                 return True
             short = size < package.size and not (self._signed and is_whole(part))
             part.unlink()
-            # The solver has fetched those of the host's repositories again already.
+            # The solver has already tried packages of the host's repositories twice.
             if attempt == 2 or package.repository not in self._repositories:
                 self._found.append(self._blame.wrong(package, sum_is, size if short else None))
                 break
@@ -186,7 +185,7 @@ class _Filling:
     # ── entering ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _enter(self, packages: Iterable[LockedPackage]) -> None:
-        """Let packages in whose signature is right. Some bring the keys of others, so it goes in rounds."""
+        """Move packages with a right signature into the pool, in rounds: some contain the keys of others."""
         waiting = {self._part(item.checksum): item for item in packages}
         unsigned = {item.id for item in self._repositories.values() if not item.key}
         for part, item in list(waiting.items()):

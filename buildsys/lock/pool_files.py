@@ -1,4 +1,4 @@
-"""Where what is fetched is kept, below the build directory."""
+"""The folders of fetched files below the build directory; fetching by curl; checks of files in the pool."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import contextlib
 import hashlib
 import json
 import os
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildsys import files
+from buildsys import files, programs
 from buildsys.image import ImageSet, LockedPackage
 from buildsys.logins import login_for, parted
 from buildsys.packages import manager_of
@@ -25,13 +24,13 @@ class Places:
     pool: Path
     """Packages, keys and downloads by their SHA-256: verified, and never changed."""
     metadata: Path
-    """What repositories held when they were last asked."""
+    """Metadata of repositories, from the last request."""
     bases: Path
-    """What base images hold, by digest."""
+    """Package databases and keys of base images, by digest."""
 
     @classmethod
     def below(cls, build_directory: Path, pool: Path | None = None) -> Places:
-        """The usual places of a build directory; the pool may be elsewhere."""
+        """The folders of a build directory; the pool may be elsewhere."""
         return cls(pool or build_directory / "pool", build_directory / "metadata", build_directory / "bases")
 
     @property
@@ -40,18 +39,18 @@ class Places:
         return self.pool / "packages"
 
     def package(self, package: LockedPackage) -> Path:
-        """Where a package is, or will be."""
+        """The path of a package, which may not be there yet."""
         return self.packages / package.pooled
 
     def file(self, sha256: str) -> Path:
-        """Where a key or a download is, or will be."""
+        """The path of a key or a download, which may not be there yet."""
         return self.pool / "files" / sha256
 
 
 def lock_path(image_set: ImageSet, build_directory: Path) -> Path:
-    """Where the lock of a set at its site lies: with the recipes.
+    """The path of the lock of a set at its site: in the set's folder.
 
-    A site that cannot do without has one below the build directory, until there is one with the recipes.
+    A site that always needs a lock has it below the build directory, unless there is one in the set's folder.
     """
     name = f"{image_set.site.name}.yaml"
     written = Path(image_set.directory) / "locks" / name
@@ -61,10 +60,10 @@ def lock_path(image_set: ImageSet, build_directory: Path) -> Path:
 
 
 def used_lock(image_set: ImageSet, build_directory: Path, kept: Path | None) -> Path:
-    """The lock that a plan takes where no other file is named; it need not be there.
+    """The lock that a plan uses by default; it may not be there.
 
-    `kept` is where the lock of a repository made here lies: it keeps itself, until there is one with the
-    recipes.
+    `kept`: the lock of a repository made here, which buildsys renews itself. One in the set's folder comes
+    first.
     """
     own = lock_path(image_set, build_directory)
     return kept if kept and not own.exists() else own
@@ -80,14 +79,14 @@ def always_locked(image_set: ImageSet) -> bool:
 
 ATTEMPTS = 4
 TRANSIENT = {5, 6, 7, 16, 18, 28, 35, 52, 55, 56, 92}
-"""Exit statuses of curl that are the network's: names, connections, answers cut short."""
+"""Exit statuses of curl for failures of the network: names, connections, incomplete answers."""
 BUSY = {"408", "429", "500", "502", "503", "504"}
 GONE = {"404", "410"}
 NO_SUCH_FILE, NO_RANGES = 37, 33
 
 
 class Unfetched(Exception):  # noqa: N818 - reads as what happened
-    """A file cannot be had. `gone`: the server is there, and says that it does not have it."""
+    """A file cannot be fetched. `gone`: the server answers that it does not have the file."""
 
     def __init__(self, message: str, *, gone: bool = False) -> None:
         self.gone = gone
@@ -95,10 +94,10 @@ class Unfetched(Exception):  # noqa: N818 - reads as what happened
 
 
 def fetch(url: str, path: Path, *, size: int = 0) -> None:
-    """Fetch a file to `path`. One of known `size` that is there in part is gone on with; others begin anew.
+    """Fetch a file to `path`. A part of a file of known `size`, in bytes, is resumed; others start again.
 
     Raises:
-        Unfetched: it is not there, or does not come after several attempts.
+        Unfetched: the server does not have it, or several attempts fail.
     """
     pause = float(os.environ.get("BS_PAUSE") or 2)
     for attempt in range(1, ATTEMPTS + 1):
@@ -137,7 +136,7 @@ def fetched_sum(url: str, places: Places) -> str:
 
 
 def cause(url: str) -> str:
-    """What stands in the way of a file, asked once; nothing, when it is there."""
+    """Why a file cannot be fetched, after one attempt; empty if it can."""
     with tempfile.NamedTemporaryFile() as aside:
         status, _, message = _curl(url, Path(aside.name), 0)
     return message if status else ""
@@ -151,24 +150,22 @@ def _curl(url: str, path: Path, begun: int) -> tuple[int, str, str]:
         "--speed-limit", "1", "--speed-time", "60", "--write-out", "%{http_code}", "--output", str(path),
         *(["--continue-at", str(begun)] if begun else []), *(["--config", "-"] if login else []), "--", url,
     ]  # fmt: skip
-    # Who we are goes through a descriptor: anybody may read a command line.
+    # The login goes through stdin: every user can read a command line.
     given = f"user = {json.dumps(':'.join(login), ensure_ascii=False)}\n" if login else ""
-    done = subprocess.run(
-        command, input=given, capture_output=True, text=True, errors="surrogateescape", check=False
-    )
-    said = done.stderr.strip().splitlines()[-1:] or [f"curl ends with status {done.returncode}"]
-    return done.returncode, done.stdout.strip(), said[0].partition(") ")[2] or said[0]
+    done = programs.run(command, given=given, errors="surrogateescape")
+    said = done.err.strip().splitlines()[-1:] or [f"curl ends with status {done.status}"]
+    return done.status, done.out.strip(), said[0].partition(") ")[2] or said[0]
 
 
 # ── sound files ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 SEALED = 1_000_000_000
-"""The time, in seconds since 1970, of a file that was read whole and found right. Writing to it ends that."""
+"""Modification time, in seconds since 1970, of a file whose checksum was found right; writing changes it."""
 
 
 def is_sound(path: Path, sha256: str, size: int = 0) -> bool:
-    """Whether a file is there with this checksum; one of another `size`, in bytes, is not read."""
+    """Whether a file has this checksum; one of another `size`, in bytes, is not read."""
     try:
         status = path.stat()
         if size and status.st_size != size:
@@ -184,6 +181,6 @@ def is_sound(path: Path, sha256: str, size: int = 0) -> bool:
 
 def seal(path: Path) -> None:
     """Mark a file whose checksum is known to be right."""
-    # In a pool of somebody else's it is read each time.
+    # Files of another user cannot be marked, and are read each time.
     with contextlib.suppress(OSError):
         os.utime(path, (SEALED, SEALED))

@@ -1,4 +1,4 @@
-"""What a set asks of its repositories, and where in its recipes it asks."""
+"""The requests of a set to repositories, with their Spots, and the images that a site can build."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PackageStep = Bootstrap | Install | UpdateAll | Uninstall
 
 
 def package_steps(image: Image) -> Iterator[PackageStep]:
-    """The instructions that change which packages the image holds; a lock has a transaction for each."""
+    """The instructions that change the packages of an image; a lock has a transaction for each."""
     for step in image.instructions:
         if isinstance(step, PackageStep):
             yield step
 
 
 def asked(step: PackageStep) -> tuple[str, ...]:
-    """An instruction as a lock records it: what is to be done, and to which packages."""
+    """An instruction in a lock: `install`, `remove` or `update`, then names of packages."""
     match step:
         case Bootstrap(packages=packages) | Install(packages=packages):
             return ("install", *(item.name for item in packages))
@@ -47,7 +47,7 @@ def names(step: PackageStep) -> tuple[PackageName, ...]:
 
 
 def payloads(image_set: ImageSet) -> Iterator[tuple[PackageName, Image]]:
-    """Packages whose files are copied without installing them, and the images that do."""
+    """Packages whose files are copied without installing them, each with the image."""
     for image in image_set.images.values():
         for step in image.instructions:
             if isinstance(step, CopyPayload):
@@ -55,7 +55,7 @@ def payloads(image_set: ImageSet) -> Iterator[tuple[PackageName, Image]]:
 
 
 def downloads(image_set: ImageSet) -> Iterator[tuple[Download, Image]]:
-    """Downloads that come from elsewhere, and the images that want them."""
+    """Downloads that are not files of the site, each with the image."""
     for image in image_set.images.values():
         for step in image.instructions:
             if isinstance(step, Download) and step.url not in image_set.site.downloads:
@@ -63,7 +63,7 @@ def downloads(image_set: ImageSet) -> Iterator[tuple[Download, Image]]:
 
 
 def bases(image_set: ImageSet) -> dict[str, Spot]:
-    """References of the images built elsewhere that the set starts from, each with where it is written."""
+    """References of images built elsewhere that the set starts from -> their Spots."""
     found: dict[str, Spot] = {}
     for image in image_set.images.values():
         if isinstance(image.parent, BaseImage):
@@ -74,7 +74,7 @@ def bases(image_set: ImageSet) -> dict[str, Spot]:
 
 
 def where(image: Image, package: str) -> Spot:
-    """Where an image names a package; else where it asks for packages at all; else the image's own Spot."""
+    """The Spot of a package's name in an image; else of its first packages; else of the image."""
     first: Spot | None = None
     for step in package_steps(image):
         for item in names(step):
@@ -88,7 +88,7 @@ def where(image: Image, package: str) -> Spot:
 
 
 def absent_with_dependents(image_set: ImageSet, absent: Mapping[str, str]) -> dict[str, str]:
-    """Images that cannot be built, and all that need them, each with the reason."""
+    """Images that cannot be built, and all images that need them -> the reason."""
     found = dict(absent)
     for name in ImageGraph(image_set.images).order():
         needs = next((need for need in image_set.images[name].dependencies() if need in found), None)
@@ -98,7 +98,7 @@ def absent_with_dependents(image_set: ImageSet, absent: Mapping[str, str]) -> di
 
 
 def present(image_set: ImageSet, absent: Mapping[str, str]) -> ImageSet:
-    """The set without images that cannot be built; the summary of a run says which and why."""
+    """The set without images that cannot be built; a note for the summary names them."""
     gone = {name: reason for name, reason in absent.items() if name in image_set.images}
     if not gone:
         return image_set
@@ -124,5 +124,5 @@ def present(image_set: ImageSet, absent: Mapping[str, str]) -> ImageSet:
 
 
 def buildable(image_set: ImageSet) -> ImageSet:
-    """The set without what its site is known not to give, before any repository is asked."""
+    """The set without images that its site is known not to build, before any repository is asked."""
     return present(image_set, {name: item.reason for name, item in image_set.absent.items()})

@@ -1,7 +1,7 @@
 """What a lock may hold: its shape and its texts, checked like a recipe's, each mistake with its line.
 
-A seal only says that nobody changed a lock by accident. Whoever seals it again may have written anything:
-names of files that lead elsewhere, numbers that are none. What passes here is safe to compile.
+The seal finds accidental changes only: anybody can compute it again. So paths that lead elsewhere and wrong
+numbers are refused here; a lock that passes is safe to compile.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 Place = tuple[str, str]
 """A section of a lock, and the key within it; empty: the section itself."""
 Mistake = tuple[Place, str]
-"""Where, and what is wrong there."""
+"""The place, and what is wrong there."""
 
 
 def _short(*, pattern: str) -> Any:
@@ -33,14 +33,14 @@ _Count = Annotated[int, Strict(), Field(ge=0, lt=1 << 63)]
 
 
 def _below(value: object) -> object:
-    """A path below a repository's root, which leads nowhere else."""
+    """A path below a repository's root that does not leave it."""
     if isinstance(value, str) and not {"", ".", ".."}.isdisjoint(value.split("/")):
         raise PydanticCustomError("leaves", "it is no path below a repository")
     return value
 
 
 def _whole(row: object) -> object:
-    """A package as newer versions write it: what older ones did not know is not told."""
+    """A package; older versions wrote fewer fields, and the missing ones get defaults."""
     missing = (0, "", 0)
     if isinstance(row, list) and 8 <= len(row) < 11:
         return [*row, *missing[len(row) - 8 :]]
@@ -88,9 +88,9 @@ class _Content(BaseModel):
 
 
 def mistakes(data: Mapping[str, Any]) -> Iterator[Mistake]:
-    """All that is wrong with what was read of a lock; nothing: it may be used."""
+    """All mistakes in the data of a lock; none: it may be used."""
     found = [*_of_shape(data)]
-    # What refers to what can only be looked at in what has the right shape.
+    # References can be checked only in data of the right shape.
     yield from found or _of_names(data)
 
 

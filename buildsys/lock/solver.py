@@ -103,7 +103,7 @@ def solver_of(site: Site) -> Solver:
 
 
 def problems(image_set: ImageSet, found: list[Mapping[str, Any]]) -> Iterator[Diagnostic]:
-    """Each problem the solver met as the Diagnostics that tell it."""
+    """The Diagnostics of the problems that a solver found."""
     for problem in found:
         image = image_set.images.get(problem["image"])
         yield from _problem(image_set, image, problem)
@@ -159,14 +159,14 @@ def _problem(image_set: ImageSet, image: Image | None, problem: Mapping[str, Any
 
 
 class Blame:
-    """Words for files of a lock that are not as they should be, each at the line that asks for it."""
+    """Diagnostics of files that are not as the lock has them, at the lines that ask for them."""
 
     def __init__(self, image_set: ImageSet, lock: Lock) -> None:
         self._set = image_set
         self._lock = lock
 
     def not_fetched(self, package: LockedPackage, error: Unfetched) -> Diagnostic:
-        """A package cannot be fetched: it is gone, or nobody answers."""
+        """A package cannot be fetched: it is gone, or the server does not answer."""
         image = self._image(package)
         if error.gone:
             return vanished(self._set, image, package.name, package.nevra, package.repository)
@@ -177,7 +177,7 @@ class Blame:
         return Diagnostic(self._spot(package), Code.NOT_FETCHED, message, hint)
 
     def wrong(self, package: LockedPackage, checksum: str, size: int | None) -> Diagnostic:
-        """A package has come twice and was not the one of the lock; with `size`, it is cut off there."""
+        """A package came twice with a wrong checksum; `size`: its bytes, if it is incomplete."""
         about = f"{package.nevra} of the repository '{package.repository}'"
         spot = self._spot(package)
         if size is not None:
@@ -186,11 +186,11 @@ class Blame:
             return Diagnostic(spot, Code.PACKAGE_TRUNCATED, message, hint)
         now, then = checksum.partition(":")[2], package.checksum.partition(":")[2]
         message = f"{about} is not what the lock names: its sha256 is {now}, not {then}"
-        hint = "it was built anew under the same name, or tampered with; " + self._update(package)
+        hint = "it was rebuilt under the same name, or tampered with; " + self._update(package)
         return Diagnostic(spot, Code.WRONG_CHECKSUM, message, hint)
 
     def unknown_signer(self, package: LockedPackage, why: str) -> Diagnostic:
-        """A package that no key of the site signs."""
+        """A package without a signature by a key of the site."""
         message = f"no key of the site '{self._set.site.name}' signs {package.nevra}: {why}"
         hint = f"the key of the repository '{package.repository}' is named in the site: is it the right one?"
         return Diagnostic(self._spot(package), Code.UNKNOWN_SIGNER, message, hint)
@@ -202,7 +202,7 @@ class Blame:
         return Diagnostic(self._download(url), Code.NOT_FETCHED, message, f"is {address} in reach from here?")
 
     def wrong_download(self, url: str, now: str, then: str) -> Diagnostic:
-        """A download is not what the lock knows."""
+        """A download has another checksum than in the lock."""
         message = f"{url} is not what the lock names: its sha256 is {now}, not {then}"
         hint = "find out why it changed; " + _command(self._set, "--update") + " takes it as it is now"
         return Diagnostic(self._download(url), Code.WRONG_CHECKSUM, message, hint)

@@ -1,4 +1,4 @@
-"""Which packages changed, wherever two sets of them come from: two plans, two images."""
+"""Differences between the packages of two plans or two images."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 Held = Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
-"""Packages by name and architecture: of each its version (epoch, version, release) and a hash of it.
+"""(name, architecture) -> rows (`epoch:version-release`, hash).
 
-One name has several where that is allowed: keys, kernels.
+Some names may have several: keys, kernels.
 """
 
 PACKAGE = "package "
-"""What the lines of an image's build key that name packages begin with."""
+"""Begins the lines of a build key that name packages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class PackageChange:
 
 
 def packages(inputs: Iterable[str]) -> Held:
-    """The packages that the lines of an image's build key name."""
+    """The packages in the lines of a build key."""
     found: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
     for line in inputs:
         words = line.split(" ")
-        # What a crash cut short names nothing.
+        # A crash may have cut a line short: ignore it.
         if line.startswith(PACKAGE) and len(words) == 6:
             _, name, version, arch, _, checksum = words
             found[name, arch] = (*found.get((name, arch), ()), (version, checksum))
@@ -40,7 +40,7 @@ def packages(inputs: Iterable[str]) -> Held:
 
 
 def package_changes(old: Held, new: Held) -> Iterator[PackageChange]:
-    """What changed, by name."""
+    """The changes, sorted by name."""
     for key in sorted(old.keys() | new.keys()):
         before, now = old.get(key, ()), new.get(key, ())
         if before != now:

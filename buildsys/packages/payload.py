@@ -1,4 +1,4 @@
-"""What the header of an RPM package says of its files: whether two builds of it bring the same ones.
+"""The files of an RPM package, from its header: whether two builds of it have the same ones.
 
 Version 4 of the format has a lead, a signature and a header, both of these an index of tags and what they
 point at. https://rpm-software-management.github.io/rpm/manual/format.html
@@ -34,19 +34,20 @@ class File:
     digest: str
     link: str
     same: tuple[int, int]
-    """What hard links have in common."""
+    """Device and inode, equal for hard links to one file."""
     capability: str
     """Its attribute security.capability, in hexadecimal digits; empty: none."""
 
 
 Files = Mapping[str, File]
-"""Those of a package, by their paths."""
+"""The files of a package, by path."""
 
 
 def taken(files: Files, source: str, epoch: int) -> str | None:
-    """A hash of all that a copy of `source`, a path, takes out of a package: equal hashes, equal copies.
+    """A hash of all files that a copy of the path `source` takes from a package: equal hashes, equal copies.
 
-    `epoch`, in seconds, is the time that newer files get. Nothing where a path leads over a link, or nowhere.
+    `epoch`, in seconds, is the time that newer files get. None where the path leads over a link, or is
+    missing.
     """
     place = str(PurePosixPath("/", source.lstrip("/")))
     if place == "/" or any(_is_link(files, above) for above in PurePosixPath(place).parents):
@@ -58,7 +59,7 @@ def taken(files: Files, source: str, epoch: int) -> str | None:
     first: dict[tuple[int, int], str] = {}
     taken_files = []
     for name, file in sorted(below.items()):
-        # A file that is copied alone is as new as the copy.
+        # A single file gets the time of the copy.
         time = 0 if alone and stat.S_ISREG(file.mode) else min(file.time, epoch)
         same = first.setdefault(file.same, name) if stat.S_ISREG(file.mode) else name
         kept = (time, file.digest, file.link, same[len(place) :], file.capability)
@@ -71,10 +72,7 @@ def _is_link(files: Files, path: PurePosixPath) -> bool:
 
 
 def files_of(package: Path) -> Files:
-    """What is in a package; nothing when its header does not say it all.
-
-    So it is with a package that is no RPM or an old one.
-    """
+    """The files of a package; empty if it is not an RPM, or if its header lacks something."""
     try:
         with package.open("rb") as opened:
             tags = _tags(opened.read(1 << 24))
@@ -86,7 +84,7 @@ def files_of(package: Path) -> Files:
 def _listed(tags: dict[int, tuple[int, ...] | tuple[str, ...]]) -> Iterator[tuple[str, File]]:
     if tags[ALGORITHM] != (SHA256,):
         raise ValueError("not a package whose header says all")
-    # Where there are no links there may be no list of them; so it is with capabilities.
+    # The lists of links and of capabilities may be missing if there are none.
     none = ("",) * len(tags[NAMES])
     tags = {LINKS: none, CAPABILITIES: none, **tags}
     columns = (NAMES, INDEXES, MODES, TIMES, DIGESTS, LINKS, FLAGS, DEVICES, NUMBERS, CAPABILITIES)
@@ -99,7 +97,7 @@ def _listed(tags: dict[int, tuple[int, ...] | tuple[str, ...]]) -> Iterator[tupl
 
 
 def capabilities(files: Files, source: str) -> Iterator[tuple[str, str]]:
-    """Each file with capabilities that a copy of `source` takes: its path behind that, and the attribute."""
+    """Files with capabilities in a copy of `source`: the path below it, and the attribute."""
     place = str(PurePosixPath("/", source.lstrip("/")))
     for name, file in sorted(files.items()):
         if file.capability and (name == place or name.startswith(f"{place}/")):
@@ -117,7 +115,7 @@ _CLAUSE = re.compile(r"([a-z_,]*)((?:[=+-][eip]*)+)")
 
 
 def _capability(text: str) -> str:
-    """What the kernel keeps for a text like `cap_net_raw=ep`: cap_from_text(3), and capability.h of Linux.
+    """The attribute of a text like `cap_net_raw=ep`, after cap_from_text(3) and Linux's capability.h.
 
     Raises:
         ValueError: it has another form.
@@ -168,7 +166,7 @@ def _texts(content: bytes, at: int, number: int) -> Iterator[str]:
 
 
 def _end(content: bytes, at: int) -> int:
-    """Where a header ends that begins there."""
+    """The end of the header that begins at `at`."""
     if content[at : at + 4] != MAGIC:
         raise ValueError("no header of a package")
     entries, size = struct.unpack_from(">II", content, at + 8)

@@ -34,6 +34,7 @@ from buildsys.image import (
 )
 from buildsys.image.shell import FILES
 from buildsys.packages import runtime_of
+from buildsys.packages.gems import Gems
 from buildsys.packages.payload import Files, capabilities, files_of, taken
 from buildsys.plan import makefile
 from buildsys.plan.carried import (
@@ -51,7 +52,6 @@ from buildsys.plan.carried import (
 )
 from buildsys.plan.commands import acting_text
 from buildsys.plan.step import Step, compile_step, taken_from_others, text_hash
-from buildsys.resolve.gems import Gems
 from buildsys.spread import spread
 from buildsys.testing import spec
 

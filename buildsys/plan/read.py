@@ -6,11 +6,12 @@ No other module parses these files. Whether an image is current is answered by t
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from buildsys import programs
 
 MARK = ".buildsys-plan"
 """The file that makes a directory a plan's; it holds the version of the layout."""
@@ -111,9 +112,10 @@ def current(directory: Path) -> dict[str, str]:
     Runs the plan's `lib/current.sh`, which judges the records (`state/`, `results/`) as a run does; the store
     is not asked. An image with damaged records is left out: the next run asks the store for it, or builds it.
     """
-    argv = ["bash", str(directory / "lib/current.sh")]
-    done = subprocess.run(argv, check=False, stdout=subprocess.PIPE, text=True)
-    rows = (line.split() for line in done.stdout.splitlines()) if done.returncode == 0 else ()
+    try:
+        rows = [line.split() for line in programs.lines(["bash", str(directory / "lib/current.sh")])]
+    except programs.ToolFailed:
+        return {}
     return {row[0]: row[1] for row in rows}
 
 

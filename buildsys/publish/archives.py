@@ -1,25 +1,29 @@
-"""Publish to archives: one an image, docker's or OCI's, in one directory; SHA256SUMS of all of them, last."""
+"""Publish to archives: a file per image, docker's or OCI's, in one directory; SHA256SUMS is written last."""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from buildsys import files
 from buildsys.publish.built_set import Item
-from buildsys.publish.files import claimed, packed
 from buildsys.publish.layers import Packed
-from buildsys.publish.manifest import Form
-from buildsys.publish.oci_layout import LAYOUT, entries, index
+from buildsys.publish.manifest import Form, Manifest, layer_ids
+from buildsys.publish.oci_layout import LAYOUT, NAME, claimed, entries, index, packed
 from buildsys.publish.task import Work
 
 SUMS = "SHA256SUMS"
 
 
 def write_archives(work: Work) -> None:
-    """Bring a directory of archives up to date."""
+    """Update a directory of archives."""
     with claimed(work) as directory:
         _write(work, directory)
 
@@ -33,7 +37,7 @@ def _write(work: Work, directory: Path) -> None:
     for item, image in images:
         work.go_on()
         name = f"{item.name}.tar"
-        # What docker loads is known by its configuration alone.
+        # docker identifies loaded images by their configuration.
         digest = image.manifest.blobs()[0].digest if docker else image.manifest.digest
         entry = work.entry(item, form, item.repository, digest)
         known = work.journal.published.get(item.name) == entry and not work.journal.doubts(item.name)
@@ -59,7 +63,7 @@ def _sums(directory: Path) -> dict[str, str]:
     file = directory / SUMS
     text = file.read_text("utf-8", errors="replace") if file.is_file() else ""
     rows = (line.partition("  ") for line in text.splitlines())
-    # What somebody wrote into it is no archive of ours.
+    # Ignore lines that somebody else wrote.
     return {name: value for value, _, name in rows if name.endswith(".tar") and "/" not in name}
 
 
@@ -81,7 +85,7 @@ def _oci(archive: tarfile.TarFile, work: Work, item: Item, image: Packed, form: 
 
 def _docker(archive: tarfile.TarFile, work: Work, item: Item, image: Packed, form: Form) -> None:
     config = f"{image.manifest.blobs()[0].digest.removeprefix('sha256:')}.json"
-    # Layers stay packed: all that load such archives unpack them as they read.
+    # Layers stay compressed: every loader of such archives accepts that.
     layers = [f"{blob.digest.removeprefix('sha256:')}.tar" for _, blob in image.layers]
     names = [f"{item.repository}:{tag}" for tag in work.tags(item)]
     for name, (layer, blob) in dict(zip(layers, image.layers, strict=True)).items():
@@ -99,7 +103,7 @@ def _blob(digest: str) -> str:
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes | Path) -> None:
-    """A file of an archive, the same whenever and by whomever it is written."""
+    """Add a file; its header is the same for every user and time."""
     info = tarfile.TarInfo(name)
     if isinstance(content, bytes):
         info.size = len(content)
@@ -108,3 +112,91 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes | Path) -> None:
     info.size = content.stat().st_size
     with content.open("rb") as file:
         archive.addfile(info, file)
+
+
+# ── reading archives back ───────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Names, blobs and damage found in an archive."""
+
+    names: Mapping[str, str]
+    """Name -> digest of its manifest; in docker's archives, of its configuration."""
+    blobs: int
+    wrong: tuple[str, ...]
+
+
+def contents(file: Path) -> Contents:
+    """Read an archive completely.
+
+    Raises:
+        ValueError: it is not an archive of images.
+    """
+    try:
+        with tarfile.open(file) as archive:
+            held = {
+                f"sha256:{word}": _hash(archive, member) == word
+                for member in archive
+                if member.isfile()
+                and len(word := member.name.removeprefix("blobs/sha256/").partition(".")[0]) == 64
+            }
+            wrong = [f"{digest} has another content" for digest, right in held.items() if not right]
+            if "index.json" in archive.getnames():
+                rows = json.loads(_read(archive, "index.json"))["manifests"]
+                names = {row["annotations"][NAME]: row["digest"] for row in rows}
+                needed = dict.fromkeys(
+                    digest for row in rows for digest in _needed(archive, row["digest"], held)
+                )
+            else:
+                (row,) = json.loads(_read(archive, "manifest.json"))
+                config = _digest(row["Config"])
+                names = dict.fromkeys(row["RepoTags"], config)
+                needed = dict.fromkeys((config, *map(_digest, row["Layers"])))
+                if held.get(config):
+                    wrong += _misplaced(archive, row["Layers"], layer_ids(_read(archive, row["Config"])))
+    except (tarfile.TarError, OSError, EOFError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(str(error).strip('"')) from error
+    wrong += [f"{digest} is missing" for digest in needed if digest not in held]
+    return Contents(names, len(held), tuple(wrong))
+
+
+def _needed(archive: tarfile.TarFile, digest: str, held: Mapping[str, bool]) -> Iterator[str]:
+    """Digests that a manifest needs: its own, and those of its blobs."""
+    yield digest
+    if held.get(digest):
+        data = _read(archive, f"blobs/sha256/{digest.removeprefix('sha256:')}")
+        yield from (blob.digest for blob in Manifest("", data).blobs())
+
+
+def _misplaced(archive: tarfile.TarFile, layers: list[str], ids: list[str]) -> Iterator[str]:
+    """Sentences on layers that differ from those that the configuration lists."""
+    if len(layers) != len(ids):
+        yield f"it has {len(layers)} layers, not {len(ids)}"
+    present = set(archive.getnames())
+    for name, wanted in zip(layers, ids, strict=False):
+        if name in present:
+            with gzip.open(_opened(archive, archive.getmember(name))) as unpacked:
+                found = hashlib.file_digest(unpacked, "sha256").hexdigest()
+            if f"sha256:{found}" != wanted:
+                yield f"{_digest(name)} holds sha256:{found}, not {wanted}"
+
+
+def _digest(name: str) -> str:
+    """The digest in a file name of docker's archives."""
+    return "sha256:" + name.partition(".")[0]
+
+
+def _hash(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    return hashlib.file_digest(_opened(archive, member), "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def _read(archive: tarfile.TarFile, name: str) -> bytes:
+    return _opened(archive, archive.getmember(name)).read()
+
+
+def _opened(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    opened = archive.extractfile(member)
+    if opened is None:
+        raise LookupError(member.name)
+    return opened

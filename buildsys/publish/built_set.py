@@ -1,4 +1,4 @@
-"""What is published: the images of a plan as they were built, by the plan's directory and the store."""
+"""The images of a plan, as built: read from the plan's directory and the store."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Item:
     name: str
     id: str
     repository: str
-    """Its own: namespace, and prefix and name as one word."""
+    """`NAMESPACE/PREFIX-NAME`, the image's own repository."""
     tag: str
     parents: tuple[str, ...]
-    """Images of the set that it is made from, or copies from."""
+    """Images of the set that it builds on or copies from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A set that was built, or the part of it that was asked for. `items` are parents first."""
+    """A built set, or the chosen part of it. `items` are in build order, parents first."""
 
     directory: Path
     set: str
@@ -44,19 +44,19 @@ class Subject:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the images."""
+        """Names of the chosen images."""
         return tuple(item.name for item in self.items)
 
 
 def subject(directory: Path, stored: Collection[str], patterns: Sequence[str] = ()) -> Subject:
-    """The set that this plan built, or the images of it that names and globs mean.
+    """The set that this plan built, or the images that names and globs match.
 
     `stored` are the ids of all images of the store.
 
     Raises:
-        Refused: there is no plan (`no-plan`), it has no such image (`unknown-image`), an image or what it is
-            made from was not built from what the plan says now (`not-current`), or it is not in the store
-            (`missing-image`); all such images are named.
+        Refused: there is no plan (`no-plan`), a name matches no image (`unknown-image`), an image or a parent
+            is not built from the current plan (`not-current`), or is not in the store (`missing-image`); the
+            message lists all of them.
     """
     try:
         plan = read.planned(directory)
@@ -70,7 +70,7 @@ def subject(directory: Path, stored: Collection[str], patterns: Sequence[str] = 
     gone = [name for name in plan.images if name in asked and name in ids and ids[name] not in stored]
     mistakes = []
     if stale:
-        message = f"not built from the plan as it is now: {listed(stale)}"
+        message = f"not built from the current plan: {listed(stale)}"
         hint = f"`buildsys build` them, or `make -C {directory}`"
         mistakes.append(Diagnostic(NOWHERE, Code.NOT_CURRENT, message, hint))
     if gone:
@@ -89,10 +89,10 @@ def subject(directory: Path, stored: Collection[str], patterns: Sequence[str] = 
 
 
 def _meant(patterns: Iterable[str], names: Collection[str]) -> Iterator[str]:
-    """The images that names and globs mean.
+    """The images that names and globs match.
 
     Raises:
-        Refused: one means none.
+        Refused: one matches none.
     """
     unknown = []
     for pattern in patterns:
@@ -112,7 +112,7 @@ def _meant(patterns: Iterable[str], names: Collection[str]) -> Iterator[str]:
 
 
 def _with_parents(asked: Iterable[str], images: Mapping[str, read.PlannedImage]) -> set[str]:
-    """Images and all that they are made from."""
+    """Images with all their ancestors."""
     found: set[str] = set()
     waiting = list(asked)
     while waiting:
@@ -124,7 +124,7 @@ def _with_parents(asked: Iterable[str], images: Mapping[str, read.PlannedImage])
 
 
 def lock_hash(directory: Path) -> str:
-    """Twelve digits that stand for all locked packages of a plan; empty where nothing is locked."""
+    """Twelve hex digits of the hash of all locked packages of a plan; empty if nothing is locked."""
     packages = [
         f"{name} {line}"
         for name in sorted(read.names(directory))
@@ -135,7 +135,7 @@ def lock_hash(directory: Path) -> str:
 
 
 def spot(text: str) -> Spot:
-    """A place as plan.json has it: file:line:column."""
+    """Parse a place of plan.json: `FILE:LINE:COLUMN`."""
     file, line, column = text.rsplit(":", 2)
     return Spot(file, int(line), int(column))
 

@@ -1,4 +1,4 @@
-"""Where a set is published: `TRANSPORT:PLACE`, as a person writes it and the container tools do."""
+"""Where a set is published: `TRANSPORT:PLACE`, as the container tools write it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Destination:
 
     transport: Transport
     place: str
-    """What follows the transport: `HOST[/NAMESPACE]`, a directory, or a store."""
+    """The text after the transport: `HOST[/NAMESPACE]`, a directory, or a store."""
 
     def __str__(self) -> str:
         return f"{self.transport}:{'//' if self.transport == 'docker' else ''}{self.place}"
@@ -49,7 +49,7 @@ class Destination:
 
     @property
     def namespace(self) -> str:
-        """Of a registry: what takes the place of the set's own namespace; empty: the set's own."""
+        """Of a registry: replaces the set's own namespace; empty: keep it."""
         return self.place.partition("/")[2]
 
     @property
@@ -59,7 +59,7 @@ class Destination:
 
     @property
     def directory(self) -> Path:
-        """Where the files go."""
+        """The directory of the files."""
         return Path(self.place)
 
     def store(self) -> tuple[str, str, str]:
@@ -78,30 +78,32 @@ class Destination:
 
 
 def destination(text: str) -> Destination:
-    """What was written, understood. Directories become what they are called without links.
+    """Parse a destination. Links in directories are resolved.
 
     Raises:
-        Refused: it is no destination (`bad-destination`).
+        Refused: it is not a destination (`bad-destination`).
     """
     word, _, place = text.partition(":")
     transport = TRANSPORTS.get(word)
     if transport is None:
         hint = closest(word, TRANSPORTS) or f"a destination is {HINT}"
-        raise _bad(f"'{text}' names no kind of destination", hint)
+        raise _bad(f"'{text}' has no known transport", hint)
     if transport == "docker":
         host, _, namespace = place.removeprefix("//").rstrip("/").partition("/")
         if not place.startswith("//") or not _HOST.fullmatch(host):
-            raise _bad(f"'{text}' names no registry", "docker://HOST[:PORT][/NAMESPACE]")
+            raise _bad(f"'{text}' does not name a registry", "docker://HOST[:PORT][/NAMESPACE]")
         if namespace and not _NAMESPACE.fullmatch(namespace):
-            raise _bad(f"'{text}': '{namespace}' can be no part of a repository's name")
+            raise _bad(f"'{text}': '{namespace}' is not valid in a repository's name")
         host = host.lower()
         return Destination(transport, f"{host}/{namespace}" if namespace else host)
     if transport == "containers-storage":
         if not _STORE.fullmatch(place):
-            raise _bad(f"'{text}' names no container store", "containers-storage:[overlay@/ROOT+/RUNROOT]")
+            raise _bad(
+                f"'{text}' does not name a container store", "containers-storage:[overlay@/ROOT+/RUNROOT]"
+            )
         return Destination(transport, place)
     if not place or "\0" in place:
-        raise _bad(f"'{text}' names no directory")
+        raise _bad(f"'{text}' does not name a directory")
     return Destination(transport, os.path.realpath(place))
 
 
@@ -109,7 +111,7 @@ def destinations(texts: Sequence[str]) -> list[Destination]:
     """All destinations, each once.
 
     Raises:
-        Refused: some are none, or two are one directory; all of these together.
+        Refused: some are not destinations, or two are the same directory; all mistakes together.
     """
     found: list[Destination] = []
     mistakes: list[Diagnostic] = []
@@ -121,7 +123,9 @@ def destinations(texts: Sequence[str]) -> list[Destination]:
             continue
         for other in found:
             if there.is_directory and other.is_directory and other.place == there.place and other != there:
-                wrong = _bad(f"{other} and {there} are one directory", "give each a directory of its own")
+                wrong = _bad(
+                    f"{other} and {there} are the same directory", "give each a directory of its own"
+                )
                 mistakes += wrong.diagnostics
         found.append(there)
     if mistakes:

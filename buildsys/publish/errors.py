@@ -1,4 +1,4 @@
-"""What stands in the way of publishing, each thing with its code."""
+"""The errors of publishing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic
 
 
-class Problem(Exception):  # noqa: N818 - reads as what happened
-    """Something was refused or did not answer, for good; carries the Diagnostic that says so."""
+class PublishError(Exception):
+    """A failure that another try does not mend; carries its Diagnostic."""
 
     def __init__(self, code: Code, message: str, hint: str = "") -> None:
         self.diagnostic = Diagnostic(NOWHERE, code, message, hint)
@@ -16,9 +16,9 @@ class Problem(Exception):  # noqa: N818 - reads as what happened
 
 
 class Transient(Exception):  # noqa: N818 - reads as what happened
-    """What may go well the next time: no answer, too many requests, an error of the server.
+    """A failure that another try may mend: no answer, too many requests, an error of the server.
 
-    `pause` is how many seconds the server asks to be left alone; 0: it does not say.
+    `pause`: seconds that the server asks to wait; 0 if it does not say.
     """
 
     def __init__(self, reason: str, pause: float = 0.0) -> None:
@@ -26,10 +26,6 @@ class Transient(Exception):  # noqa: N818 - reads as what happened
         super().__init__(reason)
 
 
-class Stopped(Exception):  # noqa: N818 - reads as what happened
-    """The run is to end: somebody has interrupted it."""
-
-
 def listed(names: Sequence[str]) -> str:
-    """Names as a sentence has them."""
+    """Names, separated by commas."""
     return ", ".join(names)

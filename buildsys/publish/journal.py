@@ -1,4 +1,4 @@
-"""What is known to be at a destination: written as it gets there, read by the next run and by `verify`."""
+"""The record of what is at a destination: written as it arrives, read by the next run and by `verify`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Entry:
     form: str
     repository: str
     digest: str
-    """Of its manifest; in a container store, and in docker's archives, of its configuration."""
+    """Digest of its manifest; in a container store and in docker's archives, of its configuration."""
     tag: str
-    """Its own."""
+    """The image's own tag."""
     more: tuple[str, ...] = ()
-    """Its other tags."""
+    """Further tags."""
 
 
 @dataclass(slots=True)
@@ -37,20 +37,20 @@ class Journal:
     path: Path
     destination: str
     entries: dict[str, Entry] = field(default_factory=dict)
-    """By image; what went there in a run that has not come to its tags yet, too."""
+    """By image; also images of a run that has not moved its tags yet."""
     published: dict[str, Entry] = field(default_factory=dict)
-    """By image; those that the tags lead to."""
+    """By image; the images that the tags lead to."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, image: str, entry: Entry) -> None:
-        """An image is there, by its digest."""
+        """Record that an image is there, under its digest."""
         with self._lock:
             if self.entries.get(image) != entry:
                 self.entries[image] = entry
                 self._save()
 
     def finish(self, images: Collection[str], others: Collection[str] = ()) -> None:
-        """All tags of these images lead to them now. Of `others` what is known stays; of no other image."""
+        """Record that all tags of `images` lead to them. Keep what is known of `others`, drop all else."""
         with self._lock:
             before = (self.entries, self.published)
             self.published = {
@@ -66,13 +66,13 @@ class Journal:
                 self._save()
 
     def doubt(self, images: Collection[str]) -> None:
-        """What is at the destination of these images is not right: the next run shall bring it anew."""
+        """Mark images as damaged; the next publish uploads them again."""
         with self._lock:
             self.entries = {name: entry for name, entry in self.entries.items() if name not in images}
             self._save()
 
     def doubts(self, image: str) -> bool:
-        """Whether what was published of an image is known to be wrong."""
+        """Whether an image is published and marked as damaged."""
         return image in self.published and image not in self.entries
 
     def _save(self) -> None:
@@ -86,7 +86,7 @@ class Journal:
 
 
 def journal(directory: Path, destination: str) -> Journal:
-    """What the plan in `directory` knows of a destination; nothing, where it was never published there."""
+    """The journal of a destination in the plan's `directory`; empty if nothing was published there."""
     word = re.sub(r"[^A-Za-z0-9.-]+", "-", destination).strip("-")[:60]
     mark = hashlib.sha256(destination.encode()).hexdigest()[:8]
     found = Journal(directory / "state/publish" / f"{word}.{mark}.json", destination)
@@ -104,5 +104,5 @@ def journal(directory: Path, destination: str) -> Journal:
 
 
 def digests(directory: Path, destination: str) -> dict[str, str]:
-    """The digest of each image's manifest where it was published last."""
+    """Digest of each image's manifest at a destination, as last published."""
     return {name: entry.digest for name, entry in journal(directory, destination).published.items()}

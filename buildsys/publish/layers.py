@@ -1,7 +1,7 @@
-"""The blobs of a set as they are published: taken from the store once, kept until every destination has them.
+"""The packed layers of a set: exported from the store once, kept until every destination has them.
 
-skopeo packs layers, and only those that are not known yet: in the layout it writes to, an empty file under
-the digest of an unpacked layer stands for each one that it need not read again.
+skopeo packs only layers that are not known yet: in its layout, an empty file under the digest of an unpacked
+layer makes it skip that layer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from buildsys import programs, storage
 from buildsys.diagnostics import Code
 from buildsys.files import write_record
-from buildsys.publish.errors import Problem
+from buildsys.publish.errors import PublishError
 from buildsys.publish.manifest import (
     Blob,
     Compression,
@@ -34,23 +34,23 @@ from buildsys.publish.manifest import (
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """An image as it is published."""
+    """An image in its published form."""
 
     id: str
-    """Of the image of the store."""
+    """Id of the image in the store."""
     config: bytes
     layers: tuple[tuple[str, Blob], ...]
-    """The digest of each layer as it is unpacked, and the blob."""
+    """(digest of the unpacked layer, packed blob), lowest layer first."""
     manifest: Manifest
     drops_health_check: bool
 
 
 @dataclass(slots=True)
 class Shelf:
-    """Blobs below a directory. May be used by several threads."""
+    """Packed layers below a directory. Threads may share it."""
 
     directory: Path
-    store: programs.Store
+    store: storage.Store
     _known: dict[str, Blob] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
     _change: threading.Condition = field(default_factory=threading.Condition)
@@ -68,10 +68,10 @@ class Shelf:
         return self.store.name(f"@{identity}")
 
     def packed(self, identity: str, form: Form) -> Packed:
-        """An image in that form. Layers whose digests are not known are taken from the store.
+        """An image in that form. Layers without a known blob are exported from the store.
 
         Raises:
-            Problem: the store does not give it (`unreadable-image`).
+            PublishError: the store cannot read it (`unreadable-image`).
         """
         stored = self.config(identity)
         ids = layer_ids(stored)
@@ -83,10 +83,10 @@ class Shelf:
         return Packed(identity, config, layers, made, loses_health_check(stored, form))
 
     def file(self, packed: Packed, layer: str, blob: Blob, compression: Compression) -> Path:
-        """The file that holds a layer; taken from the store when it has gone from here.
+        """The file of a packed layer; exported again if it is no longer here.
 
         Raises:
-            Problem: the store does not give it, or not as it did before (`unreadable-image`).
+            PublishError: the store cannot read it, or packs it to other bytes (`unreadable-image`).
         """
         path = self.path(blob.digest)
         if not path.exists():
@@ -98,26 +98,26 @@ class Shelf:
             )
         if not path.exists():
             with self._change:
-                # Another version of the packing program packs otherwise.
+                # Another version of skopeo compresses to other bytes.
                 self._known.pop(_key(layer, compression), None)
                 self._save()
-            message = f"the store packs a layer otherwise than before: {layer}"
-            raise Problem(Code.UNREADABLE_IMAGE, message, "run it again")
+            message = f"the layer {layer} packs to other bytes than before"
+            raise PublishError(Code.UNREADABLE_IMAGE, message, "run it again")
         return path
 
     def path(self, blob: str) -> Path:
-        """Where a blob lies, if it does."""
+        """The path of a blob, whether it exists or not."""
         return self.directory / "blobs" / blob.removeprefix("sha256:")
 
     def clear(self) -> None:
-        """Let go of all layers; what they are known by stays."""
+        """Delete all blobs; their digests stay known."""
         shutil.rmtree(self.directory / "blobs", ignore_errors=True)
 
     def config(self, identity: str) -> bytes:
-        """The configuration of an image, byte by byte as the store has it: its id is its digest.
+        """The configuration of an image, byte for byte as in the store: its digest is the id.
 
         Raises:
-            Problem: the store does not give it (`unreadable-image`).
+            PublishError: the store cannot read it (`unreadable-image`).
         """
         try:
             # Where the store is laid out as we know it, no process has to be started.
@@ -127,7 +127,7 @@ class Shelf:
                 return data
             return storage.image_config(self.reference(identity)).encode()
         except programs.ToolFailed as failed:
-            raise Problem(
+            raise PublishError(
                 Code.UNREADABLE_IMAGE, f"the image {identity[:12]} cannot be read: {failed}"
             ) from failed
 
@@ -136,7 +136,7 @@ class Shelf:
     ) -> None:
         keys = {_key(layer, compression): layer for layer in ids}
         with self._change:
-            # What another image is just bringing is waited for, not brought twice.
+            # Another thread exports these layers: wait, do not export them twice.
             while self._busy.intersection(keys):
                 self._change.wait()
             missing = {key for key in keys if wanted(key) and not self._is_here(key)}
@@ -160,13 +160,13 @@ class Shelf:
                 key = _key(layer, compression)
                 if key in missing and key not in brought:
                     brought[key] = Blob(item["digest"], item["size"])
-                    if file.exists():  # two layers may hold the same
+                    if file.exists():  # two layers may have the same content
                         file.replace(self.path(item["digest"]))
             with self._change:
                 self._known |= brought
                 self._save()
         except programs.ToolFailed as failed:
-            raise Problem(
+            raise PublishError(
                 Code.UNREADABLE_IMAGE, f"the image {identity[:12]} cannot be read: {failed}"
             ) from failed
         finally:

@@ -1,4 +1,4 @@
-"""Manifests and configurations as they are published: format, compression, release labels."""
+"""Manifests and configurations in published form: format, compression, release labels."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _TYPES = {
         "application/vnd.oci.image.layer.v1.tar+",
     ),
 }
-"""Of manifest, configuration and layer; the compression follows."""
+"""Media types of manifest, configuration and layer; the compression is appended to the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Something a registry knows by its digest. Sizes are bytes."""
+    """A blob's digest, and its size in bytes."""
 
     digest: str
     size: int
@@ -46,18 +46,18 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest, byte by byte, and its media type."""
+    """The bytes of a manifest, and its media type."""
 
     type: str
     bytes: bytes
 
     @property
     def digest(self) -> str:
-        """What it is known by."""
+        """Digest of the bytes."""
         return digest(self.bytes)
 
     def blobs(self) -> list[Blob]:
-        """Configuration and layers, in this order, each once."""
+        """Configuration and layers, in this order, without repetition."""
         data = json.loads(self.bytes)
         found = [Blob(item["digest"], item["size"]) for item in (data["config"], *data["layers"])]
         return list(dict.fromkeys(found))
@@ -65,7 +65,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What is made of an image of the store when it is published."""
+    """How an image of the store is transformed for publishing."""
 
     format: Format
     compression: Compression = "gzip"
@@ -73,19 +73,19 @@ class Form:
 
     @property
     def text(self) -> str:
-        """All of it in a line, to be compared with an earlier one."""
+        """The form as one line, to compare with an earlier one."""
         return json.dumps([self.format, self.compression, self.labels])
 
 
 def digest(data: bytes) -> str:
-    """What bytes are known by."""
+    """`sha256:` and the hash of the bytes in hex."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def configuration(stored: bytes, form: Form) -> bytes:
-    """An image's configuration as it is published: with the labels of the release; what its format can say.
+    """An image's configuration in published form: with the release labels, without what its format lacks.
 
-    Where nothing changes, it stays as it is, byte by byte: the published image has the id that was built.
+    Without a change it stays the same byte for byte: the published image keeps the id that was built.
     """
     data = json.loads(stored)
     if form.labels:
@@ -98,19 +98,19 @@ def configuration(stored: bytes, form: Form) -> bytes:
 
 
 def loses_health_check(stored: bytes, form: Form) -> bool:
-    """Whether an image has a health check that this format has no place for."""
+    """Whether an image has a health check that this format cannot hold."""
     test = ((json.loads(stored).get("config") or {}).get("Healthcheck") or {}).get("Test")
     return form.format == "oci" and bool(test)
 
 
 def layer_ids(stored: bytes) -> list[str]:
-    """The digests of an image's layers as they are unpacked, the lowest first."""
+    """Digests of an image's unpacked layers, lowest first."""
     ids: list[str] = json.loads(stored)["rootfs"]["diff_ids"]
     return ids
 
 
 def manifest(config: bytes, layers: Sequence[Blob], form: Form) -> Manifest:
-    """The manifest of a configuration and its layers, packed."""
+    """The manifest of a configuration and its packed layers."""
     kind, config_type, layer_type = _TYPES[form.format]
     data: Mapping[str, Any] = {
         "schemaVersion": 2,

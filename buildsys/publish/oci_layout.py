@@ -1,13 +1,20 @@
-"""Publish to an OCI layout: one for the set, whose images share blobs. Its index names them, last."""
+"""Publish to an OCI layout: one per set, images share blobs, the index is written last."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from buildsys import files
+from buildsys.diagnostics import Code
 from buildsys.publish.built_set import Item
-from buildsys.publish.files import claimed, is_there, packed
+from buildsys.publish.errors import PublishError
 from buildsys.publish.layers import Packed
 from buildsys.publish.manifest import OCI_INDEX, Blob, Form
 from buildsys.publish.task import Work
@@ -17,7 +24,7 @@ LAYOUT = '{"imageLayoutVersion": "1.0.0"}'
 
 
 def write_layout(work: Work) -> None:
-    """Bring an OCI layout up to date."""
+    """Update an OCI layout."""
     with claimed(work) as directory:
         _write(work, directory)
 
@@ -50,7 +57,7 @@ def _write(work: Work, directory: Path) -> None:
     rows = [row for item, image in images for row in entries(item, image, work.tags(item))]
     if files.update(directory / "index.json", index(rows)):
         work.outcome.tags = len(rows)
-    # What no image of the index needs any more; who reads the old index has read it.
+    # Blobs that the new index does not need.
     for path in blobs.iterdir():
         if path not in wanted:
             path.unlink()
@@ -58,7 +65,7 @@ def _write(work: Work, directory: Path) -> None:
 
 
 def entries(item: Item, image: Packed, tags: tuple[str, ...]) -> list[dict[str, object]]:
-    """An image's rows of an index: one for each of its tags."""
+    """An image's rows of an index: one per tag."""
     manifest = image.manifest
     return [
         {
@@ -72,10 +79,96 @@ def entries(item: Item, image: Packed, tags: tuple[str, ...]) -> list[dict[str, 
 
 
 def index(rows: list[dict[str, object]]) -> str:
-    """The index of a layout, a line an image."""
+    """The index of a layout, one row per line."""
     lines = ",\n".join(f"  {json.dumps(row)}" for row in rows)
     return f'{{"schemaVersion": 2, "mediaType": "{OCI_INDEX}", "manifests": [\n{lines}\n]}}\n'
 
 
 def _path(blobs: Path, blob: Blob) -> Path:
     return blobs / blob.digest.removeprefix("sha256:")
+
+
+# ── directories that hold a published set ───────────────────────────────────────────────────────────────────
+
+
+MARK = ".buildsys-publish"
+"""Marks a directory as ours to rewrite; holds `TRANSPORT SET`."""
+
+
+@contextmanager
+def claimed(work: Work) -> Iterator[Path]:
+    """Claim the destination's directory for this set, and lock it.
+
+    Raises:
+        PublishError: it holds other files or another set (`foreign-directory`), or another run writes to it
+            (`busy-directory`).
+    """
+    directory = work.outcome.destination.directory
+    if directory.exists() and not directory.is_dir():
+        raise _foreign(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+
+    def busy() -> None:
+        raise PublishError(Code.BUSY_DIRECTORY, f"another run publishes to {directory}: nothing was written")
+
+    with files.locked(directory, busy=busy):
+        _claim(work, directory)
+        yield directory
+        _let_all_read(directory)
+
+
+@contextmanager
+def readable_by_all() -> Iterator[None]:
+    """Create files with modes 644 and 755 in this block: another user serves them."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _let_all_read(directory: Path) -> None:
+    """Give files of earlier runs, or linked from the shelf, the same modes."""
+    for place, folders, others in os.walk(directory):
+        for name in (".", *folders, *others):
+            path = os.path.join(place, name)  # noqa: PTH118 - a path of each file of a tree costs
+            mode = os.lstat(path).st_mode
+            wanted = 0o755 if stat.S_ISDIR(mode) else 0o644
+            if not stat.S_ISLNK(mode) and wanted & ~mode:
+                os.chmod(path, wanted)  # noqa: PTH101 - as above
+
+
+def _claim(work: Work, directory: Path) -> None:
+    mine = f"{work.outcome.destination.transport} {work.subject.set}\n"
+    try:
+        found = files.claim(directory, MARK, mine)
+    except files.ForeignDirectory as error:
+        raise _foreign(directory) from error
+    if found != mine:
+        kind, _, name = found.strip().partition(" ")
+        message = f"{directory} holds {name}, published as {kind}: nothing was written"
+        raise PublishError(Code.FOREIGN_DIRECTORY, message, "name another directory")
+    for left in (*directory.glob(".part.*"), *directory.glob(f".*{files.ASIDE}")):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+
+
+def _foreign(directory: Path) -> PublishError:
+    message = f"{directory} is not empty and was not created by `buildsys publish`: nothing was written"
+    return PublishError(Code.FOREIGN_DIRECTORY, message, "name a directory that is empty or missing")
+
+
+def packed(work: Work, form: Form) -> list[tuple[Item, Packed]]:
+    """All images in that form, parents first; notes the images that lose a health check."""
+    with ThreadPoolExecutor(work.wish.uploads) as pool:
+        images = list(pool.map(lambda item: work.packed(item, form), work.subject.items))
+    found = list(zip(work.subject.items, images, strict=True))
+    work.announce(found, "OCI's format")
+    return found
+
+
+def is_there(path: Path, blob: Blob) -> bool:
+    """Whether a file of the blob's size exists."""
+    return path.is_file() and path.stat().st_size == blob.size

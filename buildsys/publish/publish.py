@@ -1,4 +1,4 @@
-"""Publish a set: to all its destinations side by side, each of them whole or with its old tags."""
+"""Publish a set to all its destinations in parallel: at each, all tags are new or all are old."""
 
 from __future__ import annotations
 
@@ -13,28 +13,26 @@ from pathlib import Path
 
 from buildsys import programs, storage
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
+from buildsys.interrupts import ENDINGS, Interrupted
 from buildsys.plan import read
 from buildsys.publish.archives import write_archives
 from buildsys.publish.built_set import TAG, Subject, lock_hash, subject
 from buildsys.publish.destination import Destination, Transport
-from buildsys.publish.errors import Problem, Stopped
-from buildsys.publish.files import readable_by_all
+from buildsys.publish.errors import PublishError
 from buildsys.publish.journal import journal
 from buildsys.publish.layers import Shelf
-from buildsys.publish.oci_layout import write_layout
-from buildsys.publish.pushing import push
+from buildsys.publish.oci_layout import readable_by_all, write_layout
+from buildsys.publish.registry import push
 from buildsys.publish.static_tree import write_tree
 from buildsys.publish.store import fill_store
 from buildsys.publish.task import Outcome, Publisher, Wish, Work
 from buildsys.run.lock import images_stay, turn
 from buildsys.testing.passed import promoted
 
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that ask a run to end."""
 PROMOTED = "promoted"
-"""The tag that only a set gets whose tests and scenarios have all passed."""
+"""The tag reserved for sets whose tests and scenarios have all passed."""
 PLAIN = ("docker", "dir", "docker-archive", "containers-storage")
-"""Transports that keep the set's own format, or are docker's."""
+"""Transports that keep the set's own format, or use docker's."""
 
 PUBLISHERS: dict[Transport, Publisher] = {
     "docker": push,
@@ -57,19 +55,19 @@ def publish(
     tell: Callable[[Outcome], None] = lambda _: None,
     only: Sequence[str] = (),
 ) -> list[Outcome]:
-    """Publish what a plan built; what became of each destination, in their order.
+    """Publish the images that a plan built; the outcome of each destination, in order.
 
-    `only` are names and globs of images: these are published as a set is, and no others. `store` are
-    buildah's options that choose the container store. One publishes a plan at a time, and nobody builds it
-    meanwhile: who comes second waits, and `say` says for whom. A destination that fails does not hold up the
-    others. `tell` is told what became of each, also when the run was interrupted or comes upon a bug.
+    `only`: names and globs of images; just these are published. `store`: buildah's options that choose the
+    container store. The plan is locked against builds and other publishes; `say` gets a line if this run must
+    wait. A failing destination does not stop the others. `tell` gets each outcome, also after an interrupt or
+    a bug.
 
     Raises:
-        Refused: the set, or the wish, is not to be published; nothing was sent.
+        Refused: the set or the wish cannot be published; nothing was sent.
         ToolFailed: the store cannot be read.
-        KeyboardInterrupt: the run was interrupted, or told to end; nothing of it is under way any more.
+        KeyboardInterrupt: the run was interrupted; nothing of it still runs.
     """
-    opened = programs.store(store)
+    opened = storage.store(store)
     if opened is None:
         raise programs.ToolFailed(f"`buildah {store} info` cannot open the container store")
     if not read.exists(directory):
@@ -85,7 +83,7 @@ def publish(
             for item in destinations
         ]
         if any(work.journal.doubts(name) for work in works for name in chosen.names):
-            # Files of the shelf may be those of a destination: what has rotten there has rotten here.
+            # Files of the shelf may be hard links to those of a destination, and damaged like them.
             shelf.clear()
         with readable_by_all(), _interrupted(stop, say), ThreadPoolExecutor(len(works)) as pool:
             list(pool.map(_one, works))
@@ -104,12 +102,12 @@ def publish(
 
 @contextmanager
 def _interrupted(stop: threading.Event, say: Callable[[str], None]) -> Iterator[None]:
-    """When interrupted, tell the work to end, and go on waiting: nobody works on without the turn."""
+    """On a signal set `stop`, and keep waiting: no work may continue after the plan's lock is released."""
 
     def interrupt(*_: object) -> None:
         if not stop.is_set():
             stop.set()
-            say("interrupted: ends what is under way; tags that were moved are put back")
+            say("interrupted: stopping; tags that were moved are put back")
 
     before = {number: signal.signal(number, interrupt) for number in ENDINGS}
     try:
@@ -122,23 +120,23 @@ def _interrupted(stop: threading.Event, say: Callable[[str], None]) -> Iterator[
 def _one(work: Work) -> None:
     try:
         PUBLISHERS[work.outcome.destination.transport](work)
-    except Problem as problem:
+    except PublishError as problem:
         work.outcome.mistakes.append(problem.diagnostic)
-    except Stopped:
+    except Interrupted:
         work.outcome.stopped = True
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
         message = f"{where}{error.strerror or error}"
         work.outcome.mistakes.append(Diagnostic(NOWHERE, Code.NOT_WRITTEN, message))
-    except Exception as error:  # noqa: BLE001 - raised again when the other destinations have ended
+    except Exception as error:  # noqa: BLE001 - raised again after the other destinations
         work.outcome.unforeseen = error
 
 
 def _tags(words: Sequence[str], directory: Path) -> tuple[str, ...]:
-    """Tags as they are written at a destination, of words that may stand for others.
+    """The tags to write: `date` and `lock` are replaced by what they stand for.
 
     Raises:
-        Refused: nothing is locked, and the lock was to give a tag (`no-lock`).
+        Refused: `lock` without a lock (`no-lock`).
     """
     known = {}
     if "date" in words:
@@ -146,16 +144,16 @@ def _tags(words: Sequence[str], directory: Path) -> tuple[str, ...]:
     if "lock" in words:
         known["lock"] = lock_hash(directory)
         if not known["lock"]:
-            message = f"the plan in {directory} is not locked: no lock gives a tag"
+            message = f"the plan in {directory} is not locked, so the tag `lock` has no value"
             raise Refused([Diagnostic(NOWHERE, Code.NO_LOCK, message)])
     return tuple(dict.fromkeys(known.get(word, word) for word in words))
 
 
 def check(chosen: Subject, destinations: Sequence[Destination], wish: Wish, *, stand_ins: bool) -> None:
-    """Look for what forbids publishing, before anything is sent.
+    """Check everything that forbids publishing, before anything is sent.
 
     Raises:
-        Refused: all of it.
+        Refused: all mistakes together.
     """
     mistakes = list(_mistakes(chosen, destinations, wish, stand_ins))
     if mistakes:
@@ -175,12 +173,12 @@ def _mistakes(
 ) -> Iterator[Diagnostic]:
     away = ", ".join(str(item) for item in destinations if not item.is_here)
     if chosen.stand_ins and away and not stand_ins:
-        message = f"{chosen.set} is made of stand-in packages, which do nothing; it is not for {away}"
-        yield Diagnostic(NOWHERE, Code.STAND_INS_LEAVE, message, "--stand-ins publishes it all the same")
+        message = f"{chosen.set} is made of stand-in packages, which do nothing; do not publish it to {away}"
+        yield Diagnostic(NOWHERE, Code.STAND_INS_LEAVE, message, "--stand-ins publishes it anyway")
     for tag in wish.tags:
         if not TAG.fullmatch(tag):
             hint = "at most 128 letters, digits, '.', '_' and '-', and neither '.' nor '-' first"
-            yield Diagnostic(NOWHERE, Code.BAD_TAG, f"'{tag}' can be no tag", hint)
+            yield Diagnostic(NOWHERE, Code.BAD_TAG, f"'{tag}' is not a valid tag", hint)
     if PROMOTED in wish.tags and not _promoted(chosen):
         message = (
             f"{chosen.set} is not promoted: not all its tests and scenarios have passed with these images"
@@ -192,7 +190,5 @@ def _mistakes(
         if item.transport == "docker-archive" or (item.transport in PLAIN and chosen.format == "docker")
     ]
     if wish.compression == "zstd" and unpackable:
-        message = f"docker's format knows no zstd; it is not for {', '.join(unpackable)}"
-        yield Diagnostic(
-            NOWHERE, Code.BAD_COMPRESSION, message, "a set of `format: oci` may be packed with zstd"
-        )
+        message = f"docker's format does not support zstd: {', '.join(unpackable)}"
+        yield Diagnostic(NOWHERE, Code.BAD_COMPRESSION, message, "zstd needs a set of `format: oci`")

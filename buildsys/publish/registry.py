@@ -1,251 +1,310 @@
-"""What a registry can be asked for: the few calls of the OCI distribution specification that we need."""
+"""Publish to a registry: blobs and manifests by digest, parents first; then, when all are there, all tags."""
 
 from __future__ import annotations
 
-import hashlib
+import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from urllib.parse import urlsplit
+from functools import cache, partial
+from typing import Literal, TypeVar
 
 from buildsys.diagnostics import Code
-from buildsys.publish.errors import Problem, Transient
-from buildsys.publish.host import Host, said, wrong_login
-from buildsys.publish.http import Answer
-from buildsys.publish.manifest import MANIFEST_TYPES, Blob, Manifest
+from buildsys.interrupts import Interrupted
+from buildsys.publish.built_set import Item
+from buildsys.publish.destination import Destination
+from buildsys.publish.errors import PublishError, listed
+from buildsys.publish.layers import Packed
+from buildsys.publish.manifest import Form, Manifest
+from buildsys.publish.registry_access import Reach, certificates, login, registry_rules, way
+from buildsys.publish.registry_api import Registry
+from buildsys.publish.registry_http import Host
+from buildsys.publish.task import Wish, Work
+
+HEADS = 16
+"""Concurrent HEAD requests: they cost a registry little."""
+LONGEST = 255
+"""Characters of a repository's name, at most."""
+
+REPOSITORY = {Code.NO_REPOSITORY, Code.NO_PUSH_RIGHT, Code.BAD_REPOSITORY}
+"""Codes of errors of one repository that others may have too."""
+
+T = TypeVar("T")
+Tagged = tuple[Item, str]
+Fate = Literal["as it was", "put back", "lost", "new", "unknown"]
+"""The state of a tag after a failed move of all."""
+
+
+def repository(item: Item, destination: Destination) -> str:
+    """An image's repository at a registry, in the destination's namespace if it names one."""
+    if not destination.namespace:
+        return item.repository
+    return f"{destination.namespace}/{item.repository.rpartition('/')[2]}"
+
+
+def registry(
+    destination: Destination,
+    wish: Wish,
+    example: str,
+    rights: str = "pull,push",
+    stop: threading.Event | None = None,
+) -> tuple[Registry, Callable[[str], str]]:
+    """The registry, opened, and a function from a repository's name to its name after registries.conf.
+
+    Raises:
+        PublishError: it does not answer, or the files that say how to reach it cannot be used.
+    """
+    rules = registry_rules()
+    there = way(destination.host, example, rules)
+
+    def renamed(name: str) -> str:
+        found = way(destination.host, name, rules)
+        if found.host != there.host:
+            message = f"registries.conf spreads {destination} over {there.host} and {found.host}"
+            raise PublishError(Code.REGISTRY_BLOCKED, message)
+        return found.repository
+
+    reach = Reach(
+        host=there.host,
+        insecure=there.insecure,
+        certificates=certificates(there.host, wish.certificates),
+        login=cache(lambda name: login(there.host, name, wish.authfile)),
+        patience=wish.patience,
+        connections=max(HEADS, wish.uploads),
+        stop=stop or threading.Event(),
+    )
+    reach.login(example)  # report a missing file before anything is sent
+    host = Host(reach)
+    host.open()
+    return Registry(host, rights), renamed
+
+
+def push(work: Work) -> None:
+    """Update a registry."""
+    destination, subject = work.outcome.destination, work.subject
+    form = Form(subject.format, work.wish.compression, work.wish.labels)
+    names = {item.name: repository(item, destination) for item in subject.items}
+    too_long = [name for name in names.values() if len(name) > LONGEST]
+    if too_long:
+        message = f"a repository's name has at most {LONGEST} characters: {listed(too_long)}"
+        raise PublishError(Code.BAD_REPOSITORY, message, "name a shorter namespace after the registry's host")
+    found, renamed = registry(destination, work.wish, next(iter(names.values())), stop=work.stop)
+    places = {name: renamed(place) for name, place in names.items()}
+    _Pushing(work, form, found, names, places).run()
 
 
 @dataclass(slots=True)
-class Registry:
-    """A registry and what is known to be in it. Each call is tried again while what fails is transient."""
+class _Pushing:
+    work: Work
+    form: Form
+    registry: Registry
+    names: Mapping[str, str]
+    """Repository of each image, as the user and the journal write it."""
+    places: Mapping[str, str]
+    """The same after registries.conf: the names that requests use."""
+    before: dict[Tagged, str | None] = field(default_factory=dict)
+    """Digest that each tag led to at the start."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """Manifest digest of each image that is there."""
 
-    host: Host
-    rights: str = "pull,push"
-    """What tokens are asked for: a repository that does not exist yet is none to who may only pull."""
-    uploaded: list[str] = field(default_factory=list)
-    """Digests of blobs that went there, in this run."""
-    _holders: dict[str, str] = field(default_factory=dict)
-    """Digest -> a repository that has the blob."""
-    _moving: set[str] = field(default_factory=set)
-    _change: threading.Condition = field(default_factory=threading.Condition)
-
-    def digest(self, repository: str, reference: str) -> str | None:
-        """The digest of the manifest that a tag or a digest leads to; None when there is none."""
-        answer = self._head(repository, f"manifests/{reference}")
-        if answer.status == 404:
-            return None
-        if answer.status == 200 and "docker-content-digest" in answer.headers:
-            return answer.headers["docker-content-digest"]
-        # A refusal of HEAD has no body, and some registries refuse HEAD alone: GET answers or says why.
-        try:
-            return self.manifest(repository, reference)[0]
-        except LookupError:
-            return None
-
-    def manifest(self, repository: str, reference: str) -> tuple[str, Manifest]:
-        """A manifest, by tag or digest, and the digest of what was read.
-
-        Raises:
-            LookupError: there is none.
-        """
-        answer = self.host.again(
-            lambda: self._ask("GET", repository, f"manifests/{reference}", headers=_ACCEPT)
-        )
-        if answer.status == 404:
-            raise LookupError(reference)
-        self._expect(answer, 200, repository, "read")
-        kind = answer.headers.get("content-type", "").partition(";")[0].strip()
-        return "sha256:" + hashlib.sha256(answer.body).hexdigest(), Manifest(kind, answer.body)
-
-    def put(self, repository: str, reference: str, manifest: Manifest) -> None:
-        """Store a manifest under its digest or a tag."""
-
-        def work() -> Answer:
-            headers = {"Content-Type": manifest.type}
-            return self._ask(
-                "PUT", repository, f"manifests/{reference}", headers=headers, body=manifest.bytes
-            )
-
-        answer = self.host.again(work)
-        if answer.status in (400, 403, 405, 409) and not reference.startswith("sha256:"):
-            message = (
-                f"{self.host.name} does not let the tag {repository}:{reference} be moved: {said(answer)}"
-            )
-            raise Problem(Code.TAG_PROTECTED, message)
-        self._expect(answer, 201, repository, "written to")
-
-    def has(self, repository: str, digest: str) -> bool:
-        """Whether a repository has a blob."""
-        answer = self._head(repository, f"blobs/{digest}")
-        if answer.status != 404:
-            self._expect(answer, 200, repository, "read")
-        return answer.status == 200
-
-    def may_be_written(self, repository: str) -> None:
-        """Begin an upload, and give it up.
-
-        Raises:
-            Problem: the registry refuses it.
-        """
-
-        def work() -> None:
-            begun = self._ask("POST", repository, "blobs/uploads/")
-            self._expect(begun, 202, repository, "written to")
-            self._ask("DELETE", repository, self.host.location(begun))
-
-        self.host.again(work)
-
-    def _head(self, repository: str, path: str) -> Answer:
-        return self.host.again(lambda: self._ask("HEAD", repository, path, headers=_ACCEPT))
-
-    def holds(self, repository: str, blobs: list[Blob]) -> None:
-        """Take note of blobs that a repository is known to have."""
-        with self._change:
-            for blob in blobs:
-                self._holders.setdefault(blob.digest, repository)
-
-    def place(self, repository: str, blob: Blob, content: Content) -> None:
-        """See to it that a repository has a blob: found there, lent from another one, or uploaded.
-
-        Two images that need one blob never upload it both: the second waits for the first.
-        """
-        with self._change:
-            while blob.digest in self._moving:
-                self._change.wait()
-            holder = self._holders.get(blob.digest)
-            if holder == repository:
-                return
-            self._moving.add(blob.digest)
-        try:
-            # A registry that refuses the question may still take the blob.
-            there = holder is None and self._head(repository, f"blobs/{blob.digest}").status == 200
-            if not there:
-                self._upload(repository, blob, content, holder)
-            with self._change:
-                self._holders.setdefault(blob.digest, repository)
-        finally:
-            with self._change:
-                self._moving.discard(blob.digest)
-                self._change.notify_all()
-
-    def _upload(self, repository: str, blob: Blob, content: Content, holder: str | None) -> None:
-        tried, lender = False, holder
-
-        def work() -> None:
-            nonlocal tried, lender
-            if tried and self._ask("HEAD", repository, f"blobs/{blob.digest}").status == 200:
-                return  # what broke off was only the answer
-            again, tried = tried, True
-            begun = None
-            if lender:
-                begun = self._mounted(repository, blob, lender, insist=not again)
-                if begun is None:
-                    lender = None
-            if begun is None:
-                begun = self._ask("POST", repository, "blobs/uploads/")
-            if begun.status == 201:
-                return
-            self._expect(begun, 202, repository, "written to")
-            where = self.host.location(begun)
-            where += f"{'&' if '?' in where else '?'}digest={blob.digest}"
-            headers = {"Content-Type": "application/octet-stream"}
-            ended = self._ask("PUT", repository, where, headers=headers, body=content())
-            if ended.status == 404:
-                raise Transient("has forgotten an upload that was under way")
-            self._expect(ended, 201, repository, "written to")
-            with self._change:
-                self.uploaded.append(blob.digest)
-
-        self.host.again(work)
-
-    def _mounted(self, repository: str, blob: Blob, lender: str, *, insist: bool) -> Answer | None:
-        """What a registry answers to who borrows a blob from another repository; None: it does not lend.
-
-        Borrowing only saves an upload, so no refusal of it is an error: neither by the registry nor by who
-        gives tokens. `insist`: a failure that may pass is raised, to be tried once more.
-        """
-        query = f"?mount={blob.digest}&from={lender}"
-        try:
-            begun = self._ask("POST", repository, f"blobs/uploads/{query}", source=lender)
-        except Problem:
-            return None
-        except Transient:
-            if insist:
-                raise
-            return None
-        return begun if begun.status in (201, 202) else None
-
-    def check(self, repository: str, blob: Blob) -> str:
-        """Read a blob whole; what is wrong with it, or nothing."""
-
-        def work() -> str:
-            found, size = hashlib.sha256(), 0
-            try:
-                for piece in self.host.pieces(
-                    f"/v2/{repository}/blobs/{blob.digest}", scopes=_scopes(repository, self.rights)
-                ):
-                    found.update(piece)
-                    size += len(piece)
-            except LookupError:
-                return f"{blob.digest} is not there"
-            if f"sha256:{found.hexdigest()}" != blob.digest:
-                return f"{blob.digest} is sha256:{found.hexdigest()}, {size} bytes"
-            return ""
-
-        return self.host.again(work)
-
-    def _ask(
-        self,
-        method: str,
-        repository: str,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | Path | None = None,
-        source: str | None = None,
-    ) -> Answer:
-        scopes = _scopes(repository, self.rights) + (
-            _scopes(source, "pull") if source and source != repository else ()
-        )
-        where = path if "://" in path or path.startswith("/") else f"/v2/{repository}/{path}"
-        answer = self.host.ask(method, where, scopes=scopes, headers=headers, body=body)
-        return replace(answer, request=f"{method} {urlsplit(where).path}")
-
-    def _expect(self, answer: Answer, status: int, repository: str, doing: str) -> None:
-        """Raises a Problem unless that is what was answered."""
-        if answer.status == status:
+    def run(self) -> None:
+        tagged = [(item, tag) for item in self.work.subject.items for tag in self.work.tags(item)]
+        self.before = dict(zip(tagged, self._all(self._leads_to, tagged, HEADS), strict=True))
+        if not self.work.outcome.well():
             return
-        host = self.host.name
-        if answer.status == 401:
-            login = self.host.reach.login(repository)
-            if login is None or b"denied" not in answer.body.lower():
-                raise wrong_login(host, login, answer)
-        if answer.status in (401, 403):
-            message = f"{repository} may not be {doing} at {host}: {said(answer)}"
-            if doing == "read":
-                raise Problem(Code.NO_ACCESS, message)
-            raise Problem(Code.NO_PUSH_RIGHT, message)
-        if answer.status == 413:
-            raise Problem(
-                Code.REGISTRY_FULL, f"{host} takes nothing that large for {repository}: {said(answer)}"
+        self._bring()
+        self.work.outcome.blobs = len(self.registry.uploaded)
+        if not self.work.outcome.well():
+            self.work.outcome.notes.append("no tag was touched")
+            return
+        moving = [pair for pair in tagged if self.before[pair] != self.digests[pair[0].name]]
+        self._move(moving)
+        if self.work.outcome.well():
+            self.work.finish()
+
+    def _leads_to(self, pair: Tagged) -> str | None:
+        return self.registry.digest(self.places[pair[0].name], pair[1])
+
+    def _all(
+        self, work: Callable[[Tagged], str | None], pairs: Iterable[Tagged], at_once: int
+    ) -> list[str | None]:
+        """Call `work` for all pairs, and collect the failures."""
+        with ThreadPoolExecutor(at_once) as pool:
+            return [self._result(future) for future in [pool.submit(work, pair) for pair in pairs]]
+
+    def _result(self, future: Future[T]) -> T | None:
+        try:
+            return future.result()
+        except Interrupted:
+            self.work.outcome.stopped = True
+        except PublishError as problem:
+            # Where nothing answers, a hundred images report the same.
+            if problem.diagnostic not in self.work.outcome.mistakes:
+                self.work.outcome.mistakes.append(problem.diagnostic)
+        return None
+
+    # ── blobs and manifests ─────────────────────────────────────────────────────────────────────────────────
+
+    def _bring(self) -> None:
+        absent = []
+        for item in self.work.subject.items:
+            known = self.work.known(item, self.form, self.names[item.name])
+            if known and any(self.before[item, tag] == known.digest for tag in self.work.tags(item)):
+                self.digests[item.name] = known.digest
+                self._note(item, known.digest)
+            else:
+                absent.append(item)
+        if not absent:
+            return
+        for item in self.work.subject.items:
+            if item.name in self.digests:  # other repositories can mount what is there
+                packed = self.work.shelf.packed(item.id, self.form)
+                self.registry.holds(self.places[item.name], packed.manifest.blobs())
+        # Packing uses the cores, sending the network: neither waits for the other.
+        packing = ThreadPoolExecutor(max(self.work.wish.uploads, len(os.sched_getaffinity(0))))
+        pool = ThreadPoolExecutor(self.work.wish.uploads)
+        running: dict[str, Future[str | None]] = {}
+        try:
+            for item in absent:
+                # Parents come first in `absent`: a worker that waits for one waits for a running worker.
+                parents = [running[name] for name in item.parents if name in running]
+                to_come = packing.submit(self.work.packed, item, self.form)
+                running[item.name] = pool.submit(self._image, item, parents, to_come)
+            for name, future in running.items():
+                digest = self._result(future)
+                if digest is not None:
+                    self.digests[name] = digest
+            self._ask_of_the_rest([item for item in absent if item.name not in self.digests])
+        finally:
+            packing.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
+            packing.shutdown()
+
+    def _ask_of_the_rest(self, items: list[Item]) -> None:
+        """Report every repository that refuses writes, also those whose upload never started.
+
+        An image waits for its parents: if no repository exists, only the first would be reported.
+        """
+        refused = {mistake.code for mistake in self.work.outcome.mistakes} & REPOSITORY
+        if refused and not self.work.outcome.stopped:
+
+            def begin(item: Item) -> None:
+                self.registry.may_be_written(self.places[item.name])
+
+            with ThreadPoolExecutor(HEADS) as pool:
+                for future in [pool.submit(begin, item) for item in items]:
+                    self._result(future)
+
+    def _image(self, item: Item, parents: list[Future[str | None]], packing: Future[Packed]) -> str | None:
+        """Upload an image without a tag; its digest, or None if a parent failed."""
+        for parent in parents:
+            if parent.exception() is not None or parent.result() is None:
+                return None
+        place, packed = self.places[item.name], packing.result()
+        manifest, form = packed.manifest, self.form
+        known = self.work.known(item, form, self.names[item.name])
+        there = not self.work.journal.doubts(item.name) and (
+            any(self.before[item, tag] == manifest.digest for tag in self.work.tags(item))
+            or (
+                known is not None
+                and known.digest == manifest.digest
+                and self.registry.digest(place, manifest.digest) is not None
             )
-        if answer.status == 404 and doing == "written to":
-            message = f"{host} has no repository {repository}, and makes none: {said(answer)}"
-            raise Problem(Code.NO_REPOSITORY, message, "make it at the registry, or name another namespace")
-        if b"NAME_INVALID" in answer.body:
-            raise Problem(
-                Code.BAD_REPOSITORY, f"{host} takes no repository named {repository}: {said(answer)}"
-            )
-        asked = f" to {answer.request}" if answer.request else ""
-        raise Problem(Code.REGISTRY_REFUSES, f"{host}, {repository}: {said(answer)}{asked}")
+        )
+        if there:
+            self.registry.holds(place, manifest.blobs())
+        else:
+            for layer, blob in packed.layers:
+                content = partial(self.work.shelf.file, packed, layer, blob, form.compression)
+                self.registry.place(place, blob, content)
+            self.registry.place(place, manifest.blobs()[0], lambda: packed.config)
+            self.registry.put(place, manifest.digest, manifest)
+            self.work.outcome.images += 1
+        self._note(item, manifest.digest)
+        return manifest.digest
 
+    def _note(self, item: Item, digest: str) -> None:
+        entry = self.work.entry(item, self.form, self.names[item.name], digest)
+        self.work.journal.note(item.name, entry)
 
-Content = Callable[[], bytes | Path]
-"""What a blob holds, to be had when it is wanted: bytes, or the file that has them."""
+    # ── tags ────────────────────────────────────────────────────────────────────────────────────────────────
 
-_ACCEPT = {"Accept": ", ".join(MANIFEST_TYPES)}
+    def _move(self, pairs: list[Tagged]) -> None:
+        """Move all these tags; if one cannot be moved, put back the others."""
+        manifests = {item.name: self._manifest(item) for item, _ in pairs}
+        begun: list[Tagged] = []
+        moved: list[Tagged] = []
+        failed = threading.Event()
 
+        def move(pair: Tagged) -> None:
+            if failed.is_set():
+                return
+            item, tag = pair
+            begun.append(pair)
+            try:
+                self.registry.put(self.places[item.name], tag, manifests[item.name])
+            except Exception:
+                failed.set()
+                raise
+            moved.append(pair)
 
-def _scopes(repository: str, rights: str) -> tuple[str, ...]:
-    return (f"repository:{repository}:{rights}",)
+        try:
+            self._all(move, pairs, self.work.wish.uploads)
+        finally:
+            if len(moved) == len(pairs):
+                self.work.outcome.tags = len(moved)
+            else:
+                self._put_back(begun, moved)
+
+    def _manifest(self, item: Item) -> Manifest:
+        digest = self.digests[item.name]
+        packed: Packed = self.work.shelf.packed(item.id, self.form)
+        if packed.manifest.digest == digest:
+            return packed.manifest
+        return self.registry.manifest(self.places[item.name], digest)[1]
+
+    def _put_back(self, begun: list[Tagged], moved: list[Tagged]) -> None:
+        """Put back the tags of `begun`, of which `moved` surely moved, and note those that stay wrong."""
+        # An interrupt does not stop this; a registry that no longer answers does.
+        gone = threading.Event()
+        host = Host(replace(self.registry.host.reach, stop=gone))
+        registry = Registry(host, self.registry.rights)
+        try:
+            host.open()
+        except PublishError:
+            gone.set()
+
+        def back(pair: Tagged) -> Fate:
+            (item, tag), old = pair, self.before[pair]
+            place = self.places[item.name]
+            fate: Fate = "unknown" if pair not in moved else "new" if old is None else "lost"
+            try:
+                if registry.digest(place, tag) != self.digests[item.name]:
+                    return "as it was"
+                fate = "new" if old is None else "lost"
+                if old is not None:
+                    registry.put(place, tag, registry.manifest(place, old)[1])
+                    return "put back"
+            except (LookupError, Interrupted):
+                pass
+            except PublishError as problem:
+                if problem.diagnostic.code == Code.REGISTRY_FAILING:
+                    gone.set()
+            return fate
+
+        with ThreadPoolExecutor(self.work.wish.uploads) as pool:
+            fates = dict(zip(begun, pool.map(back, begun), strict=True))
+        count = sum(fate == "put back" for fate in fates.values())
+        if count:
+            words = "tag was moved and has" if count == 1 else "tags were moved and have"
+            self.work.outcome.notes.append(f"{count} {words} been put back")
+        sentences: dict[Fate, str] = {
+            "lost": "moved already, and cannot be put back now",
+            "unknown": "moved perhaps, the registry does not answer",
+            "new": "new, and cannot be removed",
+        }
+        for fate, sentence in sentences.items():
+            names = [f"{self.places[item.name]}:{tag}" for (item, tag), what in fates.items() if what == fate]
+            if names:
+                self.work.outcome.notes.append(f"{sentence}: {listed(names)}")

@@ -1,7 +1,7 @@
 """Publish to a static tree that a plain web server serves as a registry, for pulling only.
 
-`v2` is a link: the tree it leads to is made beside it, whole, and then one rename moves all tags. What both
-trees have is stored once.
+`v2` is a link: the new tree is completed next to the old one, then one rename moves all tags. Files that both
+trees have are hard links.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pathlib import Path
 
 from buildsys.files import link, update
 from buildsys.publish.built_set import Item
-from buildsys.publish.files import claimed, is_there, packed
 from buildsys.publish.layers import Packed
 from buildsys.publish.manifest import Form
+from buildsys.publish.oci_layout import claimed, is_there, packed
 from buildsys.publish.task import Work
 
 
 def write_tree(work: Work) -> None:
-    """Bring a static tree up to date."""
+    """Update a static tree."""
     with claimed(work) as directory:
         _write(work, directory)
 
@@ -39,7 +39,7 @@ def _write(work: Work, directory: Path) -> None:
         tree = directory / f".part.{name}"
         _fill(work, images, form, tree, current)
         work.go_on()
-        # A run that was killed before its link may have left one that nothing leads to.
+        # A run killed before its rename may have left this tree.
         shutil.rmtree(directory / name, ignore_errors=True)
         tree.replace(directory / name)
         aside = directory / ".part.v2"
@@ -55,7 +55,7 @@ def _write(work: Work, directory: Path) -> None:
 
 
 def _fill(work: Work, images: list[tuple[Item, Packed]], form: Form, tree: Path, old: Path) -> None:
-    """Put into a tree what it lacks; what the old one has is linked, not copied."""
+    """Add the missing files to a tree; link those that the old tree has."""
     doubted = work.doubted(images)
     files: dict[str, Path] = {}
     for item, image in images:
@@ -74,9 +74,9 @@ def _fill(work: Work, images: list[tuple[Item, Packed]], form: Form, tree: Path,
         update(tree / place / "blobs" / config.digest, image.config)
         for reference in (image.manifest.digest, *work.tags(item)):
             update(tree / place / "manifests" / reference, image.manifest.bytes)
-        # One type for all manifests of a set; Apache takes it from here.
+        # Apache takes the media type of the manifests from here.
         update(tree / place / "manifests/.htaccess", f"ForceType {image.manifest.type}\n")
         update(tree / place / "tags/list", json.dumps({"name": place, "tags": sorted(work.tags(item))}))
         work.outcome.images += work.outcome.blobs > known
-    # What is answered to who asks whether this is a registry.
+    # The answer to GET /v2/.
     update(tree / "index.html", "{}")

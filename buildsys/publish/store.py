@@ -1,4 +1,4 @@
-"""Publish to another container store: images first, under names that nobody asks for; then their own."""
+"""Publish to another container store: all images first, under temporary names; then their own names."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from buildsys import programs, storage
 from buildsys.diagnostics import Code
 from buildsys.publish.built_set import Item
 from buildsys.publish.destination import Destination
-from buildsys.publish.errors import Problem
+from buildsys.publish.errors import PublishError
 from buildsys.publish.manifest import Form, configuration, digest
 from buildsys.publish.task import Work
 
 
 def options_of(destination: Destination) -> str:
-    """Options of buildah that choose the destination's store."""
+    """buildah's options that choose the destination's store."""
     driver, root, run = destination.store()
     return f"--root {shlex.quote(root)} --runroot {shlex.quote(run)} --storage-driver {driver}"
 
 
 def name_of(item: Item, tag: str) -> str:
-    """What an image is called in a container store."""
+    """The name of an image in a container store."""
     return f"localhost/{item.repository}:{tag}"
 
 
 def fill_store(work: Work) -> None:
-    """Bring a container store up to date.
+    """Update a container store.
 
     Raises:
-        Problem: it cannot be written (`store-refuses`).
+        PublishError: it cannot be written (`store-refuses`).
     """
     options = options_of(work.outcome.destination)
     form = Form(work.subject.format, work.wish.compression, work.wish.labels)
@@ -62,17 +62,17 @@ def fill_store(work: Work) -> None:
         if left:
             storage.remove_names(options, sorted(left))
     except programs.ToolFailed as failed:
-        raise Problem(Code.STORE_REFUSES, f"{work.outcome.destination}: {failed}") from failed
+        raise PublishError(Code.STORE_REFUSES, f"{work.outcome.destination}: {failed}") from failed
     work.finish()
 
 
 def _asides(work: Work) -> str:
-    """How names begin of images that have none of their own yet; a run that was killed leaves some."""
+    """Prefix of temporary names; a killed run leaves some."""
     return f"localhost/buildsys-publish/{work.subject.set}/"
 
 
 def _bring(work: Work, item: Item, form: Form, there: Collection[str]) -> str:
-    """See to it that the store has an image; its id there."""
+    """Ensure that the store has an image; its id there."""
     work.go_on()
     config = configuration(work.shelf.config(item.id), form)
     identity = digest(config).removeprefix("sha256:")
@@ -82,7 +82,7 @@ def _bring(work: Work, item: Item, form: Form, there: Collection[str]) -> str:
     if item.id not in there:
         storage.copy_image_to(work.shelf.reference(item.id), to)
     if identity != item.id:
-        # Over the layers that are there now: no layer goes with it.
+        # Its layers are there now: copy only the new configuration.
         manifest = json.loads(storage.image_manifest(work.shelf.reference(item.id)))
         manifest["config"] |= {"digest": digest(config), "size": len(config)}
         with TemporaryDirectory(dir=work.shelf.directory, prefix="export.") as folder:

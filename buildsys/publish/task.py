@@ -1,20 +1,49 @@
-"""What each kind of destination is given, and what it gives back."""
+"""One destination to update: the input and the outcome of every kind of destination."""
 
 from __future__ import annotations
 
+import math
+import os
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from buildsys.diagnostics import Diagnostic
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
+from buildsys.interrupts import Interrupted
 from buildsys.publish.built_set import Item, Subject
 from buildsys.publish.destination import Destination
-from buildsys.publish.errors import Stopped
 from buildsys.publish.journal import Entry, Journal
 from buildsys.publish.layers import Packed, Shelf
 from buildsys.publish.manifest import Compression, Form
-from buildsys.publish.reach import Patience
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Retries of transient failures. `pause`: seconds before the first; each later one doubles."""
+
+    tries: int = 6
+    pause: float = 0.5
+    longest: float = 60.0
+    """Seconds; a server that asks for more counts as failed."""
+
+    @staticmethod
+    def of_environment() -> Patience:
+        """The default, with the first pause of BS_PAUSE, which the runs of a plan obey too.
+
+        Raises:
+            Refused: it is not a number of seconds (`bad-pause`).
+        """
+        text = os.environ.get("BS_PAUSE") or "0.5"
+        try:
+            pause = float(text)
+        except ValueError:
+            pause = math.nan
+        if not 0 <= pause < math.inf:
+            raise Refused(
+                [Diagnostic(NOWHERE, Code.BAD_PAUSE, f"BS_PAUSE is '{text}', not a number of seconds")]
+            )
+        return Patience(pause=pause)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,43 +51,43 @@ class Wish:
     """How to publish."""
 
     tags: tuple[str, ...] = ()
-    """Beside each image's own; `date` and `lock` stand for others."""
+    """Tags in addition to each image's own; `date` and `lock` stand for computed ones."""
     labels: tuple[tuple[str, str], ...] = ()
     compression: Compression = "gzip"
     uploads: int = 4
-    """At once, to one registry."""
+    """Concurrent uploads to one registry."""
     authfile: Path | None = None
     certificates: Path | None = None
-    """The folder of the registry's; None: as the container tools look for it."""
+    """Folder of the registry's certificates; None: `certs.d`, as the container tools look it up."""
     patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one destination."""
+    """The result at one destination."""
 
     destination: Destination
     mistakes: list[Diagnostic] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     images: int = 0
-    """That were not there before."""
+    """Images that were not there before."""
     blobs: int = 0
-    """That were uploaded or written."""
+    """Blobs uploaded or written."""
     tags: int = 0
-    """That were moved."""
+    """Tags moved."""
     stopped: bool = False
-    """Whether the run was interrupted before it came to its end here."""
+    """Whether the run was interrupted before this destination was complete."""
     unforeseen: Exception | None = None
-    """What nobody has thought of: a bug."""
+    """An exception that is a bug."""
 
     def well(self) -> bool:
-        """Whether nothing stands in the way."""
+        """Whether nothing has gone wrong so far."""
         return not (self.mistakes or self.stopped or self.unforeseen)
 
 
 @dataclass(slots=True)
 class Work:
-    """One destination to be brought up to date."""
+    """One destination to update."""
 
     subject: Subject
     wish: Wish
@@ -66,15 +95,15 @@ class Work:
     journal: Journal
     outcome: Outcome
     stop: threading.Event = field(default_factory=threading.Event)
-    """Set when the run is to end."""
+    """Set when the run must end."""
 
     def go_on(self) -> None:
-        """Raises Stopped when the run is to end; asked before everything that takes time or can be seen."""
+        """Raises Interrupted when the run must end. Call it before anything slow or visible."""
         if self.stop.is_set():
-            raise Stopped
+            raise Interrupted
 
     def packed(self, item: Item, form: Form) -> Packed:
-        """An image in that form, off the shelf."""
+        """An image in that form, from the shelf."""
         self.go_on()
         return self.shelf.packed(item.id, form)
 
@@ -83,35 +112,35 @@ class Work:
         return tuple(dict.fromkeys((item.tag, *self.wish.tags)))
 
     def entry(self, item: Item, form: Form, repository: str, digest: str) -> Entry:
-        """What the journal is to say of an image."""
+        """The journal's entry of an image."""
         return Entry(item.id, form.text, repository, digest, item.tag, self.tags(item)[1:])
 
     def known(self, item: Item, form: Form, repository: str) -> Entry | None:
-        """What the journal says of an image, if that is about this image in this form."""
+        """The journal's entry of an image, if it is about this id in this form."""
         entry = self.journal.entries.get(item.name)
         if entry and (entry.id, entry.form, entry.repository) == (item.id, form.text, repository):
             return entry
         return None
 
     def doubted(self, images: list[tuple[Item, Packed]]) -> set[str]:
-        """Digests of the blobs that are to be put anew, whatever is there: their images were found wrong."""
+        """Digests of blobs to write again even if present: `verify` found their images damaged."""
         wrong = [packed for item, packed in images if self.journal.doubts(item.name)]
         return {blob.digest for packed in wrong for blob in packed.manifest.blobs()}
 
     def finish(self) -> None:
-        """All tags of the images lead to them now. What a directory held before it holds no more."""
+        """Record that all tags lead to the new images. A directory no longer holds what it held before."""
         stay = self.outcome.destination.transport in ("docker", "containers-storage")
         self.journal.finish(self.subject.names, self.subject.everything if stay else ())
 
     def announce(self, packed: list[tuple[Item, Packed]], kind: str) -> None:
-        """Name the images whose health checks this destination has no place for."""
+        """Note the images whose health checks this destination cannot hold."""
         lost = [item.name for item, image in packed if image.drops_health_check]
         if lost:
-            self.outcome.notes.append(f"{kind} has no place for the health checks of {', '.join(lost)}")
+            self.outcome.notes.append(f"{kind} cannot hold the health checks of {', '.join(lost)}")
 
 
 class Publisher(Protocol):
-    """Brings a destination up to date; what stands in the way is in the outcome, or raised as Problem."""
+    """Updates a destination; failures are in the outcome, or raised as PublishError."""
 
     def __call__(self, work: Work) -> None:
-        """All of it."""
+        """Update the destination of `work`."""

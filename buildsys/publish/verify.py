@@ -1,4 +1,4 @@
-"""The proof of what was published: tags lead to the digests recorded, all blobs are there and right."""
+"""Verify a destination: tags lead to the recorded digests, all blobs exist and match theirs."""
 
 from __future__ import annotations
 
@@ -14,30 +14,29 @@ from tempfile import TemporaryDirectory
 from buildsys import programs, storage
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.files import sha256
-from buildsys.publish.archives import SUMS
-from buildsys.publish.contents import contents
+from buildsys.publish.archives import SUMS, contents
 from buildsys.publish.destination import Destination
 from buildsys.publish.journal import Entry, Journal, journal
 from buildsys.publish.manifest import Blob, Manifest
 from buildsys.publish.oci_layout import NAME
-from buildsys.publish.pushing import registry
+from buildsys.publish.registry import registry
 from buildsys.publish.store import options_of
 from buildsys.publish.task import Wish
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong with an image at a destination."""
+    """Damage of an image at a destination."""
 
     image: str
     reference: str
-    """As it is called there."""
+    """Its name there."""
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was looked at, and what is wrong."""
+    """Numbers of images, tags and blobs checked, and the damage."""
 
     images: int
     tags: int
@@ -46,15 +45,15 @@ class Report:
 
 
 def verify(directory: Path, destination: Destination, wish: Wish) -> Report:
-    """Hold a destination against what is recorded of it. The next publish brings anew what is wrong.
+    """Compare a destination with its journal. The next publish uploads damaged images again.
 
     Raises:
-        Refused: the set was never published there, from this plan (`not-published`).
-        Problem: the destination cannot be asked.
+        Refused: this plan was never published there (`not-published`).
+        PublishError: the destination cannot be read.
     """
     known = journal(directory, str(destination))
     if not known.published:
-        message = f"{directory.name} was not published to {destination}, as far as its plan knows"
+        message = f"{directory.name} was not published to {destination} from this plan"
         hint = f"`buildsys publish {directory.name} --to {destination}` publishes it"
         raise Refused([Diagnostic(NOWHERE, Code.NOT_PUBLISHED, message, hint)])
     look = {
@@ -75,23 +74,23 @@ def _pairs(known: Journal) -> list[tuple[str, Entry, str]]:
     return [(name, entry, tag) for name, entry in known.published.items() for tag in (entry.tag, *entry.more)]
 
 
-# ── where manifests and blobs can be asked for one by one ───────────────────────────────────────────────────
+# ── destinations with manifests and blobs ───────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """How a destination is asked."""
+    """Access to a destination."""
 
     manifest: Callable[[str, str], Manifest]
-    """By repository and tag; LookupError where there is none."""
+    """(repository, tag) -> manifest; raises LookupError if there is none."""
     check: Callable[[str, Blob], str]
-    """What is wrong with a repository's blob."""
+    """(repository, blob) -> its damage, or an empty string."""
     has: Callable[[str, Blob], bool]
     at_once: int = 4
 
 
 def _compare(known: Journal, source: _Source) -> Report:
-    """Every tag, and every blob: read whole once, and looked for in each repository that needs it."""
+    """Check every tag; read every blob once, and look for it in each repository that needs it."""
     pairs = _pairs(known)
     with ThreadPoolExecutor(source.at_once) as pool:
         read = list(pool.map(lambda pair: _read(pair, source), pairs))
@@ -113,7 +112,7 @@ def _read(pair: tuple[str, Entry, str], source: _Source) -> tuple[Finding | None
     except LookupError:
         return Finding(name, reference, "there is no such tag"), None
     except ValueError:
-        return Finding(name, reference, "leads to what is no manifest"), None
+        return Finding(name, reference, "does not lead to a manifest"), None
     if manifest.digest != entry.digest:
         return Finding(name, reference, f"leads to {manifest.digest}, not {entry.digest}"), None
     return None, manifest
@@ -125,7 +124,7 @@ def _blob_findings(blob: Blob, repositories: dict[str, str], source: _Source) ->
     if wrong := source.check(first[0], blob):
         found.append(Finding(first[1], first[0], wrong))
     found += [
-        Finding(name, place, f"{blob.digest} is not there")
+        Finding(name, place, f"{blob.digest} is missing")
         for place, name in others
         if not source.has(place, blob)
     ]
@@ -180,7 +179,7 @@ def _of_files(manifest: Callable[[str, str], Manifest], path: Callable[[str, Blo
     def check(place: str, blob: Blob) -> str:
         file = path(place, blob)
         if not file.is_file():
-            return f"{blob.digest} is not there"
+            return f"{blob.digest} is missing"
         found = f"sha256:{sha256(file)}"
         return "" if found == blob.digest else f"{blob.digest} is {found}, {file.stat().st_size} bytes"
 
@@ -199,7 +198,7 @@ def _manifest(path: Path) -> Manifest:
 
 
 def _in_archives(destination: Destination, known: Journal, wish: Wish) -> Report:
-    """Every archive is what SHA256SUMS says, bears its tags, and all that they lead to is in it and right."""
+    """Every archive matches SHA256SUMS and has its tags and all blobs that they need, undamaged."""
     del wish
     findings, blobs = [], 0
     sums = destination.directory / SUMS
@@ -210,17 +209,17 @@ def _in_archives(destination: Destination, known: Journal, wish: Wish) -> Report
             findings.append(Finding(name, file.name, "there is no such archive"))
             continue
         if f"{sha256(file)}  {file.name}" not in listed:
-            findings.append(Finding(name, file.name, f"is not what {SUMS} says"))
+            findings.append(Finding(name, file.name, f"does not match {SUMS}"))
             continue
         try:
             found = contents(file)
         except ValueError as error:
-            findings.append(Finding(name, file.name, f"is no archive of an image: {error}"))
+            findings.append(Finding(name, file.name, f"is not an archive of an image: {error}"))
             continue
         blobs += found.blobs
         findings += [Finding(name, file.name, wrong) for wrong in found.wrong]
         findings += [
-            Finding(name, file.name, f"has no {entry.repository}:{tag}, or another")
+            Finding(name, file.name, f"does not have {entry.repository}:{tag} as published")
             for tag in (entry.tag, *entry.more)
             if found.names.get(f"{entry.repository}:{tag}") != entry.digest
         ]
@@ -228,22 +227,22 @@ def _in_archives(destination: Destination, known: Journal, wish: Wish) -> Report
 
 
 def _in_store(destination: Destination, known: Journal, wish: Wish) -> Report:
-    """Every name is of the id that was recorded, and each layer, read whole, is what its digest says."""
+    """Every name has the recorded id, and each layer matches its digest."""
     del wish
     there = storage.image_ids(options_of(destination))
     findings, blobs = [], 0
-    # All of the set is read into it: /tmp is often memory.
-    room = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108 - the folder in it is ours alone
+    # The whole set is copied into it: /tmp is often memory.
+    room = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108 - the folder in it is private
     with TemporaryDirectory(dir=room, prefix="buildsys-verify.") as folder:
         for name, entry, tag in _pairs(known):
             reference = f"localhost/{entry.repository}:{tag}"
             found = there.get(reference)
             if found is None or f"sha256:{found}" != entry.digest:
-                said = f"leads to sha256:{found}, not {entry.digest}" if found else "there is no such tag"
-                findings.append(Finding(name, reference, said))
+                wrong = f"leads to sha256:{found}, not {entry.digest}" if found else "there is no such tag"
+                findings.append(Finding(name, reference, wrong))
                 continue
             try:
-                # Layers that were read before are in the layout already.
+                # Layers of earlier images are already in the layout.
                 storage.copy_image(f"containers-storage:{destination.place}@{found}", Path(folder))
             except programs.ToolFailed as failed:
                 findings.append(Finding(name, reference, str(failed)))

@@ -11,6 +11,7 @@ from buildsys import image
 from buildsys.diagnostics import Code, Diagnostic, Refused, Spot, closest
 from buildsys.graph import rings
 from buildsys.packages import manager_of
+from buildsys.packages.gems import Gems
 from buildsys.recipe import schema
 from buildsys.recipe.containerfile import Containerfile
 from buildsys.recipe.document import data_hash
@@ -21,7 +22,6 @@ from buildsys.resolve.containerfile import check_alone, check_triggers, containe
 from buildsys.resolve.context import Context
 from buildsys.resolve.cycles import diagnostic, long_chains
 from buildsys.resolve.fragment import Draft, check_draft, part
-from buildsys.resolve.gems import Gems
 from buildsys.resolve.instructions import Surroundings
 from buildsys.resolve.limits import absent, foreign
 from buildsys.resolve.origin import origin

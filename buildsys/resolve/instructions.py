@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from buildsys import image
 from buildsys.diagnostics import Code, Problem, Spot, closest
 from buildsys.logins import parted
+from buildsys.packages.gems import Gems
 from buildsys.recipe.schema import steps as written
 from buildsys.recipe.schema import types
 from buildsys.resolve import spelling
 from buildsys.resolve.context import Context
-from buildsys.resolve.gems import Gems
 from buildsys.resolve.source import Notes
 
 Path = tuple[str | int, ...]

@@ -12,13 +12,13 @@ from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, close
 from buildsys.files import sha256
 from buildsys.logins import Login, parted
 from buildsys.packages import MANAGERS, PackageManager
+from buildsys.packages.gems import Gems
 from buildsys.recipe import schema, variables
 from buildsys.recipe.document import strings
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.schema import types
 from buildsys.resolve.context import local_path
 from buildsys.resolve.fragment import Spotted, named
-from buildsys.resolve.gems import Gems
 from buildsys.resolve.instructions import package_names
 from buildsys.resolve.source import Notes, filled
 

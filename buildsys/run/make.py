@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from buildsys import programs
+from buildsys.interrupts import ENDINGS
 from buildsys.temporary import TEMPORARY
 
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that ask a run to end."""
 INTERRUPTED = 130
 """Exit status of a run that one of these signals ended."""
 
@@ -72,14 +71,6 @@ class Decision:
     reason: str
 
 
-class PlanFailed(Exception):  # noqa: N818 - reads as what happened
-    """A program of the plan failed and printed the reason; carries its exit status."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-        super().__init__(f"exit status {status}")
-
-
 def run(directory: Path, goals: Sequence[str], how: Run) -> NoReturn:
     """Become the run of a plan: build `goals` (all images if there are none) and the images they need.
 
@@ -94,7 +85,7 @@ def wait(directory: Path, how: Run, goals: Sequence[str] = ()) -> int:
     A signal to end is passed on: the run ends its steps, then this returns `INTERRUPTED`.
     """
     argv = _argv(directory, "run.sh", *goals)
-    running: list[subprocess.Popen[bytes]] = []
+    running: list[programs.Running] = []
     heard: list[int] = []
 
     def pass_on(number: int, _: object) -> None:
@@ -103,7 +94,7 @@ def wait(directory: Path, how: Run, goals: Sequence[str] = ()) -> int:
             process.terminate()
 
     with _answered(pass_on):
-        running.append(subprocess.Popen(argv, env=how.environment(os.environ)))
+        running.append(programs.start(argv, how.environment(os.environ)))
         if heard:
             running[0].terminate()
         status = running[0].wait()
@@ -152,15 +143,8 @@ def why(directory: Path, names: Sequence[str], how: Run) -> Iterator[Decision]:
     """Ask the plan what a run would do with images (all if there are none); yields each decision at once.
 
     Raises:
-        PlanFailed: the plan cannot decide.
+        ToolFailed: the plan's program fails; it has printed the reason.
     """
     argv = _argv(directory, "why.sh", *names)
-    with subprocess.Popen(argv, env=how.environment(os.environ), stdout=subprocess.PIPE, text=True) as asked:
-        try:
-            for line in asked.stdout or ():
-                yield Decision(*line.rstrip("\n").split("\t", 2))
-        except KeyboardInterrupt:
-            asked.terminate()
-            raise
-    if asked.returncode:
-        raise PlanFailed(asked.returncode)
+    for line in programs.lines(argv, how.environment(os.environ)):
+        yield Decision(*line.split("\t", 2))

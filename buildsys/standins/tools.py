@@ -7,10 +7,11 @@ import os
 import re
 import shutil
 import struct
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from buildsys import programs
 
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
@@ -38,22 +39,14 @@ def run(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
     """
     clean = {"PATH": PATH, "LC_ALL": "C", "TZ": "UTC", **(env or {})}
     try:
-        done = subprocess.run(
-            argv,
-            env=clean,
-            umask=0o022,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = programs.run(argv, env=clean, umask=0o022)
     except FileNotFoundError:
         package = f" (Debian's package {_PACKAGES[argv[0]]})" if argv[0] in _PACKAGES else ""
         raise MissingTool(f"the stand-in packages need {argv[0]}{package}, which is not installed") from None
-    if done.returncode:
-        printed = (done.stdout + done.stderr).strip().splitlines()[-20:]
-        raise StandinError("\n  ".join([f"{argv[0]} failed (exit status {done.returncode}):", *printed]))
-    return done.stdout
+    if done.status:
+        printed = (done.out + done.err).strip().splitlines()[-20:]
+        raise StandinError("\n  ".join([f"{argv[0]} failed (exit status {done.status}):", *printed]))
+    return done.out
 
 
 # ── busybox ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from buildsys import programs
 from buildsys.diagnostics import Code, Diagnostic
 from buildsys.testing import verdicts
 from buildsys.testing.container import (
@@ -63,7 +63,7 @@ def _case(name: str, began: float, mistakes: Iterable[Diagnostic], output: str =
 def _setuid(name: str, test: ImageTest, identity: str, podman: Podman) -> list[Diagnostic]:
     try:
         return list(verdicts.of_setuid(name, test, _setuid_files(podman, identity)))
-    except (OSError, subprocess.SubprocessError) as problem:
+    except (OSError, programs.ToolFailed, programs.TimedOut) as problem:
         message = f"the files of the image {name} cannot be read: {problem}"
         return [Diagnostic(place(test.spots, "setuid"), Code.NO_CONTAINER, message)]
 
@@ -73,8 +73,8 @@ def _setuid_files(podman: Podman, identity: str) -> list[str]:
     with podman.mounted(identity) as root:
         # find follows no link and enters no other file system.
         argv = ["find", "-P", root, "-xdev", "-type", "f", "-perm", "/6000", "-printf", "/%P\\0"]
-        found = subprocess.run(argv, check=True, capture_output=True, timeout=PATIENCE).stdout
-    return sorted(found.decode("utf-8", errors="replace").rstrip("\0").split("\0")) if found else []
+        found = programs.run(argv, check=True, timeout=PATIENCE).out
+    return sorted(found.rstrip("\0").split("\0")) if found else []
 
 
 Question = Callable[[], Sequence[Diagnostic]]

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shlex
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from buildsys import files
+from buildsys import files, programs
+from buildsys.interrupts import Interrupted
 from buildsys.testing.pace import Pace
 
 PATIENCE = 120.0
@@ -24,10 +24,6 @@ LOOK = 0.5
 """Seconds between two measurements of the load of the machine."""
 LONGEST = 1 << 20
 """Bytes of the output of a call that are kept: the last ones."""
-
-
-class Interrupted(Exception):  # noqa: N818 - reads as what happened
-    """The run is to end: no further call is started."""
 
 
 class NothingWorks(Exception):  # noqa: N818 - reads as what happened
@@ -73,7 +69,7 @@ class Podman:
     """The clock for limits."""
     configuration: Path | None = None
     """A containers.conf for this host; None: the host's own."""
-    _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    _running: set[programs.Running] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ended: threading.Event = field(default_factory=threading.Event)
 
@@ -92,10 +88,7 @@ class Podman:
             if self._ended.is_set():
                 raise Interrupted
             # In a session of its own it gets no SIGINT from the terminal: `end` ends it.
-            running = subprocess.Popen(
-                self._argv(words), env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, start_new_session=True,
-            )  # fmt: skip
+            running = programs.start(self._argv(words), self._environment(), captured=True)
             self._running.add(running)
         readers = [_Reader(pipe) for pipe in (running.stdout, running.stderr) if pipe is not None]
         try:
@@ -111,10 +104,10 @@ class Podman:
             raise Interrupted
         return Done(running.returncode, out, err, time.monotonic() - began, timed_out)
 
-    def _ends(self, running: subprocess.Popen[bytes], end: float) -> bool:
+    def _ends(self, running: programs.Running, end: float) -> bool:
         """Wait until `end` on the clock of limits; whether the call ended."""
         while (left := end - self.pace.now()) > 0:
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with contextlib.suppress(programs.TimedOut):
                 running.wait(min(left, LOOK))
                 return True
         return running.poll() is not None
@@ -175,13 +168,9 @@ class Podman:
 
     def _always(self, *words: str) -> str:
         """Run podman even after `end`; its stdout, empty if it takes too long."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            done = subprocess.run(
-                self._argv(words), env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL, text=True, errors="replace", check=False, start_new_session=True,
-                timeout=PATIENCE,
-            )  # fmt: skip
-            return done.stdout
+        with contextlib.suppress(programs.TimedOut):
+            argv, env = self._argv(words), self._environment()
+            return programs.run(argv, env=env, session=True, timeout=PATIENCE).out
         return ""
 
     def _argv(self, words: Sequence[str]) -> list[str]:

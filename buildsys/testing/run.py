@@ -15,13 +15,14 @@ from types import FrameType
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.files import write_record
+from buildsys.interrupts import Interrupted
 from buildsys.plan.read import current, plan_id
 from buildsys.run.lock import images_stay, turn
 from buildsys.testing import passed, spec
 from buildsys.testing.image_test import test_image
 from buildsys.testing.junit import junit
 from buildsys.testing.pace import Pace
-from buildsys.testing.podman import Interrupted, Podman, configure
+from buildsys.testing.podman import Podman, configure
 from buildsys.testing.result import Case, Kind, Outcome
 from buildsys.testing.scenario import Stage, play
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from buildsys.diagnostics import Code, Diagnostic
+from buildsys.interrupts import Interrupted
 from buildsys.testing.container import NotStarted, Running, answer_to, mistakes_of, run_once, start
-from buildsys.testing.podman import Interrupted, Podman, environment_options
+from buildsys.testing.podman import Podman, environment_options
 from buildsys.testing.result import Case
 from buildsys.testing.spec import Container, Run, Scenario, Step, place
 from buildsys.testing.values import Values

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
-from buildsys import programs
+from buildsys import storage
 
 from .__main__ import main as conformance
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("clone", type=Path, nargs="?", default=Path(), help="default: the working directory")
     parser.add_argument("--report", type=Path, metavar="FILE", help="where the report goes")
     given = parser.parse_args(arguments)
-    store = programs.store(os.environ.get("BS_STORE", ""))
+    store = storage.store(os.environ.get("BS_STORE", ""))
     if store is None:
         sys.stderr.write("conformance: buildah cannot open the store\n")
         return 2

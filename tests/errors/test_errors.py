@@ -124,13 +124,13 @@ def modules(*rooms: str) -> list[Path]:
 
 
 def test_every_code_of_recipes_has_a_folder() -> None:
-    named = codes(*modules("recipe", "resolve", "graph.py"))
+    named = codes(*modules("recipe", "resolve", "packages", "graph.py"))
     assert named == {case.partition("+")[0] for case in CASES}
 
 
 def test_every_code_of_other_rooms_is_named_by_a_test() -> None:
     tests = "\n".join(file.read_text("utf-8") for file in (ROOT / "tests").rglob("*.py"))
-    others = codes(*modules(".")) - codes(*modules("recipe", "resolve", "graph.py"))
+    others = codes(*modules(".")) - codes(*modules("recipe", "resolve", "packages", "graph.py"))
     assert {code for code in others if code not in tests} == set()
 
 

@@ -25,8 +25,7 @@ from buildsys.image import CopyContext, HealthCheck, Image, MakeDirectory, OciCo
 from buildsys.publish.destination import Destination, destinations
 from buildsys.publish.manifest import DOCKER_MANIFEST, OCI_MANIFEST
 from buildsys.publish.publish import publish
-from buildsys.publish.reach import Patience
-from buildsys.publish.task import Outcome, Wish
+from buildsys.publish.task import Outcome, Patience, Wish
 from tests import forked
 from tests.busybox import OURS, Ground, put_base
 from tests.conftest import ROOT

@@ -16,13 +16,12 @@ import pytest
 
 from buildsys.diagnostics import Refused
 from buildsys.publish import publish as publishing
-from buildsys.publish.access import login
-from buildsys.publish.errors import Problem
-from buildsys.publish.host import Host
+from buildsys.publish.errors import PublishError
 from buildsys.publish.manifest import OCI_MANIFEST, Blob, Manifest
-from buildsys.publish.reach import Patience, Reach
-from buildsys.publish.registry import Registry
-from buildsys.publish.task import Work
+from buildsys.publish.registry_access import Reach, login
+from buildsys.publish.registry_api import Registry
+from buildsys.publish.registry_http import Host
+from buildsys.publish.task import Patience, Work
 from tests.publish.conftest import Bench
 from tests.publish.proxy import Answer, Proxy
 
@@ -40,7 +39,7 @@ def opened(host: str, **more: Any) -> Registry:
 
 
 def said(work: Callable[[], object]) -> str:
-    with pytest.raises(Problem) as problem:
+    with pytest.raises(PublishError) as problem:
         work()
     return problem.value.diagnostic.text()
 
@@ -64,7 +63,7 @@ def test_blobs_may_be_elsewhere(proxy: Proxy, status: int) -> None:
         assert registry.has("a/b", BLOB.digest)
         assert not registry.has("a/b", "none")
         assert registry.check("a/b", BLOB) == ""
-        assert registry.check("a/b", Blob("none", 1)) == "none is not there"
+        assert registry.check("a/b", Blob("none", 1)) == "none is missing"
 
 
 def test_from_place_to_place(proxy: Proxy) -> None:
@@ -74,10 +73,10 @@ def test_from_place_to_place(proxy: Proxy) -> None:
     registry = opened(proxy.host)
     path = f"/v2/a/b/blobs/{BLOB.digest}"
     assert said(lambda: registry.check("a/b", BLOB)) == (
-        f"error: {proxy.host}: sends us from place to place for {path}; tried 2 times [registry-failing]"
+        f"error: {proxy.host}: redirects without end for {path}; tried 2 times [registry-failing]"
     )
     assert said(lambda: registry.has("a/b", BLOB.digest)) == (
-        f"error: {proxy.host}: sends us from place to place for {path}; tried 2 times [registry-failing]"
+        f"error: {proxy.host}: redirects without end for {path}; tried 2 times [registry-failing]"
     )
 
 
@@ -87,10 +86,10 @@ def test_sent_on_to_nowhere(proxy: Proxy, headers: dict[str, str]) -> None:
     registry = opened(proxy.host)
     told = said(lambda: registry.place("a/b", BLOB, lambda: DATA))
     if headers:
-        assert told.startswith(f"error: {proxy.host} sends us on to no address: ")
+        assert told.startswith(f"error: {proxy.host} redirects to a bad address: ")
         assert told.endswith(" [bad-answer]")
     else:
-        assert told == (f"error: {proxy.host} sends us on, and does not say where (status 202) [bad-answer]")
+        assert told == (f"error: {proxy.host} redirects without a location (status 202) [bad-answer]")
 
 
 # ── each status to each request: what only saves work is done without, all else names its cause ────────────
@@ -177,10 +176,7 @@ def test_what_cannot_be_done_without_names_its_cause(proxy: Proxy, request_: str
     if status == 401:
         assert text.startswith(f"error: {proxy.host} wants credentials, and there are none [no-access]")
     elif (request_, status) == ("PUT blob", 404):
-        assert text == (
-            f"error: {proxy.host}: has forgotten an upload that was under way; "
-            "tried 2 times [registry-failing]"
-        )
+        assert text == (f"error: {proxy.host}: lost an upload in progress; tried 2 times [registry-failing]")
     else:
         assert proxy.host in text
         assert "a/b" in text
@@ -224,7 +220,7 @@ def test_what_is_no_token(proxy: Proxy, token: bytes) -> None:
     guarding(proxy, 'Bearer realm="http://HOST/token"', token)
     registry = opened(proxy.host)
     assert said(lambda: registry.digest("a/b", "1")) == (
-        f"error: {proxy.host}: what http://{proxy.host}/token gives is no token [bad-answer]"
+        f"error: {proxy.host}: the answer of http://{proxy.host}/token is not a token [bad-answer]"
     )
 
 
@@ -232,7 +228,7 @@ def test_no_word_of_where_tokens_are_given(proxy: Proxy) -> None:
     guarding(proxy, "Bearer", b"")
     registry = opened(proxy.host)
     assert said(lambda: registry.digest("a/b", "1")) == (
-        f"error: {proxy.host} wants a token, and does not say from where [bad-answer]"
+        f"error: {proxy.host} wants a token, but names no realm to get it from [bad-answer]"
     )
 
 
@@ -296,7 +292,7 @@ def test_a_proxy_with_a_password_and_without_a_scheme(proxy: Proxy, proxied: Cal
 def test_a_proxy_that_is_none(proxied: Callable[[str], None], text: str) -> None:
     proxied(text)
     assert said(lambda: opened("reg.example")) == (
-        "error: `https_proxy` names no proxy that can be used [bad-proxy]\n"
+        "error: `https_proxy` does not name a usable proxy [bad-proxy]\n"
         "  hint: http://[USER:PASSWORD@]HOST:PORT"
     )
 
@@ -306,16 +302,16 @@ def test_a_first_pause_that_is_none(monkeypatch: pytest.MonkeyPatch, text: str) 
     monkeypatch.setenv("BS_PAUSE", text)
     with pytest.raises(Refused) as refused:
         Patience.of_environment()
-    assert refused.value.text() == f"error: BS_PAUSE is '{text}', no number of seconds [bad-pause]"
+    assert refused.value.text() == f"error: BS_PAUSE is '{text}', not a number of seconds [bad-pause]"
 
 
 @pytest.mark.parametrize(
     ("script", "wrong"),
     [
         (None, ", which cannot be run: No such file or directory"),
-        ("echo '{}'", ", and its answer is no login"),
-        ("echo '[1]'", ", and its answer is no login"),
-        ("echo unlock me", ", and its answer is no login"),
+        ("echo '{}'", ", but its answer is not a login"),
+        ("echo '[1]'", ", but its answer is not a login"),
+        ("echo unlock me", ", but its answer is not a login"),
         ("exit 1", ""),
         ('echo \'{"Username": "mia", "Secret": "secret"}\'', ""),
     ],
@@ -332,7 +328,7 @@ def test_helpers_that_keep_credentials(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     if wrong:
         assert said(lambda: login("reg.example", "a/b", file)) == (
-            f"error: {file} says to ask docker-credential-tests for reg.example{wrong} [bad-auth-helper]"
+            f"error: {file} names docker-credential-tests for reg.example{wrong} [bad-auth-helper]"
         )
     else:
         found = login("reg.example", "a/b", file)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 
 from buildsys.publish.layers import Shelf
-from buildsys.publish.reach import Patience
+from buildsys.publish.task import Patience
 from tests.publish.conftest import NAMES, Bench, Running, only, problems
 from tests.publish.proxy import FAULTS, Fault, Proxy
 
@@ -162,7 +162,7 @@ def test_a_tag_that_may_not_be_moved_moves_none(bench: Bench, registry: Running,
         proxy.reset(lambda _, request: "403" if request == "PUT /v2/tests/t-two/manifests/1" else None)
         outcome = bench.publish(proxy.destination, uploads=1)[0]
         assert problems([outcome]) == (
-            f"error: {proxy.host} does not let the tag tests/t-two:1 be moved: status 403 [tag-protected]"
+            f"error: {proxy.host} refuses to move the tag tests/t-two:1: status 403 [tag-protected]"
         )
         assert outcome.notes == ["3 tags were moved and have been put back"]
         assert registry.tags() == old

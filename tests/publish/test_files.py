@@ -208,8 +208,8 @@ def test_a_directory_of_somebody_else_stays_as_it_is(bench: Bench, tmp_path: Pat
     (tmp_path / "taken/file").write_text("mine")
     said = problems(bench.publish(f"{kind}:{tmp_path}/taken"))
     assert said == (
-        f"error: {tmp_path}/taken is not empty, and nothing of ours: nothing was written "
-        "[foreign-directory]\n"
+        f"error: {tmp_path}/taken is not empty and was not created by `buildsys publish`: "
+        "nothing was written [foreign-directory]\n"
         "  hint: name a directory that is empty or missing"
     )
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["file"]

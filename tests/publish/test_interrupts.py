@@ -53,7 +53,7 @@ def test_an_interrupt_ends_a_run_and_moves_no_tag(
         proxy.reset(lambda _, request: "delay" if "/blobs/" in request else None)
         said = interrupted(bench, proxy, lambda line: "/blobs/uploads/" in line, signals)
         assert said == (
-            "plan: interrupted: ends what is under way; tags that were moved are put back\n"
+            "plan: interrupted: stopping; tags that were moved are put back\n"
             f"note: {proxy.destination}: no tag was touched\n"
             f"{proxy.destination}: not published\n\n"
         )

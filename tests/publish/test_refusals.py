@@ -14,18 +14,19 @@ from pathlib import Path
 import pytest
 
 from buildsys.publish import publish as publishing
-from buildsys.publish.access import login, registry_rules, way
 from buildsys.publish.destination import destination, destinations
-from buildsys.publish.errors import Problem
-from buildsys.publish.host import origin
-from buildsys.publish.reach import Patience
-from buildsys.publish.task import Wish
+from buildsys.publish.errors import PublishError
+from buildsys.publish.registry_access import login, registry_rules, way
+from buildsys.publish.registry_http import origin
+from buildsys.publish.task import Patience, Wish
 from tests.publish.conftest import NAMES, Bench, Running, free_port, only, problems, serving
 from tests.publish.proxy import Answer, Proxy, failing
 
 USER = "mia:$2b$04$kUE.g9v8keYWRiAxnuJK.OvbW7zuNriHW.8onnSmdyuR8RaM3Zfz.\n"
 """Her password is `secret`."""
-STORE = "names no container store [bad-destination]\n  hint: containers-storage:[overlay@/ROOT+/RUNROOT]"
+STORE = (
+    "does not name a container store [bad-destination]\n  hint: containers-storage:[overlay@/ROOT+/RUNROOT]"
+)
 TWICE = Patience(tries=2, pause=0.01)
 
 
@@ -50,10 +51,13 @@ def error(code: str, message: str) -> str:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("docka://host", "names no kind of destination [bad-destination]\n  hint: did you mean 'docker'?"),
-        ("docker:host", "names no registry [bad-destination]\n  hint: docker://HOST[:PORT][/NAMESPACE]"),
-        ("docker://host/Up", ": 'Up' can be no part of a repository's name [bad-destination]"),
-        ("oci:", "names no directory [bad-destination]"),
+        ("docka://host", "has no known transport [bad-destination]\n  hint: did you mean 'docker'?"),
+        (
+            "docker:host",
+            "does not name a registry [bad-destination]\n  hint: docker://HOST[:PORT][/NAMESPACE]",
+        ),
+        ("docker://host/Up", ": 'Up' is not valid in a repository's name [bad-destination]"),
+        ("oci:", "does not name a directory [bad-destination]"),
         ("containers-storage:name", STORE),
     ],
 )
@@ -65,7 +69,7 @@ def test_two_destinations_in_one_directory(bench: Bench, tmp_path: Path) -> None
     (tmp_path / "link").symlink_to(tmp_path / "a")
     (tmp_path / "x").mkdir()
     assert bench.refusal(f"oci:{tmp_path}/a", f"dir:{tmp_path}/link") == (
-        f"error: oci:{tmp_path}/a and dir:{tmp_path}/a are one directory [bad-destination]\n"
+        f"error: oci:{tmp_path}/a and dir:{tmp_path}/a are the same directory [bad-destination]\n"
         "  hint: give each a directory of its own"
     )
     assert len(destinations([f"oci:{tmp_path}/{name}" for name in ("a", "x/../a", "link", "b")])) == 2
@@ -112,7 +116,7 @@ def test_images_that_are_not_what_the_plan_says(bench: Bench, tmp_path: Path) ->
     try:
         (bench.plan / "state/apps.id").write_text("0" * 64 + "\n")
         assert bench.refusal(place) == (
-            "error: not built from the plan as it is now: apps, one, two [not-current]\n"
+            "error: not built from the current plan: apps, one, two [not-current]\n"
             f"  hint: `buildsys build` them, or `make -C {bench.plan}`"
         )
     finally:
@@ -147,9 +151,9 @@ def test_stand_ins_stay_on_this_host(bench: Bench, registry: Running) -> None:
     try:
         away = "docker://registry.example.org/us"
         assert bench.refusal(registry.destination, away) == (
-            f"error: tiny is made of stand-in packages, which do nothing; it is not for {away} "
+            f"error: tiny is made of stand-in packages, which do nothing; do not publish it to {away} "
             "[stand-ins-leave]\n"
-            "  hint: --stand-ins publishes it all the same"
+            "  hint: --stand-ins publishes it anyway"
         )
         assert registry.tags() == {}
         only(bench.publish(registry.destination))
@@ -160,7 +164,7 @@ def test_stand_ins_stay_on_this_host(bench: Bench, registry: Running) -> None:
 def test_tags_and_labels_that_are_none(bench: Bench, tmp_path: Path) -> None:
     place = f"oci:{tmp_path}/out"
     assert bench.refusal(place, tags=("a b",)) == (
-        "error: 'a b' can be no tag [bad-tag]\n"
+        "error: 'a b' is not a valid tag [bad-tag]\n"
         "  hint: at most 128 letters, digits, '.', '_' and '-', and neither '.' nor '-' first"
     )
     assert bench.refusal(place, tags=("promoted",)) == (
@@ -169,14 +173,17 @@ def test_tags_and_labels_that_are_none(bench: Bench, tmp_path: Path) -> None:
         "  hint: `buildsys test tiny` tries them"
     )
     assert bench.refusal(f"docker-archive:{tmp_path}/out", compression="zstd") == (
-        f"error: docker's format knows no zstd; it is not for docker-archive:{tmp_path}/out "
+        f"error: docker's format does not support zstd: docker-archive:{tmp_path}/out "
         "[bad-compression]\n"
-        "  hint: a set of `format: oci` may be packed with zstd"
+        "  hint: zstd needs a set of `format: oci`"
     )
     done = bench.run("publish", "--to", place, "--label", "one")
     assert done.stderr == "error: 'one' is no label [bad-label]\n  hint: NAME=VALUE\n"
     done = bench.run("publish", "--to", place, "--tag", "lock")
-    assert done.stderr == f"error: the plan in {bench.plan} is not locked: no lock gives a tag [no-lock]\n"
+    assert (
+        done.stderr
+        == f"error: the plan in {bench.plan} is not locked, so the tag `lock` has no value [no-lock]\n"
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -211,7 +218,7 @@ def test_plain_http_is_only_for_who_is_declared_insecure(
 ) -> None:
     monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", os.devnull)
     assert problems(bench.publish(registry.destination, patience=TWICE)) == (
-        f"error: {registry.host}: speaks no TLS [no-registry]\n"
+        f"error: {registry.host}: does not speak TLS [no-registry]\n"
         "  hint: declare it `insecure = true` in registries.conf if it is meant to speak plain HTTP"
     )
     assert registry.requests() == []
@@ -221,7 +228,7 @@ def test_files_that_say_how_to_reach_it(bench: Bench, registry: Running, tmp_pat
     place = registry.destination
     assert problems(bench.publish(place, authfile=tmp_path / "none")) == (
         f"error: there is no file of credentials {tmp_path}/none [no-auth-file]\n"
-        "  hint: `skopeo login --authfile FILE REGISTRY` makes one"
+        "  hint: `skopeo login --authfile FILE REGISTRY` creates one"
     )
     (tmp_path / "auth.json").write_text("{")
     said = problems(bench.publish(place, authfile=tmp_path / "auth.json"))
@@ -294,16 +301,16 @@ def test_a_registry_with_tls_and_a_login(bench: Bench, guarded: Running, tmp_pat
     assert said == (
         f"error: {host} shows a certificate that is not trusted here: unable to get local issuer "
         "certificate [wrong-certificate]\n"
-        f"  hint: put its authority's certificate into /etc/containers/certs.d/{host}/ca.crt, "
-        "or say --cert-dir"
+        f"  hint: put the certificate of its authority into /etc/containers/certs.d/{host}/ca.crt, "
+        "or use --cert-dir"
     )
     (tmp_path / "none.json").write_text("{}")
     assert problems(bench.publish(place, certificates=trusted, authfile=tmp_path / "none.json")) == (
         f"error: {host} wants credentials, and there are none [no-access]\n"
-        f"  hint: `skopeo login {host}` keeps credentials; --authfile names a file of them"
+        f"  hint: `skopeo login {host}` stores credentials; --authfile names a file of them"
     )
     assert problems(bench.publish(place, certificates=trusted, authfile=wrong)) == (
-        f"error: {host} does not take the credentials of mia from {wrong}: "
+        f"error: {host} refuses the credentials of mia from {wrong}: "
         "authentication required (401) [no-access]\n"
         f"  hint: they may have expired: `skopeo login {host}`"
     )
@@ -347,7 +354,7 @@ def test_tokens_are_fetched_for_each_repository(bench: Bench, proxy: Proxy, tmp_
     assert len(asked) <= 2 * len(set(asked))
     wrong = credentials(tmp_path / "wrong.json", proxy.host, "guess")
     assert problems(bench.publish(proxy.destination, authfile=wrong)) == (
-        f"error: {proxy.host} does not take the credentials of mia from {wrong}: not you (401) [no-access]\n"
+        f"error: {proxy.host} refuses the credentials of mia from {wrong}: not you (401) [no-access]\n"
         f"  hint: they may have expired: `skopeo login {proxy.host}`"
     )
 
@@ -372,8 +379,8 @@ def test_credentials_never_go_out_in_plain_http(
         credentials(right, proxy.host, "secret")
         outcomes = bench.publish(proxy.destination, certificates=tmp_path / "trusted", authfile=right)
         assert problems(outcomes) == (
-            f"error: {proxy.host} sends us on to http://{proxy.host}, which is not TLS [plain-http]\n"
-            "  hint: a registry behind a proxy that speaks TLS must be told so, by `X-Forwarded-Proto: https`"
+            f"error: {proxy.host} redirects to http://{proxy.host}, which is not TLS [plain-http]\n"
+            "  hint: a registry behind a TLS proxy must get `X-Forwarded-Proto: https` from it"
         )
         assert registry.tags() == {}
 
@@ -398,7 +405,7 @@ def test_a_host_is_the_same_however_it_is_written() -> None:
         ),
         (
             answering("^POST /v2/tests/t-two/", 400, error("NAME_INVALID", "invalid repository name")),
-            "HOST takes no repository named tests/t-two: invalid repository name (400) [bad-repository]",
+            "HOST refuses the repository name tests/t-two: invalid repository name (400) [bad-repository]",
         ),
         (
             answering("^PUT /v2/tests/t-two/blobs", 500, error("UNKNOWN", "write: no space left on device")),
@@ -406,7 +413,7 @@ def test_a_host_is_the_same_however_it_is_written() -> None:
         ),
         (
             answering("^PUT /v2/tests/t-two/blobs", 413),
-            "HOST takes nothing that large for tests/t-two: status 413 [registry-full]",
+            "HOST refuses a blob of that size for tests/t-two: status 413 [registry-full]",
         ),
         (
             answering("^PUT /v2/tests/t-two/manifests", 400, error("MANIFEST_INVALID", "too old")),
@@ -446,7 +453,7 @@ def test_one_repository_of_many_is_refused(
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (404, "HOST has no repository PLACE, and makes none: there is none (404) [no-repository]"),
+        (404, "HOST has no repository PLACE, and does not create it: there is none (404) [no-repository]"),
         (403, "PLACE may not be written to at HOST: there is none (403) [no-push-right]"),
     ],
 )
@@ -455,7 +462,7 @@ def test_all_repositories_that_are_refused_are_named_at_once(
 ) -> None:
     proxy.answers = answering("^POST /v2/tests/t-(base|apps|two)/", status, error("X", "there is none"))
     outcome = bench.publish(proxy.destination)[0]
-    hint = "\n  hint: make it at the registry, or name another namespace" if status == 404 else ""
+    hint = "\n  hint: create it at the registry, or name another namespace" if status == 404 else ""
     assert [mistake.text() for mistake in outcome.mistakes] == [
         "error: " + words.replace("HOST", proxy.host).replace("PLACE", f"tests/t-{name}") + hint
         for name in ("base", "apps", "two")
@@ -470,7 +477,7 @@ def test_a_name_too_long_is_told_before_anything_is_sent(bench: Bench, registry:
     namespace = "/".join(["long"] * 52)
     names = ", ".join(f"{namespace}/t-{name}" for name in ("base", "other", "apps", "one", "two"))
     said = problems(bench.publish(f"{registry.destination}/{namespace}"))
-    assert said.startswith("error: a registry takes names of at most 255 characters: ")
+    assert said.startswith("error: a repository's name has at most 255 characters: ")
     assert said.endswith(" [bad-repository]\n  hint: name a shorter namespace after the registry's host")
     assert sorted(names.split(", ")) == sorted(
         said.partition("characters: ")[2].partition(" [")[0].split(", ")
@@ -535,7 +542,7 @@ def test_registries_conf_in_both_forms(tmp_path: Path, monkeypatch: pytest.Monke
     rules = registry_rules()
     assert way("192.0.2.1:8787", "a/b", rules).insecure
     assert not way("192.0.2.1", "a/b", rules).insecure
-    with pytest.raises(Problem):
+    with pytest.raises(PublishError):
         way("bad.example", "a/b", rules)
     file.write_text(
         '[[registry]]\nprefix = "r.example/a"\nlocation = "in.example:5000/x"\ninsecure = true\n'

@@ -72,7 +72,7 @@ def test_a_part_of_a_set(bench: Bench, registry: Running, tmp_path: Path) -> Non
     name.write_text("gone\n")
     try:
         assert bench.refusal("oci:out", only=("two",)).startswith(
-            "error: not built from the plan as it is now: base, apps, two [not-current]"
+            "error: not built from the current plan: base, apps, two [not-current]"
         )
         done = bench.run("publish", "other", "--to", f"oci:{tmp_path}/out")
         assert done.stderr == f"oci:{tmp_path}/out: published: 1 image, 4 blobs, 1 tag\n"

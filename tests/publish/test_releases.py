@@ -74,10 +74,10 @@ def test_labels_of_a_release_are_other_configurations_over_the_same_layers(
 
 def test_a_health_check_is_not_lost_in_silence(bench: Bench, tmp_path: Path) -> None:
     outcome = only(bench.publish(f"oci:{tmp_path}/out"))
-    assert outcome.notes == ["OCI's format has no place for the health checks of one"]
+    assert outcome.notes == ["OCI's format cannot hold the health checks of one"]
     done = bench.run("publish", "--to", f"oci-archive:{tmp_path}/tars")
     assert done.stderr.splitlines()[0] == (
-        f"note: oci-archive:{tmp_path}/tars: OCI's format has no place for the health checks of one"
+        f"note: oci-archive:{tmp_path}/tars: OCI's format cannot hold the health checks of one"
     )
     assert only(bench.publish(f"docker-archive:{tmp_path}/docker")).notes == []
 

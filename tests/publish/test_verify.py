@@ -45,7 +45,7 @@ def test_a_registry_is_as_it_was_published_until_somebody_changes_it(bench: Benc
     assert done.stderr == f"{registry.destination}: 5 images, 10 tags, 11 blobs: 1 wrong\n"
     # What it says that it has it is not sent again; what it has lost comes with the next publish.
     large.unlink()
-    assert "is not there" in bench.run("verify", "--at", registry.destination).stdout
+    assert "is missing" in bench.run("verify", "--at", registry.destination).stdout
     again = only(bench.publish(registry.destination, tags=("2020",)))
     assert (again.images, again.blobs, again.tags) == (1, 1, 0)
     assert large.read_bytes() == kept
@@ -162,10 +162,10 @@ def other_layers(files: dict[str, bytes]) -> None:
 @pytest.mark.parametrize(
     ("kind", "change", "wrong"),
     [
-        ("oci-archive", without_blobs, "is not there"),
-        ("docker-archive", without_blobs, "is not there"),
+        ("oci-archive", without_blobs, "is missing"),
+        ("docker-archive", without_blobs, "is missing"),
         ("docker-archive", other_layers, "holds sha256:"),
-        ("oci-archive", dict.clear, "is no archive of an image: filename 'manifest.json' not found"),
+        ("oci-archive", dict.clear, "is not an archive of an image: filename 'manifest.json' not found"),
     ],
 )
 def test_an_archive_is_more_than_its_sum(
@@ -204,6 +204,6 @@ def test_what_was_never_published_cannot_be_verified(bench: Bench, tmp_path: Pat
     done = bench.run("verify", "--at", f"oci:{tmp_path}/none")
     assert done.returncode == 2
     assert done.stderr == (
-        f"error: plan was not published to oci:{tmp_path}/none, as far as its plan knows [not-published]\n"
+        f"error: plan was not published to oci:{tmp_path}/none from this plan [not-published]\n"
         f"  hint: `buildsys publish plan --to oci:{tmp_path}/none` publishes it\n"
     )

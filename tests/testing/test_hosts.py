@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from buildsys.cli.test import enter_user_namespace
-from buildsys.testing.podman import LONGEST, Interrupted, NothingWorks, Podman, configure
+from buildsys.interrupts import Interrupted
+from buildsys.testing.podman import LONGEST, NothingWorks, Podman, configure
 
 
 @pytest.fixture

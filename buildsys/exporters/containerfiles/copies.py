@@ -24,7 +24,7 @@ from buildsys.image import (
 )
 from buildsys.packages import PackageInstruction, manager_of
 from buildsys.packages.build_folder import CARE, PAYLOAD, POOL, VERBS, key_is_carried
-from buildsys.resolve.gems import Gems
+from buildsys.packages.gems import Gems
 
 
 class Copies:

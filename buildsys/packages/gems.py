@@ -1,4 +1,4 @@
-"""Which gem files a site has, and whether one of them satisfies `name:constraint`."""
+"""The gem files of a site, and the versions that satisfy `name:constraint`."""
 
 from __future__ import annotations
 
