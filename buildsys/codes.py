@@ -215,7 +215,7 @@ class Code(StrEnum):
     NO_PUSH_RIGHT = "no-push-right", "A repository that may not be written to."
     NO_REGISTRY = "no-registry", "A registry that does not answer, or an answer that is not of a registry."
     NO_REPOSITORY = "no-repository", "A repository that the registry does not have, and does not make by itself."
-    NOT_CURRENT = "not-current", "Images that were not built from the plan as it is now."
+    NOT_CURRENT = "not-current", "Images that were not built from the current plan."
     NOT_PROMOTED = "not-promoted", "The tag `promoted` for a set whose tests and scenarios have not all passed."
     NOT_PUBLISHED = "not-published", "A destination to which the plan has published nothing."
     NOT_WRITTEN = "not-written", "A file that cannot be written or read, and why: no space, no right."

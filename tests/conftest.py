@@ -49,10 +49,10 @@ LONGEST = """
 SLOW = """
     apt
     cli/test_building.py cli/test_doctor.py cli/test_interrupts.py
-    compare/test_differences.py
     conformance/test_perfect.py
     damage
     guard/test_command.py
+    inspect_image/test_diff.py
     lock/test_libraries.py lock/test_mutants.py lock/test_pool.py lock/test_solve.py lock/test_verb.py
     oracle
     publish/test_answers.py publish/test_refusals.py

@@ -61,7 +61,7 @@ def test_a_tree_becomes_a_set(buildsys: Run, here: Path) -> None:
     assert (
         done.stderr
         == """\
-shop/base/Containerfile:2:1: warning: COPY wants 'motd', which shop/base does not have [not-taken-over]
+shop/base/Containerfile:2:1: warning: COPY needs 'motd', which is not in shop/base [not-taken-over]
   2 | COPY motd /motd
     | ^
   hint: a context is the folder of its Containerfile
