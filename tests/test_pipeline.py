@@ -94,3 +94,18 @@ def test_stand_ins_that_cannot_be_made_are_refused(
 
 def test_without_a_lock_there_is_nothing_to_update(demo: Path, tmp_path: Path) -> None:
     assert Pipeline(demo, build_directory=tmp_path / "build").update_lock() == []
+
+
+def test_the_main_road_is_as_the_page_says() -> None:
+    """At most twelve modules; each exists, defines its functions, and one before it calls it."""
+    text = (ROOT / "docs/explanation/architecture.md").read_text()
+    road = re.findall(r"^\d+\. `(buildsys/\S+\.py)`: (.*)$", text.split("## The main road")[1], re.MULTILINE)
+    assert 0 < len(road) <= 12
+    before = ""
+    for module, functions in road:
+        source = (ROOT / module).read_text()
+        for function in re.findall(r"`(\w+)`", functions):
+            assert re.search(rf"^ *def {function}\(", source, re.MULTILINE), (module, function)
+            if before and module != "buildsys/cli/build.py":  # click finds the verb by its name
+                assert re.search(rf"\b{function}\(", before), (module, function)
+        before += source
