@@ -85,7 +85,7 @@ def test_a_diagnostic_shows_none_and_its_caret_stays(tmp_path: Path) -> None:
 
 def of_shell(url: str, environment: dict[str, str]) -> tuple[str, str] | None:
     """What the runtime finds."""
-    script = '. "$1"; login "$2" || exit 9; printf "%s\\0" "$LOGIN_USER" "$LOGIN_PASSWORD"'
+    script = '. "$1"; find_login "$2" || exit 9; printf "%s\\0" "$LOGIN_USER" "$LOGIN_PASSWORD"'
     argv = ["bash", "-euo", "pipefail", "-c", script, "bash", str(RUNTIME / "logins.sh"), url]
     done = subprocess.run(
         argv, env={"PATH": os.environ["PATH"], **environment}, capture_output=True, check=False
