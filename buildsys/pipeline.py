@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from buildsys.image import ImageSet
     from buildsys.lock.diff import Move
     from buildsys.lock.lockfile import Lock
+    from buildsys.lock.new_lock import NewLock
     from buildsys.lock.pool_files import Places
     from buildsys.plan.compile import Plan
     from buildsys.recipe.library import Library
@@ -42,6 +43,8 @@ def quiet(line: str) -> None:
 class Prepared:
     """A resolved set whose stand-in packages exist."""
 
+    library: Library
+    """The files that the set was resolved from."""
     image_set: ImageSet
     """Without the images that its site cannot build; they are in `absent`."""
     lock: Path
@@ -61,28 +64,6 @@ class Compiled:
 
     image_set: ImageSet
     plan: Plan
-
-
-@dataclass(frozen=True, slots=True)
-class NewLock:
-    """A lock as the repositories have the packages now, and the one before it. Nothing is written yet."""
-
-    path: Path
-    old: Lock | None
-    new: Lock
-
-    def moves(self) -> list[Move]:
-        """What moved from the old lock to the new one; without an old lock everything did."""
-        from buildsys.lock.diff import moves
-
-        return moves(self.old, self.new)
-
-    def write(self) -> None:
-        """Replace the lock file, if anything changed."""
-        from buildsys.lock.lockfile import write
-
-        if self.new != self.old:
-            write(self.new, self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +173,7 @@ class Pipeline:
             _make_stand_ins(self.directory / data_file, output)
         image_set = buildable(self._resolve(library, output))
         path = self.lock_file or used_lock(image_set, self.build_directory, automatic)
-        return Prepared(image_set, path, automatic)
+        return Prepared(library, image_set, path, automatic)
 
     def default_lock(self, prepared: Prepared) -> Path:
         """The lock file that is used where no other is named."""
@@ -206,13 +187,9 @@ class Pipeline:
         Raises:
             Refused: it cannot be read.
         """
-        from buildsys.lock.lockfile import read
-        from buildsys.lock.make import last
+        from buildsys.lock.new_lock import last_lock
 
-        image_set, path = prepared.image_set, prepared.lock
-        if prepared.is_automatic:
-            return last(image_set, path)
-        return read(path, image_set=image_set.name, site=image_set.site.name) if path.exists() else None
+        return last_lock(prepared.image_set, prepared.lock, is_automatic=prepared.is_automatic)
 
     def lock(self, prepared: Prepared) -> Lock | None:
         """The lock to compile with; None: there is none. Renew it where no person reviews it.
@@ -270,26 +247,15 @@ class Pipeline:
         Raises:
             Refused: the set cannot be solved.
         """
-        from buildsys.lock.check import differences
-        from buildsys.lock.make import Wish, make_lock, still_good, unmoved
+        from buildsys.lock.new_lock import solve
 
-        image_set, path, places, store = prepared.image_set, prepared.lock, self.places, self.store
-        old = self.last_lock(prepared)
-        if prepared.is_automatic:
-            new = still_good(image_set, path) or make_lock(image_set, places, Wish(), store=store)
-        elif (
-            old
-            and look_first
-            and not differences(image_set, old)
-            and unmoved(image_set, old, places, store=store)
-        ):
-            new = old
-        else:
-            new = make_lock(image_set, places, Wish(old, moving), store=store)
-        return NewLock(path, old, new)
+        return solve(
+            prepared.image_set, prepared.lock, self.places, moving=moving, store=self.store,
+            is_automatic=prepared.is_automatic, look_first=look_first,
+        )  # fmt: skip
 
     def update_lock(self) -> list[Move]:
-        """Write the lock anew as the repositories have the packages now, if there is one to update.
+        """Update the lock to the packages that the repositories have now, if there is one.
 
         A lock of stand-in packages is renewed by `lock`; without a lock nothing is held.
 
@@ -332,15 +298,17 @@ class Pipeline:
 
     # ── plans ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def compile(self) -> Compiled:
+    def compile(self, prepared: Prepared | None = None) -> Compiled:
         """Compile the plan of the set: prepared, locked, and all packages in the pool.
+
+        `prepared` saves a caller that has it the second look at the recipes.
 
         Raises:
             Refused: mistakes in its files, or in what was asked for; its lock cannot be used.
         """
         from buildsys.plan.compile import compile_plan
 
-        image_set = self.locked(self.prepare())
+        image_set = self.locked(prepared or self.prepare())
         return Compiled(image_set, compile_plan(image_set))
 
     def require_tools(self, compiled: Compiled | None = None) -> None:

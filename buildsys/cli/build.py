@@ -30,9 +30,9 @@ def plan(pipeline: Pipeline, directory: Path, *, only_check: bool) -> None:
 
     Only files that change are written. `make -C DIR` then builds the images, without buildsys.
     """
-    library = pipeline.load()
-    pipeline.check_epoch(library, pipeline.resolve(library))
-    compiled = pipeline.compile()
+    prepared = pipeline.prepare()
+    pipeline.check_epoch(prepared.library, prepared.image_set)
+    compiled = pipeline.compile(prepared)
     warn_of_absent(EVERY, compiled.image_set)
     if not only_check:
         changed = pipeline.write(compiled, directory)
@@ -101,7 +101,7 @@ def build(
 @takes_selection(parents=False)
 @takes_plan
 @takes_store
-@click.option("--all", "whole", is_flag=True, help="All that changed, not only the first three of a kind.")
+@click.option("--all", "whole", is_flag=True, help="All changes, not only the first three of a kind.")
 @as_json
 def why(
     pipeline: Pipeline,
@@ -193,7 +193,7 @@ def _named_files(values: Iterable[str]) -> tuple[str, ...]:
                 f"{name}: cannot read {file}: {(error.strerror or str(error)).lower()}"
             ) from None
         if not path.is_file():
-            raise click.BadParameter(f"{name}: {file} is no file")
+            raise click.BadParameter(f"{name}: {file} is not a file")
         found.append(f"{name}={path.absolute()}")
     return tuple(found)
 
