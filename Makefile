@@ -81,7 +81,7 @@ stable-%: $(READY_TO_BUILD)
 
 # ── checks and tests ────────────────────────────────────────────────────────────────────────────────────────────
 
-CHECKS := check-lint check-types check-layers check-shell check-spelling
+CHECKS := check-lint check-types check-layers check-shell check-spelling check-english
 .PHONY: check $(CHECKS)
 check: $(CHECKS) ## lint, format, types, layers, shell, spelling and style; -k shows all there is to mend
 $(CHECKS): $(READY_TO_TEST)

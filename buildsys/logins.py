@@ -76,7 +76,7 @@ def offer(logins: Iterable[Login], environment: MutableMapping[str, str] = os.en
 
 
 def login_for(url: str) -> tuple[str, str] | None:
-    """User and password for the host of a URL; None when nobody knows any."""
+    """User and password for the host of a URL; None if none is known."""
     parts = urlsplit(url)
     for line in os.environ.get(VARIABLE, "").splitlines():
         host, user, secret = line.split(" ")

@@ -67,7 +67,7 @@ def _begins_with_a_host(namespace: str) -> bool:
 
 
 def takes_options(verb: Verb) -> Verb:
-    """Give a verb the options that only some formats have, as one `options` of those that were said."""
+    """Give a verb the options of single formats; one argument `options` holds those given."""
 
     @click.option(
         "--packages", type=click.Choice(["named", "carried"]),
@@ -76,7 +76,7 @@ def takes_options(verb: Verb) -> Verb:
     @click.option("--git", is_flag=True, default=None, help="Make each image's folder a git repository.")
     @click.option("--git-url", metavar="URL", help="Where the tree is pushed to.")
     @click.option("--git-branch", metavar="NAME", help="Its branch; else master.")
-    @click.option("--notify-email", metavar="ADDRESS", help="Who is told of failures.")
+    @click.option("--notify-email", metavar="ADDRESS", help="Address for failure reports.")
     @click.option("--services", metavar="NAMES", multiple=True, help="Only what these services take.")
     @click.option(
         "--neutron-driver", metavar="NAME", help="The network's driver: no image that is only for others."

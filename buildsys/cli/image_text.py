@@ -13,7 +13,7 @@ from buildsys.recipe.yaml_text import flow
 MAPS, LISTS = {"env", "labels", "annotations"}, {"volumes", "ports"}
 """Keys of the configuration whose items each have a Spot of their own."""
 
-Said = dict[str, Any]
+Keys = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,13 @@ def lines(image: i.Image) -> Iterator[Line]:
             yield Line(f"{key}: {flow(value)}", _spot(image, _field(key)))
 
 
-def data(image: i.Image) -> Said:
+def data(image: i.Image) -> Keys:
     """The image as JSON-able data; `at` says where a thing was written."""
     return {
         "image": image.name,
         "at": _at(image.spot),
         "reference": str(image.reference),
-        "from": _told(_parent(image), image.parent_spot),
+        "from": _with_spot(_parent(image), image.parent_spot),
         "profiles": list(image.profiles),
         "instructions": [_step_data(step) for step in image.instructions],
         "config": {key: _config_data(image, key, value) for key, value in _config(image.config).items()},
@@ -63,17 +63,17 @@ def data(image: i.Image) -> Said:
 
 def _config_data(image: i.Image, key: str, value: Any) -> Any:
     if key in MAPS:
-        return {name: _told(item, _spot(image, f"{key}.{name}")) for name, item in value.items()}
+        return {name: _with_spot(item, _spot(image, f"{key}.{name}")) for name, item in value.items()}
     if key in LISTS:
-        return [_told(item, _spot(image, f"{key}.{item}")) for item in value]
-    return _told(value, _spot(image, _field(key)))
+        return [_with_spot(item, _spot(image, f"{key}.{item}")) for item in value]
+    return _with_spot(value, _spot(image, _field(key)))
 
 
-def _told(value: Any, spot: Spot) -> Said:
+def _with_spot(value: Any, spot: Spot) -> Keys:
     return {"value": value, "at": _at(spot)}
 
 
-def _parent(image: i.Image) -> str | Said:
+def _parent(image: i.Image) -> str | Keys:
     match image.parent:
         case i.ParentImage(name):
             return name
@@ -100,13 +100,13 @@ def _at(spot: Spot) -> str:
 # ── instructions ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def said(step: i.Instruction) -> Said:
+def step_keys(step: i.Instruction) -> Keys:
     """An instruction as a recipe would say it: what is done, what qualifies it, and nothing that is empty."""
-    verb, *qualifiers = _said(step).items()
+    verb, *qualifiers = _keys_of(step).items()
     return dict([verb, *((key, value) for key, value in qualifiers if value)])
 
 
-def _said(s: i.Instruction) -> Said:
+def _keys_of(s: i.Instruction) -> Keys:
     match s:
         case i.Bootstrap():
             return {"bootstrap": s.packages}
@@ -169,7 +169,7 @@ def _said(s: i.Instruction) -> Said:
             return {"run": s.argv, "open-files": s.open_files}
         case i.Containerfile():
             reads = [*(item.written for item in s.others), *(item.written for item in s.images)]
-            shown: Said = {
+            shown: Keys = {
                 "containerfile": f"{s.folder}/{s.name}",
                 "reads": reads,
                 "args": dict(s.arguments),
@@ -181,14 +181,14 @@ def _said(s: i.Instruction) -> Said:
             assert_never(s)
 
 
-def _account(account: i.Account) -> Said:
-    told: Said = {"uid": account.uid, "gid": account.gid, "home": account.home, "shell": account.shell}
-    return told | ({"groups": account.groups} if account.groups else {})
+def _account(account: i.Account) -> Keys:
+    keys: Keys = {"uid": account.uid, "gid": account.gid, "home": account.home, "shell": account.shell}
+    return keys | ({"groups": account.groups} if account.groups else {})
 
 
 def _step_lines(step: i.Instruction) -> Iterator[Line]:
     lead = "  - "
-    for key, value in said(step).items():
+    for key, value in step_keys(step).items():
         spot = step.spot if lead == "  - " else NOWHERE
         if isinstance(value, dict) and key != "from":
             yield Line(f"{lead}{key}:", spot)
@@ -204,14 +204,14 @@ def _step_lines(step: i.Instruction) -> Iterator[Line]:
 
 
 def _is_long(value: Any) -> bool:
-    """Lists that are told a line an item: packages, for their Spots, and what would make a long line."""
+    """Lists with one line for each item: packages, for their Spots, and long ones."""
     if not isinstance(value, tuple | list) or not value:
         return False
     return isinstance(value[0], i.PackageName) or len(flow(value)) > 70
 
 
-def _step_data(step: i.Instruction) -> Said:
-    return {key: _plain(value) for key, value in said(step).items()} | {"at": _at(step.spot)}
+def _step_data(step: i.Instruction) -> Keys:
+    return {key: _plain(value) for key, value in step_keys(step).items()} | {"at": _at(step.spot)}
 
 
 def _plain(value: Any) -> Any:
@@ -227,7 +227,7 @@ def _plain(value: Any) -> Any:
 # ── configuration ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _config(config: i.OciConfig) -> Said:
+def _config(config: i.OciConfig) -> Keys:
     """What an image sets, by the keys of a recipe; what it inherits is left out."""
     check = None if config.healthcheck is None else _health_check(config.healthcheck)
     every = {
@@ -246,13 +246,13 @@ def _health_check(check: i.HealthCheck) -> Any:
     kind, *rest = check.command
     command = rest[0] if kind == "CMD-SHELL" else rest
     times = {"interval": check.interval, "timeout": check.timeout, "start-period": check.start_period}
-    more: Said = {key: f"{seconds:g}s" for key, seconds in times.items() if seconds}
+    more: Keys = {key: f"{seconds:g}s" for key, seconds in times.items() if seconds}
     more |= {"retries": check.retries} if check.retries else {}
     return {"command": command, **more} if more else command
 
 
-def beside(told: Iterable[Line], width: int = 64) -> Iterator[tuple[str, str]]:
+def with_places(found: Iterable[Line], width: int = 64) -> Iterator[tuple[str, str]]:
     """Lines and their Spots, the Spots as comments in one column."""
-    for line in told:
+    for line in found:
         at = _at(line.spot)
         yield (line.text, "") if not at else (f"{line.text:<{width}}", f" # {at}")

@@ -41,7 +41,7 @@ def import_() -> None:
 )  # fmt: skip
 @click.option(
     "--context", "contexts", metavar="NAME=DIR|IMAGE", multiple=True, callback=named_values,
-    help="What a name means that is no stage and no image of the tree.",
+    help="Meaning of a name that is neither a stage nor an image.",
 )  # fmt: skip
 def containerfiles(
     top: Path,
@@ -104,8 +104,8 @@ def tcib(top: Path, output: Path | None, base: str, arguments: dict[str, str]) -
 def kolla_overrides(files: Sequence[str], output: Path | None, name: str | None) -> None:
     """Turn Kolla's template overrides (.j2) and kolla-build.conf into an overlay.
 
-    Lists of packages and for pip, the headers and footers of images, and files that lie beside FILE: these
-    are copied into files/ beside the overlay. With --set names are checked, and what refers to the set can
+    Lists of packages and for pip, the headers and footers of images, and files next to FILE: these
+    are copied into files/ next to the overlay. With --set names are checked, and what refers to the set can
     be turned: lists that are replaced, accounts, what every image does, downloads.
     """
     from buildsys.importers.kolla.overrides import turn

@@ -31,7 +31,7 @@ overlay: {name}
 #variables:
 #  colour: blue
 
-# What every image gets. It goes on the base too, so it builds all of them anew.
+# Changes of every image, the base too: all of them are rebuilt.
 #common:
 #  labels: {{vendor: {name}}}
 
@@ -47,7 +47,7 @@ overlay: {name}
 #    packages: {{append: [{plain}-driver], remove: [httpd]}}
 #    steps:
 #      append:
-#        - {{copy: app.conf, to: /etc/app.conf}}            # out of files/ beside this file
+#        - {{copy: app.conf, to: /etc/app.conf}}            # from files/ next to this file
 #        - {{append: "colour = blue", in: /etc/app.conf}}
 #      remove:
 #        - {{touch: /etc/app.conf}}                         # a step that says just this
@@ -121,10 +121,10 @@ def write_new(file: Path, text: str) -> None:
 @takes_set
 @as_json
 def show(pipeline: Pipeline, *, as_json: bool) -> None:
-    """Show what overlays change: a line a thing, with where it is written.
+    """Show the changes of overlays: a line for each, with its place.
 
-    `(set)` stands for variables, `(site NAME)` for what a site gets. Of an image that is new only its parent
-    is told: `buildsys show` has the rest. Nothing is built.
+    `(set)` stands for variables, `(site NAME)` for changes of a site. A new image is one line with its
+    parent: `buildsys show` has the rest. Nothing is built.
     """
     if not pipeline.overlays:
         raise Ended(REFUSED, "no overlay is named: --overlay FILE")
@@ -185,11 +185,11 @@ def _sites(library: Library) -> Iterator[Change]:
             own = site.written.data if site is not None else {}
             for key, value in patch.written.data.items():
                 there: Any = own.get(key)
-                for thing, said in value.items() if isinstance(value, dict) else [("", value)]:
+                for thing, now in value.items() if isinstance(value, dict) else [("", value)]:
                     had = there.get(thing) if isinstance(there, dict) else there
                     before = "" if had is None else flow(had)
                     at = str(patch.written.key_spot(key, thing) if thing else patch.written.spot(key))
                     what = f"{key} {thing}".strip()
                     # What several overlays give, the last one gives.
-                    found[name, key, thing] = Change(f"(site {name})", what, before, flow(said), at)
+                    found[name, key, thing] = Change(f"(site {name})", what, before, flow(now), at)
     yield from (item for item in found.values() if item.before != item.after)

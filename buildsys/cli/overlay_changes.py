@@ -1,4 +1,4 @@
-"""What overlays change: a set without them beside the set with them, in a recipe's words."""
+"""Compare a set without overlays and with them, in the words of a recipe."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from buildsys import image as i
-from buildsys.cli.image_text import LISTS, Said, data
+from buildsys.cli.image_text import LISTS, Keys, data
 from buildsys.recipe.document import is_template, strings
 from buildsys.recipe.library import OverlayFile
 from buildsys.recipe.yaml_text import flow
 
 PIECES = (i.Install, i.DeclareAccounts, i.WriteRepository)
-"""Instructions that are told piece by piece."""
+"""Instructions that are compared item by item."""
 OWN = LISTS | {"packages"}
 """Keys whose things bear their names in themselves."""
 
@@ -24,14 +24,14 @@ class Change:
     """One thing that is other than without the overlays."""
 
     image: str
-    """Whose; `(set)` or `(site NAME)` for what is no image's."""
+    """The image; `(set)` or `(site NAME)` for other parts."""
     what: str
     """The key of a recipe, and for a map the name in it."""
     before: str
     after: str
     """Empty: there was, there is no such thing."""
     at: str
-    """Where it is written now; of what was removed, where that is said, or else where it had been written."""
+    """Its place now; for a removed item, the place of the removal, or else its old place."""
 
     @property
     def kind(self) -> str:
@@ -42,7 +42,7 @@ class Change:
 def changes(
     before: Mapping[str, i.Image], after: Mapping[str, i.Image], overlays: Sequence[OverlayFile]
 ) -> Iterator[Change]:
-    """What became of each image; one that is new is told with its parent alone."""
+    """Yield the changes of each image; a new image has one change, its parent."""
     for name, item in sorted(after.items()):
         old = before.get(name)
         now = data(item)
@@ -50,13 +50,13 @@ def changes(
         if old is None:
             yield Change(name, "image", "", f"from: {parent}", now["at"])
         elif old != item or old.test != item.test:
-            said = _Patches(name, overlays)
+            patches = _Patches(name, overlays)
             if old.parent != item.parent:
                 yield Change(name, "from", flow(data(old)["from"]["value"]), parent, now["from"]["at"])
-            yield from _instructions(name, old, item, said)
-            yield from _configuration(name, data(old)["config"], now["config"], said)
+            yield from _instructions(name, old, item, patches)
+            yield from _configuration(name, data(old)["config"], now["config"], patches)
             if old.test != item.test:
-                at = said.taken("test", "", str(item.spot))
+                at = patches.taken("test", "", str(item.spot))
                 yield Change(name, "test", _demanded(old.test), _demanded(item.test), at)
 
 
@@ -117,12 +117,12 @@ def _likeness(step: Mapping[str, Any], text: str) -> int:
     return sum(len(line) if line in text else -len(line) for line in lines)
 
 
-def _configuration(name: str, old: Said, now: Said, said: _Patches) -> Iterator[Change]:
+def _configuration(name: str, old: Keys, now: Keys, patches: _Patches) -> Iterator[Change]:
     for key in dict.fromkeys((*old, *now)):
-        yield from _told(name, key, _items(old.get(key)), _items(now.get(key)), said)
+        yield from _compared(name, key, _items(old.get(key)), _items(now.get(key)), patches)
 
 
-def _items(value: Any) -> dict[str, Said]:
+def _items(value: Any) -> dict[str, Keys]:
     """The things under a key of the configuration, by what they are called."""
     if value is None:
         return {}
@@ -131,46 +131,46 @@ def _items(value: Any) -> dict[str, Said]:
     return {"": value} if isinstance(value.get("at"), str) else dict(value)
 
 
-def _instructions(name: str, old: i.Image, now: i.Image, said: _Patches) -> Iterator[Change]:
+def _instructions(name: str, old: i.Image, now: i.Image, patches: _Patches) -> Iterator[Change]:
     for key, kind in (("packages", _packages), ("accounts", _accounts), ("repositories", _repositories)):
-        yield from _told(name, key, kind(old), kind(now), said)
+        yield from _compared(name, key, kind(old), kind(now), patches)
     ours, theirs = list(_steps(now)), list(_steps(old))
     texts = [text for text, _ in theirs], [text for text, _ in ours]
     for kept, *(start, end, first, last) in SequenceMatcher(None, *texts, autojunk=False).get_opcodes():
         if kept != "equal":
             yield from (
-                Change(name, "steps", text, "", said.step(text, at)) for text, at in theirs[start:end]
+                Change(name, "steps", text, "", patches.step(text, at)) for text, at in theirs[start:end]
             )
             yield from (Change(name, "steps", "", text, at) for text, at in ours[first:last])
 
 
-def _told(
-    name: str, key: str, old: Mapping[str, Said], now: Mapping[str, Said], said: _Patches
+def _compared(
+    name: str, key: str, old: Mapping[str, Keys], now: Mapping[str, Keys], patches: _Patches
 ) -> Iterator[Change]:
     for item in dict.fromkeys((*old, *now)):
         before, after = _value(old.get(item)), _value(now.get(item))
         if before != after:
             at = (now.get(item) or old[item])["at"]
             if item not in now:
-                at = said.taken(key, item, at)
+                at = patches.taken(key, item, at)
             elif key == "accounts":  # all of an image are one instruction, with one place
-                at = said.given(key, item, at)
+                at = patches.given(key, item, at)
             yield Change(name, key if key in OWN or not item else f"{key} {item}", before, after, at)
 
 
-def _value(item: Said | None) -> str:
+def _value(item: Keys | None) -> str:
     return "" if item is None else flow(item["value"])
 
 
-def _packages(item: i.Image) -> dict[str, Said]:
+def _packages(item: i.Image) -> dict[str, Keys]:
     names = [name for step in item.instructions if isinstance(step, i.Install) for name in step.packages]
-    found: dict[str, Said] = {}
+    found: dict[str, Keys] = {}
     for name in names:
         found.setdefault(name.name, {"value": name.name, "at": str(name.spot)})
     return found
 
 
-def _accounts(item: i.Image) -> dict[str, Said]:
+def _accounts(item: i.Image) -> dict[str, Keys]:
     steps = [step for step in data(item)["instructions"] if "accounts" in step]
     return {
         name: {"value": account, "at": step["at"]}
@@ -179,7 +179,7 @@ def _accounts(item: i.Image) -> dict[str, Said]:
     }
 
 
-def _repositories(item: i.Image) -> dict[str, Said]:
+def _repositories(item: i.Image) -> dict[str, Keys]:
     steps = [step for step in item.instructions if isinstance(step, i.WriteRepository)]
     return {
         step.id: {"value": {"file": step.file, "options": dict(step.options)}, "at": str(step.spot)}
@@ -189,25 +189,25 @@ def _repositories(item: i.Image) -> dict[str, Said]:
 
 def _steps(item: i.Image) -> Iterator[tuple[str, str]]:
     """Each other instruction on one line, and where it stands."""
-    for step, said in zip(item.instructions, data(item)["instructions"], strict=True):
+    for step, keys in zip(item.instructions, data(item)["instructions"], strict=True):
         if not isinstance(step, PIECES):
-            yield ", ".join(f"{key}: {flow(value)}" for key, value in _bare(said).items()), said["at"]
+            yield ", ".join(f"{key}: {flow(value)}" for key, value in _bare(keys).items()), keys["at"]
 
 
-def _bare(said: Any) -> Any:
+def _bare(value: Any) -> Any:
     """An instruction without places: names of packages are names again."""
-    match said:
+    match value:
         case {"name": name, "at": _}:
             return name
         case dict():
-            return {key: _bare(value) for key, value in said.items() if key != "at"}
+            return {key: _bare(item) for key, item in value.items() if key != "at"}
         case list():
-            return [_bare(item) for item in said]
+            return [_bare(item) for item in value]
         case _:
-            return said
+            return value
 
 
 def _demanded(test: i.ImageTest) -> str:
     """The keys of a test that says something."""
     there = {"run": test.runs, "user": test.user, "setuid": test.setuid is not None, "size": test.size}
-    return ", ".join(key for key, said in (there | {"service": test.service}).items() if said)
+    return ", ".join(key for key, item in (there | {"service": test.service}).items() if item)

@@ -115,7 +115,7 @@ class Report:
     mistakes: tuple[Diagnostic, ...] = ()
     """Why nothing was built at all."""
     error: str = ""
-    """What ended the run, when that is no mistake in a recipe."""
+    """Error that ended the run, if it is not a mistake in a recipe."""
     tried: int = 0
     """Images and scenarios that were tested; what had passed before is not."""
     unfit: tuple[Unfit, ...] = ()
@@ -174,7 +174,7 @@ def _page(report: Report) -> Iterator[str]:
     if report.unfit:
         yield from _section("Unfit")
     for unfit in report.unfit:
-        yield f"* the {unfit.kind} {unfit.name}; all that was said is in `{unfit.log}`:"
+        yield f"* the {unfit.kind} {unfit.name}; the whole output is in `{unfit.log}`:"
         yield ""
         lines = (line for mistake in unfit.mistakes for line in mistake.text().splitlines())
         yield from _block(lines, "  ")

@@ -135,7 +135,7 @@ def _labels(texts: tuple[str, ...]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            raise Refused([Diagnostic(NOWHERE, Code.BAD_LABEL, f"'{text}' is no label", "NAME=VALUE")])
+            raise Refused([Diagnostic(NOWHERE, Code.BAD_LABEL, f"'{text}' is not a label", "NAME=VALUE")])
         found[name] = value
     return found
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def check(pipeline: Pipeline, *, as_json: bool) -> None:
     """Check the recipes of an image set, for all its sites.
 
-    With --site, for that one. All mistakes are told together, each with its file, line and column.
+    With --site, for that one. All mistakes are reported together, each with its file, line and column.
     """
     found: set[Diagnostic] = set()
     image_set = None
@@ -95,7 +95,7 @@ def _listed(image: Image) -> dict[str, object]:
 @as_json
 def show(pipeline: Pipeline, name: str, *, as_json: bool) -> None:
     """Show one resolved image, each value with where it was written."""
-    from buildsys.cli.image_text import beside, data, lines
+    from buildsys.cli.image_text import data, lines, with_places
 
     image_set = pipeline.resolve()
     image = image_set.images.get(name)
@@ -105,7 +105,7 @@ def show(pipeline: Pipeline, name: str, *, as_json: bool) -> None:
     if as_json:
         put(json.dumps(data(image), indent=1, ensure_ascii=False))
         return
-    for text, spot in beside(lines(image)):
+    for text, spot in with_places(lines(image)):
         put(text + dim(spot))
 
 

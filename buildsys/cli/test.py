@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from buildsys.testing.result import Case, Outcome
 
 LINES = 20
-"""Lines of what was said that are shown of a failure."""
+"""Lines of output that are shown for a failure."""
 
 
 takes_timeout_factor = click.option(

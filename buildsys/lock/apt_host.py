@@ -159,8 +159,8 @@ class Apt:
             preferences.write_text(_preferences(pins))
             options = ["-o", f"Dir::State::status={status}", "-o", f"Dir::Etc::preferences={preferences}"]
             options += ["-o", f"Dir::State::lists={lists}/", "-o", f"Dir::Cache={lists}/"]
-            said = self._get(*options, "--simulate", "--quiet", "--no-auto-remove", *words)
-        return [line for line in said.splitlines() if line.startswith(("Inst ", "Conf ", "Remv ", "Purg "))]
+            output = self._get(*options, "--simulate", "--quiet", "--no-auto-remove", *words)
+        return [line for line in output.splitlines() if line.startswith(("Inst ", "Conf ", "Remv ", "Purg "))]
 
     # ── fetching ────────────────────────────────────────────────────────────────────────────────────────────
 

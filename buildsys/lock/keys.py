@@ -150,7 +150,7 @@ class Keyring:
         if self._rpmkeys("--import", str(key)).status:
             hint = "what is wanted is one in ASCII armour: gpg --armor --export"
             raise Refused(
-                [Diagnostic(NOWHERE, Code.BAD_KEY, f"{key} is no public key that rpm can read", hint)]
+                [Diagnostic(NOWHERE, Code.BAD_KEY, f"{key} is not a public key that rpm can read", hint)]
             )
 
     def refused(self, packages: Sequence[Path]) -> dict[Path, str]:
@@ -167,11 +167,11 @@ class Keyring:
         return {path: self._signature(path) for path in packages if str(path) in bad or str(path) not in good}
 
     def _signature(self, package: Path) -> str:
-        said = self._rpmkeys("--checksig", "--verbose", str(package)).out
-        keys = sorted(set(re.findall(r"[Ss]ignature, key ID ([0-9a-f]+)", said)))
+        output = self._rpmkeys("--checksig", "--verbose", str(package)).out
+        keys = sorted(set(re.findall(r"[Ss]ignature, key ID ([0-9a-f]+)", output)))
         if not keys:
             return "it is not signed"
-        if "BAD" in said:
+        if "BAD" in output:
             return f"its signature by the key {keys[0]} is not right"
         return f"it is signed by the key {', '.join(keys)}"
 

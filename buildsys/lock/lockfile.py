@@ -160,7 +160,7 @@ def read(path: Path, *, image_set: str, site: str) -> Lock:
             [Diagnostic(spot, Code.LOCK_UNREADABLE, f"this lock cannot be read: {why}", again)]
         ) from error
     if f"\nlock: {VERSION}\n" not in content:
-        message = "this is no lock, or one of another version of buildsys"
+        message = "this is not a lock, or it is one of another version of buildsys"
         raise Refused([Diagnostic(spot, Code.LOCK_UNREADABLE, message, again)])
     body, _, seal = content.rpartition("seal: ")
     if seal != f'"{_seal(body)}"\n':

@@ -153,8 +153,8 @@ def _curl(url: str, path: Path, begun: int) -> tuple[int, str, str]:
     # The login goes through stdin: every user can read a command line.
     given = f"user = {json.dumps(':'.join(login), ensure_ascii=False)}\n" if login else ""
     done = programs.run(command, given=given, errors="surrogateescape")
-    said = done.err.strip().splitlines()[-1:] or [f"curl ends with status {done.status}"]
-    return done.status, done.out.strip(), said[0].partition(") ")[2] or said[0]
+    last = done.err.strip().splitlines()[-1:] or [f"curl ends with status {done.status}"]
+    return done.status, done.out.strip(), last[0].partition(") ")[2] or last[0]
 
 
 # ── sound files ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -35,7 +35,7 @@ _Count = Annotated[int, Strict(), Field(ge=0, lt=1 << 63)]
 def _below(value: object) -> object:
     """A path below a repository's root that does not leave it."""
     if isinstance(value, str) and not {"", ".", ".."}.isdisjoint(value.split("/")):
-        raise PydanticCustomError("leaves", "it is no path below a repository")
+        raise PydanticCustomError("leaves", "it is not a path below a repository")
     return value
 
 
@@ -111,7 +111,7 @@ _SECTIONS = {"missing": "'{}' is missing", "extra_forbidden": "a lock has no '{}
 _WORDS = {
     "missing": "something is missing", "extra_forbidden": "there is more than belongs here",
     "string_pattern_mismatch": "no such text can stand here", "string_too_long": "this text is too long",
-    "string_unicode": "this is no text", "string_type": "text belongs here",
+    "string_unicode": "this is not a text", "string_type": "text belongs here",
     "int_type": "a whole number belongs here", "tuple_type": "a list belongs here",
     "list_type": "a list belongs here", "too_long": "there is more than belongs here",
     "too_short": "something is missing", "dict_type": "a map belongs here",
@@ -130,7 +130,7 @@ def _of_names(data: Mapping[str, Any]) -> Iterator[Mistake]:
         if nevra not in packages:
             yield ("payloads", name), f"there is no package {nevra} above"
         elif packages[nevra][0] != name:
-            yield ("payloads", name), f"{nevra} is no build of it"
+            yield ("payloads", name), f"{nevra} is not a build of it"
     for name, value in data["keys"].items():
         if not (value in packages or _is_sum(value)):
             yield ("keys", name), "it is neither a checksum nor a package above"

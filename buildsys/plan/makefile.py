@@ -16,7 +16,7 @@ FRONT = """\
 #   make help             this text
 #
 # LAUNCH   a launcher each step is handed to (srun, …)       BS_STORE   options choosing the container store
-# JOBS     images at once when make is not told by -j        BS_FORCE=1 build even what is fresh
+# JOBS     images at once, without make's -j                 BS_FORCE=1 build even what is fresh
 GOALS := $(or $(filter-out help,$(MAKECMDGOALS)),all)
 .PHONY: .run help $(GOALS)
 $(GOALS): .run ; @:

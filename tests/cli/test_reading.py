@@ -262,7 +262,7 @@ def test_every_kind_of_instruction_is_shown_with_its_place(kind: type[Any]) -> N
     step = an_instruction(kind)
     told = list(image_text.lines(an_image(step)))
     (shown,) = yaml.safe_load("\n".join(line.text for line in told))["instructions"]
-    assert shown == plain(image_text.said(step))
+    assert shown == plain(image_text.step_keys(step))
     assert [line.spot for line in told if line.text.startswith("  - ")] == [step.spot]
 
 

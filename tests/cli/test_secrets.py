@@ -32,7 +32,7 @@ def test_files_are_named_from_the_root_on(tmp_path: Path, monkeypatch: pytest.Mo
         ("token=", "'token=' is not NAME=FILE"),
         ("token=gone", "token: cannot read gone: no such file or directory"),
         ("token=.", "token: cannot read .: is a directory"),
-        ("token=/dev/null", "token: /dev/null is no file"),
+        ("token=/dev/null", "token: /dev/null is not a file"),
     ],
 )
 def test_what_is_no_secret(value: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

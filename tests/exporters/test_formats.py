@@ -383,7 +383,7 @@ def test_a_containerfile_of_its_own_keeps_its_words_but_for_names(tmp_path: Path
     # A link that leads out brings nothing along.
     assert "images/given/context/out" not in export.links
     assert export.notes[-4:-1] == (
-        "given: built in the folder context/, beside the Containerfile",
+        "given: built in the folder context/ next to the Containerfile",
         "arguments of Containerfiles have their values in `arguments`: build.sh gives them as options",
         "given: links to files of the context are there as files, others are not there",
     )

@@ -20,7 +20,7 @@ Exported by `buildsys export containerfiles {set}`. Edit the recipes, not this.
 
 * `images/NAME/`: an image; `Containerfile`, and its whole context
 * `build-order`: a line an image, parents before children: its name, its reference, the images it is made from
-* `build.sh`: builds them in that order with buildah, podman or docker, or only those that it is told
+* `build.sh`: builds them in that order with buildah, podman or docker, or only those that are named
 
 One of them by hand, when what it is made from is there:
 
@@ -75,7 +75,7 @@ def notes(request: Request) -> Iterator[str]:
     given = [(image.name, item) for image in request.images if (item := image.containerfile)]
     if given:
         names = ", ".join(name for name, _ in given)
-        yield f"{names}: built in the folder context/, beside the Containerfile"
+        yield f"{names}: built in the folder context/ next to the Containerfile"
     if any(item.arguments or item.dated for _, item in given):
         yield "arguments of Containerfiles have their values in `arguments`: build.sh gives them as options"
     if any(item.contexts for _, item in given):

@@ -52,7 +52,7 @@ class Target:
 
     @property
     def leaves(self) -> list[str]:
-        """The images that are no parent of another."""
+        """The images without children."""
         every = (image.parent for image in self.images.values())
         parents = {parent.name for parent in every if isinstance(parent, ParentImage)}
         return [name for name in self.images if name not in parents]

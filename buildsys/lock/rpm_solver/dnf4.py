@@ -11,7 +11,7 @@ from .library import Job, Library, Package, Row, Unreachable, Unreadable
 
 
 class _Hearing(logging.Handler):
-    """What dnf tells nobody but its log."""
+    """Messages that dnf writes only to its log."""
 
     def __init__(self) -> None:
         super().__init__()

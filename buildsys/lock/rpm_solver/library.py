@@ -21,9 +21,9 @@ class Unreachable(Exception):  # noqa: N818 - reads as what happened
         found = re.search(r"repo(?:sitory)? ['\"]([^'\"]+)['\"]: (.*)", words)
         self.repository, self.reason = found.groups() if found else ("", words)
         # Without addresses: they may be the host's own affair.
-        said = [part for line in answers for part in _ANSWER.findall(line)]
-        if said and "mirrors were" in words:
-            self.reason = said[-1].strip()
+        causes = [part for line in answers for part in _ANSWER.findall(line)]
+        if causes and "mirrors were" in words:
+            self.reason = causes[-1].strip()
         super().__init__(words)
 
 

@@ -94,7 +94,7 @@ class Solving:
         holding = Holding(self.versions[root], image["held"])
         transactions = []
         for step in image["steps"]:
-            # What is new beside packages that stay is the newest that fits them, not the newest there is.
+            # A new package is the newest that fits the packages that stay, not the newest of all.
             step["best"] = not step["update"] and not holding.active
             others = holding.others(state)
             library.hide(others)
@@ -227,7 +227,7 @@ def solve(library: Library, state: State, step: Row) -> Any:
     slots = {package.slot for package in found}
     gone = frozenset(old for old in state.added - found if old.slot not in slots)
     if not all(library.replaced(old, new) for old in gone):
-        # Nobody asked for that one to go.
+        # No request removes that package.
         return nothing, nothing, reasons
     return new, gone, []
 
@@ -241,7 +241,7 @@ def attempt(library: Library, state: State, step: Row, loose: Any) -> Any:
     else:
         job.keep, job.optional = by_name(state.added - loose), by_name(loose)
     job.erase = [package for package in library.installed if package.name in state.removed]
-    # What an ancestor of the set holds already is no error, and no reason to have another of it.
+    # A package that an ancestor has already is neither an error nor a reason for another version.
     have = {package.name for package in state.added}
     job.names = [name for name in step["install"] if name not in have]
     found, reasons = library.solve(job)
