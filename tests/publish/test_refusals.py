@@ -178,7 +178,7 @@ def test_tags_and_labels_that_are_none(bench: Bench, tmp_path: Path) -> None:
         "  hint: zstd needs a set of `format: oci`"
     )
     done = bench.run("publish", "--to", place, "--label", "one")
-    assert done.stderr == "error: 'one' is no label [bad-label]\n  hint: NAME=VALUE\n"
+    assert done.stderr == "error: 'one' is not a label [bad-label]\n  hint: NAME=VALUE\n"
     done = bench.run("publish", "--to", place, "--tag", "lock")
     assert (
         done.stderr
