@@ -121,6 +121,19 @@ def test_a_key_that_cannot_be_read_leaves_no_keyring(bench: Bench) -> None:
     assert bench.call("rpm", "rpm_open_keyring || :; printf '%s' \"${KEYRING-none}\"").stdout == "none"
 
 
+def test_a_keyring_that_refused_a_signature_stays_until_the_next_run(bench: Bench) -> None:
+    """Other steps of the run read it: without it, they would find no key for any package."""
+    fake = "rpmkeys() { case $* in *--checksig*) echo x: digests NOT OK; return 1 ;; esac; }; "
+    state = bench.plan / "state"
+    assert bench.call("rpm", fake + "rpm_check_signatures x").returncode != 0
+    rings = [path for path in state.glob("keyring.*") if path.is_dir()]
+    assert [path.name for path in state.glob("keyring.*.doubtful")] == [f"{rings[0].name}.doubtful"]
+    done = bench.call("rpm", '. "$LIB/leftovers.sh"; TMPDIR=/nowhere; clear_leftovers')
+    assert (done.returncode, [path.name for path in state.glob("keyring.*")]) == (0, ["keyring.lock"]), (
+        done.stderr
+    )
+
+
 OLDER = pytest.mark.parametrize(
     "older", ["", "shopt -u patsub_replacement 2>/dev/null || :; "], ids=["", "older bash"]
 )

@@ -1,6 +1,7 @@
 # What builds leave behind: working containers and scratch folders of killed steps, images before normalisation.
 
-# clear_leftovers: remove what a kill -9 left: working containers with a marker, and scratch folders.
+# clear_leftovers: remove what a kill -9 left: working containers with a marker, and scratch folders. Remove keyrings by which a
+# signature failed, too.
 clear_leftovers() {
     local id left marker name gone=() markers=("$STATE"/working.*)
     for name in "$STATE"/scratch.*; do
@@ -9,6 +10,9 @@ clear_leftovers() {
         [[ ! $name =~ /scratch\.look\.([0-9]+)\.[^/]*$ || ! -d /proc/${BASH_REMATCH[1]} ]] || continue
         [[ ! -d $name ]] || unmount_below "$name"
         rm -rf "$name"
+    done
+    for name in "$STATE"/keyring.*.doubtful; do
+        [[ ! -e $name ]] || rm -rf "${name%.doubtful}" "$name"
     done
     [[ -e ${markers[0]} ]] || return 0
     read -r id <"$STATE/id"

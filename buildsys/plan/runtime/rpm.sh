@@ -43,8 +43,8 @@ rpm_check_signatures() {
     local file
     rpm_open_keyring || return
     if ! rpmkeys --dbpath "$KEYRING" --define '_pkgverify_level all' --checksig "$@" >"$SCRATCH/signatures" 2>&1; then
-        # The keyring may be damaged: let the next run create another.
-        rm -rf "${KEYRING:?}"
+        # The keyring may be damaged: let the next run create another. Other steps of this run may read it now.
+        : >"$KEYRING.doubtful"
         while IFS= read -r file; do report_unsigned "$(basename "$file" .rpm)"; done < <(
             sed -nE 's/: .*(NOT OK|NOKEY|MISSING).*$//p' "$SCRATCH/signatures"
         )
@@ -65,8 +65,7 @@ rpm_verify() {
         [[ $unsigned == *$'\n'"$file"$'\n'* ]] || signed+=("$PLAN/pool/packages/$file")
     done
     ((${#signed[@]} == 0)) || rpm_check_signatures "${signed[@]}" || return
-    # A step that found a wrong signature may have removed the keyring meanwhile; then the next run checks these files again.
-    touch "${MARKS[@]}" 2>/dev/null || :
+    touch "${MARKS[@]}"
 }
 
 # rpm_find_newest PACKAGE BUILDS FILE…: print the file with the newest build of a package, in rpm's order. If BUILDS is not empty, it
