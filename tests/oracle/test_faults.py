@@ -30,7 +30,7 @@ FAULTS: dict[str, tuple[str, Callable[[str], str], Flavour, str, str]] = {
     "packages": (DECIDER, without("package"), "locked", "package-updated", "missed"),
     "what repositories hold": (
         DECIDER,
-        lambda text: text.replace("&& -s $held ]]", "&& -s $held.none ]]"),
+        lambda text: text.replace("&& -s $metadata ]]", "&& -s $metadata.none ]]"),
         "unlocked-url",
         "package-updated",
         "missed",
@@ -50,7 +50,7 @@ FAULTS: dict[str, tuple[str, Callable[[str], str], Flavour, str, str]] = {
         "needless",
     ),
     "a wrong word": (
-        "reason.sh",
+        "changes.sh",
         lambda text: text.replace('? "parent" :', '? "ancestor" :'),
         "bare",
         "base-moved",

@@ -229,7 +229,7 @@ def test_downloads_are_fetched_once_and_held_to_their_checksum(
     assert stones.web.asked.count("/program") == 3
     assert f"note: the download {address} is not verified\n" in done.text
     assert (
-        f"error: {quarry.set}/images/changed.yaml:4:5: {address} is not what the site says it is: "
+        f"error: {quarry.set}/images/changed.yaml:4:5: the checksum of {address} is wrong: "
         f"its sha256 is {right}, not {wrong}\n"
     ) in quarry.log("changed")
     assert f"fetched {address}, sha256 {right}\n" in quarry.log("unverified")
