@@ -174,7 +174,7 @@ def _clock(sets: Iterable[ImageSet]) -> Iterator[Finding]:
     epochs = [datetime.fromtimestamp(item.epoch, UTC) for item in sets]
     if epochs and now < max(epochs):
         files = f"the files of a set are from {max(epochs):%Y-%m-%d}"
-        yield Finding("missing", "clock", f"the clock of this machine says {now:%Y-%m-%d}, {files}")
+        yield Finding("missing", "clock", f"the clock of this machine shows {now:%Y-%m-%d}, {files}")
 
 
 def _place() -> Iterator[Finding]:

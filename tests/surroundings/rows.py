@@ -176,11 +176,11 @@ def _make_jobs(style: str) -> Callable[[Scene], Scene]:
 
 STORE = "a container store cannot lie in"
 NOEXEC = "a plan cannot run from a file system mounted noexec"
-CLOCK = "the clock of this machine says 2001-02-03"
+CLOCK = "the clock of this machine shows 2001-02-03"
 NAMES = "choose another directory for the store, `BS_STORE='--root DIR --runroot DIR'`"
 MOVE = "build elsewhere: `--build-dir`"
 FIFO = "--jobserver-style=fifo"
-SET_CLOCK = "set the clock; what a step writes is known by being newer than the set's epoch"
+SET_CLOCK = "set the clock; a step finds the files it wrote by their time"
 HOSTILE = "`BASH_ENV`, `CDPATH`, `OLDPWD`, `GREP_OPTIONS`, `TAR_OPTIONS`, `MAKEFILES`, `SHELLOPTS`, functions"
 BYTES = os.fsdecode(b"a\xffb")
 HARD = 'a:b,c+d]e"f\\g[h*i?'
