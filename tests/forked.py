@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,6 +43,9 @@ def run(words: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> subp
             status = 70
             try:
                 status = _child(words, cwd, environment, out.fileno(), err.fileno())
+            except BaseException:
+                os.write(2, traceback.format_exc().encode())
+                raise
             finally:
                 os._exit(status)
         _, ended = os.waitpid(child, 0)
@@ -89,6 +93,6 @@ def _forget() -> None:
     """Forget what tests in this process have asked before."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "buildsys":
-            for thing in vars(module).values():
+            for thing in list(vars(module).values()):
                 if isinstance(thing, functools._lru_cache_wrapper):
                     thing.cache_clear()

@@ -48,12 +48,12 @@ class Ground:
         (folder,) = {package.parent for package in packages}
         names = " ".join(f"'/dev/buildsys/new/{package.name}'" for package in packages)
         # The root's shell is of no package.
-        update = f"rpm_call --upgrade --nodeps --nosignature -- {names}; rpm_mount_points"
+        update = f"rpm_call --upgrade --nodeps --nosignature -- {names}; rpm_make_mount_points"
         return self.do("rpm", f"RPM_LENT=('new={folder}'); {update}")
 
     def query(self, *words: str) -> str:
         """What rpm says of the root's database."""
-        done = self.do("rpm", f"rpm_on_root --query {' '.join(words)}")
+        done = self.do("rpm", f"rpm_run --query {' '.join(words)}")
         return done.stdout
 
 

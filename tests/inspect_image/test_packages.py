@@ -118,7 +118,7 @@ def test_without_rpm(
         assert mistake
         raise Refused([mistake])
 
-    monkeypatch.setattr(programs, "installed_packages", missing)
+    monkeypatch.setattr(programs, "output", missing)
     assert cli.run(["diff", "--packages", before, before]) == 3
     assert "rpm is needed and is not installed" in capsys.readouterr().err
 
