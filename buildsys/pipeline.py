@@ -135,7 +135,9 @@ class Pipeline:
         site = library.sites[image_set.site.name].written
         written = site if "epoch" in site.data else library.written
         late, clock = (datetime.fromtimestamp(seconds, UTC) for seconds in (image_set.epoch, now))
-        message = f"the epoch is {late:%Y-%m-%d %H:%M}, the clock of this machine shows {clock:%Y-%m-%d %H:%M}"
+        message = (
+            f"the epoch is {late:%Y-%m-%d %H:%M}, the clock of this machine shows {clock:%Y-%m-%d %H:%M}"
+        )
         hint = "write a time that is past, or set the clock"
         raise Refused([Diagnostic(written.spot("epoch"), Code.LATE_EPOCH, message, hint)])
 
