@@ -122,7 +122,7 @@ class Pipeline:
         return self._resolve(library or self.load(), None)
 
     def check_epoch(self, library: Library, image_set: ImageSet) -> None:
-        """Check that the set's epoch is past: files that a step writes are found by being newer.
+        """Check that the set's epoch is in the past: a step's new files are found by being newer than it.
 
         Neither resolving nor compiling reads a clock, so this is a step of its own.
 
@@ -303,7 +303,7 @@ class Pipeline:
     def compile(self, prepared: Prepared | None = None) -> Compiled:
         """Compile the plan of the set: prepared, locked, and all packages in the pool.
 
-        `prepared` saves a caller that has it the second look at the recipes.
+        Pass `prepared` if you have it: the recipes are not read again then.
 
         Raises:
             Refused: mistakes in its files, or in what was asked for; its lock cannot be used.

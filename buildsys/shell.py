@@ -1,4 +1,4 @@
-"""`Command`: an argv that knows where it came from. The only module that quotes for the shell.
+"""`Command`: an argv that knows where it came from. The only module that quotes for a plan's shell.
 
 Everything a plan runs is made here from lists of words; no other room joins words into shell text.
 """

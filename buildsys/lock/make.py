@@ -91,10 +91,10 @@ def _held(answer: Answer, wish: Wish) -> Mapping[str, Metadata]:
 
 
 def refuse_older(image_set: ImageSet, old: Lock, answer: Answer) -> None:
-    """Make sure that no repository is older than in the lock.
+    """Check that no repository is older than in the lock.
 
     Raises:
-        Refused: some have (`repository-older`).
+        Refused: at least one repository is older (`repository-older`).
     """
     found = []
     for name, now in answer.repositories.items():

@@ -86,11 +86,11 @@ class PackageManager(ABC):
     """Whether packages can be installed into an image that was built elsewhere."""
 
     programs: ClassVar[Argv]
-    """The programs by which shell text of other systems calls it."""
+    """Programs by which imported shell text calls this manager, such as `yum`."""
     update_installs: ClassVar[bool] = True
     """Whether `PROGRAM update` updates packages; otherwise it reads the index of the repositories."""
     caches: ClassVar[Argv] = ()
-    """Paths that shell text removes with `rm -rf` after an installation; images of ours have none there."""
+    """Paths that shell text removes with `rm -rf` after an installation; images built here have none."""
 
     enabled: ClassVar[Argv]
     """The command whose output names this host's enabled repositories, where `takes_host`."""

@@ -1,6 +1,7 @@
 """A plan's directory as it is on disk: what is planned, what is built, what the last run did.
 
-No other module parses these files. Whether an image is current is answered by the plan itself (`current`).
+No other module parses these files, except `testing/spec.py`, which owns tests and scenarios. The plan itself
+answers whether an image is current (`current`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ LAYOUT = "1\n"
 OURS = ("steps", "keys", "lib", "context", "pool", "tests", "scenarios")
 """Folders in which every file is the plan's: one that the plan does not name is removed."""
 _EVENT = '{"image": '
-"""How an event begins, and nothing within one."""
+"""The beginning of an event; it occurs nowhere within one."""
 
 
 # ── what is planned ─────────────────────────────────────────────────────────────────────────────────────────
@@ -107,7 +108,7 @@ class BuiltImage:
 
 
 def current(directory: Path) -> dict[str, str]:
-    """The id of each image that is built as the plan is now, parents first; a run would not look at them.
+    """Ids of the images that are up to date with the plan, parents first; a run skips these.
 
     Runs the plan's `lib/current.sh`, which judges the records (`state/`, `results/`) as a run does; the store
     is not asked. An image with damaged records is left out: the next run asks the store for it, or builds it.
@@ -158,7 +159,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Snapshot:
     """A plan's directory at one moment, to compare with a later one."""
 
     ids: Mapping[str, str]
@@ -167,13 +168,13 @@ class Ground:
     """Inode, size and times of the list of events; empty: there was none."""
 
 
-def look(directory: Path) -> Ground:
-    """The directory now."""
+def look(directory: Path) -> Snapshot:
+    """Take a snapshot of the directory."""
     ids = current(directory) if exists(directory) else {}
-    return Ground(ids, _mark(directory / "events.jsonl"))
+    return Snapshot(ids, _mark(directory / "events.jsonl"))
 
 
-def results(directory: Path, before: Ground) -> list[Result] | None:
+def results(directory: Path, before: Snapshot) -> list[Result] | None:
     """What the run since then did with images, in the order in which they ended; None: there was no run."""
     path = directory / "events.jsonl"
     if _mark(path) == before.events:

@@ -62,17 +62,17 @@ class Step:
     places: str
     """The places of the inputs, a line each, for reasons; see plan/runtime/reason.sh."""
     stamp: str
-    """A hash of the static inputs in the names of its stamps: times of files alone prove nothing.
+    """Hash of `key` and of the names of the images that the step reads.
 
-    The key has the ids of other images, the stamp also their names: reading another image is a change.
+    It is part of the names of the image's stamps, since file times alone do not show a change.
     """
 
 
-Compiled = tuple[str, str, str, str]
+CompiledStep = tuple[str, str, str, str]
 """A `Step` in plain values, without its image."""
 
 
-def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: str) -> Compiled:
+def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: str) -> CompiledStep:
     """Compile one image. `runtime` is the hash of the runtime's content-changing files."""
     writer = _Writer(image_set, carried)
     body = list(writer.body(image))
@@ -103,7 +103,7 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
 
 
 def taken_from_others(image: Image) -> Iterator[tuple[str, str]]:
-    """Image and path of each copy from another image than the parent, which all of the image depends on."""
+    """Yield (image, path) of each copy; not from the parent, of which everything counts anyway."""
     parent = image.parent.name if isinstance(image.parent, ParentImage) else ""
     for step in image.instructions:
         if isinstance(step, CopyImage) and step.image != parent:

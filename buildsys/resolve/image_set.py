@@ -292,7 +292,7 @@ class _Resolver:
 
 
 class _Common:
-    """A fragment for all images; resolved once if it gives all images the same."""
+    """A fragment for all images; resolved only once if it does not use the image's name."""
 
     def __init__(self, source: Source[schema.Fragment], traits: Traits) -> None:
         self._source = source

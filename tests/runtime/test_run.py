@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from buildsys.image import CopyImage, OciConfig
-from buildsys.plan.read import Ground, built, results
+from buildsys.plan.read import Snapshot, built, results
 from buildsys.run.lock import turn
 from tests.plan.sets import BASE, BUSYBOX, image, image_set
 from tests.runtime.faked import Done, Faked, does, reference
@@ -441,7 +441,7 @@ def test_half_a_line_of_events_hides_nothing(good: Faked) -> None:
     good.misbehave("commit", f"""printf '{{"image": "x", "sta' >>{good.plan}/events.jsonl""")
     done = good.run()
     assert (done.returncode, done.stderr) == (0, "tiny: 2 images: 2 built, 0 fresh\n")
-    assert [(found.image, found.status) for found in results(good.plan, Ground({}, ())) or ()] == [
+    assert [(found.image, found.status) for found in results(good.plan, Snapshot({}, ())) or ()] == [
         ("base", "built"),
         ("child", "built"),
     ]
@@ -452,7 +452,7 @@ def test_a_line_that_names_no_image_is_none(good: Faked, half: str) -> None:
     good.misbehave("commit", f"printf '%s\\n' '{half}' >>{good.plan}/events.jsonl")
     done = good.run()
     assert (done.returncode, done.stderr) == (0, "tiny: 2 images: 2 built, 0 fresh\n")
-    assert len(results(good.plan, Ground({}, ())) or ()) == 2
+    assert len(results(good.plan, Snapshot({}, ())) or ()) == 2
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def _path(text: str) -> Problem | None:
 
 def _removable(text: str) -> Problem | None:
     if not text.strip("/.*"):
-        return Code.BAD_PATH, f"'{text}' is the whole image", "name what is to go"
+        return Code.BAD_PATH, f"'{text}' is the whole image", "name the path to remove"
     return PATH.problem(text)
 
 
@@ -297,8 +297,8 @@ LABEL_NAME = matching(
 HEADER_NAME = matching(
     Code.BAD_NAME, "'{}' cannot name a header", "use letters, digits and '-'", r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 )
-RETRIES = Range("{} retries cannot be", "1 or more", 1, 1 << 63)
-OPEN_FILES = Range("a limit of {} open files cannot be", "write 1 to 1048576", 1, 1 << 20)
+RETRIES = Range("{} is not a number of retries", "1 or more", 1, 1 << 63)
+OPEN_FILES = Range("{} is not a limit of open files", "write 1 to 1048576", 1, 1 << 20)
 PORT_NUMBER = Range("'{}' is not a port", _LIKE_8774, 1, 65535, Code.BAD_PORT)
 EXIT_STATUS = Range("no program ends with {}", "0 to 255", 0, 255)
 HTTP_STATUS = Range("no server answers with {}", "100 to 599", 100, 599)
