@@ -48,7 +48,7 @@ def test_what_passes_and_what_does_not(bench: Bench) -> None:
     page = (bench.plan / "report.md").read_text()
     assert "0 built, 1 fresh, 1 tried, 1 unfit.\n" in page
     log = "`build/tiny/logs/tests/base.log`"
-    assert f"## Unfit\n\n* the image base; all that was said is in {log}:\n\n  ```\n  tiny/" in page
+    assert f"## Unfit\n\n* the image base; the whole output is in {log}:\n\n  ```\n  tiny/" in page
 
     # Nothing is built where only a test changed; and it can be left at that.
     assert periodic(bench, "--no-tests") == 0
