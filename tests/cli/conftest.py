@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests import forked
-
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Fake = Callable[..., Path]
 
@@ -97,8 +95,6 @@ def buildsys(here: Path, environment: dict[str, str]) -> Run:
         fds: tuple[int, ...] = (),
     ) -> subprocess.CompletedProcess[str]:
         whole = {**environment, **(env or {})}
-        if not (python or fds) and forked.can_fork(whole):
-            return forked.run(words, cwd, whole)
         return subprocess.run(
             [sys.executable, *python, "-m", "buildsys", *words],
             env=whole,

@@ -15,7 +15,7 @@ import pytest
 
 from buildsys.cli import build
 from buildsys.inspect_image.soundness import damaged
-from tests import forked
+from tests import command
 from tests.busybox import Ground
 from tests.plan.sets import BASE, BUSYBOX, image
 from tests.runtime.faked import does
@@ -205,7 +205,7 @@ def _swap(path: Path) -> None:
 
 def _buildsys(ground: Ground, *words: str) -> subprocess.CompletedProcess[str]:
     """The command, on the recipes of no set: what is built is a plan that is there."""
-    return forked.run(words, ground.plan.parent, ground.environment())
+    return command.run(words, ground.plan.parent, ground.environment())
 
 
 @pytest.mark.parametrize("way", INSIDE)

@@ -19,7 +19,7 @@ import pytest
 
 from buildsys.cli.output import CHANGED
 from buildsys.standins.tools import find_busybox
-from tests import forked, rpms
+from tests import command, rpms
 from tests.busybox import APPLETS, OURS
 from tests.programs import started
 from tests.sites.packages import make_package, make_repository
@@ -78,7 +78,7 @@ class Scene:
 
     def buildsys(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command, in a child of this process."""
-        return forked.run(words, self.place, self.environment(**environment))
+        return command.run(words, self.place, self.environment(**environment))
 
     def periodic(self, **environment: str) -> int:
         """Build periodically; the exit status."""

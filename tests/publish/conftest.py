@@ -26,7 +26,7 @@ from buildsys.publish.destination import Destination, destinations
 from buildsys.publish.manifest import DOCKER_MANIFEST, OCI_MANIFEST
 from buildsys.publish.publish import publish
 from buildsys.publish.task import Outcome, Patience, Wish
-from tests import forked
+from tests import command
 from tests.busybox import OURS, Ground, put_base
 from tests.conftest import ROOT
 from tests.plan.sets import BASE, image
@@ -101,8 +101,8 @@ class Bench:
         return {**kept, "BS_STORE": self.ground.store.options, "BS_PAUSE": "0.01", **more}
 
     def run(self, verb: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a verb of the command line on it, in a child of this process."""
-        return forked.run([*self.argv(verb)[1:], *words], Path.cwd(), self.environment(**environment))
+        """Run a verb of the command line on it."""
+        return command.run([*self.argv(verb)[1:], *words], Path.cwd(), self.environment(**environment))
 
 
 @pytest.fixture(scope="session")
