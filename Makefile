@@ -123,7 +123,7 @@ check-english:
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: quick
-quick: $(READY_TO_TEST) ## ruff, and the tests that need no container and little time: a minute
+quick: $(READY_TO_TEST) ## ruff, and the tests that need no container and little time: two minutes
 	$(BIN)/ruff check --quiet
 	$(PYTEST) --quiet -m "not real and not slow" --costs=build/costs-quick.tsv --limit=5
 
