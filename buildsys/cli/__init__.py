@@ -51,19 +51,40 @@ VERBS = {
     "prune": "prune",
     "doctor": "doctor",
     "schema": "show",
+    "help": "help",
 }
 """Each verb's module, in the order in which a person needs the verbs. There its name is the verb's."""
 
-READING = {"check", "list", "show", "graph", "overlay", "schema"}
+READING = {"check", "list", "show", "graph", "overlay", "schema", "help"}
 """Verbs that make no temporary file."""
-PYTHONS = {"list": "list_images", "import": "import_"}
+PYTHONS = {"list": "list_images", "import": "import_", "help": "help_"}
 """What verbs are called in their modules, where Python has the word already."""
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
+class NoSuchVerb(click.UsageError):
+    """A word where a verb is wanted."""
+
+    def __init__(self, word: str, ctx: click.Context) -> None:
+        super().__init__(f"No such command '{word}'.", ctx)
+        self.word = word
+
+
 class Verbs(click.Group):
     """The verbs, imported one by one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that the first word names.
+
+        Raises:
+            NoSuchVerb: it names none.
+        """
+        if args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            raise NoSuchVerb(args[0], ctx)
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Names of the verbs."""
@@ -96,8 +117,7 @@ def run(arguments: Sequence[str]) -> int:
         status = verbs.main(list(arguments), "buildsys", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as wrong:
-        wrong.show()
-        return wrong.exit_code
+        return _misused(wrong, arguments)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except Refused as refused:
@@ -137,6 +157,29 @@ def run(arguments: Sequence[str]) -> int:
     finally:
         TEMPORARY.end()
     return status if isinstance(status, int) else 0
+
+
+def _misused(wrong: click.ClickException, arguments: Sequence[str]) -> int:
+    """Print a usage error, and the command to write instead where one is known."""
+    from buildsys.cli import synonyms
+    from buildsys.cli.options import RECIPES
+
+    hint = ""
+    if isinstance(wrong, NoSuchVerb):
+        hint = synonyms.hint_of_verb(wrong.word, arguments, VERBS, RECIPES)
+    elif isinstance(wrong, click.NoSuchOption):
+        hint = synonyms.hint_of_option(wrong, arguments)
+        if hint:
+            wrong = _plain(wrong)
+    wrong.show()
+    if hint:
+        say(f"  hint: {hint}")
+    return wrong.exit_code
+
+
+def _plain(wrong: click.NoSuchOption) -> click.UsageError:
+    """The same error, without click's guess at the option that was meant."""
+    return click.UsageError(f"No such option '{wrong.option_name}'.", wrong.ctx)
 
 
 def _names_a_disk(message: str, *, only_by_words: bool = False) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from buildsys.cli.options import as_json, takes_jobs, takes_plan, takes_selection, takes_set
+from buildsys.cli.options import as_json, examples, takes_jobs, takes_plan, takes_selection, takes_set
 from buildsys.cli.output import FAILED, Ended, put, put_row, say, warn_of_absent
 from buildsys.cli.stores import takes_store
 from buildsys.diagnostics import closest, counted
@@ -19,9 +19,12 @@ from buildsys.selection import EVERY, Selection
 
 if TYPE_CHECKING:
     from buildsys.image import ImageSet
+    from buildsys.run.make import Decision
 
 
-@click.command()
+@click.command(
+    epilog=examples("buildsys plan stable-pike", "buildsys plan stable-pike -o /srv/plan --set debug=true")
+)
 @takes_set
 @takes_plan
 @click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 unless it is up to date.")
@@ -49,12 +52,21 @@ def plan(pipeline: Pipeline, directory: Path, *, only_check: bool) -> None:
     say(f"{directory} is up to date")
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "buildsys build stable-pike",
+        "buildsys build stable-pike nova-api 'neutron-*' -j 4",
+        "buildsys build stable-pike --overlay acme.yaml --dry-run",
+    )
+)
 @takes_set
 @takes_selection(parents=None)
 @takes_plan
 @takes_store
 @takes_jobs
+@click.option(
+    "-n", "--dry-run", is_flag=True, help="Build nothing: say which images a build would make, and why."
+)
 @click.option("--force", is_flag=True, help="Build what is fresh too. Verifies the store first.")
 @click.option(
     "--verify-store",
@@ -73,6 +85,7 @@ def build(
     *,
     store: str,
     jobs: int | None,
+    dry_run: bool,
     force: bool,
     verify_store: bool,
     secrets: tuple[str, ...],
@@ -89,14 +102,22 @@ def build(
 
         # Only the owner of the store's files can read them.
         enter_user_namespace()
-    image_set, goals = write_plan(pipeline, selection, directory, runs=True)
+    if dry_run:
+        # A build makes the stale parents of what is asked for, too.
+        selection = replace(selection, parents=True)
+    image_set, goals = write_plan(pipeline, selection, directory, runs=not dry_run)
     _check_secrets(secrets, image_set)
+    if dry_run:
+        _put_decisions(make.why(directory, goals, make.Run(store, force=force)))
+        return
     # A rebuild with equal layers would reuse the damaged ones.
     damaged = _damaged(directory, store) if force or verify_store else None
     make.run(directory, goals, make.Run(store, jobs, force, secrets, damaged=damaged))
 
 
-@click.command()
+@click.command(
+    epilog=examples("buildsys why stable-pike", "buildsys why stable-pike nova-api --parents --all")
+)
 @takes_set
 @takes_selection(parents=False)
 @takes_plan
@@ -118,11 +139,20 @@ def why(
     IMAGE is a name, a glob in quotes ('neutron-*') or a profile (@compute); none: all of the set. Nothing is
     built. The decision is the build's own: both ask the plan, which is written first.
     """
-    from buildsys.programs import ToolFailed
     from buildsys.run import make
 
     _, goals = write_plan(pipeline, selection, directory)
-    decisions = make.why(directory, goals, make.Run(store, whole=whole))
+    _put_decisions(make.why(directory, goals, make.Run(store, whole=whole)), as_json=as_json)
+
+
+def _put_decisions(decisions: Iterable[Decision], *, as_json: bool = False) -> None:
+    """Print what a build would do, a line for each image.
+
+    Raises:
+        Ended: the plan's program fails; it has printed the reason.
+    """
+    from buildsys.programs import ToolFailed
+
     try:
         if as_json:
             put(json.dumps([asdict(decision) for decision in decisions], indent=1))

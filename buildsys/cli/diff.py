@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildsys.cli.options import as_json
+from buildsys.cli.options import as_json, examples
 from buildsys.cli.output import FAILED, Ended, put, put_table, say
 from buildsys.cli.stores import takes_store
 
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 Row = tuple[str, ...]
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "buildsys diff /srv/plan build/stable-pike",
+        "buildsys diff --packages localhost/example/web:1 localhost/example/web:2",
+    )
+)
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @click.option("--packages", "of_images", is_flag=True, help="A and B are images: compare their packages.")
@@ -97,7 +102,9 @@ def _new(change: PackageChange) -> str:
     return f"{change.new}, rebuilt" if change.old == change.new else change.new
 
 
-@click.command()
+@click.command(
+    epilog=examples("buildsys compare localhost/example/web:1 docker://registry.example.org/web:1")
+)
 @click.argument("a", metavar="IMAGE_A")
 @click.argument("b", metavar="IMAGE_B")
 @takes_store

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from buildsys import programs, storage
-from buildsys.cli.options import RECIPES, as_json, given_directory
+from buildsys.cli.options import RECIPES, as_json, examples, given_directory
 from buildsys.cli.output import FAILED, MISSING, Ended, put, put_table
 from buildsys.cli.stores import takes_store, unusable
 from buildsys.diagnostics import Refused
@@ -47,7 +47,7 @@ class Finding:
     found: str
 
 
-@click.command()
+@click.command(epilog=examples("buildsys doctor", "buildsys doctor stable-pike --verify-store"))
 @click.argument("names", metavar="[SET]...", nargs=-1)
 @click.option("--site", metavar="SITE", help="The site that is meant; else each set's own.")
 @takes_store

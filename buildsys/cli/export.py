@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildsys.cli.options import Verb, takes_build_directory, takes_locking, takes_selection, takes_set
+from buildsys.cli.options import (
+    Verb,
+    examples,
+    takes_build_directory,
+    takes_locking,
+    takes_selection,
+    takes_set,
+)
 from buildsys.cli.output import FAILED, REFUSED, Ended, put_table, say, warn_of_absent
 from buildsys.cli.stores import takes_store
 from buildsys.diagnostics import counted
@@ -95,7 +102,11 @@ def takes_options(verb: Verb) -> Verb:
     return taking
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "buildsys export --list", "buildsys export containerfiles stable-pike -o /srv/containerfiles"
+    )
+)
 @click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_formats,
     help="List the formats and exit.",

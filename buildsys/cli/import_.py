@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildsys.cli.options import RECIPES, given_directory, named_values
+from buildsys.cli.options import RECIPES, examples, given_directory, named_values
 from buildsys.cli.output import say
 from buildsys.cli.overlay import write_new
 from buildsys.diagnostics import counted
@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from buildsys.diagnostics import Diagnostic
 
 
-@click.group("import")
+@click.group("import", epilog=examples("buildsys import containerfiles ~/images"))
 def import_() -> None:
     """Take over what other systems have, and name each thing that cannot be."""
 
 
-@import_.command()
+@import_.command(
+    epilog=examples(
+        "buildsys import containerfiles ~/images",
+        "buildsys import containerfiles ~/images -o recipes/mine --arg VERSION=9",
+    )
+)
 @click.argument("top", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", "output", metavar="OUT", type=click.Path(path_type=Path),
@@ -65,7 +70,7 @@ def containerfiles(
     Pipeline(output).resolve()
 
 
-@import_.command()
+@import_.command(epilog=examples("buildsys import tcib ~/tripleo-common/container-images/tcib"))
 @click.argument("top", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", "output", metavar="OUT", type=click.Path(path_type=Path),
@@ -94,7 +99,10 @@ def tcib(top: Path, output: Path | None, base: str, arguments: dict[str, str]) -
     Pipeline(output).resolve()
 
 
-@import_.command("kolla-overrides")
+@import_.command(
+    "kolla-overrides",
+    epilog=examples("buildsys import kolla-overrides template-overrides.j2 kolla-build.conf -o acme.yaml"),
+)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @click.option(
     "-o", "--output", "output", metavar="OVERLAY", type=click.Path(path_type=Path),

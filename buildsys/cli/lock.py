@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from buildsys import disk
-from buildsys.cli.options import as_json, takes_build_directory, takes_pool, takes_selection, takes_set
+from buildsys.cli.options import (
+    as_json,
+    examples,
+    takes_build_directory,
+    takes_pool,
+    takes_selection,
+    takes_set,
+)
 from buildsys.cli.output import FAILED, REFUSED, Ended, put, put_table, say, warn_of_absent
 from buildsys.cli.stores import takes_store
 from buildsys.diagnostics import counted
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
     from buildsys.lock.diff import Move, Split
 
 
-@click.command()
+@click.command(epilog=examples("buildsys lock stable-pike", "buildsys lock stable-pike nova-api --update"))
 @takes_set
 @takes_selection(parents=False)
 @click.option("--update", is_flag=True, help="Take the newest packages: for IMAGE only, else for all images.")

@@ -23,6 +23,12 @@ Decorator = Callable[[Verb], Verb]
 RECIPES = Path("recipes")
 """The folder of sets that are given by name, below the working directory."""
 
+
+def examples(*commands: str) -> str:
+    """The end of a verb's help: commands that a person can copy. A test parses each."""
+    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 
 takes_jobs = click.option(
@@ -64,6 +70,7 @@ def takes_set(verb: Verb) -> Verb:
         help="Changes merged over the recipes. Several apply in their order.",
     )
     @click.option(
+        "--set",
         "--variable",
         "variables",
         metavar="NAME=VALUE",

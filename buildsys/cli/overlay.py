@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildsys.cli.options import as_json, takes_set
+from buildsys.cli.options import as_json, examples, takes_set
 from buildsys.cli.output import REFUSED, Ended, put, put_table, say
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, counted
 
@@ -66,12 +66,12 @@ overlay: {name}
 """A new overlay: it changes nothing, and shows what one may say."""
 
 
-@click.group()
+@click.group(epilog=examples("buildsys overlay new acme"))
 def overlay() -> None:
     """Begin an overlay, or show what overlays change: a set made yours without a fork."""
 
 
-@overlay.command()
+@overlay.command(epilog=examples("buildsys overlay new acme"))
 @click.argument("name", metavar="NAME")
 @click.option(
     "-o", "--output", "file", metavar="FILE", type=click.Path(path_type=Path),
@@ -117,7 +117,7 @@ def write_new(file: Path, text: str) -> None:
         raise
 
 
-@overlay.command()
+@overlay.command(epilog=examples("buildsys overlay show stable-pike --overlay acme.yaml"))
 @takes_set
 @as_json
 def show(pipeline: Pipeline, *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildsys.cli.options import as_json, takes_build_directory, takes_lock_file, takes_set
+from buildsys.cli.options import as_json, examples, takes_build_directory, takes_lock_file, takes_set
 from buildsys.cli.output import put, put_table, say
 from buildsys.cli.stores import chosen_store
 from buildsys.pipeline import Pipeline, no_lock
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from buildsys.lock.diff import Hoist, Own
 
 
-@click.command()
+@click.command(epilog=examples("buildsys packages stable-pike"))
 @takes_set
 @takes_lock_file
 @takes_build_directory

@@ -12,7 +12,7 @@ import click
 
 from buildsys.cli import periodic_report
 from buildsys.cli.build import write_plan
-from buildsys.cli.options import takes_jobs, takes_plan, takes_set
+from buildsys.cli.options import examples, takes_jobs, takes_plan, takes_set
 from buildsys.cli.output import CHANGED, FAILED, INTERRUPTED, MISSING, REFUSED, Ended, say, status_of
 from buildsys.cli.stores import takes_store
 from buildsys.cli.surroundings import enter_user_namespace
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from buildsys.plan.read import Result
 
 
-@click.command()
+@click.command(
+    epilog=examples("buildsys periodic stable-pike", "buildsys periodic stable-pike -j 4 --no-tests")
+)
 @takes_set
 @takes_plan
 @takes_store

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from buildsys.cli.options import given_directory, takes_build_directory, takes_plan_directory
+from buildsys.cli.options import examples, given_directory, takes_build_directory, takes_plan_directory
 from buildsys.cli.stores import takes_store
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 
 
-@click.command()
+@click.command(epilog=examples("buildsys prune stable-pike", "buildsys prune stable-pike --keep 1 --yes"))
 @click.argument("name", metavar="SET")
 @takes_plan_directory
 @takes_build_directory

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildsys import disk
-from buildsys.cli.options import Verb, takes_build_directory, takes_plan_directory, words
+from buildsys.cli.options import Verb, examples, takes_build_directory, takes_plan_directory, words
 from buildsys.cli.output import FAILED, Ended, say
 from buildsys.cli.stores import takes_store
 from buildsys.cli.surroundings import enter_user_namespace
@@ -42,7 +42,12 @@ def takes_published(verb: Verb) -> Verb:
     return taking
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "buildsys publish stable-pike --to docker://registry.example.org/pike --tag date",
+        "buildsys publish stable-pike nova-api --to oci:/srv/images",
+    )
+)
 @takes_published
 @click.argument("patterns", metavar="[IMAGE]...", nargs=-1)
 @click.option(
@@ -156,7 +161,7 @@ def _tell(outcome: Outcome) -> None:
         say(f"{outcome.destination}: " + (f"published: {words}" if words else "had all of it already"))
 
 
-@click.command()
+@click.command(epilog=examples("buildsys verify stable-pike --at docker://registry.example.org/pike"))
 @takes_published
 @click.option(
     "--at", "text", metavar="DEST", required=True, help="Where it was published, as `publish --to` had it."

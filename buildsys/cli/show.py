@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import click
 
-from buildsys.cli.options import as_json, takes_selection, takes_set
+from buildsys.cli.options import as_json, examples, takes_selection, takes_set
 from buildsys.cli.output import REFUSED, Ended, dim, put, put_table, put_tree, say, warn_of_absent
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest, counted
 from buildsys.pipeline import Pipeline
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from buildsys.image import Image
 
 
-@click.command()
+@click.command(epilog=examples("buildsys check stable-pike", "buildsys check stable-pike --site rdo --json"))
 @takes_set
 @as_json
 def check(pipeline: Pipeline, *, as_json: bool) -> None:
@@ -57,7 +57,9 @@ def check(pipeline: Pipeline, *, as_json: bool) -> None:
     say(f"{pipeline.name}: {counted(images, 'image')}, no mistakes")
 
 
-@click.command("list")
+@click.command(
+    "list", epilog=examples("buildsys list stable-pike", "buildsys list stable-pike 'neutron-*' --parents")
+)
 @takes_set
 @takes_selection(parents=False)
 @as_json
@@ -89,7 +91,7 @@ def _listed(image: Image) -> dict[str, object]:
     }
 
 
-@click.command()
+@click.command(epilog=examples("buildsys show stable-pike nova-api"))
 @takes_set
 @click.argument("name", metavar="IMAGE")
 @as_json
@@ -109,7 +111,11 @@ def show(pipeline: Pipeline, name: str, *, as_json: bool) -> None:
         put(text + dim(spot))
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "buildsys graph stable-pike @compute", "buildsys graph stable-pike --format dot >pike.dot"
+    )
+)
 @takes_set
 @takes_selection(parents=True)
 @click.option(
@@ -134,7 +140,7 @@ def graph(pipeline: Pipeline, selection: Selection, form: str) -> None:
         put(draw(image_set.name, images))
 
 
-@click.command()
+@click.command(epilog=examples("buildsys schema >buildsys.schema.json"))
 def schema() -> None:
     """Print the JSON Schema of recipes, for editors."""
     from buildsys.recipe.schema import json_schema

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from buildsys.cli.build import write_plan
-from buildsys.cli.options import takes_jobs, takes_plan, takes_selection, takes_set, words
+from buildsys.cli.options import examples, takes_jobs, takes_plan, takes_selection, takes_set, words
 from buildsys.cli.output import FAILED, MISSING, Ended, put, say
 from buildsys.cli.stores import takes_store
 from buildsys.cli.surroundings import enter_user_namespace
@@ -37,7 +37,7 @@ takes_timeout_factor = click.option(
 )
 
 
-@click.command()
+@click.command(epilog=examples("buildsys test stable-pike", "buildsys test stable-pike nova-api --again"))
 @takes_set
 @takes_selection(parents=False)
 @click.option(

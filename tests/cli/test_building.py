@@ -362,6 +362,19 @@ def test_why_asks_the_plan(buildsys: Run, fake: Fake) -> None:
     assert shown == [{"image": "app", "state": "stale", "reason": "because of build/tiny/lib/why.sh"}]
 
 
+def test_a_dry_run_says_what_why_says_of_all_that_a_build_would_make(buildsys: Run, fake: Fake) -> None:
+    fake(
+        "bash",
+        'if [ "$1" = --version ]; then echo "GNU bash, version 5.2.15(1)-release"; exit; fi',
+        'program=$1; shift; for name; do printf "%s\\tstale\\t%s%s\\n" $name ${program##*/} $BS_FORCE; done',
+    )
+    done = buildsys("build", "tiny", "side-door", "-n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "base\tstale\twhy.sh\nside-door\tstale\twhy.sh\n"
+    done = buildsys("build", "tiny", "base", "--dry-run", "--force")
+    assert done.stdout == "base\tstale\twhy.sh1\n"
+
+
 def test_why_ends_as_the_plan_does(buildsys: Run, fake_bash: Path) -> None:
     assert buildsys("why", "tiny", env={"FAKE_STATUS": "3"}).returncode == 3
     assert fake_bash.exists()

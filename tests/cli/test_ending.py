@@ -27,14 +27,14 @@ def test_version(buildsys: Run) -> None:
     [
         (["nonsense"], "Error: No such command 'nonsense'."),
         (["list"], "Error: Missing argument 'SET'."),
-        (["plan", "tiny", "--sight=x"], "Error: No such option '--sight'. Did you mean '--site'?"),
+        (["plan", "tiny", "--overly=x"], "Error: No such option '--overly'. Did you mean '--overlay'?"),
         (
             ["build", "tiny", "--jobs", "0"],
             "Error: Invalid value for '-j' / '--jobs': 0 is not in the range x>=1.",
         ),
         (
             ["list", "tiny", "--variable", "colour"],
-            "Error: Invalid value for '--variable': 'colour' is not of the form NAME=VALUE",
+            "Error: Invalid value for '--set' / '--variable': 'colour' is not of the form NAME=VALUE",
         ),
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +42,27 @@ def test_the_page_shows_the_help_as_it_is(
     monkeypatch.setenv("COLUMNS", "100")
     assert cli.run(call.split()[1:]) == 0
     assert capsys.readouterr().out == HELP[call]
+
+
+@pytest.mark.parametrize("call", list(HELP)[1:])
+def test_each_verb_has_examples_and_their_words_parse(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = re.findall(r"^    (buildsys .*)$", HELP[call].partition("\n  Examples:\n")[2], re.MULTILINE)
+    name = call.removesuffix(" --help")
+    assert examples
+    assert any(example.startswith(name) for example in examples)
+    monkeypatch.chdir(tmp_path)
+    for example in examples:
+        command: click.Command = cli.verbs
+        context = click.Context(command, info_name="buildsys")
+        words = shlex.split(example.partition(" >")[0])[1:]
+        while isinstance(command, click.Group):
+            _, found, words = command.resolve_command(context, words)
+            assert found is not None
+            command, context = found, click.Context(found, context, found.name)
+        with contextlib.suppress(click.exceptions.Exit):  # an option that prints and ends
+            command.make_context(command.name, words, context.parent)
 
 
 def test_no_summary_of_a_verb_is_cut_off() -> None:
