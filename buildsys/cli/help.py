@@ -41,7 +41,7 @@ def help_(ctx: click.Context, topics: tuple[str, ...]) -> None:
 
 
 def _topics(outer: click.Context) -> list[str]:
-    """Topics that are no verbs, where they can stand."""
+    """Topics other than verbs, where they can stand."""
     return [ERRORS] if outer.parent is None else []
 
 

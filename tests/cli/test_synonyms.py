@@ -20,7 +20,7 @@ def _here(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("words", "error", "hint"),
     [
-        ("bild tiny -j 2", "No such command XX you mean `buildsys build tiny -j 2`?"),
+        ("bild tiny -j 2", "No such command 'bild'.", "did you mean `buildsys build tiny -j 2`?"),
         ("ls tiny 'a*'", "No such command 'ls'.", "write `buildsys list tiny 'a*'`"),
         ("clean tiny", "No such command 'clean'.", "write `buildsys prune tiny`"),
         ("version", "No such command 'version'.", "write `buildsys --version`"),
