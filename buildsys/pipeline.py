@@ -160,7 +160,7 @@ class Pipeline:
         """
         from buildsys.lock.pool_files import used_lock
         from buildsys.lock.requests import buildable
-        from buildsys.resolve.site import choose
+        from buildsys.resolve.site_sources import choose
         from buildsys.standins.repository import LOCK
 
         library = self.load()
@@ -200,8 +200,8 @@ class Pipeline:
             Refused: it cannot be used, or not be made.
         """
         from buildsys.lock.check import require_answer
+        from buildsys.lock.contents import kept_lock
         from buildsys.lock.lockfile import read
-        from buildsys.lock.make import kept_lock
 
         image_set, path = prepared.image_set, prepared.lock
         if prepared.is_automatic:
@@ -286,7 +286,7 @@ class Pipeline:
 
     def _renew(self, prepared: Prepared) -> None:
         """Add what is new to a lock below the build directory, which no person reviews."""
-        from buildsys.lock.make import answers, renew
+        from buildsys.lock.contents import answers, renew
         from buildsys.lock.pool_files import always_locked, used_lock
 
         image_set, path = prepared.image_set, prepared.lock
@@ -349,7 +349,7 @@ class Pipeline:
         if wrong := unusable_for_plans(directory):
             raise Refused([Diagnostic(NOWHERE, Code.PLAN_DIRECTORY_NAME, wrong, "give another one with -o")])
         from buildsys.plan.write import write_plan
-        from buildsys.run.lock import turn
+        from buildsys.run.plan_lock import turn
 
         return write_plan(
             compiled.plan, directory, lambda: turn(directory, "writing the plan", self.progress)

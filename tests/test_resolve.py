@@ -18,7 +18,7 @@ from buildsys.image import Image, ImageSet
 from buildsys.lock.requests import buildable
 from buildsys.recipe import schema
 from buildsys.recipe.library import load_set
-from buildsys.resolve import instructions, resolve
+from buildsys.resolve import resolve, written_steps
 
 ROOT = Path(__file__).parents[1]
 SITE = "site: here\ninstaller: dnf\nbase: {bootstrap: [bash, coreutils]}\n"
@@ -235,7 +235,7 @@ def test_steps(app: App, written: str, expected: im.Instruction) -> None:
 
 
 def test_every_step_becomes_an_instruction_and_every_instruction_comes_from_somewhere() -> None:
-    assert instructions._KINDS.keys() == set(schema.VERBS.values())
+    assert written_steps._KINDS.keys() == set(schema.VERBS.values())
     made = {type(step) for _, step in STEPS} | {im.Bootstrap, im.DeclareAccounts, im.WriteRepository}
     made.add(im.Containerfile)  # a key of a recipe
     assert made == set(typing.get_args(im.Instruction)) - {im.Transaction}  # that one is a lock's

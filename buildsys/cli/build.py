@@ -108,11 +108,11 @@ def build(
     image_set, goals = write_plan(pipeline, selection, directory, runs=not dry_run)
     _check_secrets(secrets, image_set)
     if dry_run:
-        _put_decisions(make.why(directory, goals, make.Run(store, force=force)))
+        _put_decisions(make.why(directory, goals, make.RunOptions(store, force=force)))
         return
     # A rebuild with equal layers would reuse the damaged ones.
     damaged = _damaged(directory, store) if force or verify_store else None
-    make.run(directory, goals, make.Run(store, jobs, force, secrets, damaged=damaged))
+    make.run(directory, goals, make.RunOptions(store, jobs, force, secrets, damaged=damaged))
 
 
 @click.command(
@@ -142,7 +142,7 @@ def why(
     from buildsys.run import make
 
     _, goals = write_plan(pipeline, selection, directory)
-    _put_decisions(make.why(directory, goals, make.Run(store, whole=whole)), as_json=as_json)
+    _put_decisions(make.why(directory, goals, make.RunOptions(store, whole=whole)), as_json=as_json)
 
 
 def _put_decisions(decisions: Iterable[Decision], *, as_json: bool = False) -> None:

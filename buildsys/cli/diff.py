@@ -79,8 +79,8 @@ def _cell(text: str) -> str:
 
 
 def _packages(a: str, b: str, store: str, *, as_json: bool) -> bool:
-    from buildsys.inspect_image.image import opened
-    from buildsys.inspect_image.packages import installed
+    from buildsys.inspect_image.package_database import installed
+    from buildsys.inspect_image.stored_image import opened
     from buildsys.packages.change import package_changes
 
     with opened([a, b], store) as images:
@@ -121,7 +121,7 @@ def compare(a: str, b: str, *, store: str, limit: int, as_json: bool) -> None:
     of the container store, or TRANSPORT:NAME as skopeo takes it. Nothing is run.
     """
     from buildsys.inspect_image.diff import differences
-    from buildsys.inspect_image.image import opened
+    from buildsys.inspect_image.stored_image import opened
 
     with opened([a, b], store) as images:
         found = differences(*images)

@@ -233,7 +233,7 @@ def _roots(request: Request, build_directory: Path, store: str, stack: ExitStack
     from tempfile import TemporaryDirectory
 
     from buildsys.exporters.containerfiles.root import write_root
-    from buildsys.inspect_image.image import opened
+    from buildsys.inspect_image.stored_image import opened
 
     images = [image for image in request.images if image.filled]
     if not images:

@@ -159,7 +159,7 @@ def _changes(pipeline: Pipeline) -> Iterator[Change]:
 def _variables(pipeline: Pipeline, without: Library, library: Library) -> Iterator[Change]:
     from buildsys.cli.overlay_changes import Change
     from buildsys.recipe.yaml_text import flow
-    from buildsys.resolve.site import choose
+    from buildsys.resolve.site_sources import choose
     from buildsys.resolve.variables import settings
 
     found: list[Diagnostic] = []

@@ -118,7 +118,7 @@ class _Run:
         image_set, _ = write_plan(pipeline, EVERY, self.directory, runs=True)
         if timeout_factor is not None:
             require_podman(image_set, pipeline.build_directory)
-        status = make.wait(self.directory, make.Run(store, jobs, pull=not image_set.site.locked))
+        status = make.wait(self.directory, make.RunOptions(store, jobs, pull=not image_set.site.locked))
         before = self._names
         self.found = replace(
             self.found,

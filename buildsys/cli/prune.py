@@ -37,4 +37,4 @@ def prune(
         hint = f"`buildsys plan {name}` writes one; what was built stays"
         message = f"{directory} holds no plan, or one of an older buildsys"
         raise Refused([Diagnostic(NOWHERE, Code.NO_PLAN, message, hint)])
-    make.prune(directory, make.Run(store), keep=keep, remove=yes)
+    make.prune(directory, make.RunOptions(store), keep=keep, remove=yes)

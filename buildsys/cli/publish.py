@@ -98,12 +98,12 @@ def publish(
     """
     from buildsys.programs import ToolFailed, require
     from buildsys.publish.destination import destinations
-    from buildsys.publish.publish import publish as publish_set
-    from buildsys.publish.task import Patience, Wish
+    from buildsys.publish.publication import publish as publish_set
+    from buildsys.publish.task import Patience, PublishOptions
 
     chosen = destinations(texts)
     disk.writes(*(Path(place.place) for place in chosen if place.is_directory))
-    wish = Wish(
+    wish = PublishOptions(
         tags=tags,
         labels=tuple(sorted(_labels(labels).items())),
         compression=compression,
@@ -182,11 +182,11 @@ def verify(
     from buildsys.programs import ToolFailed
     from buildsys.publish.destination import destination
     from buildsys.publish.errors import PublishError
-    from buildsys.publish.task import Patience, Wish
+    from buildsys.publish.task import Patience, PublishOptions
     from buildsys.publish.verify import verify as verify_set
 
     place = destination(text)
-    wish = Wish(
+    wish = PublishOptions(
         uploads=downloads, authfile=authfile, certificates=certificates, patience=Patience.of_environment()
     )
     if place.transport == "containers-storage":

@@ -75,7 +75,7 @@ def test(
     needed = tuple(dict.fromkeys((*goals, *_images(image_set, chosen))))
     if not needed:
         goals, chosen = tuple(image_set.images), tuple(image_set.scenarios)
-    status = make.wait(directory, make.Run(store, jobs), needed)
+    status = make.wait(directory, make.RunOptions(store, jobs), needed)
     if status:
         raise Ended(status, "nothing is tried while images are not built")
     outcomes = try_and_tell(

@@ -14,7 +14,9 @@ from buildsys.image.image import (
     Image,
     ImageSet,
     OciConfig,
+    Origin,
     ParentImage,
+    Setting,
 )
 from buildsys.image.instructions import (
     AppendFile,
@@ -50,8 +52,7 @@ from buildsys.image.instructions import (
     WriteRepository,
 )
 from buildsys.image.names import NAME, Account, ImageReference, LockedPackage, PackageName
-from buildsys.image.origin import Origin, Setting
-from buildsys.image.site import (
+from buildsys.image.package_sources import (
     Repository,
     Site,
 )

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from buildsys.diagnostics import NOWHERE, Diagnostic, Spot
 from buildsys.image.instructions import Containerfile, CopyImage, Download, Instruction
 from buildsys.image.names import ImageReference
-from buildsys.image.origin import Origin
-from buildsys.image.site import Site
+from buildsys.image.package_sources import Site
 from buildsys.logins import Login
 from buildsys.testing.spec import ImageTest, Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value, and the place that set it."""
+
+    value: str
+    where: str
+    """`file:line:column`, or an option of the command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The places that chose the site, the lock, overlays and variables of a resolved set."""
+
+    site: str = ""
+    """The place that chose the site: `file:line:column`, or an option of the command line."""
+    lock: str = ""
+    """The lock's file, or why there is none; empty: no lock was requested."""
+    overlays: Mapping[str, Collection[str] | None] = field(default_factory=dict)
+    """File of each overlay -> the images that it changes; None: all."""
+    variables: Mapping[str, Setting] = field(default_factory=dict)
+    """Variables of the set, by name."""
+    uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Place of each value that holds variables, as `file:line:column` -> their names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from itertools import zip_longest
 from typing import Any
 
 from buildsys.diagnostics import Refused
-from buildsys.inspect_image.image import BuiltImage
 from buildsys.inspect_image.layer import Entry
-from buildsys.inspect_image.packages import installed, of_database
+from buildsys.inspect_image.package_database import installed, of_database
+from buildsys.inspect_image.stored_image import BuiltImage
 from buildsys.packages.change import package_changes
 
 CONFIGURATION, MANIFEST = "configuration", "manifest"

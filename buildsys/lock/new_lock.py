@@ -8,9 +8,9 @@ from pathlib import Path
 
 from buildsys.image import ImageSet
 from buildsys.lock.check import differences
+from buildsys.lock.contents import LockScope, last, make_lock, still_good, unmoved
 from buildsys.lock.diff import Move, moves
 from buildsys.lock.lockfile import Lock, read, write
-from buildsys.lock.make import Wish, last, make_lock, still_good, unmoved
 from buildsys.lock.pool_files import Places
 
 
@@ -65,7 +65,7 @@ def solve(
     """
     old = last_lock(image_set, path, is_automatic=is_automatic)
     if is_automatic:
-        new = still_good(image_set, path) or make_lock(image_set, places, Wish(), store=store)
+        new = still_good(image_set, path) or make_lock(image_set, places, LockScope(), store=store)
     elif (
         old
         and look_first
@@ -74,5 +74,5 @@ def solve(
     ):
         new = old
     else:
-        new = make_lock(image_set, places, Wish(old, moving), store=store)
+        new = make_lock(image_set, places, LockScope(old, moving), store=store)
     return NewLock(path, old, new)

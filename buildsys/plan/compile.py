@@ -35,7 +35,7 @@ from buildsys.image import (
 from buildsys.image.shell import FILES
 from buildsys.packages import runtime_of
 from buildsys.packages.gems import Gems
-from buildsys.packages.payload import Files, capabilities, files_of, taken
+from buildsys.packages.rpm_payload import Files, capabilities, files_of, taken
 from buildsys.plan import makefile
 from buildsys.plan.carried import (
     FOLDER,

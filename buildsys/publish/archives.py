@@ -30,7 +30,7 @@ def write_archives(work: Work) -> None:
 
 def _write(work: Work, directory: Path) -> None:
     docker = work.outcome.destination.transport == "docker-archive"
-    form = Form("docker" if docker else "oci", work.wish.compression, work.wish.labels)
+    form = Form("docker" if docker else "oci", work.options.compression, work.options.labels)
     images = packed(work, form)
     sums = _sums(directory)
     made = []

@@ -30,7 +30,7 @@ def write_layout(work: Work) -> None:
 
 
 def _write(work: Work, directory: Path) -> None:
-    form = Form("oci", work.wish.compression, work.wish.labels)
+    form = Form("oci", work.options.compression, work.options.labels)
     images = packed(work, form)
     doubted = work.doubted(images)
     blobs = directory / "blobs/sha256"
@@ -162,7 +162,7 @@ def _foreign(directory: Path) -> PublishError:
 
 def packed(work: Work, form: Form) -> list[tuple[Item, Packed]]:
     """All images in that form, parents first; notes the images that lose a health check."""
-    with ThreadPoolExecutor(work.wish.uploads) as pool:
+    with ThreadPoolExecutor(work.options.uploads) as pool:
         images = list(pool.map(lambda item: work.packed(item, form), work.subject.items))
     found = list(zip(work.subject.items, images, strict=True))
     work.announce(found, "OCI's format")

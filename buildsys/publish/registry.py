@@ -20,7 +20,7 @@ from buildsys.publish.manifest import Form, Manifest
 from buildsys.publish.registry_access import Reach, certificates, login, registry_rules, way
 from buildsys.publish.registry_api import Registry
 from buildsys.publish.registry_http import Host
-from buildsys.publish.task import Wish, Work
+from buildsys.publish.task import PublishOptions, Work
 
 HEADS = 16
 """Concurrent HEAD requests: they cost a registry little."""
@@ -45,7 +45,7 @@ def repository(item: Item, destination: Destination) -> str:
 
 def registry(
     destination: Destination,
-    wish: Wish,
+    options: PublishOptions,
     example: str,
     rights: str = "pull,push",
     stop: threading.Event | None = None,
@@ -68,10 +68,10 @@ def registry(
     reach = Reach(
         host=there.host,
         insecure=there.insecure,
-        certificates=certificates(there.host, wish.certificates),
-        login=cache(lambda name: login(there.host, name, wish.authfile)),
-        patience=wish.patience,
-        connections=max(HEADS, wish.uploads),
+        certificates=certificates(there.host, options.certificates),
+        login=cache(lambda name: login(there.host, name, options.authfile)),
+        patience=options.patience,
+        connections=max(HEADS, options.uploads),
         stop=stop or threading.Event(),
     )
     reach.login(example)  # report a missing file before anything is sent
@@ -83,13 +83,13 @@ def registry(
 def push(work: Work) -> None:
     """Update a registry."""
     destination, subject = work.outcome.destination, work.subject
-    form = Form(subject.format, work.wish.compression, work.wish.labels)
+    form = Form(subject.format, work.options.compression, work.options.labels)
     names = {item.name: repository(item, destination) for item in subject.items}
     too_long = [name for name in names.values() if len(name) > LONGEST]
     if too_long:
         message = f"a repository's name has at most {LONGEST} characters: {listed(too_long)}"
         raise PublishError(Code.BAD_REPOSITORY, message, "name a shorter namespace after the registry's host")
-    found, renamed = registry(destination, work.wish, next(iter(names.values())), stop=work.stop)
+    found, renamed = registry(destination, work.options, next(iter(names.values())), stop=work.stop)
     places = {name: renamed(place) for name, place in names.items()}
     _Pushing(work, form, found, names, places).run()
 
@@ -162,8 +162,8 @@ class _Pushing:
                 packed = self.work.shelf.packed(item.id, self.form)
                 self.registry.holds(self.places[item.name], packed.manifest.blobs())
         # Packing uses the cores, sending the network: neither waits for the other.
-        packing = ThreadPoolExecutor(max(self.work.wish.uploads, len(os.sched_getaffinity(0))))
-        pool = ThreadPoolExecutor(self.work.wish.uploads)
+        packing = ThreadPoolExecutor(max(self.work.options.uploads, len(os.sched_getaffinity(0))))
+        pool = ThreadPoolExecutor(self.work.options.uploads)
         running: dict[str, Future[str | None]] = {}
         try:
             for item in absent:
@@ -250,7 +250,7 @@ class _Pushing:
             moved.append(pair)
 
         try:
-            self._all(move, pairs, self.work.wish.uploads)
+            self._all(move, pairs, self.work.options.uploads)
         finally:
             if len(moved) == len(pairs):
                 self.work.outcome.tags = len(moved)
@@ -293,7 +293,7 @@ class _Pushing:
                     gone.set()
             return fate
 
-        with ThreadPoolExecutor(self.work.wish.uploads) as pool:
+        with ThreadPoolExecutor(self.work.options.uploads) as pool:
             fates = dict(zip(begun, pool.map(back, begun), strict=True))
         count = sum(fate == "put back" for fate in fates.values())
         if count:

@@ -26,7 +26,7 @@ def write_tree(work: Work) -> None:
 
 
 def _write(work: Work, directory: Path) -> None:
-    form = Form(work.subject.format, work.wish.compression, work.wish.labels)
+    form = Form(work.subject.format, work.options.compression, work.options.labels)
     images = packed(work, form)
     rows = [
         (item.repository, tag, image.manifest.digest) for item, image in images for tag in work.tags(item)

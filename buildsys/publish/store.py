@@ -36,11 +36,11 @@ def fill_store(work: Work) -> None:
         PublishError: it cannot be written (`store-refuses`).
     """
     options = options_of(work.outcome.destination)
-    form = Form(work.subject.format, work.wish.compression, work.wish.labels)
+    form = Form(work.subject.format, work.options.compression, work.options.labels)
     try:
         known = storage.image_ids(options)
         there = set(known.values())
-        with ThreadPoolExecutor(work.wish.uploads) as pool:
+        with ThreadPoolExecutor(work.options.uploads) as pool:
             ids = list(pool.map(lambda item: _bring(work, item, form, there), work.subject.items))
         for item, identity in zip(work.subject.items, ids, strict=True):
             work.journal.note(item.name, work.entry(item, form, item.repository, f"sha256:{identity}"))

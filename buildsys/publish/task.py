@@ -47,7 +47,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class PublishOptions:
     """How to publish."""
 
     tags: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ class Work:
     """One destination to update."""
 
     subject: Subject
-    wish: Wish
+    options: PublishOptions
     shelf: Shelf
     journal: Journal
     outcome: Outcome
@@ -109,7 +109,7 @@ class Work:
 
     def tags(self, item: Item) -> tuple[str, ...]:
         """All tags of an image."""
-        return tuple(dict.fromkeys((item.tag, *self.wish.tags)))
+        return tuple(dict.fromkeys((item.tag, *self.options.tags)))
 
     def entry(self, item: Item, form: Form, repository: str, digest: str) -> Entry:
         """The journal's entry of an image."""

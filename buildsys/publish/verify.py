@@ -21,7 +21,7 @@ from buildsys.publish.manifest import Blob, Manifest
 from buildsys.publish.oci_layout import NAME
 from buildsys.publish.registry import registry
 from buildsys.publish.store import options_of
-from buildsys.publish.task import Wish
+from buildsys.publish.task import PublishOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Report:
     findings: tuple[Finding, ...]
 
 
-def verify(directory: Path, destination: Destination, wish: Wish) -> Report:
+def verify(directory: Path, destination: Destination, options: PublishOptions) -> Report:
     """Compare a destination with its journal. The next publish uploads damaged images again.
 
     Raises:
@@ -64,7 +64,7 @@ def verify(directory: Path, destination: Destination, wish: Wish) -> Report:
         "docker-archive": _in_archives,
         "containers-storage": _in_store,
     }[destination.transport]
-    report = look(destination, known, wish)
+    report = look(destination, known, options)
     if report.findings:
         journal(directory, str(destination)).doubt({finding.image for finding in report.findings})
     return report
@@ -131,22 +131,22 @@ def _blob_findings(blob: Blob, repositories: dict[str, str], source: _Source) ->
     return found
 
 
-def _at_registry(destination: Destination, known: Journal, wish: Wish) -> Report:
+def _at_registry(destination: Destination, known: Journal, options: PublishOptions) -> Report:
     first = next(iter(known.published.values())).repository
-    found, renamed = registry(destination, wish, first, "pull")
+    found, renamed = registry(destination, options, first, "pull")
     return _compare(
         known,
         _Source(
             lambda place, tag: found.manifest(renamed(place), tag)[1],
             lambda place, blob: found.check(renamed(place), blob),
             lambda place, blob: found.has(renamed(place), blob.digest),
-            wish.uploads,
+            options.uploads,
         ),
     )
 
 
-def _in_layout(destination: Destination, known: Journal, wish: Wish) -> Report:
-    del wish
+def _in_layout(destination: Destination, known: Journal, options: PublishOptions) -> Report:
+    del options
     blobs = destination.directory / "blobs/sha256"
     rows: dict[str, dict[str, str]] = {}
     with suppress(OSError, ValueError, KeyError):
@@ -163,8 +163,8 @@ def _in_layout(destination: Destination, known: Journal, wish: Wish) -> Report:
     return _compare(known, _of_files(manifest, path))
 
 
-def _in_tree(destination: Destination, known: Journal, wish: Wish) -> Report:
-    del wish
+def _in_tree(destination: Destination, known: Journal, options: PublishOptions) -> Report:
+    del options
     tree = destination.directory / "v2"
     return _compare(
         known,
@@ -197,9 +197,9 @@ def _manifest(path: Path) -> Manifest:
 # ── archives and stores ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _in_archives(destination: Destination, known: Journal, wish: Wish) -> Report:
+def _in_archives(destination: Destination, known: Journal, options: PublishOptions) -> Report:
     """Every archive matches SHA256SUMS and has its tags and all blobs that they need, undamaged."""
-    del wish
+    del options
     findings, blobs = [], 0
     sums = destination.directory / SUMS
     listed = sums.read_text("utf-8").splitlines() if sums.is_file() else []
@@ -226,9 +226,9 @@ def _in_archives(destination: Destination, known: Journal, wish: Wish) -> Report
     return Report(len(known.published), len(_pairs(known)), blobs, tuple(findings))
 
 
-def _in_store(destination: Destination, known: Journal, wish: Wish) -> Report:
+def _in_store(destination: Destination, known: Journal, options: PublishOptions) -> Report:
     """Every name has the recorded id, and each layer matches its digest."""
-    del wish
+    del options
     there = storage.image_ids(options_of(destination))
     findings, blobs = [], 0
     # The whole set is copied into it: /tmp is often memory.

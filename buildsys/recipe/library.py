@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, closest
 from buildsys.recipe import document, schema
 from buildsys.recipe.document import Written
-from buildsys.recipe.variables import Holes, holes
+from buildsys.recipe.substitution import Holes, holes
 from buildsys.spread import spread
 
 

@@ -11,9 +11,9 @@ from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.recipe import schema
 from buildsys.recipe.schema import types
 from buildsys.resolve import spelling
-from buildsys.resolve.instructions import Place, Surroundings, instruction, package_names
+from buildsys.resolve.image_tests import TestPart, test_part
 from buildsys.resolve.source import Notes
-from buildsys.resolve.tests import TestPart, test_part
+from buildsys.resolve.written_steps import Place, Surroundings, instruction, package_names
 
 T = TypeVar("T")
 Spotted = tuple[T, Spot]

@@ -17,22 +17,28 @@ from buildsys.recipe.containerfile import Containerfile
 from buildsys.recipe.document import data_hash
 from buildsys.recipe.library import Library, Source, collector_resting
 from buildsys.recipe.schema import types
-from buildsys.resolve import overlay
-from buildsys.resolve.containerfile import check_alone, check_triggers, containerfile, spoken, written_below
+from buildsys.resolve import apply_overlay
+from buildsys.resolve.containerfile_recipe import (
+    check_alone,
+    check_triggers,
+    containerfile,
+    spoken,
+    written_below,
+)
 from buildsys.resolve.context import Context
 from buildsys.resolve.cycles import diagnostic, long_chains
 from buildsys.resolve.fragment import Draft, check_draft, part
-from buildsys.resolve.instructions import Surroundings
+from buildsys.resolve.image_tests import joined, with_parents
 from buildsys.resolve.limits import absent, foreign
-from buildsys.resolve.origin import origin
 from buildsys.resolve.profiles import profiles
 from buildsys.resolve.scenarios import scenarios
-from buildsys.resolve.site import choose, resolve_site
+from buildsys.resolve.set_origin import origin
+from buildsys.resolve.site_sources import choose, resolve_site
 from buildsys.resolve.source import Notes, filled, filled_part
 from buildsys.resolve.supplies import Around
-from buildsys.resolve.tests import joined, with_parents
 from buildsys.resolve.traits import Parts, Traits, Uses
 from buildsys.resolve.variables import settings
+from buildsys.resolve.written_steps import Surroundings
 
 Change = tuple[schema.Patch, Notes]
 Parent = image.ParentImage | image.BaseImage | image.EmptyRoot
@@ -171,7 +177,7 @@ class _Resolver:
         uses: Uses = recipe.uses or []
         for patch, patch_notes in changes:
             if patch.uses:
-                uses = overlay.without(patch.uses, uses, patch_notes)
+                uses = apply_overlay.without(patch.uses, uses, patch_notes)
         parts: Parts = {}
         for number, common in enumerate(self._commons):
             parts |= common.parts(name, number, self._variables, self._around, self._found)
@@ -188,7 +194,7 @@ class _Resolver:
             draft.add(item)
         draft.add(part(recipe, notes, self._around))
         for patch, patch_notes in changes:
-            overlay.apply(patch, draft, patch_notes, self._around)
+            apply_overlay.apply(patch, draft, patch_notes, self._around)
         if self._site:
             draft.labels.update(self._site.labels)
         return draft

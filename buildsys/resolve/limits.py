@@ -20,7 +20,7 @@ from buildsys.image import (
     UpdateAll,
 )
 from buildsys.packages import PackageManager
-from buildsys.resolve.site import Chosen
+from buildsys.resolve.site_sources import Chosen
 
 Reason = tuple[Spot, str, str, tuple[Spot, str]]
 """The place of the request, the missing thing, a hint, and the place in the site with a few words."""

@@ -16,7 +16,7 @@ from buildsys.graph import rings
 from buildsys.recipe import schema
 from buildsys.recipe.document import Written
 from buildsys.recipe.library import Library, Source
-from buildsys.resolve import fragment, tests
+from buildsys.resolve import fragment, image_tests
 from buildsys.resolve.cycles import diagnostic
 from buildsys.resolve.source import Notes, filled
 from buildsys.resolve.traits import reserved
@@ -94,7 +94,7 @@ class _Scenario:
         return spec.Scenario(
             name=written.scenario,
             about=written.about or "",
-            timeout=tests.seconds(written.timeout, default=WHOLE),
+            timeout=image_tests.seconds(written.timeout, default=WHOLE),
             secrets=self._secrets,
             files=files,
             volumes=tuple(volumes),
@@ -129,10 +129,10 @@ class _Scenario:
             entrypoint=None if written.entrypoint is None else tuple(written.entrypoint),
             user=written.user or "",
             healthcheck=health,
-            within=tests.seconds(written.within, default=HEALTHY),
+            within=image_tests.seconds(written.within, default=HEALTHY),
             after=tuple(after),
-            first=tests.runs(written.first, notes, (*path, "first"), timeout=COMMAND),
-            then=tests.runs(written.then, notes, (*path, "then"), timeout=COMMAND),
+            first=image_tests.runs(written.first, notes, (*path, "first"), timeout=COMMAND),
+            then=image_tests.runs(written.then, notes, (*path, "then"), timeout=COMMAND),
             spots={
                 "container": notes.written.key_spot(*path),
                 "within": notes.spot(*path, "within") if written.within else notes.written.key_spot(*path),
@@ -141,7 +141,7 @@ class _Scenario:
         )
 
     def _mounts(
-        self, mounts: Mapping[str, str], whole: schema.Scenario, notes: Notes, path: tests.Path
+        self, mounts: Mapping[str, str], whole: schema.Scenario, notes: Notes, path: image_tests.Path
     ) -> Mapping[str, str]:
         files = whole.files or {}
         known = {*files, *_folders(files), *(whole.volumes or ())}
@@ -156,7 +156,7 @@ class _Scenario:
 
     def _steps(
         self, written: list[schema.ScenarioStep] | None, key: str, whole: schema.Scenario, notes: Notes
-    ) -> tuple[spec.Step, ...]:
+    ) -> tuple[spec.ScenarioStep, ...]:
         return tuple(
             step
             for number, item in enumerate(written or ())
@@ -164,12 +164,12 @@ class _Scenario:
         )
 
     def _step(
-        self, written: schema.ScenarioStep, path: tests.Path, whole: schema.Scenario, notes: Notes
-    ) -> spec.Step | None:
+        self, written: schema.ScenarioStep, path: image_tests.Path, whole: schema.Scenario, notes: Notes
+    ) -> spec.ScenarioStep | None:
         if (written.run is None) == (written.http is None):
             self._found.append(Diagnostic(notes.spot(*path), *_ONE_OF_TWO))
             return None
-        action: spec.Run | spec.Http
+        action: spec.Exec | spec.Http
         if written.http is not None:
             for key in ("in_", "user", "env", "status", "output", "timeout"):
                 if getattr(written, key) is not None:
@@ -178,7 +178,7 @@ class _Scenario:
                     hint = "what the answer must be stands under http:" if key in ("status", "output") else ""
                     spot = notes.written.key_spot(*path, name)
                     self._found.append(Diagnostic(spot, Code.MISPLACED_KEY, message, hint))
-            action = tests.request(written.http, notes, (*path, "http"))
+            action = image_tests.request(written.http, notes, (*path, "http"))
         else:
             if written.in_ is None:
                 message = "a step that runs something needs the key 'in'"
@@ -186,23 +186,23 @@ class _Scenario:
                 self._found.append(Diagnostic(notes.spot(*path), Code.MISSING_KEY, message, hint))
             else:
                 self._refuse_unknown_container(written.in_, whole, notes, (*path, "in"))
-            action = tests.run(written, notes, path, timeout=COMMAND)
+            action = image_tests.run(written, notes, path, timeout=COMMAND)
         capture = written.capture or {}
         if capture and path[0] == "checks":
             message, hint = "a check captures nothing", "make it a step: nothing comes after checks"
             spot = notes.written.key_spot(*path, "capture")
             self._found.append(Diagnostic(spot, Code.MISPLACED_KEY, message, hint))
-        return spec.Step(
+        return spec.ScenarioStep(
             about=written.about or "",
             container=written.in_ or "",
             action=action,
             capture=capture,
-            retry=tests.seconds(written.retry, default=0.0),
+            retry=image_tests.seconds(written.retry, default=0.0),
             spots={f"capture.{name}": notes.spot(*path, "capture", name) for name in capture},
         )
 
     def _refuse_unknown_container(
-        self, name: str, whole: schema.Scenario, notes: Notes, path: tests.Path
+        self, name: str, whole: schema.Scenario, notes: Notes, path: image_tests.Path
     ) -> None:
         if name not in whole.containers:
             hint = closest(name, whole.containers) or f"there are {', '.join(whole.containers)}"
@@ -230,7 +230,9 @@ class _Scenario:
         """A value is known once its step has run: not before, not to containers, never changed on the way."""
         known = set(self._secrets)
         data = notes.written.data
-        places: list[tuple[tests.Path, Any]] = [((key,), data.get(key)) for key in ("files", "containers")]
+        places: list[tuple[image_tests.Path, Any]] = [
+            ((key,), data.get(key)) for key in ("files", "containers")
+        ]
         for key, steps in (("steps", whole.steps), ("checks", whole.checks)):
             places += [((key, number), data[key][number]) for number in range(len(steps or ()))]
         for path, piece in places:
@@ -262,7 +264,7 @@ def _folders(files: Iterable[str]) -> set[str]:
     return {str(folder) for name in files for folder in PurePosixPath(name).parents[:-1]}
 
 
-def _captured(written: Written) -> Iterator[tuple[str, tests.Path]]:
+def _captured(written: Written) -> Iterator[tuple[str, image_tests.Path]]:
     """Names that steps capture, in order; checks cannot capture."""
     steps = written.data.get("steps")
     for number, step in enumerate(steps if isinstance(steps, list) else ()):
@@ -271,7 +273,7 @@ def _captured(written: Written) -> Iterator[tuple[str, tests.Path]]:
             yield name, ("steps", number, "capture", name)
 
 
-def _texts(data: Any, path: tests.Path) -> Iterator[tuple[tests.Path, str]]:
+def _texts(data: Any, path: image_tests.Path) -> Iterator[tuple[image_tests.Path, str]]:
     if isinstance(data, str):
         yield path, data
     elif isinstance(data, dict | list):

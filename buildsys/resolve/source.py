@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from buildsys.diagnostics import Diagnostic, Problem, Refused, Spot
-from buildsys.recipe import schema, variables
+from buildsys.recipe import schema, substitution
 from buildsys.recipe.document import Written
 from buildsys.recipe.library import Source
 from buildsys.recipe.schema.forms import Form
@@ -46,7 +46,7 @@ def filled(source: Source[M], scope: Mapping[str, Any], found: list[Diagnostic])
         return source.model, Notes(source.written, found)
     mistakes: list[Diagnostic] = []
     written = source.written
-    data = variables.fill(written, source.holes, scope, mistakes)
+    data = substitution.fill(written, source.holes, scope, mistakes)
     if not mistakes:
         try:
             model, mistakes = schema.read_filled(source.kind, written, data)
@@ -62,6 +62,6 @@ def filled(source: Source[M], scope: Mapping[str, Any], found: list[Diagnostic])
 def filled_part(written: Written, scope: Mapping[str, Any], found: list[Diagnostic]) -> Any:
     """A piece with its variables filled in; None if that fails, which `found` reports."""
     mistakes: list[Diagnostic] = []
-    data = variables.fill(written, variables.holes(written.data), scope, mistakes)
+    data = substitution.fill(written, substitution.holes(written.data), scope, mistakes)
     found += mistakes
     return None if mistakes else data

@@ -9,13 +9,13 @@ from typing import Any
 
 from buildsys.diagnostics import Code, Diagnostic, Problem, Spot, closest
 from buildsys.graph import reach, rings
-from buildsys.recipe import schema, variables
+from buildsys.recipe import schema, substitution
 from buildsys.recipe.document import Written, is_template, strings
 from buildsys.recipe.library import Source
 from buildsys.resolve.cycles import diagnostic
 from buildsys.resolve.fragment import Part, part
-from buildsys.resolve.instructions import Surroundings
 from buildsys.resolve.source import Notes, filled, filled_part
+from buildsys.resolve.written_steps import Surroundings
 
 Scope = Mapping[str, Any]
 Parts = dict[tuple[str, str], Part]
@@ -251,4 +251,4 @@ def _says_image(written: Written) -> bool:
     uses = written.data.get("uses") or []
     # A trait whose name is filled in could be any trait.
     unknown = isinstance(uses, str) or any(isinstance(use, str) and is_template(use) for use in uses)
-    return unknown or "image" in variables.names_in(strings(written.data))
+    return unknown or "image" in substitution.names_in(strings(written.data))

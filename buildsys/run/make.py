@@ -24,7 +24,7 @@ INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunOptions:
     """Options of a run."""
 
     store: str = ""
@@ -71,7 +71,7 @@ class Decision:
     reason: str
 
 
-def run(directory: Path, goals: Sequence[str], how: Run) -> NoReturn:
+def run(directory: Path, goals: Sequence[str], how: RunOptions) -> NoReturn:
     """Become the run of a plan: build `goals` (all images if there are none) and the images they need.
 
     Exit statuses are the plan's: 0 done, 1 some failed, 3 a tool is missing, 130 interrupted.
@@ -79,7 +79,7 @@ def run(directory: Path, goals: Sequence[str], how: Run) -> NoReturn:
     _become(directory, "run.sh", goals, how)
 
 
-def wait(directory: Path, how: Run, goals: Sequence[str] = ()) -> int:
+def wait(directory: Path, how: RunOptions, goals: Sequence[str] = ()) -> int:
     """Run a plan as `run` does, in a child process; returns its exit status.
 
     A signal to end is passed on: the run ends its steps, then this returns `INTERRUPTED`.
@@ -117,7 +117,7 @@ def _answered(handler: Callable[[int, object], None]) -> Iterator[None]:
             signal.signal(number, before[number])
 
 
-def prune(directory: Path, how: Run, *, keep: int, remove: bool) -> NoReturn:
+def prune(directory: Path, how: RunOptions, *, keep: int, remove: bool) -> NoReturn:
     """Become the plan's pruning: list the images that earlier builds left in the store, or remove them.
 
     Each image keeps `keep` older keys.
@@ -126,7 +126,7 @@ def prune(directory: Path, how: Run, *, keep: int, remove: bool) -> NoReturn:
     _become(directory, "prune.sh", ["--keep", str(keep), *(["--yes"] if remove else [])], how)
 
 
-def _become(directory: Path, program: str, words: Sequence[str], how: Run) -> NoReturn:
+def _become(directory: Path, program: str, words: Sequence[str], how: RunOptions) -> NoReturn:
     # Python ignores these two, and an ignored signal stays ignored after exec; a handler does not.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
@@ -139,7 +139,7 @@ def _argv(directory: Path, program: str, *words: str) -> list[str]:
     return ["bash", str(directory / "lib" / program), *words]
 
 
-def why(directory: Path, names: Sequence[str], how: Run) -> Iterator[Decision]:
+def why(directory: Path, names: Sequence[str], how: RunOptions) -> Iterator[Decision]:
     """Ask the plan what a run would do with images (all if there are none); yields each decision at once.
 
     Raises:

@@ -138,7 +138,7 @@ def _build(data_file: Path, output: Path, busybox: Path, inputs: str) -> None:
 
 
 def _lay_out(new: Path, folder: Path, data: StandinData, rpms: Iterable[tuple[str, bytes]]) -> None:
-    from .gems import gem
+    from .gem_file import gem
 
     files = {f"repo/Packages/{name}": content for name, content in rpms}
     files[f"keys/{KEY}"] = (folder / "keys" / KEY).read_bytes()

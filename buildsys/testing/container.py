@@ -11,7 +11,7 @@ from typing import Any
 from buildsys.diagnostics import Code, Diagnostic
 from buildsys.testing import http
 from buildsys.testing.podman import Done, Podman, environment_options
-from buildsys.testing.spec import Http, Port, Run, place
+from buildsys.testing.spec import Exec, Http, Port, place
 from buildsys.testing.verdicts import Health, of_answer, of_run, seconds
 
 LONGEST_CHECK = 60.0
@@ -57,7 +57,7 @@ class Running:
             return Health("unchecked")
         return Health("unhealthy", self._last_check()) if done.status else Health("healthy")
 
-    def run(self, command: Run) -> Done:
+    def run(self, command: Exec) -> Done:
         """Run a command in it. After the time limit the command continues there until the container ends."""
         user = ("--user", command.user) if command.user else ()
         words = ("exec", *user, *environment_options(command.env), self.name, *command.argv)
@@ -95,7 +95,7 @@ def start(podman: Podman, name: str, words: Sequence[str]) -> Running:
     return Running(podman, name, int(process) if process.isdigit() else 0)
 
 
-def run_once(podman: Podman, name: str, words: Sequence[str], command: Run, image: str) -> Done:
+def run_once(podman: Podman, name: str, words: Sequence[str], command: Exec, image: str) -> Done:
     """Run a command in its own container, and remove the container; `words` are options of the container."""
     user = ("--user", command.user) if command.user else ()
     # podman enforces a limit itself, because a killed run cannot end the container.
@@ -109,7 +109,7 @@ def run_once(podman: Podman, name: str, words: Sequence[str], command: Run, imag
     return done
 
 
-def mistakes_of(command: Run, done: Done) -> tuple[Diagnostic, ...]:
+def mistakes_of(command: Exec, done: Done) -> tuple[Diagnostic, ...]:
     """Judge a command that was run."""
     return tuple(of_run(command, done))
 

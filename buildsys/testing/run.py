@@ -17,7 +17,7 @@ from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.files import write_record
 from buildsys.interrupts import Interrupted
 from buildsys.plan.read import current, plan_id
-from buildsys.run.lock import images_stay, turn
+from buildsys.run.plan_lock import images_stay, turn
 from buildsys.testing import passed, spec
 from buildsys.testing.image_test import test_image
 from buildsys.testing.junit import junit

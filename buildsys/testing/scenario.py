@@ -18,7 +18,7 @@ from buildsys.interrupts import Interrupted
 from buildsys.testing.container import NotStarted, Running, answer_to, mistakes_of, run_once, start
 from buildsys.testing.podman import Podman, environment_options
 from buildsys.testing.result import Case
-from buildsys.testing.spec import Container, Run, Scenario, Step, place
+from buildsys.testing.spec import Container, Exec, Scenario, ScenarioStep, place
 from buildsys.testing.values import Values
 from buildsys.testing.verdicts import of_health, seconds
 
@@ -197,7 +197,7 @@ class _Play:
                     return
         self._refuse_dead(self._running)
 
-    def _take(self, step: Step) -> None:
+    def _take(self, step: ScenarioStep) -> None:
         began, since = time.monotonic(), self._podman.pace.now()
         while True:
             output, mistakes = self._act(step)
@@ -221,9 +221,9 @@ class _Play:
                 self._values.capture(name, found[found.re.groups and 1] or "")
         self._add(step.label, time.monotonic() - began, mistakes, output)
 
-    def _act(self, step: Step) -> tuple[str, Sequence[Diagnostic]]:
+    def _act(self, step: ScenarioStep) -> tuple[str, Sequence[Diagnostic]]:
         """Try a step once: its output, and what is wrong."""
-        if isinstance(step.action, Run):
+        if isinstance(step.action, Exec):
             filled = self._filled(step.action)
             done = self._running[step.container].run(filled)
             return done.output, mistakes_of(filled, done)
@@ -232,7 +232,7 @@ class _Play:
 
     # ── results ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _filled(self, command: Run) -> Run:
+    def _filled(self, command: Exec) -> Exec:
         return self._values.run(command, max(1.0, self._deadline - self._podman.pace.now()))
 
     def _watch_clock(self) -> None:

@@ -29,7 +29,7 @@ SHELL = ("/bin/sh", "-ec")
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Exec:
     """A command in a container, and its expected result."""
 
     argv: tuple[str, ...]
@@ -94,7 +94,7 @@ class Service:
     """Whether its health check must pass."""
     ports: tuple[Port, ...]
     requests: tuple[Http, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[Exec, ...]
     """Commands inside the running container."""
     within: float
     """Limit in seconds for everything but `runs`."""
@@ -105,7 +105,7 @@ class Service:
 class ImageTest:
     """The requirements of one image; empty, zero or None where there is none."""
 
-    runs: tuple[Run, ...] = ()
+    runs: tuple[Exec, ...] = ()
     user: str = ""
     setuid: tuple[str, ...] | None = None
     """Allowed set-user-ID and set-group-ID files; None: all."""
@@ -140,23 +140,23 @@ class Container:
     """Limit in seconds from its start until it is healthy."""
     after: tuple[str, ...]
     """Containers that must be ready before it starts."""
-    first: tuple[Run, ...]
+    first: tuple[Exec, ...]
     """Commands that run before it starts, each in its own container with the same options."""
-    then: tuple[Run, ...]
+    then: tuple[Exec, ...]
     """Commands inside it as soon as it is healthy; after them it is ready."""
     spots: Mapping[str, Spot] = field(compare=False)
     """By key: `container`; `within` and `mounts.PATH` where they are written."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScenarioStep:
     """One step or check of a scenario; steps begin when all containers are ready."""
 
     about: str
     """A description for people; empty: the label of the action is used."""
     container: str
     """The container of a command; empty for a request, which is sent inside the pod."""
-    action: Run | Http
+    action: Exec | Http
     capture: Mapping[str, str]
     """Values for later steps: name -> regular expression for the output."""
     retry: float
@@ -186,9 +186,9 @@ class Scenario:
     volumes: tuple[str, ...]
     """Names of directories that containers share."""
     containers: tuple[Container, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[ScenarioStep, ...]
     """Run in this order; the first failure ends the scenario."""
-    checks: tuple[Step, ...]
+    checks: tuple[ScenarioStep, ...]
     """Run after the steps; all of them, even if some fail."""
     spot: Spot = field(default=NOWHERE, compare=False)
 

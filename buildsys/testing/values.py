@@ -11,7 +11,7 @@ from typing import Any
 
 from buildsys.diagnostics import Diagnostic
 from buildsys.testing.result import Case
-from buildsys.testing.spec import CLOSE, CUT, OPEN, Http, Run
+from buildsys.testing.spec import CLOSE, CUT, OPEN, Exec, Http
 
 LETTERS = string.ascii_letters + string.digits
 LENGTH = 32
@@ -48,7 +48,7 @@ class Values:
         """Fill in the texts of a map."""
         return {name: self.text(text) for name, text in texts.items()}
 
-    def run(self, command: Run, timeout: float) -> Run:
+    def run(self, command: Exec, timeout: float) -> Exec:
         """Fill in a command; its limit becomes at most `timeout` seconds."""
         return replace(
             command,

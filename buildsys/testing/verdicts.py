@@ -11,7 +11,7 @@ from typing import Literal
 from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.testing.http import Answer
 from buildsys.testing.podman import Done
-from buildsys.testing.spec import Http, ImageTest, Run, one_line, place
+from buildsys.testing.spec import Exec, Http, ImageTest, one_line, place
 
 NO_CONTAINER = (125, 126)
 """podman-run(1), exit status: an error of podman itself, and a command that cannot be invoked."""
@@ -37,7 +37,7 @@ def of_health(health: Health, what: str, limit: float, spot: Spot) -> Iterator[D
         yield Diagnostic(spot, Code.NOT_HEALTHY, f"{what} is not healthy within {seconds(limit)}{last}")
 
 
-def of_run(expected: Run, done: Done) -> Iterator[Diagnostic]:
+def of_run(expected: Exec, done: Done) -> Iterator[Diagnostic]:
     """Judge a command."""
     if done.timed_out:
         message = f"`{expected.label}` took longer than {seconds(expected.timeout)} and was killed"
@@ -51,7 +51,7 @@ def of_run(expected: Run, done: Done) -> Iterator[Diagnostic]:
         yield Diagnostic(place(expected.spots, "output", "run"), Code.WRONG_OUTPUT, message)
 
 
-def _wrong_status(expected: Run, done: Done) -> Diagnostic:
+def _wrong_status(expected: Exec, done: Done) -> Diagnostic:
     if done.status in NO_CONTAINER and done.complaint:
         message = f"`{expected.label}` cannot be run: {done.complaint}"
         return Diagnostic(place(expected.spots, "run"), Code.NO_CONTAINER, message)

@@ -11,8 +11,8 @@ from unittest.mock import patch
 
 from buildsys import cli, diagnostics
 from buildsys.image import ImageSet
+from buildsys.lock.contents import LockScope, make_lock
 from buildsys.lock.lockfile import Lock
-from buildsys.lock.make import Wish, make_lock
 from buildsys.lock.pool import fill
 from buildsys.lock.pool_files import Places
 from buildsys.recipe.library import load_set
@@ -88,7 +88,7 @@ class World:
     def lock(self, old: Lock | None = None, *moving: str, update: bool = False) -> Lock:
         """Lock it: anew, or with an older lock, of which some images move, or none, or with `update` all."""
         return make_lock(
-            self.resolved(), self.places, Wish(old, None if update or old is None else frozenset(moving))
+            self.resolved(), self.places, LockScope(old, None if update or old is None else frozenset(moving))
         )
 
     def fill(self, lock: Lock) -> ImageSet:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildsys.run.lock import turn
-from buildsys.run.make import Run as HowToRun
+from buildsys.run.make import RunOptions
+from buildsys.run.plan_lock import turn
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Fake, Run
@@ -381,8 +381,8 @@ def test_why_ends_as_the_plan_does(buildsys: Run, fake_bash: Path) -> None:
 
 
 def test_the_environment_of_a_run_keeps_what_was_there() -> None:
-    assert HowToRun().environment({"A": "b", "BS_STORE": "old"}) == {"A": "b", "BS_STORE": ""}
-    assert HowToRun("s", 2, force=True).environment({"JOBS": "9"}) == {
+    assert RunOptions().environment({"A": "b", "BS_STORE": "old"}) == {"A": "b", "BS_STORE": ""}
+    assert RunOptions("s", 2, force=True).environment({"JOBS": "9"}) == {
         "JOBS": "2",
         "BS_STORE": "s",
         "BS_FORCE": "1",

@@ -11,7 +11,7 @@ import pytest
 from buildsys.cli.build import _check_secrets as check_secrets
 from buildsys.cli.build import _named_files as named_files
 from buildsys.image import Containerfile, Secret
-from buildsys.run.make import Run
+from buildsys.run.make import RunOptions
 from tests.plan.sets import image, image_set
 
 
@@ -19,9 +19,9 @@ def test_files_are_named_from_the_root_on(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a=b c").write_text("x")
     assert named_files(["token=a=b c"]) == (f"token={tmp_path}/a=b c",)
-    given = Run(secrets=named_files(["token=a=b c"])).environment({"BS_SECRETS": "other=/x"})
+    given = RunOptions(secrets=named_files(["token=a=b c"])).environment({"BS_SECRETS": "other=/x"})
     assert given["BS_SECRETS"] == f"other=/x 'token={tmp_path}/a=b c'"
-    assert "BS_SECRETS" not in Run().environment({})
+    assert "BS_SECRETS" not in RunOptions().environment({})
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from buildsys.exporters import FORMATS
 from buildsys.exporters.containerfiles.root import write_root
 from buildsys.exporters.write import write_export
 from buildsys.image import EmptyRoot, ImageSet, OciConfig, Run
-from buildsys.inspect_image.image import opened
+from buildsys.inspect_image.stored_image import opened
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 from tests.exporters.sets import data_set, request

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from buildsys.inspect_image.image import opened
 from buildsys.inspect_image.layer import EMPTIED, REMOVED, Entry
+from buildsys.inspect_image.stored_image import opened
 
 VOLATILE = {
     "created",

@@ -13,7 +13,7 @@ import pytest
 from buildsys import cli
 from buildsys.diagnostics import Refused
 from buildsys.inspect_image.diff import Difference, differences
-from buildsys.inspect_image.image import opened
+from buildsys.inspect_image.stored_image import opened
 from tests.inspect_image.layouts import (
     BLOCK,
     CHARACTER,

@@ -11,8 +11,8 @@ import pytest
 from buildsys import cli, programs
 from buildsys.diagnostics import Refused
 from buildsys.inspect_image.diff import Difference, differences
-from buildsys.inspect_image.image import opened
-from buildsys.inspect_image.packages import installed
+from buildsys.inspect_image.package_database import installed
+from buildsys.inspect_image.stored_image import opened
 from tests.inspect_image.layouts import folder, image, layer, member
 from tests.rpms import build, install
 

@@ -233,6 +233,6 @@ def test_a_database_that_rpm_cannot_read(
     world: World, folder: Path, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image(folder, layer({"var/lib/rpm/rpmdb.sqlite": b"this is no database"}))
-    monkeypatch.setattr("buildsys.lock.make.digest_of", lambda *_: DIGEST)
+    monkeypatch.setattr("buildsys.lock.contents.digest_of", lambda *_: DIGEST)
     world.site(SITE.replace("bootstrap: [ground]", "image: example.org/rock:1"))
     told(world.lock, "base-unreadable", "base-unreadable-database")

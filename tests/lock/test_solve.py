@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.lock.rpm_solver.library import Unreachable
+from buildsys.lock.rpm_solver.solver_library import Unreachable
 from tests.lock.world import FIRST, SITE, Told, World, refusal, rows
 
 LATER = 1700009999

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from buildsys.image import Install
 from buildsys.lock.apply import apply_lock
+from buildsys.lock.contents import unknown
 from buildsys.lock.lockfile import Lock, LockedImage
-from buildsys.lock.make import unknown
 from buildsys.lock.requests import bases
 from tests.plan.sets import BASE, every_kind, image, image_set, package
 

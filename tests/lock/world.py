@@ -17,8 +17,8 @@ import pytest
 from buildsys import cli, diagnostics
 from buildsys.diagnostics import Refused
 from buildsys.image import ImageSet
+from buildsys.lock.contents import LockScope, make_lock
 from buildsys.lock.lockfile import Lock
-from buildsys.lock.make import Wish, make_lock
 from buildsys.lock.pool import fill
 from buildsys.lock.pool_files import Places
 from buildsys.recipe.library import load_set
@@ -117,7 +117,7 @@ class World:
 
     def lock(self, old: Lock | None = None, *moving: str, update: bool = False) -> Lock:
         """Lock it: anew, or with an older lock, of which some images move, or none, or with `update` all."""
-        wish = Wish(old, None if update else frozenset(moving))
+        wish = LockScope(old, None if update else frozenset(moving))
         return make_lock(self.resolved(), self.places, wish, store=self.store)
 
     def fill(self, lock: Lock) -> ImageSet:

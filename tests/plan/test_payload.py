@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from buildsys.image import CopyPayload, Repository
-from buildsys.packages import payload
-from buildsys.packages.payload import _capability, files_of, taken
+from buildsys.packages import rpm_payload
+from buildsys.packages.rpm_payload import _capability, files_of, taken
 from buildsys.plan.compile import compile_plan
 from buildsys.standins.rpm_file import File
 from tests.plan.sets import BASE, EPOCH, image, image_set, locked, package, site
@@ -108,9 +108,11 @@ def test_other_texts_are_no_capabilities() -> None:
 
 def test_a_copy_out_of_a_package_names_capabilities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They stand in the header alone: what unpacks a package does not see them."""
-    tags = payload._tags
+    tags = rpm_payload._tags
     texts = tuple("cap_net_raw=ep" if file.path == ONE else "" for file in FILES)
-    monkeypatch.setattr(payload, "_tags", lambda content: {**tags(content), payload.CAPABILITIES: texts})
+    monkeypatch.setattr(
+        rpm_payload, "_tags", lambda content: {**tags(content), rpm_payload.CAPABILITIES: texts}
+    )
     write(tmp_path, rpm("kolla", "1.0", *FILES))
     with_place = replace(locked("kolla"), location="kolla-1.0-1.noarch.rpm")
     steps = [

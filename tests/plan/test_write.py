@@ -15,7 +15,7 @@ from buildsys.diagnostics import Refused
 from buildsys.plan.compile import Plan, compile_plan
 from buildsys.plan.read import MARK
 from buildsys.plan.write import write_plan
-from buildsys.run.lock import turn
+from buildsys.run.plan_lock import turn
 from tests.plan.sets import every_kind
 
 

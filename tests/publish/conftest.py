@@ -24,8 +24,8 @@ from buildsys.diagnostics import Refused
 from buildsys.image import CopyContext, HealthCheck, Image, MakeDirectory, OciConfig
 from buildsys.publish.destination import Destination, destinations
 from buildsys.publish.manifest import DOCKER_MANIFEST, OCI_MANIFEST
-from buildsys.publish.publish import publish
-from buildsys.publish.task import Outcome, Patience, Wish
+from buildsys.publish.publication import publish
+from buildsys.publish.task import Outcome, Patience, PublishOptions
 from tests import command
 from tests.busybox import OURS, Ground, put_base
 from tests.conftest import ROOT
@@ -79,7 +79,7 @@ class Bench:
         return publish(
             self.plan,
             destinations(texts),
-            Wish(patience=patience, **wish),
+            PublishOptions(patience=patience, **wish),
             store=self.ground.store.options,
             stand_ins=stand_ins,
             say=lambda _: None,

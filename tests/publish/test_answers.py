@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from buildsys.diagnostics import Refused
-from buildsys.publish import publish as publishing
+from buildsys.publish import publication
 from buildsys.publish.errors import PublishError
 from buildsys.publish.manifest import OCI_MANIFEST, Blob, Manifest
 from buildsys.publish.registry_access import Reach, login
@@ -345,7 +345,7 @@ def test_a_bug_at_one_destination_does_not_hide_the_others(
     def broken(_: Work) -> None:
         raise KeyError("realm")
 
-    monkeypatch.setitem(publishing.PUBLISHERS, "dir", broken)
+    monkeypatch.setitem(publication.PUBLISHERS, "dir", broken)
     told: list[tuple[str, bool]] = []
     with pytest.raises(KeyError):
         bench.publish(

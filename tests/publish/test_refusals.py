@@ -1,4 +1,4 @@
-"""What stands in the way of publishing, word by word; and that nothing was moved by it."""
+"""What stands in the way of publication, word by word; and that nothing was moved by it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.publish import publish as publishing
+from buildsys.publish import publication
 from buildsys.publish.destination import destination, destinations
 from buildsys.publish.errors import PublishError
 from buildsys.publish.registry_access import login, registry_rules, way
 from buildsys.publish.registry_http import origin
-from buildsys.publish.task import Patience, Wish
+from buildsys.publish.task import Patience, PublishOptions
 from tests.publish.conftest import NAMES, Bench, Running, free_port, only, problems, serving
 from tests.publish.proxy import Answer, Proxy, failing
 
@@ -101,8 +101,8 @@ def test_the_lock_of_the_tag_is_the_one_that_is_there_when_it_is_our_turn(
         lock.close()
 
     try:
-        outcomes = publishing.publish(
-            bench.plan, destinations([f"oci:{tmp_path}/out"]), Wish(tags=("lock",)),
+        outcomes = publication.publish(
+            bench.plan, destinations([f"oci:{tmp_path}/out"]), PublishOptions(tags=("lock",)),
             store=bench.ground.store.options, stand_ins=False, say=waits,
         )  # fmt: skip
     finally:

@@ -13,7 +13,7 @@ import pytest
 
 from buildsys.plan.compile import compile_plan
 from buildsys.plan.write import write_plan
-from buildsys.publish import publish
+from buildsys.publish import publication
 from buildsys.publish.journal import digests
 from buildsys.publish.manifest import OCI_MANIFEST
 from tests.busybox import Ground
@@ -45,9 +45,9 @@ def test_more_tags_cost_no_upload(bench: Bench, registry: Running, monkeypatch: 
     }
     assert digests(bench.plan, registry.destination) == {name: old[f"{name}:1"] for name in NAMES}
     # Promoted are these images, or none.
-    monkeypatch.setattr(publish, "promoted", lambda _: {**ids(bench), "one": "0" * 64})
+    monkeypatch.setattr(publication, "promoted", lambda _: {**ids(bench), "one": "0" * 64})
     assert "[not-promoted]" in bench.refusal(registry.destination, tags=("promoted",))
-    monkeypatch.setattr(publish, "promoted", lambda _: ids(bench))
+    monkeypatch.setattr(publication, "promoted", lambda _: ids(bench))
     assert only(bench.publish(registry.destination, tags=("promoted",))).tags == 5
 
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from buildsys.diagnostics import Diagnostic, Spot
 from buildsys.recipe.document import parse
-from buildsys.recipe.variables import LONGEST, fill, holes, names_in
+from buildsys.recipe.substitution import LONGEST, fill, holes, names_in
 
 SCOPE = {
     "image": "nova-api", "account": "nova", "home": "", "groups": ["kolla", "qemu"], "port": 80,
@@ -89,7 +89,7 @@ def test_plain_names_give_what_jinja2_gives(parts: list[str]) -> None:
 
 def test_plain_names_do_not_open_jinja2() -> None:
     code = (
-        "import sys; from buildsys.recipe.variables import fill_text;"
+        "import sys; from buildsys.recipe.substitution import fill_text;"
         "assert fill_text('a {{ b }} {{ c }}', {'b': 1, 'c': 'd'}) == 'a 1 d';"
         "assert 'jinja2' not in sys.modules"
     )

@@ -16,7 +16,7 @@ import pytest
 
 from buildsys.image import CopyImage, OciConfig
 from buildsys.plan.read import Snapshot, built, results
-from buildsys.run.lock import turn
+from buildsys.run.plan_lock import turn
 from tests.plan.sets import BASE, BUSYBOX, image, image_set
 from tests.runtime.faked import Done, Faked, does, reference
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from buildsys.inspect_image.image import opened
 from buildsys.inspect_image.layer import Entry
-from buildsys.inspect_image.packages import installed, of_database
+from buildsys.inspect_image.package_database import installed, of_database
+from buildsys.inspect_image.stored_image import opened
 from buildsys.packages.change import package_changes
 from tests.exporters.test_conformance import build_tree
 from tests.exporters.trees import described, differing, leavings, without_given_path

@@ -7,7 +7,7 @@ import hashlib
 import io
 import tarfile
 
-from buildsys.standins.gems import gem
+from buildsys.standins.gem_file import gem
 from buildsys.standins.stored_gzip import stored_gzip
 
 EPOCH = 1504051200

@@ -21,15 +21,15 @@ from buildsys.testing.http import Answer
 from buildsys.testing.junit import junit
 from buildsys.testing.podman import Done
 from buildsys.testing.result import Case, Outcome
-from buildsys.testing.spec import CLOSE, OPEN, Http, Run, one_line, spot
+from buildsys.testing.spec import CLOSE, OPEN, Exec, Http, one_line, spot
 from buildsys.testing.values import Values
 from buildsys.testing.verdicts import Health, of_answer, of_health, of_run, seconds
 
 AT = {"run": Spot("a.yaml", 3, 5), "http": Spot("a.yaml", 9, 5), "output": Spot("a.yaml", 4, 9)}
 
 
-def run(*argv: str, statuses: tuple[int, ...] = (0,), output: str = "") -> Run:
-    return Run(argv or ("true",), "", {}, statuses, output, 60.0, AT)
+def run(*argv: str, statuses: tuple[int, ...] = (0,), output: str = "") -> Exec:
+    return Exec(argv or ("true",), "", {}, statuses, output, 60.0, AT)
 
 
 def http(port: int = 80, path: str = "/", *, json: dict[str, object] | None = None, output: str = "") -> Http:
@@ -56,7 +56,7 @@ def http(port: int = 80, path: str = "/", *, json: dict[str, object] | None = No
         (run("/bin/sh", "-ec", "a\n  b"), Done(3, "", "", 0), "`a b` ends with 3, not 0"),
     ],
 )  # fmt: skip
-def test_what_a_command_comes_to(command: Run, said: Done, message: str) -> None:
+def test_what_a_command_comes_to(command: Exec, said: Done, message: str) -> None:
     assert [mistake.message for mistake in of_run(command, said)] == ([message] if message else [])
 
 

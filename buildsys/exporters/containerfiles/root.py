@@ -6,7 +6,7 @@ import gzip
 import shutil
 from pathlib import Path
 
-from buildsys.inspect_image.image import BuiltImage, unreadable
+from buildsys.inspect_image.stored_image import BuiltImage, unreadable
 
 
 def write_root(image: BuiltImage, target: Path) -> None:

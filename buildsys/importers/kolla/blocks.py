@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from buildsys.diagnostics import Diagnostic, Refused
-from buildsys.importers.commands import Wheels
-from buildsys.importers.instructions import CLOSE, OPEN, Reading
+from buildsys.importers.containerfile_steps import CLOSE, OPEN, Reading
 from buildsys.importers.kolla.sources import Archives, NearbyFiles
 from buildsys.importers.kolla.templates import Block
 from buildsys.importers.overlay_text import Changes, Step, untaken
+from buildsys.importers.run_text import Wheels
 from buildsys.importers.yaml_lines import IMAGE
 from buildsys.recipe.containerfile_reader import read_instructions
 from buildsys.recipe.scan import Instruction

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from buildsys.diagnostics import Diagnostic, closest
 from buildsys.image import NAME, Image, ImageSet, Install, ParentImage
-from buildsys.importers.commands import Wheels, requirement
-from buildsys.importers.instructions import Reading
+from buildsys.importers.containerfile_steps import Reading
 from buildsys.importers.kolla.templates import Setting
 from buildsys.importers.overlay_text import Overlay, untaken
+from buildsys.importers.run_text import Wheels, requirement
 from buildsys.packages import manager_of
 from buildsys.packages.manager import PackageFormat
 from buildsys.recipe.schema import types

@@ -11,9 +11,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from buildsys.diagnostics import Diagnostic, Spot
-from buildsys.importers.commands import SCRATCH
-from buildsys.importers.instructions import Reading
+from buildsys.importers.containerfile_steps import Reading
 from buildsys.importers.overlay_text import Changes, Step, untaken
+from buildsys.importers.run_text import SCRATCH
 
 _KINDS = {"additions": "additions", "plugin": "plugins"}
 """Kind in a section's name -> the folder in the archive of that kind."""

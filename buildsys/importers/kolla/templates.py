@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
-from buildsys.importers.instructions import CLOSE, OPEN
+from buildsys.importers.containerfile_steps import CLOSE, OPEN
 from buildsys.importers.overlay_text import untaken
 from buildsys.importers.yaml_lines import IMAGE
 from buildsys.recipe.document import read_text

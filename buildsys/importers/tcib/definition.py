@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from buildsys.diagnostics import Code, Diagnostic, Problem, Refused, Spot
-from buildsys.importers.instructions import Reading
+from buildsys.importers.containerfile_steps import Reading
 from buildsys.importers.overlay_text import Changes, untaken
 from buildsys.importers.tcib.conditions import MACHINE, settle
 from buildsys.importers.tcib.jinja import Filling, Unfilled

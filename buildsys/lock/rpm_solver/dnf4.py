@@ -7,7 +7,7 @@ import dnf  # type: ignore[import-not-found]
 import dnf.rpm  # type: ignore[import-not-found]
 import hawkey  # type: ignore[import-not-found]
 
-from .library import Job, Library, Package, Row, Unreachable, Unreadable
+from .solver_library import Job, Library, Package, Row, Unreachable, Unreadable
 
 
 class _Hearing(logging.Handler):

@@ -7,7 +7,7 @@ import libdnf5  # type: ignore[import-not-found]
 from libdnf5.base import Goal, GoalJobSettings  # type: ignore[import-not-found]
 from libdnf5.rpm import PackageQuery, PackageSet  # type: ignore[import-not-found]
 
-from .library import Job, Library, Package, Row, Unreachable, Unreadable
+from .solver_library import Job, Library, Package, Row, Unreachable, Unreadable
 
 FAILURES = (libdnf5.exception.Error, RuntimeError)
 AVAILABLE = libdnf5.repo.Repo.Type_AVAILABLE

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from .library import Library, Row, Unreachable, Unreadable
+from .solver_library import Library, Row, Unreachable, Unreadable
 from .solving import Solving
 
 LIBRARIES = {"dnf4": "Dnf4", "dnf5": "Dnf5"}

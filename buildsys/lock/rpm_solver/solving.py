@@ -10,7 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from .library import Job, Library, Row, Unreadable
+from .solver_library import Job, Library, Row, Unreadable
 
 
 def metadata(folder: str) -> Row:

@@ -5,8 +5,7 @@ None, and `buildsys.resolve` alone says what that means.
 """
 
 from buildsys.recipe.schema.base import Model
-from buildsys.recipe.schema.errors import check_template, read, read_filled
-from buildsys.recipe.schema.files import (
+from buildsys.recipe.schema.documents import (
     Account,
     AddRemove,
     BaseImage,
@@ -27,6 +26,7 @@ from buildsys.recipe.schema.files import (
     UsesPatch,
 )
 from buildsys.recipe.schema.json_schema import json_schema
+from buildsys.recipe.schema.mistakes import check_template, read, read_filled
 from buildsys.recipe.schema.steps import VERBS, AnyStep
 from buildsys.recipe.schema.tests import (
     CommandTest,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from buildsys.recipe.schema.files import Overlay, Recipe, SetFile, Site, Trait
+from buildsys.recipe.schema.documents import Overlay, Recipe, SetFile, Site, Trait
 from buildsys.recipe.schema.tests import Scenario
 
 Schema = dict[str, Any]

@@ -12,7 +12,8 @@ from typing import Any
 
 from buildsys.diagnostics import Diagnostic, Spot
 from buildsys.importers.command_line import network_program
-from buildsys.importers.commands import (
+from buildsys.importers.overlay_text import Changes, Step, untaken
+from buildsys.importers.run_text import (
     SCRATCH,
     Fetched,
     Place,
@@ -22,7 +23,6 @@ from buildsys.importers.commands import (
     Wheels,
     parts,
 )
-from buildsys.importers.overlay_text import Changes, Step, untaken
 from buildsys.recipe.scan import Instruction
 from buildsys.recipe.schema import types
 from buildsys.shell import word, words

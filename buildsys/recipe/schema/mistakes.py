@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from buildsys.diagnostics import Code, Diagnostic, Refused, closest, closest_words
 from buildsys.recipe.document import Written, is_template
 from buildsys.recipe.schema.base import Model, key_of
-from buildsys.recipe.schema.files import (
+from buildsys.recipe.schema.documents import (
     ORIGINS,
     Fragment,
     Overlay,

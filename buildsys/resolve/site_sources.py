@@ -13,14 +13,14 @@ from buildsys.files import sha256
 from buildsys.logins import Login, parted
 from buildsys.packages import MANAGERS, PackageManager
 from buildsys.packages.gems import Gems
-from buildsys.recipe import schema, variables
+from buildsys.recipe import schema, substitution
 from buildsys.recipe.document import strings
 from buildsys.recipe.library import Library, Source
 from buildsys.recipe.schema import types
 from buildsys.resolve.context import local_path
 from buildsys.resolve.fragment import Spotted, named
-from buildsys.resolve.instructions import package_names
 from buildsys.resolve.source import Notes, filled
+from buildsys.resolve.written_steps import package_names
 
 STAND_INS = "stand_ins"
 
@@ -108,11 +108,11 @@ def _without_stand_ins(source: Source[schema.Site]) -> Source[schema.Site]:
             for url, place in data["downloads"].items()
         }
     data = {key: value for key, value in data.items() if key != "gems" or not _in_stand_ins(value)}
-    return Source(source.written.with_data(data), source.kind, None, variables.holes(data))
+    return Source(source.written.with_data(data), source.kind, None, substitution.holes(data))
 
 
 def _in_stand_ins(data: Any) -> bool:
-    return STAND_INS in variables.names_in(strings(data))
+    return STAND_INS in substitution.names_in(strings(data))
 
 
 class _Resolver:

@@ -25,8 +25,8 @@ from buildsys.publish.oci_layout import readable_by_all, write_layout
 from buildsys.publish.registry import push
 from buildsys.publish.static_tree import write_tree
 from buildsys.publish.store import fill_store
-from buildsys.publish.task import Outcome, Publisher, Wish, Work
-from buildsys.run.lock import images_stay, turn
+from buildsys.publish.task import Outcome, Publisher, PublishOptions, Work
+from buildsys.run.plan_lock import images_stay, turn
 from buildsys.testing.passed import promoted
 
 PROMOTED = "promoted"
@@ -47,7 +47,7 @@ PUBLISHERS: dict[Transport, Publisher] = {
 def publish(
     directory: Path,
     destinations: Sequence[Destination],
-    wish: Wish,
+    options: PublishOptions,
     *,
     store: str,
     stand_ins: bool,
@@ -63,7 +63,7 @@ def publish(
     a bug.
 
     Raises:
-        Refused: the set or the wish cannot be published; nothing was sent.
+        Refused: the set or the options cannot be published; nothing was sent.
         ToolFailed: the store cannot be read.
         KeyboardInterrupt: the run was interrupted; nothing of it still runs.
     """
@@ -74,12 +74,12 @@ def publish(
         subject(directory, ())
     with turn(directory, "publishing", say), images_stay(opened.run):
         chosen = subject(directory, set(storage.image_ids(store).values()), only)
-        wish = replace(wish, tags=_tags(wish.tags, directory))
-        check(chosen, destinations, wish, stand_ins=stand_ins)
+        options = replace(options, tags=_tags(options.tags, directory))
+        check(chosen, destinations, options, stand_ins=stand_ins)
         shelf = Shelf(directory / "state/publish/shelf", opened)
         stop = threading.Event()
         works = [
-            Work(chosen, wish, shelf, journal(directory, str(item)), Outcome(item), stop)
+            Work(chosen, options, shelf, journal(directory, str(item)), Outcome(item), stop)
             for item in destinations
         ]
         if any(work.journal.doubts(name) for work in works for name in chosen.names):
@@ -149,13 +149,15 @@ def _tags(words: Sequence[str], directory: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(known.get(word, word) for word in words))
 
 
-def check(chosen: Subject, destinations: Sequence[Destination], wish: Wish, *, stand_ins: bool) -> None:
+def check(
+    chosen: Subject, destinations: Sequence[Destination], options: PublishOptions, *, stand_ins: bool
+) -> None:
     """Check everything that forbids publishing, before anything is sent.
 
     Raises:
         Refused: all mistakes together.
     """
-    mistakes = list(_mistakes(chosen, destinations, wish, stand_ins))
+    mistakes = list(_mistakes(chosen, destinations, options, stand_ins))
     if mistakes:
         raise Refused(mistakes)
 
@@ -168,18 +170,18 @@ def _promoted(chosen: Subject) -> bool:
 def _mistakes(
     chosen: Subject,
     destinations: Sequence[Destination],
-    wish: Wish,
+    options: PublishOptions,
     stand_ins: bool,  # noqa: FBT001
 ) -> Iterator[Diagnostic]:
     away = ", ".join(str(item) for item in destinations if not item.is_here)
     if chosen.stand_ins and away and not stand_ins:
         message = f"{chosen.set} is made of stand-in packages, which do nothing; do not publish it to {away}"
         yield Diagnostic(NOWHERE, Code.STAND_INS_LEAVE, message, "--stand-ins publishes it anyway")
-    for tag in wish.tags:
+    for tag in options.tags:
         if not TAG.fullmatch(tag):
             hint = "at most 128 letters, digits, '.', '_' and '-', and neither '.' nor '-' first"
             yield Diagnostic(NOWHERE, Code.BAD_TAG, f"'{tag}' is not a valid tag", hint)
-    if PROMOTED in wish.tags and not _promoted(chosen):
+    if PROMOTED in options.tags and not _promoted(chosen):
         message = (
             f"{chosen.set} is not promoted: not all its tests and scenarios have passed with these images"
         )
@@ -189,6 +191,6 @@ def _mistakes(
         for item in destinations
         if item.transport == "docker-archive" or (item.transport in PLAIN and chosen.format == "docker")
     ]
-    if wish.compression == "zstd" and unpackable:
+    if options.compression == "zstd" and unpackable:
         message = f"docker's format does not support zstd: {', '.join(unpackable)}"
         yield Diagnostic(NOWHERE, Code.BAD_COMPRESSION, message, "zstd needs a set of `format: oci`")

@@ -9,7 +9,7 @@ from buildsys.diagnostics import NOWHERE, Spot
 from buildsys.image import Origin, Setting
 from buildsys.recipe.document import Written
 from buildsys.recipe.library import Library, OverlayFile, Source
-from buildsys.recipe.variables import Holes, holes, names_in
+from buildsys.recipe.substitution import Holes, holes, names_in
 
 Path = tuple[str | int, ...]
 

@@ -12,10 +12,10 @@ from buildsys.recipe import schema
 from buildsys.recipe.schema import types
 from buildsys.resolve import fragment, spelling
 from buildsys.resolve.fragment import Draft
-from buildsys.resolve.instructions import Surroundings, package_names
+from buildsys.resolve.image_tests import test_part
 from buildsys.resolve.source import Notes
-from buildsys.resolve.tests import test_part
 from buildsys.resolve.traits import Uses
+from buildsys.resolve.written_steps import Surroundings, package_names
 
 T = TypeVar("T")
 Gone = MutableMapping[tuple[str, str], Spot]

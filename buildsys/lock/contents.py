@@ -23,7 +23,7 @@ from buildsys.lock.solver import Answer, Question, solver_of
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class LockScope:
     """What stays as in an earlier lock, and what may move."""
 
     old: Lock | None = None
@@ -35,7 +35,7 @@ class Wish:
         return self.old is None or self.moving is None or image in self.moving
 
 
-def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "") -> Lock:
+def make_lock(image_set: ImageSet, places: Places, scope: LockScope, *, store: str = "") -> Lock:
     """Make the lock of a resolved set. `store`: options of buildah for the store of base images built here.
 
     Raises:
@@ -45,11 +45,11 @@ def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "
     """
     if refused := list(unknown(image_set)):
         raise Refused(refused)
-    bases = dict(_bases(image_set, places, wish, store))
+    bases = dict(_bases(image_set, places, scope, store))
     inside = _keys_inside(image_set)
     known = {path: file for path in inside for base in bases.values() if (file := base.file(path))}
-    old = wish.old
-    held = {name for name in image_set.images if not wish.moves(name)}
+    old = scope.old
+    held = {name for name in image_set.images if not scope.moves(name)}
     question = Question(
         bases=bases,
         held={
@@ -75,19 +75,19 @@ def make_lock(image_set: ImageSet, places: Places, wish: Wish, *, store: str = "
         solver=solver.solver_hash(),
         images={name: answer.images[name] for name in image_set.images},
         payloads=answer.payloads,
-        repositories=_held(answer, wish),
+        repositories=_held(answer, scope),
         bases={reference: base.digest for reference, base in bases.items()},
         keys=dict(_keys(image_set, places, answer, known)),
-        downloads=dict(_downloads(image_set, places, wish)),
+        downloads=dict(_downloads(image_set, places, scope)),
         absent=absent,
     )
 
 
-def _held(answer: Answer, wish: Wish) -> Mapping[str, Metadata]:
+def _held(answer: Answer, scope: LockScope) -> Mapping[str, Metadata]:
     """The states of the repositories in which every package of the lock was the newest."""
-    if wish.old is None or wish.moving is None:
+    if scope.old is None or scope.moving is None:
         return answer.repositories
-    return {name: wish.old.repositories.get(name, now) for name, now in answer.repositories.items()}
+    return {name: scope.old.repositories.get(name, now) for name, now in answer.repositories.items()}
 
 
 def refuse_older(image_set: ImageSet, old: Lock, answer: Answer) -> None:
@@ -119,11 +119,11 @@ def _date(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _bases(image_set: ImageSet, places: Places, wish: Wish, store: str) -> Iterator[tuple[str, Base]]:
+def _bases(image_set: ImageSet, places: Places, scope: LockScope, store: str) -> Iterator[tuple[str, Base]]:
     for reference, spot in requests.bases(image_set).items():
-        known = wish.old.bases.get(reference) if wish.old else None
+        known = scope.old.bases.get(reference) if scope.old else None
         if known is None or any(
-            isinstance(image.parent, BaseImage) and image.parent.reference == reference and wish.moves(name)
+            isinstance(image.parent, BaseImage) and image.parent.reference == reference and scope.moves(name)
             for name, image in image_set.images.items()
         ):
             known = digest_of(reference, spot, store)
@@ -168,15 +168,15 @@ def _packages(answer: Answer) -> Iterator[LockedPackage]:
     yield from answer.payloads.values()
 
 
-def _downloads(image_set: ImageSet, places: Places, wish: Wish) -> Iterator[tuple[str, str]]:
-    old: Mapping[str, Any] = wish.old.downloads if wish.old else {}
+def _downloads(image_set: ImageSet, places: Places, scope: LockScope) -> Iterator[tuple[str, str]]:
+    old: Mapping[str, Any] = scope.old.downloads if scope.old else {}
     done: dict[str, str] = {}
     for step, image in requests.downloads(image_set):
         if step.url in done:
             continue
         if step.sha256:
             done[step.url] = step.sha256
-        elif step.url in old and not wish.moves(image.name):
+        elif step.url in old and not scope.moves(image.name):
             done[step.url] = old[step.url]
         else:
             address = image_set.site.addresses.get(step.url, step.url)
@@ -272,7 +272,7 @@ def kept_lock(image_set: ImageSet, path: Path, places: Places, *, store: str = "
     """
     if (lock := still_good(image_set, path)) is not None:
         return lock
-    lock = make_lock(image_set, places, Wish(), store=store)
+    lock = make_lock(image_set, places, LockScope(), store=store)
     write(lock, path)
     return lock
 
@@ -305,7 +305,7 @@ def renew(image_set: ImageSet, path: Path, places: Places, *, store: str = "") -
         Refused: the set cannot be solved; what was at `path` stays.
     """
     old = last(image_set, path)
-    lock = make_lock(image_set, places, Wish(old, frozenset() if old else None), store=store)
+    lock = make_lock(image_set, places, LockScope(old, frozenset() if old else None), store=store)
     write(lock, path)
     return lock
 

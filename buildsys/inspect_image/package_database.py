@@ -10,7 +10,7 @@ from pathlib import Path
 
 from buildsys import programs
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
-from buildsys.inspect_image.image import BuiltImage, unreadable
+from buildsys.inspect_image.stored_image import BuiltImage, unreadable
 from buildsys.packages.change import Held
 
 DPKG = "/var/lib/dpkg"

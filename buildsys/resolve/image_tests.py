@@ -37,7 +37,7 @@ class ServicePart:
     healthy: bool | None
     ports: tuple[spec.Port, ...]
     requests: tuple[spec.Http, ...]
-    runs: tuple[spec.Run, ...]
+    runs: tuple[spec.Exec, ...]
     within: float
     """Seconds; 0 where the fragment sets no limit."""
     spot: Spot
@@ -49,7 +49,7 @@ class TestPart:
 
     __test__ = False  # not a class of pytest
 
-    runs: tuple[spec.Run, ...] = ()
+    runs: tuple[spec.Exec, ...] = ()
     user: str = ""
     setuid: tuple[str, ...] | None = None
     size: int = 0
@@ -168,7 +168,7 @@ def _with_allowed(item: image.Image, parent: spec.ImageTest) -> image.Image:
 
 def run(
     written: schema.CommandTest | schema.ScenarioStep, notes: Notes, path: Path, *, timeout: float
-) -> spec.Run:
+) -> spec.Exec:
     """Parse a command; `timeout` is its default limit in seconds."""
     command = written.run
     if not command or command == [""]:
@@ -176,7 +176,7 @@ def run(
         notes.problem((*path, "run"), _NO_COMMAND)
         command = ""
     env = written.env or {}
-    return spec.Run(
+    return spec.Exec(
         argv=(*spec.SHELL, command) if isinstance(command, str) else tuple(command),
         user=written.user or "",
         env=env,
@@ -189,7 +189,7 @@ def run(
 
 def runs(
     written: list[schema.CommandTest] | None, notes: Notes, path: Path, *, timeout: float
-) -> tuple[spec.Run, ...]:
+) -> tuple[spec.Exec, ...]:
     """Parse a list of commands."""
     return tuple(
         run(item, notes, (*path, number), timeout=timeout) for number, item in enumerate(written or ())
