@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -145,3 +146,10 @@ def test_no_file_names_a_package_registry_or_this_machine() -> None:
     words = re.compile(f"{registries}|{machine}".encode())
     hits = {path.relative_to(ROOT): words.search(path.read_bytes()) for path in files()}
     assert {path: hit[0] for path, hit in hits.items() if hit} == {}
+
+
+def test_each_module_has_a_file_name_of_its_own() -> None:
+    """A reader finds a module by its file name at the first try (docs/explanation/architecture.md)."""
+    shared = {"__init__.py", "__main__.py", "diff.py", "write.py"}
+    count = Counter(path.name for path in (ROOT / "buildsys").rglob("*.py"))
+    assert [name for name, times in sorted(count.items()) if times > 1 and name not in shared] == []
