@@ -28,6 +28,9 @@ __all__ = [
     "closest",
     "closest_words",
     "counted",
+    "host_path",
+    "plan_path",
+    "set_plan_path",
 ]
 
 Problem = tuple[Code, str, str]
@@ -43,7 +46,39 @@ class Spot:
     column: int = 1
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        """The place as plans name it."""
+        return f"{plan_path(self.file)}:{self.line}:{self.column}"
+
+    def shown(self) -> str:
+        """The place as a person opens it."""
+        return f"{host_path(self.file)}:{self.line}:{self.column}"
+
+
+_PLAN_PATHS: dict[str, str] = {}
+"""Folder of a set -> its path in plans, where the two differ."""
+
+
+def set_plan_path(folder: Path, path: str) -> None:
+    """Let plans name the files of a folder by another path: so no plan depends on the folder's place."""
+    if str(folder) != path:
+        _PLAN_PATHS[str(folder)] = path
+
+
+def plan_path(file: str) -> str:
+    """The path of a file in plans."""
+    return _moved(file, _PLAN_PATHS.items()) if _PLAN_PATHS else file
+
+
+def host_path(file: str) -> str:
+    """The path on this host of a file that a plan names."""
+    return _moved(file, ((path, folder) for folder, path in _PLAN_PATHS.items())) if _PLAN_PATHS else file
+
+
+def _moved(file: str, folders: Iterable[tuple[str, str]]) -> str:
+    for folder, other in folders:
+        if file.startswith(folder) and file[len(folder) : len(folder) + 1] in {"", "/"}:
+            return other + file[len(folder) :]
+    return file
 
 
 LONGEST = 160
@@ -72,10 +107,10 @@ class Diagnostic:
 
     def text(self, kind: str = "error") -> str:
         """The diagnostic for people: position, sentence, source line, caret, hint."""
-        where = "" if self.spot == NOWHERE else f"{self.spot}: "
+        where = "" if self.spot == NOWHERE else f"{self.spot.shown()}: "
         parts = [f"{where}{kind}: {self.message} [{self.code}]", *_excerpt(self.spot)]
         for spot, words in self.related:
-            parts += [f"  {spot}: {words}", *_excerpt(spot)]
+            parts += [f"  {spot.shown()}: {words}", *_excerpt(spot)]
         if self.hint:
             parts += [f"  hint: {self.hint}"]
         return masked("\n".join(parts))
@@ -86,10 +121,10 @@ class Diagnostic:
             "code": self.code,
             "message": masked(self.message),
             "hint": masked(self.hint),
-            "file": self.spot.file,
+            "file": host_path(self.spot.file),
             "line": self.spot.line,
             "column": self.spot.column,
-            "related": [{"at": str(spot), "message": masked(words)} for spot, words in self.related],
+            "related": [{"at": spot.shown(), "message": masked(words)} for spot, words in self.related],
         }
 
 
@@ -133,7 +168,7 @@ def _or(words: Sequence[str]) -> str:
 
 
 def _excerpt(spot: Spot) -> list[str]:
-    lines = _lines(spot.file)
+    lines = _lines(host_path(spot.file))
     if not 1 <= spot.line <= len(lines):
         return []
     # The caret stays under its column.

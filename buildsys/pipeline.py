@@ -18,7 +18,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, counted
+from buildsys.diagnostics import (
+    NOWHERE,
+    Code,
+    Diagnostic,
+    Refused,
+    Spot,
+    counted,
+    plan_path,
+    set_plan_path,
+)
 
 if TYPE_CHECKING:
     from buildsys.image import ImageSet
@@ -88,6 +97,8 @@ class Pipeline:
     store: str = ""
     """Options of buildah that choose the container store, for base images that were built on this host."""
     progress: Progress = quiet
+    path_in_plans: str = ""
+    """What the plan calls the folder of the set; empty: as it is given."""
 
     @property
     def name(self) -> str:
@@ -111,6 +122,8 @@ class Pipeline:
         """
         from buildsys.recipe.library import load_set
 
+        if self.path_in_plans:
+            set_plan_path(self.directory, self.path_in_plans)
         return load_set(self.directory, self.overlays)
 
     def resolve(self, library: Library | None = None) -> ImageSet:
@@ -228,7 +241,7 @@ class Pipeline:
             message = f"the site {site.name} installs by {site.installer}, which needs a lock"
             raise Refused([Diagnostic(NOWHERE, Code.NO_LOCK, message, "leave --unlocked out")])
         lock = None if self.unlocked else self.lock(prepared)
-        named = str(prepared.lock) if lock else "--unlocked" if self.unlocked else "none"
+        named = plan_path(str(prepared.lock)) if lock else "--unlocked" if self.unlocked else "none"
         image_set = replace(image_set, origin=replace(image_set.origin, lock=named))
         if lock is not None:
             if not prepared.is_automatic:

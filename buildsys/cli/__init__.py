@@ -22,7 +22,7 @@ from buildsys.temporary import TEMPORARY
 
 HELP = """Build trees of container images from short recipes.
 
-SET is an image set: a name below ./recipes, or the path of its folder.
+SET is an image set: the path of its folder, or a name that `buildsys sets` lists.
 
 Data goes to stdout, messages to stderr. Exit status: 0 done; 1 a build or a test failed; 2 a mistake in
 recipes or usage; 3 a needed tool is missing; 10 changed, and built (periodic); 70 a bug of buildsys; 130
@@ -30,6 +30,7 @@ interrupted.
 """
 
 VERBS = {
+    "sets": "sets",
     "check": "show",
     "list": "show",
     "show": "show",
@@ -55,7 +56,7 @@ VERBS = {
 }
 """Each verb's module, in the order in which a person needs the verbs. There its name is the verb's."""
 
-READING = {"check", "list", "show", "graph", "overlay", "schema", "help"}
+READING = {"sets", "check", "list", "show", "graph", "overlay", "schema", "help"}
 """Verbs that make no temporary file."""
 PYTHONS = {"list": "list_images", "import": "import_", "help": "help_"}
 """What verbs are called in their modules, where Python has the word already."""

@@ -9,7 +9,7 @@ import platform
 import sys
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from buildsys import programs, storage
-from buildsys.cli.options import RECIPES, as_json, examples, given_directory
+from buildsys.cli.options import RECIPES, as_json, examples, pipeline_of
 from buildsys.cli.output import FAILED, MISSING, Ended, put, put_table
 from buildsys.cli.stores import takes_store, unusable
 from buildsys.diagnostics import Refused
@@ -66,8 +66,9 @@ def doctor(
 
         # Only the owner of the store's files can read them.
         enter_user_namespace()
-    folders = list(map(given_directory, names)) or sorted(path.parent for path in RECIPES.glob("*/set.yaml"))
-    sets = {folder.name: Pipeline(folder, site).resolve() for folder in folders}
+    here = [Pipeline(path.parent) for path in sorted(RECIPES.glob("*/set.yaml"))]
+    pipelines = [pipeline_of(name) for name in names] or here
+    sets = {item.name: replace(item, site=site).resolve() for item in pipelines}
     sites = {name: item.site for name, item in sets.items()}
     found = [*_programs(sites.values()), *_solver(sites.values())]
     findings = [*found, *_to_install(found), *_rights(), *_clock(sets.values()), *_place()]

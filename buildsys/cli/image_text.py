@@ -94,7 +94,7 @@ def _field(key: str) -> str:
 
 
 def _at(spot: Spot) -> str:
-    return "" if spot == NOWHERE else str(spot)
+    return "" if spot == NOWHERE else spot.shown()
 
 
 # ── instructions ────────────────────────────────────────────────────────────────────────────────────────────

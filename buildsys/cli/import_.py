@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildsys.cli.options import RECIPES, examples, given_directory, named_values
+from buildsys.cli.options import RECIPES, examples, named_values, pipeline_of
 from buildsys.cli.output import say
 from buildsys.cli.overlay import write_new
 from buildsys.diagnostics import counted
@@ -119,7 +119,7 @@ def kolla_overrides(files: Sequence[str], output: Path | None, name: str | None)
     from buildsys.importers.kolla.overrides import turn
     from buildsys.importers.set_folder import check_files, write_files
 
-    pipeline = Pipeline(given_directory(name)) if name is not None else None
+    pipeline = pipeline_of(name) if name is not None else None
     library = pipeline.load() if pipeline else None
     image_set = pipeline.resolve(library) if pipeline else None
     overlay, found = turn(files, image_set, library.sites if library else ())

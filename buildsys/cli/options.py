@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 
 import click
 
-from buildsys import disk
+from buildsys import disk, search_path
 from buildsys.cli.output import REFUSED, Ended, say
 from buildsys.cli.stores import chosen_store
 from buildsys.pipeline import Pipeline
@@ -20,8 +21,8 @@ from buildsys.selection import Selection
 Verb = Callable[..., Any]
 Decorator = Callable[[Verb], Verb]
 
-RECIPES = Path("recipes")
-"""The folder of sets that are given by name, below the working directory."""
+RECIPES = search_path.HERE
+"""The folder of sets below the working directory: new sets are written there."""
 
 
 def examples(*commands: str) -> str:
@@ -55,11 +56,17 @@ takes_pool = click.option(
     help="Where locked packages are kept; else pool/ below the build directory.",
 )  # fmt: skip
 
+takes_recipes = click.option(
+    "--recipes", metavar="DIR", multiple=True, type=click.Path(path_type=Path),
+    help="A folder of sets, searched before all others. Repeatable.",
+)  # fmt: skip
+
 
 def takes_set(verb: Verb) -> Verb:
     """Give a verb the argument SET and the options that go with it, as one `pipeline`."""
 
-    @click.argument("directory_of_set", metavar="SET", callback=_directory)
+    @click.argument("name_of_set", metavar="SET")
+    @takes_recipes
     @click.option("--site", metavar="SITE", help="Where packages and base images come from.")
     @click.option(
         "--overlay",
@@ -80,13 +87,20 @@ def takes_set(verb: Verb) -> Verb:
     )
     @functools.wraps(verb)
     def taking(
-        directory_of_set: Path,
+        name_of_set: str,
+        recipes: tuple[Path, ...],
         site: str | None,
         overlays: tuple[Path, ...],
         variables: dict[str, str],
         **others: Any,
     ) -> Any:
-        pipeline = Pipeline(directory_of_set, site, overlays, variables, progress=say)
+        pipeline = replace(
+            pipeline_of(name_of_set, recipes),
+            site=site,
+            overlays=overlays,
+            variables=variables,
+            progress=say,
+        )
         return verb(pipeline=pipeline, **others)
 
     return taking
@@ -183,13 +197,21 @@ def words(texts: Sequence[str]) -> tuple[str, ...]:
         raise Ended(REFUSED, f"unbalanced quotes in: {' '.join(texts)}") from error
 
 
-def given_directory(text: str) -> Path:
-    """The folder that SET means: a path, or a name below ./recipes."""
-    return Path(text) if "/" in text or text in {".", ".."} else RECIPES / text
+def pipeline_of(name: str, recipes: Sequence[Path] = ()) -> Pipeline:
+    """The pipeline of SET: the path of a folder, or a name that the search path of sets has.
+
+    Raises:
+        Refused: no folder of the search path has a set of that name.
+    """
+    if "/" in name or name in {".", ".."}:
+        return Pipeline(Path(name))
+    directory = search_path.find(name, searched(recipes))
+    return Pipeline(directory, path_in_plans=search_path.path_in_plans(name))
 
 
-def _directory(ctx: click.Context, parameter: click.Parameter, text: str) -> Path:  # noqa: ARG001 - click's signature
-    return given_directory(text)
+def searched(recipes: Sequence[Path] = ()) -> list[search_path.Folder]:
+    """The search path of sets; `recipes` are the folders of the command line."""
+    return search_path.search_path(recipes, os.environ)
 
 
 def named_values(

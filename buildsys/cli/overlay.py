@@ -170,7 +170,7 @@ def _variables(pipeline: Pipeline, without: Library, library: Library) -> Iterat
     for name, value in sorted(after.items()):
         if before.get(name) != value:
             setting = [item.written for item in library.overlays if name in item.variables][-1]
-            at = str(setting.spot("variables", name))
+            at = setting.spot("variables", name).shown()
             yield Change("(set)", f"variables {name}", flow(before[name]), flow(value), at)
 
 
@@ -188,7 +188,7 @@ def _sites(library: Library) -> Iterator[Change]:
                 for thing, now in value.items() if isinstance(value, dict) else [("", value)]:
                     had = there.get(thing) if isinstance(there, dict) else there
                     before = "" if had is None else flow(had)
-                    at = str(patch.written.key_spot(key, thing) if thing else patch.written.spot(key))
+                    at = (patch.written.key_spot(key, thing) if thing else patch.written.spot(key)).shown()
                     what = f"{key} {thing}".strip()
                     # What several overlays give, the last one gives.
                     found[name, key, thing] = Change(f"(site {name})", what, before, flow(now), at)

@@ -56,7 +56,7 @@ def changes(
             yield from _instructions(name, old, item, patches)
             yield from _configuration(name, data(old)["config"], now["config"], patches)
             if old.test != item.test:
-                at = patches.taken("test", "", str(item.spot))
+                at = patches.taken("test", "", item.spot.shown())
                 yield Change(name, "test", _demanded(old.test), _demanded(item.test), at)
 
 
@@ -70,13 +70,13 @@ class _Patches:
         """Where a thing is given under a key that holds a map; `there`, if none gives it."""
         for patch in reversed(self._patches):
             if name in (patch.data.get(key) or {}):
-                return str(patch.spot(key, name))
+                return patch.spot(key, name).shown()
         return there
 
     def step(self, text: str, there: str) -> str:
         """Where a step is taken away: by the one of its kind that says most of what `text` says."""
         found = [
-            (_likeness(item, text), str(patch.spot(key, "remove", number)))
+            (_likeness(item, text), patch.spot(key, "remove", number).shown())
             for patch in reversed(self._patches)
             for key in ("before", "steps")
             for number, item in enumerate(_removed(patch.data.get(key)))
@@ -91,17 +91,17 @@ class _Patches:
         for patch in reversed(self._patches):
             below = patch.data.get(key, "")
             if below is None or (key == "test" and below):
-                return str(patch.key_spot(key))
+                return patch.key_spot(key).shown()
             if not isinstance(below, dict):
                 continue
             removed = below.get("remove")
             if isinstance(removed, list) and name in removed:
-                return str(patch.spot(key, "remove", removed.index(name)))
+                return patch.spot(key, "remove", removed.index(name)).shown()
             if below.get(name, "") is None:
-                return str(patch.key_spot(key, name))
+                return patch.key_spot(key, name).shown()
         for patch in reversed(self._patches):
             if "remove" in (patch.data.get("uses") or {}):  # a trait took it along
-                return str(patch.spot("uses", "remove"))
+                return patch.spot("uses", "remove").shown()
         return there
 
 
@@ -166,7 +166,7 @@ def _packages(item: i.Image) -> dict[str, Keys]:
     names = [name for step in item.instructions if isinstance(step, i.Install) for name in step.packages]
     found: dict[str, Keys] = {}
     for name in names:
-        found.setdefault(name.name, {"value": name.name, "at": str(name.spot)})
+        found.setdefault(name.name, {"value": name.name, "at": name.spot.shown()})
     return found
 
 
@@ -182,7 +182,7 @@ def _accounts(item: i.Image) -> dict[str, Keys]:
 def _repositories(item: i.Image) -> dict[str, Keys]:
     steps = [step for step in item.instructions if isinstance(step, i.WriteRepository)]
     return {
-        step.id: {"value": {"file": step.file, "options": dict(step.options)}, "at": str(step.spot)}
+        step.id: {"value": {"file": step.file, "options": dict(step.options)}, "at": step.spot.shown()}
         for step in steps
     }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from buildsys.cli.options import examples, given_directory, takes_build_directory, takes_plan_directory
+from buildsys.cli.options import examples, takes_build_directory, takes_plan_directory
 from buildsys.cli.stores import takes_store
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 
@@ -32,7 +32,7 @@ def prune(
     """
     from buildsys.run import make
 
-    directory = directory or build_directory / given_directory(name).absolute().name
+    directory = directory or build_directory / Path(name).absolute().name
     if not (directory / "lib" / "prune.sh").is_file():
         hint = f"`buildsys plan {name}` writes one; what was built stays"
         message = f"{directory} holds no plan, or one of an older buildsys"

@@ -87,7 +87,7 @@ def _listed(image: Image) -> dict[str, object]:
         "reads": list(image.dependencies()),
         "reference": str(image.reference),
         "profiles": list(image.profiles),
-        "at": str(image.spot),
+        "at": image.spot.shown(),
     }
 
 

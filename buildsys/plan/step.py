@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildsys.diagnostics import Spot
+from buildsys.diagnostics import Spot, plan_path
 from buildsys.image import (
     BaseImage,
     Bootstrap,
@@ -82,7 +82,7 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
     reads = [*others, *image.dependencies()]
     head = [
         "#!/bin/bash",
-        comment(f"{image.name}: compiled from {image.spot.file}"),
+        comment(f"{image.name}: compiled from {plan_path(image.spot.file)}"),
         f"# by `buildsys plan {image_set.name}`: edit the recipe, not this file.",
         assignment("IMAGE", image.name),
         assignment("RECIPE", str(image.spot)),
@@ -90,7 +90,7 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
         *([assignment("BASE", base)] if base else []),
         f"READS=({' '.join(word(name) for name in ([base] if base else []) + reads)})",
         *([f"OUTSIDE=({' '.join(map(word, others))})"] if others else []),
-        *([assignment("CONTAINERFILE", written.spots[0].file)] if written else []),
+        *([assignment("CONTAINERFILE", plan_path(written.spots[0].file))] if written else []),
         *_array("GIVES", carried.given.get(image.name, ())),
         *_array("TAKES", sorted({" ".join(taken) for taken in taken_from_others(image)})),
         *(["UNLOCKED=1"] if written and written.network else []),
@@ -214,7 +214,7 @@ class _Writer:
     def _containerfile(self, image: Image, step: Containerfile) -> Iterator[str]:
         """Show the builder the context, and name the images that the Containerfile reads; then build."""
         yield Command(("at", str(step.spot))).text()
-        file = step.spots[0].file
+        file = plan_path(step.spots[0].file)
         for item in self.carried.context[Path(step.folder)]:
             key = Command(("context", item.mode, "", item.hash, item.path))
             folder = Path(file).parent
@@ -226,8 +226,10 @@ class _Writer:
             yield Command(("with_context", called(more.written))).text()
             for item in self.carried.context[Path(more.folder)]:
                 key = Command(("context", item.mode, more.written, item.hash, item.path))
-                path = str(Path(more.folder) / item.path)
-                self.inputs.keep(key, str(more.spot), item.mode, path, more.folder, more.written)
+                top = plan_path(more.folder)
+                self.inputs.keep(
+                    key, str(more.spot), item.mode, str(Path(top) / item.path), top, more.written
+                )
                 yield Command(shown(item)).text()
         for secret in step.secrets:
             words = (secret.name, secret.file) if secret.file else (secret.name,)
@@ -299,7 +301,7 @@ class _Writer:
             root = step.to + name if step.to.endswith("/") else step.to
             inner = f"{step.to.rstrip('/')}/{item.path}".rstrip("/")
             to = inner if item.path or item.mode == FOLDER else root
-            source = f"{step.folder or 'files'}/{step.source.rstrip('/')}"
+            source = f"{plan_path(step.folder) or 'files'}/{step.source.rstrip('/')}"
             file = f"{source}/{item.path}" if item.path else source
             for argv in _placing(step, item, to):
                 command = Command(argv, step.spot)

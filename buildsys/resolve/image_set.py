@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from buildsys import image
-from buildsys.diagnostics import Code, Diagnostic, Refused, Spot, closest
+from buildsys.diagnostics import Code, Diagnostic, Refused, Spot, closest, plan_path
 from buildsys.graph import rings
 from buildsys.packages import manager_of
 from buildsys.packages.gems import Gems
@@ -132,7 +132,7 @@ class _Resolver:
             scenarios=tried,
             remarks=tuple(sorted(written_below(images, self._read))),
             traits={
-                trait.written.file: data_hash(trait.written)
+                plan_path(trait.written.file): data_hash(trait.written)
                 for _, trait in sorted(self._library.traits.items())
             },
         )

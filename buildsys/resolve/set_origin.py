@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from buildsys.diagnostics import NOWHERE, Spot
+from buildsys.diagnostics import NOWHERE, Spot, plan_path
 from buildsys.image import Origin, Setting
 from buildsys.recipe.document import Written
 from buildsys.recipe.library import Library, OverlayFile, Source
@@ -20,7 +20,7 @@ def origin(
     """The origin of a set. `site` is the caller's; `values` and `spots` are of its variables."""
     return Origin(
         site="--site" if site else str(library.written.spot("site")),
-        overlays={item.written.file: _changed(item) for item in library.overlays},
+        overlays={plan_path(item.written.file): _changed(item) for item in library.overlays},
         variables={
             name: Setting(_text(value), "--variable" if spots[name] == NOWHERE else str(spots[name]))
             for name, value in values.items()

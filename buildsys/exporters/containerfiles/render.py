@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
+from buildsys.diagnostics import plan_path
 from buildsys.exporters.containerfiles import configuration
 from buildsys.exporters.containerfiles.as_written import cmd_said, given, user_said
 from buildsys.exporters.containerfiles.copies import Copies
@@ -105,7 +106,7 @@ class Containerfile:
 
     def _files(self) -> Iterator[tuple[str, str]]:
         start = [
-            comment(f"{self.image.name}: exported from {self.image.spot.file}"),
+            comment(f"{self.image.name}: exported from {plan_path(self.image.spot.file)}"),
             comment(f"by `buildsys export`, set {self.request.set.name}: edit the recipe, not this file."),
             *self.copies.stages,
             f"FROM {self._parent()}",
