@@ -149,6 +149,21 @@ def lock(
         os.close(descriptor)
 
 
+def try_lock(path: Path, *, shared: bool = False) -> int | None:
+    """Lock an existing file or device; returns an open descriptor, or None if another process holds the lock.
+
+    Raises:
+        OSError: it cannot be opened for reading.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
 # ── hashes and claims ───────────────────────────────────────────────────────────────────────────────────────
 
 

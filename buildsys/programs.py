@@ -267,6 +267,22 @@ def start(argv: Sequence[str], env: Mapping[str, str], *, captured: bool = False
     )  # fmt: skip
 
 
+def start_shown(argv: Sequence[str], env: Mapping[str, str]) -> tuple[Running, int]:
+    """Start a program whose stdout and stderr the caller shows: the process, and the end of a pipe to read.
+
+    Reading does not block. All open descriptors are handed on: make's job server may be among them.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    try:
+        return subprocess.Popen(argv, env=env, stdout=writing, stderr=writing, close_fds=False), reading
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+
+
 def output(program: str, *words: str) -> str:
     """The stdout of a program.
 

@@ -39,6 +39,8 @@ VERBS = {
     "plan": "build",
     "build": "build",
     "why": "build",
+    "status": "last_run",
+    "log": "last_run",
     "test": "test",
     "publish": "publish",
     "verify": "publish",
@@ -56,7 +58,7 @@ VERBS = {
 }
 """Each verb's module, in the order in which a person needs the verbs. There its name is the verb's."""
 
-READING = {"sets", "check", "list", "show", "graph", "overlay", "schema", "help"}
+READING = {"sets", "check", "list", "show", "graph", "overlay", "schema", "status", "log", "help"}
 """Verbs that make no temporary file."""
 PYTHONS = {"list": "list_images", "import": "import_", "help": "help_"}
 """What verbs are called in their modules, where Python has the word already."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import click
@@ -67,6 +69,8 @@ def plan(pipeline: Pipeline, directory: Path, *, only_check: bool) -> None:
 @click.option(
     "-n", "--dry-run", is_flag=True, help="Build nothing: say which images a build would make, and why."
 )
+@click.option("--plain", is_flag=True, help="Print lines, as into a file, on a terminal too.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only what fails.")
 @click.option("--force", is_flag=True, help="Build what is fresh too. Verifies the store first.")
 @click.option(
     "--verify-store",
@@ -86,14 +90,17 @@ def build(
     store: str,
     jobs: int | None,
     dry_run: bool,
+    plain: bool,
+    quiet: bool,
     force: bool,
     verify_store: bool,
     secrets: tuple[str, ...],
-) -> None:
+) -> int:
     """Build images that are stale, and what they are made from.
 
     IMAGE is a name, a glob in quotes ('neutron-*') or a profile (@compute); none: all of the set. The plan is
-    written first, then runs by itself under make.
+    written first, then runs by itself under make. A terminal shows the images in progress; elsewhere there is
+    a line for each image that has ended.
     """
     from buildsys.run import make
 
@@ -109,10 +116,19 @@ def build(
     _check_secrets(secrets, image_set)
     if dry_run:
         _put_decisions(make.why(directory, goals, make.RunOptions(store, force=force)))
-        return
+        return 0
     # A rebuild with equal layers would reuse the damaged ones.
     damaged = _damaged(directory, store) if force or verify_store else None
-    make.run(directory, goals, make.RunOptions(store, jobs, force, secrets, damaged=damaged))
+    how = make.RunOptions(store, jobs, force, secrets, damaged=damaged, show="failures" if quiet else "")
+    if plain or quiet or not sys.stdout.isatty():
+        make.run(directory, goals, how)
+    from buildsys.cli.screen import Screen, is_usable
+    from buildsys.run import foreground
+
+    if not is_usable():
+        make.run(directory, goals, how)
+    run = token_hex(8)
+    return foreground.run(directory, goals, how, Screen(directory, run), run)
 
 
 @click.command(

@@ -14,6 +14,8 @@ MODES = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
 """How stdin, stdout and stderr are opened where the caller closed them."""
 UNUSABLE = "BS_TMPDIR_UNUSABLE"
 """An unusable TMPDIR, until the note about it is printed."""
+UNICODE = "BS_UNICODE"
+"""Whether the caller's locale is UTF-8; this process sets its own."""
 REPLACING = ":backslashreplace"
 
 
@@ -24,6 +26,7 @@ def settle() -> None:
     and recipes name files in UTF-8. Programs that it starts print English in UTF-8, for it to read.
     """
     _open_descriptors()
+    os.environ.setdefault(UNICODE, "yes" if _is_utf8() else "no")
     if sys.getfilesystemencoding() != "utf-8":
         # What a person reads stays in the encoding of the terminal.
         os.environ["PYTHONIOENCODING"] = f"{sys.stderr.encoding if sys.stderr else 'ascii'}{REPLACING}"
@@ -43,6 +46,19 @@ def settle() -> None:
     else:
         # What is started may work in another directory.
         os.environ["TMPDIR"] = os.path.abspath(place)  # noqa: PTH100 - links stay as they are
+
+
+def takes_unicode() -> bool:
+    """Whether the terminal shows more than ASCII, by the locale of the caller."""
+    return os.environ.get(UNICODE) == "yes"
+
+
+def _is_utf8() -> bool:
+    every, some, rest = (os.environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    if not every and some == "C.UTF-8" and rest in {"", "C", "POSIX"}:
+        # Python itself sets LC_CTYPE where there is no other locale.
+        some = ""
+    return "utf" in (every or some or rest).lower()
 
 
 def tell_of_tmpdir() -> None:

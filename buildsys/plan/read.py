@@ -6,6 +6,7 @@ answers whether an image is current (`current`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ MARK = ".buildsys-plan"
 LAYOUT = "1\n"
 OURS = ("steps", "keys", "lib", "context", "pool", "tests", "scenarios")
 """Folders in which every file is the plan's: one that the plan does not name is removed."""
-_EVENT = '{"image": '
+_EVENT = '{"time": '
 """The beginning of an event; it occurs nowhere within one."""
 
 
@@ -179,20 +180,50 @@ def results(directory: Path, before: Snapshot) -> list[Result] | None:
     path = directory / "events.jsonl"
     if _mark(path) == before.events:
         return None
-    return [_result(json.loads(line)) for line in _events(_lines(path))]
+    return [
+        Result(item.image, item.event, *(item.data[key] for key in ("image_id", "reason", "seconds", "at")))
+        for item in events(_lines(path))
+        if item.event in ENDS and "image_id" in item.data
+    ]
 
 
-def _events(lines: Iterable[str]) -> Iterator[str]:
-    """The complete events; a full disk cuts one short, and the next one follows on the same line."""
+ENDS = frozenset({"built", "fresh", "failed"})
+"""Events that end an image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a run recorded at one moment; docs/reference/plan.md describes the data of each event."""
+
+    time: float
+    """Seconds since 1970."""
+    event: str
+    image: str
+    """Empty: the event is one of the whole run."""
+    data: Mapping[str, Any]
+
+
+def record(directory: Path) -> list[Event]:
+    """The events of the last run; none if there is no record."""
+    return list(events(_lines(directory / "events.jsonl")))
+
+
+def log_path(directory: Path, image: str) -> Path:
+    """The log of the image's last build."""
+    return directory / "logs" / f"{image}.log"
+
+
+def events(lines: Iterable[str]) -> Iterator[Event]:
+    """The complete events of lines of `events.jsonl`.
+
+    A kill or a full disk cuts a line short, and the next event may follow on it: the part is skipped.
+    """
     for line in lines:
-        _, begins, event = line.rpartition(_EVENT)
-        if begins and event.endswith("}"):
-            yield begins + event
-
-
-def _result(event: dict[str, Any]) -> Result:
-    image, status, identity, reason = (event[key] for key in ("image", "status", "image_id", "reason"))
-    return Result(image, status, identity, reason, event["seconds"], event["at"])
+        _, begins, rest = line.rpartition(_EVENT)
+        if begins and rest.endswith("}"):
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                data = json.loads(begins + rest)
+                yield Event(float(data["time"]), str(data["event"]), str(data.get("image", "")), data)
 
 
 def known_fresh(directory: Path) -> list[str]:
@@ -211,7 +242,7 @@ def result(directory: Path, image: str) -> dict[str, Any]:
 
 def log_end(directory: Path, image: str, lines: int = 20) -> list[str]:
     """The last lines of an image's log."""
-    return _text(directory / "logs" / f"{image}.log").splitlines()[-lines:]
+    return _text(log_path(directory, image)).splitlines()[-lines:]
 
 
 def _mark(path: Path) -> tuple[int, ...]:

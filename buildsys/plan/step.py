@@ -144,7 +144,7 @@ class _Writer:
         yield from self._flush(data)
         options = configure(image.config)
         if options:
-            yield Command(("at", str(image.spot))).text()
+            yield Command(("at", str(image.spot), "configuration")).text()
             yield from self._configure(image, options)
 
     def _sources(self, image: Image) -> Iterator[str]:
@@ -156,13 +156,14 @@ class _Writer:
                 command = Command(source, step.spot)
                 if source[0] in {"fetched", "from_payload"}:
                     # The source is not an input: the verb that places the file is, and its checksum.
-                    yield from self._at(command)
+                    yield from self._at(command, "sources")
                 else:
-                    yield from self._kept(command)
+                    yield from self._kept(command, "sources")
 
     def _flush(self, data: list[Command]) -> Iterator[str]:
         if not data:
             return
+        yield Command(("at", str(data[0].spot), "files")).text()
         lines: list[str] = []
         last = ""
         for command in data:
@@ -173,12 +174,12 @@ class _Writer:
         data.clear()
         yield from heredoc("inside", lines)
 
-    def _kept(self, command: Command) -> Iterator[str]:
+    def _kept(self, command: Command, *what: str) -> Iterator[str]:
         self.inputs.keep(command)
-        yield from self._at(command)
+        yield from self._at(command, *what)
 
-    def _at(self, command: Command) -> Iterator[str]:
-        yield Command(("at", str(command.spot))).text()
+    def _at(self, command: Command, *what: str) -> Iterator[str]:
+        yield Command(("at", str(command.spot), *what)).text()
         yield command.text()
 
     def _packages(self, step: PackageInstruction) -> Iterator[str]:
@@ -189,7 +190,7 @@ class _Writer:
         command = self.runtime.command(step)
         if isinstance(step, Bootstrap | Install):
             self.inputs.keep(command, *_places(step.spot, step.packages))
-            yield Command(("at", str(step.spot))).text()
+            yield Command(("at", str(step.spot), "packages", str(len(step.packages)))).text()
             yield from call(command.argv[0], ((item.name, str(item.spot)) for item in step.packages))
         elif isinstance(step, Transaction):
             # The key holds exact versions in its `package` lines. A request that the parent fulfils, or a
@@ -201,19 +202,19 @@ class _Writer:
             self.inputs.transactions.append({item.file: item for item in step.packages})
             spots = {item.name: str(item.spot) for item in step.requested}
             remarks = {item.file: spots.get(item.name, "along") for item in step.packages}
-            yield Command(("at", str(step.spot))).text()
+            yield Command(("at", str(step.spot), "packages", str(len(step.packages)))).text()
             rows = ((text, remarks.get(text, "before the others")) for text in command.argv[1:])
             yield from call(command.argv[0], rows)
         else:
-            yield from self._kept(Command(command.argv, step.spot))
+            yield from self._kept(Command(command.argv, step.spot), "packages")
 
     def _run(self, step: Run) -> Iterator[str]:
         limit = ("--open-files", str(step.open_files)) if step.open_files else ()
-        yield from self._kept(Command(("run", *limit, *step.argv), step.spot))
+        yield from self._kept(Command(("run", *limit, *step.argv), step.spot), "run")
 
     def _containerfile(self, image: Image, step: Containerfile) -> Iterator[str]:
         """Show the builder the context, and name the images that the Containerfile reads; then build."""
-        yield Command(("at", str(step.spot))).text()
+        yield Command(("at", str(step.spot), "context")).text()
         file = plan_path(step.spots[0].file)
         for item in self.carried.context[Path(step.folder)]:
             key = Command(("context", item.mode, "", item.hash, item.path))
@@ -247,7 +248,7 @@ class _Writer:
         states = (("online", step.network), ("dated", step.dated), ("based", step.based))
         flags = tuple(name for name, holds in states if holds)
         self.inputs.keep(Command(("containerfile", "flags", *flags)), str(step.spot))
-        yield Command(("at", f"{file}:1:1")).text()
+        yield Command(("at", f"{file}:1:1", "containerfile")).text()
         call = Command(("containerfile", text_hash(acting_text(step)), *flags)).text()
         yield from self._configure(image, [*options, *configure(image.config)], call)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from buildsys import programs
 from buildsys.interrupts import ENDINGS
@@ -41,10 +41,13 @@ class RunOptions:
     """Pull the base images again, before anything else."""
     whole: bool = False
     """Report every change in a reason, not only the first three of a kind."""
+    show: Literal["", "summary", "failures"] = ""
+    """What the run prints: a line for each image, failures and a summary; or less."""
 
     def environment(self, outer: Mapping[str, str]) -> dict[str, str]:
         """The environment of the run: `outer` with these options."""
-        environment = {**outer, "BS_STORE": self.store}
+        # Paths of recipes begin at the working directory.
+        environment = {**outer, "BS_STORE": self.store, "BS_SOURCES": str(Path.cwd()), "BS_SHOW": self.show}
         if self.jobs is not None:
             environment["JOBS"] = str(self.jobs)
         if self.secrets:
@@ -84,7 +87,7 @@ def wait(directory: Path, how: RunOptions, goals: Sequence[str] = ()) -> int:
 
     A signal to end is passed on: the run ends its steps, then this returns `INTERRUPTED`.
     """
-    argv = _argv(directory, "run.sh", *goals)
+    argv = arguments(directory, "run.sh", *goals)
     running: list[programs.Running] = []
     heard: list[int] = []
 
@@ -130,12 +133,13 @@ def _become(directory: Path, program: str, words: Sequence[str], how: RunOptions
     # Python ignores these two, and an ignored signal stays ignored after exec; a handler does not.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    argv = _argv(directory, program, *words)
+    argv = arguments(directory, program, *words)
     TEMPORARY.end()
     os.execvpe("bash", argv, how.environment(os.environ))  # noqa: S606 - no shell of ours reads it
 
 
-def _argv(directory: Path, program: str, *words: str) -> list[str]:
+def arguments(directory: Path, program: str, *words: str) -> list[str]:
+    """The argv of a program of the plan."""
     return ["bash", str(directory / "lib" / program), *words]
 
 
@@ -145,6 +149,6 @@ def why(directory: Path, names: Sequence[str], how: RunOptions) -> Iterator[Deci
     Raises:
         ToolFailed: the plan's program fails; it has printed the reason.
     """
-    argv = _argv(directory, "why.sh", *names)
+    argv = arguments(directory, "why.sh", *names)
     for line in programs.lines(argv, how.environment(os.environ)):
         yield Decision(*line.split("\t", 2))

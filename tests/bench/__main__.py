@@ -117,7 +117,7 @@ def _one_leaf(place: Path, environment: dict[str, str]) -> str:
     command = [BUILDSYS, "build", str(copy), "--build-dir", str(place)]
     taken = take(command, environment=environment)
     events = (place / "stable-pike/events.jsonl").read_text().splitlines()
-    built = sum('"status": "built"' in line for line in events)
+    built = sum('"event": "built"' in line for line in events)
     return f"One changed leaf recipe: {built} image built, {taken.seconds:.2f} s in all."
 
 

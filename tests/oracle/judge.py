@@ -170,7 +170,8 @@ class Bench:
         )
         assert done.returncode == 0, f"{self.kinds[-3:]}\n{done.stderr}"
         events = (self.place / build / "demo/events.jsonl").read_text().splitlines()
-        return {event["image"]: (event["status"], event["reason"]) for event in map(json.loads, events)}
+        ends = (event for event in map(json.loads, events) if event["event"] in {"built", "fresh", "failed"})
+        return {event["image"]: (event["event"], event["reason"]) for event in ends}
 
     def named(self, store: Store) -> dict[str, str]:
         """Id of each image by the names the world gives them now."""

@@ -82,7 +82,7 @@ class Pike:
     def events(self) -> dict[str, str]:
         """Images that the last run built, each with its reason."""
         lines = map(json.loads, (self.plan / "events.jsonl").read_text().splitlines())
-        return {line["image"]: line["reason"] for line in lines if line["status"] == "built"}
+        return {line["image"]: line["reason"] for line in lines if line["event"] == "built"}
 
     def ids(self) -> dict[str, str]:
         return {path.stem: path.read_text().strip() for path in (self.plan / "state").glob("*.id")}

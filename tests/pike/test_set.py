@@ -44,7 +44,7 @@ def make(plan: Path, made: Store, *goals: str, **environment: str) -> subprocess
 def moved(built_pike: BuiltPike, tmp_path: Path) -> Path:
     """The plan, without what its run left, in another directory with an awkward name."""
     target = tmp_path / "another place, it's"
-    run_leaves = shutil.ignore_patterns("state", "results", "logs", "events.jsonl")
+    run_leaves = shutil.ignore_patterns("state", "results", "logs", "events*.jsonl")
     shutil.copytree(built_pike.plan, target, ignore=run_leaves)
     return target
 

@@ -27,7 +27,7 @@ from tests.releases import ids
 SET = "stable-pike"
 CLONE = "buildsys"
 """Where the clone lies in a root, seen from where commands begin."""
-LEFT = ("state", "results", "logs", "events.jsonl")
+LEFT = ("state", "results", "logs", "events.jsonl", "events.1.jsonl")
 """What a run leaves in a plan: a copy begins without."""
 SOON = 15
 """Seconds that a build with nothing to do may take, entering the root and all."""

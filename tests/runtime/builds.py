@@ -52,7 +52,7 @@ class Build:
         done = self.run(*goals, **environment)
         assert done.returncode == 0, done.stderr
         events = map(json.loads, (self.plan / "events.jsonl").read_text().splitlines())
-        return {event["image"]: event["reason"] for event in events if event["status"] == "built"}
+        return {event["image"]: event["reason"] for event in events if event["event"] == "built"}
 
     def identities(self) -> dict[str, str]:
         """Id of each image, from its result."""

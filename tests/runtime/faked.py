@@ -11,6 +11,7 @@ from pathlib import Path
 
 from buildsys.image import Image, ImageSet, Run
 from buildsys.plan.compile import compile_plan
+from buildsys.plan.read import ENDS
 from buildsys.plan.write import write_plan
 from tests.plan.sets import BUSYBOX
 
@@ -92,11 +93,15 @@ class Faked:
         done = self.run(*goals, **environment)
         assert done.returncode == 0, done.stderr
         return {
-            str(event["image"]): str(event["reason"]) for event in self.events() if event["status"] == "built"
+            str(event["image"]): str(event["reason"]) for event in self.events() if event["event"] == "built"
         }
 
     def events(self) -> list[dict[str, object]]:
-        """What the last run did, in order."""
+        """What became of images in the last run, in order."""
+        return [item for item in self.record() if item["event"] in ENDS]
+
+    def record(self) -> list[dict[str, object]]:
+        """All events of the last run, in order."""
         return [json.loads(line) for line in (self.plan / "events.jsonl").read_text().splitlines()]
 
     def result(self, name: str) -> dict[str, object]:

@@ -161,7 +161,7 @@ def test_equal_files_of_another_image_rebuild_nothing(tmp_path: Path) -> None:
     def built(*texts: str) -> dict[str, str]:
         ground.build(world(*texts))
         events = map(json.loads, (ground.plan / "events.jsonl").read_text().splitlines())
-        return {event["image"]: event["reason"] for event in events if event["status"] == "built"}
+        return {event["image"]: event["reason"] for event in events if event["event"] == "built"}
 
     with store(tmp_path / "store") as made:
         put_base(made, tmp_path / "base")

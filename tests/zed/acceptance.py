@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PLAN = Path("build/stable-zed")
-LEFT = ("state", "results", "logs", "events.jsonl")
+LEFT = ("state", "results", "logs", "events.jsonl", "events.1.jsonl")
 """What a run leaves in a plan: a copy begins without."""
 
 

@@ -105,6 +105,7 @@ find_base_id() {
     [[ -n $id ]] || id=$(BS_LISTING='' find_image_id "$1")
     if [[ -z $id ]]; then
         [[ ${BS_WHY-} != 1 ]] || return
+        log_event doing "$IMAGE" what pull
         retry buildah pull --quiet "$1" >"$PLAN/logs/$IMAGE.log" 2>&1 || {
             cat "$PLAN/logs/$IMAGE.log" >&2
             is_infrastructure_failure "$PLAN/logs/$IMAGE.log" && return 75

@@ -25,7 +25,7 @@ remove_odd_files() {
             ! -name '*.contents' -print0
         find "$PLAN/results/" "$PLAN/logs/" -mindepth 1 -maxdepth 1 -name '*.*' \( ! -type f -o ! -readable \) -print0
     } | xargs -r -0 rm -rf
-    for name in events.jsonl promoted.json; do [[ ! -d $PLAN/$name ]] || rm -rf "${PLAN:?}/$name"; done
+    [[ ! -d $PLAN/promoted.json ]] || rm -rf "$PLAN/promoted.json"
 }
 
 # judge_images GOALS [LISTING]: print `fresh NAME ID` for each image that its records confirm, and `drop FILE` for each invalid record.

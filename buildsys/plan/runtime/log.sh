@@ -22,27 +22,60 @@ measure_seconds() {
     PASSED=$(((now - since) / 1000000)).$(((now - since) / 100000 % 10))
 }
 
-# log_result ID STATUS REASON BEGAN [SPOT]: write results/NAME.json by rename, and a line of events.jsonl.
+# log_event EVENT IMAGE [NAME VALUE]…: append a line to events.jsonl, the record of this run for front ends. An append of less than 4 kB is
+# one write, so lines of parallel steps never mix. IMAGE is empty for events of the whole run.
+log_event() {
+    local line
+    read_clock
+    line="{\"time\": ${NOW/[^0-9]/.}, \"event\": \"$1\"${2:+, \"image\": \"$2\"}"
+    shift 2
+    while (($#)); do
+        case $1 in
+            seconds | status | count | process | version | jobs | built | fresh | failed | blocked | unreached) JSON=$2 ;;
+            *)
+                JSON=$2
+                # LC_ALL=C cuts bytes: remove a character that was cut.
+                if ((${#JSON} > 700)); then
+                    JSON=${JSON::700}
+                    while [[ $JSON == *[$'\x80'-$'\xff'] ]]; do JSON=${JSON%?}; done
+                    JSON+=...
+                fi
+                quote_json "$JSON"
+                ;;
+        esac
+        line+=", \"$1\": $JSON"
+        shift 2
+    done
+    printf '%s}\n' "$line" >>"$PLAN/events.jsonl"
+}
+
+# log_result ID STATUS REASON BEGAN [SPOT [NAME VALUE]…]: write results/NAME.json by rename, and an event; the names and values are for the
+# event alone. A built image leaves its seconds for the estimate of the next run.
 log_result() {
-    local line value fields=() status=0
+    local line value fields=() status=0 seconds
     for value in "$IMAGE" "$2" "$1" "$REFERENCE" "${KEY-}" "$3" "${5-}"; do
         quote_json "$value"
         fields+=("$JSON")
     done
     measure_seconds "$4"
+    seconds=$PASSED
     line="{\"image\": ${fields[0]}, \"status\": ${fields[1]}, \"image_id\": ${fields[2]}, \"reference\": ${fields[3]}"
     line+=", \"key\": ${fields[4]}, \"reason\": ${fields[5]}, \"seconds\": $PASSED, \"at\": ${fields[6]}}"
     printf '%s\n' "$line" >"$BS_RESULT.$$" && sync -- "$BS_RESULT.$$" && mv -f "$BS_RESULT.$$" "$BS_RESULT" || status=1
     ((status == 0)) || rm -f "$BS_RESULT.$$"
-    printf '%s\n' "$line" >>"$PLAN/events.jsonl" || status=1
+    log_event "$2" "$IMAGE" seconds "$seconds" image_id "$1" reference "$REFERENCE" key "${KEY-}" reason "$3" at "${5-}" \
+        log "${BUILDING:+logs/$IMAGE.log}" "${@:6}" || status=1
+    [[ $2 != built ]] || printf '%s\n' "$seconds" >"$STATE/$IMAGE.seconds" || :
     return "$status"
 }
 
-# log_status STATUS BEGAN: print one line for the user, numbered in the order in which images end.
+# log_status STATUS BEGAN: print one line for the user, numbered in the order in which images end. BS_SHOW leaves lines out: a front end
+# prints its own.
 log_status() {
     local marks note=''
     [[ $1 == built ]] || note="  $1"
     printf x >>"$STATE/progress"
+    [[ -z ${BS_SHOW-} ]] || return 0
     read -r marks <"$STATE/progress" || :
     measure_seconds "$2"
     printf '[%d/%d] %s %s s%s\n' "${#marks}" "${BS_TOTAL:-1}" "$IMAGE" "$PASSED" "$note"

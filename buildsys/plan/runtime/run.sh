@@ -12,7 +12,7 @@ STATE=$PLAN/state
 as_root_of_a_namespace "$@"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
-for room in disk secrets store damage buildah database judge signals leftovers summary; do
+for room in disk log secrets store damage buildah database judge signals leftovers summary; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -30,6 +30,7 @@ main() {
     trap 'end_run $?' EXIT
     make_run_folders
     lock_plan "$@"
+    begin_record "$@"
     # This run removes the temporary files of the tools, or the next run does.
     export TMPDIR=$STATE/scratch.run.$$
     mkdir -p "$TMPDIR"
@@ -45,7 +46,7 @@ main() {
     remove_odd_files
     identify_plan
     clear_leftovers
-    local goals=$STATE/goals fresh status=0 rest=() flags
+    local goals=$STATE/goals fresh status=0 rest=() flags jobs
     list_goals "$@" >"$goals"
     [[ ${BS_PULL-} != 1 ]] || pull_bases "$goals"
     remove_damaged
@@ -59,7 +60,6 @@ main() {
     fresh=$(wc -l <"$STATE/fresh")
     BS_TOTAL=$(wc -l <"$goals")
     head -c "$fresh" /dev/zero | tr '\0' x >"$STATE/progress"
-    : >"$PLAN/events.jsonl"
     if ((fresh < BS_TOTAL)); then
         check_secrets "$goals" "$STATE/fresh"
         # The libraries of the host's package tools may have changed since the last run; steps read these files without a check, so each
@@ -68,9 +68,17 @@ main() {
         drop_dead_job_server
         flags=${MAKEFLAGS-}
         # Variables follow `--`. Remove -i and -t, which would mark images as done that failed or were never built.
-        [[ ${flags%%-- *} =~ (^|\ )-(j|-jobserver) ]] || rest=(-j "${JOBS:-$(count_jobs)}")
+        if [[ ! ${flags%%-- *} =~ (^|\ )-(j|-jobserver) ]]; then
+            jobs=${JOBS:-$(count_jobs)}
+            rest=(-j "$jobs")
+        elif [[ $flags =~ (^|\ )-j([0-9]+) ]]; then
+            jobs=${BASH_REMATCH[2]}
+        fi
         if [[ $flags =~ ^([a-zA-Z]+)(.*) ]]; then export MAKEFLAGS=${BASH_REMATCH[1]//[it]/}${BASH_REMATCH[2]}; fi
+        record_plan "$goals" "${jobs:-0}"
         run_make "${rest[@]}" "$@" || status=$?
+    else
+        record_plan "$goals" 0
     fi
     drop_intermediates
     SUMMED=yes

@@ -4,11 +4,19 @@
 # steps end first and remove their working containers. Commands that still run after BS_GRACE seconds, or at a second signal, get
 # SIGTERM, too.
 run_make() {
-    local make status=0 signals=0 timer=''
+    local make status=0 signals=0 timer='' printed=$STATE/make.errors
     trap 'signals=$((signals + 1)); kill -TERM "$make" 2>/dev/null' INT TERM HUP
     # A shell makes background processes ignore interrupts unless the traps are reset.
     # shellcheck disable=SC2153 # of lib/run.sh
-    (trap - INT QUIT TERM HUP && exec $MAKE --no-print-directory -k -C "$PLAN" -f images.mk "$@") &
+    (
+        trap - INT QUIT TERM HUP
+        # Steps report their failures themselves; make adds only that there was one. A full disk takes no file.
+        if { : >"$printed"; } 2>/dev/null; then
+            exec {BS_ERRORS}>&2 2>"$printed"
+            export BS_ERRORS
+        fi
+        exec $MAKE --no-print-directory -k -C "$PLAN" -f images.mk "$@"
+    ) &
     make=$!
     # A signal interrupts `wait`, but make may still run.
     while wait "$make" || status=$?; kill -0 "$make" 2>/dev/null; do
@@ -21,6 +29,8 @@ run_make() {
     done
     trap stop INT TERM HUP
     [[ -z $timer ]] || kill "$timer" 2>/dev/null || :
+    sed -E -e '/: \*\*\* (\[.*\] (Error [0-9]+|[A-Z][a-z]+.*)|Waiting for unfinished jobs.*)$/d' \
+        -e '/: Target .* not remade because of errors\.$/d' "$printed" >&2 || :
     ((status == 0)) || return "$((signals ? 130 : 1))"
 }
 

@@ -14,6 +14,8 @@ shopt -s inherit_errexit
 PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 LIB=$PLAN/lib
 STATE=$PLAN/state
+# The run keeps what make itself prints, and passes on its own stderr for the steps.
+if [[ -n ${BS_ERRORS-} && -e /dev/fd/$BS_ERRORS ]]; then exec 2>&"$BS_ERRORS" {BS_ERRORS}>&-; fi
 # shellcheck source=/dev/null
 . "$LIB/surroundings.sh"
 REFERENCE=$PREFIX$IMAGE:$TAG
@@ -27,7 +29,7 @@ umask 022
 [[ -n ${TAKES-} ]] || TAKES=()
 [[ $BS_EPOCH == "$EPOCH" ]] || CREATED=$(date -u -d "@$BS_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
-for room in disk log secrets store damage buildah database freshness reason container enter sources packages containerfile layer \
+for room in disk log failure secrets store damage buildah database freshness reason container enter sources packages containerfile layer \
     copied removals commit; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
@@ -43,6 +45,7 @@ main() {
     trap 'trap "" INT TERM HUP; STOPPED=yes; exit 130' INT TERM HUP
     # `decide` may pull a base image, which needs temporary files.
     [[ ${BS_WHY-} == 1 ]] || make_scratch
+    [[ ${BS_WHY-} == 1 ]] || log_event started "$IMAGE"
     decide
     if [[ ${BS_WHY-} == 1 ]]; then
         printf '%s\t%s\t%s\t%s\n' "$IMAGE" "$DECISION" "$REASON" "$ID"
@@ -63,10 +66,12 @@ main() {
     BUILDING=yes
     exec >"$PLAN/logs/$IMAGE.log" 2>&1
     printf '%s: building: %s\n' "$IMAGE" "${WHOLE_REASON:-$REASON}"
-    trap 'failed_at=$SPOT; [[ ${FUNCNAME[0]-} != build ]] || failed_command=$BASH_COMMAND' ERR
+    log_event doing "$IMAGE" what begin reason "$REASON"
+    trap 'failed_at=$SPOT; [[ ${FUNCNAME[0]-} != build ]] || failed_command=$BASH_COMMAND
+        [[ ${FUNCNAME[0]-} != run ]] || failed_argv=("$@")' ERR
     [[ -n ${CONTAINERFILE-} ]] || begin_container
     build
-    at "$RECIPE"
+    at "$RECIPE" commit
     [[ -n ${CONTAINERFILE-} ]] || remove_overlay_marks
     commit
     # Write the result before the stamp: a stamped image is not examined again.
@@ -86,7 +91,7 @@ finish() {
     trap - EXIT ERR
     ((status)) || return 0
     [[ ${BS_WHY-} != 1 ]] || exit "$status"
-    local disk='' log='' is_full=''
+    local disk='' log='' is_full='' own=$status
     if [[ -z $STOPPED ]]; then
         # Ignore what the log of a `run` says about space: it may concern other disks. Measure before the clean-up frees space.
         [[ -z $BUILDING || -n $RUNNING ]] || log=$PLAN/logs/$IMAGE.log
@@ -94,6 +99,7 @@ finish() {
         disk=$(full_disk "$log" "$STATE" "$PLAN" "${GRAPHROOT:-$PLAN}" "${RUNROOT:-$PLAN}") || disk=''
     fi
     if [[ -n ${failed_at-} ]]; then
+        [[ -n $STOPPED ]] || find_failure "$failed_at"
         printf '\n%s: failed at %s\n' "$IMAGE" "$failed_at"
         [[ ${failed_command:-return} == return* ]] || printf '    %s\n' "${failed_command-}"
     fi
@@ -115,16 +121,23 @@ finish() {
         elif [[ -n $BUILDING ]]; then
             if is_infrastructure_failure "$PLAN/logs/$IMAGE.log"; then status=75; else status=1; fi
         fi
-        log_result '' failed "$REASON" "$BEGAN" "${failed_at:-$RECIPE}"
+        log_result '' failed "$REASON" "$BEGAN" "${failed_at:-$RECIPE}" status "$own" what "$WHAT" command "$COMMAND" hint "$HINT"
         log_status FAILED "$BEGAN"
+        print_failure "${failed_at:-$RECIPE}" "$own"
         [[ -z $disk ]] || printf '%s: %s\n' "$IMAGE" "$disk" >&2
     fi
     exit "$status"
 }
 
-# at SPOT: record the place of the next command: the Spot of its instruction.
-at() { SPOT=$1; }
+# at SPOT [WHAT [COUNT]]: record the place of the next command: the Spot of its instruction, and what the step does from there on. The line
+# in the log separates the output of one instruction from that of the next.
+at() {
+    SPOT=$1
+    [[ -z ${2-} ]] || printf '== %s: %s\n' "$1" "$2"
+    [[ -z ${2-} || $2${3-} == "$WHAT" ]] || log_event doing "$IMAGE" what "$2" ${3:+count "$3"} at "$1"
+    WHAT=${2-}${3-}
+}
 
 read_clock
-BEGAN=$NOW SPOT=$RECIPE REASON='' BUILDING='' STOPPED=''
+BEGAN=$NOW SPOT=$RECIPE REASON='' BUILDING='' STOPPED='' WHAT=''
 main

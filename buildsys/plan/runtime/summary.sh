@@ -1,10 +1,33 @@
 # The end of a run: its summary, or the full disk that stopped it.
 
-SUMMED=''
+SUMMED='' RECORDED='' COUNTS=()
 
-# end_run STATUS: the exit trap: if the run ended before its summary, report a full disk. Removes the run's temporary files.
+# begin_record GOAL…: begin events.jsonl with a new file, which front ends recognise by BS_RUN. The last run's file stays as
+# events.1.jsonl.
+begin_record() {
+    rm -rf "$PLAN/events.1.jsonl"
+    [[ ! -s $PLAN/events.jsonl ]] || mv -f "$PLAN/events.jsonl" "$PLAN/events.1.jsonl"
+    rm -rf "$PLAN/events.jsonl"
+    log_event run '' version 2 run "${BS_RUN-}" set "$SET" goals "$*" process "$$"
+    RECORDED=yes
+}
+
+# record_plan GOALS JOBS: record the images of this run, those that are known to be fresh, and how many are built at the same time
+# (0: unknown). No other process appends yet, so the line may be long.
+record_plan() {
+    local images fresh
+    read_clock
+    images=$(cut -d ' ' -f 2 "$1" | sed 's/.*/"&"/' | paste -s -d ,)
+    fresh=$(sed 's/.*/"&"/' "$STATE/fresh" | paste -s -d ,)
+    printf '{"time": %s, "event": "planned", "images": [%s], "fresh": [%s], "jobs": %d}\n' "$NOW" "$images" "$fresh" "$2" \
+        >>"$PLAN/events.jsonl"
+}
+
+# end_run STATUS: the exit trap: if the run ended before its summary, report a full disk. Records the end, and removes the run's temporary
+# files.
 end_run() {
     local disk=''
+    [[ -z $RECORDED ]] || log_event ended '' status "$1" ${COUNTS[@]+"${COUNTS[@]}"} || :
     if [[ $1 == 1 && -z $SUMMED ]] && disk=$(full_disk '' "$STATE" "$PLAN" "${GRAPHROOT:-$PLAN}" "${RUNROOT:-$PLAN}"); then
         printf 'error: %s\n  hint: free some space; the next run goes on from here\n' "$disk" >&2
     fi
@@ -13,15 +36,12 @@ end_run() {
 
 # print_summary GOALS: print which images were built, which failed and where, and which were blocked. Sets status if an image failed.
 print_summary() {
-    local all images=images name line built=0 fresh=0 failed=() killed=() missing=()
+    local all images=images name end built=0 fresh=0 failed=() killed=() missing=()
     local -A ends=()
     while read -r name; do ends[$name]=fresh; done <"$STATE/fresh"
-    while IFS= read -r line; do
-        # A full disk may leave half a line, followed by the next line.
-        line=${line##*\{\"image\": \"}
-        name=${line%%\"*} line=${line#*\"status\": \"}
-        [[ -z $name || $line != *\"* ]] || ends[$name]=${line%%\"*}
-    done <"$PLAN/events.jsonl"
+    # A full disk may leave half a line, followed by the next line.
+    while read -r end name; do ends[$name]=$end; done < <(sed -nE \
+        's/^.*\{"time": [0-9.]+, "event": "(built|fresh|failed)", "image": "([^"]+)",.*\}$/\1 \2/p' "$PLAN/events.jsonl")
     while read -r _ name _; do
         case ${ends[$name]-} in
             built) built=$((built + 1)) ;;
@@ -30,20 +50,24 @@ print_summary() {
             *) if [[ $status != 130 && -e $STATE/working.$name ]]; then killed+=("$name"); else missing+=("$name"); fi ;;
         esac
     done <"$1"
-    for name in "${failed[@]}"; do
-        printf '\n%s failed at %s\n' "$name" "$(sed -nE 's/.*"at": "([^"]*)".*/\1/p' "$PLAN/results/$name.json")"
-        [[ -s $PLAN/logs/$name.log ]] || continue
-        tail -n 20 "$PLAN/logs/$name.log" | sed 's/^/    /'
-        printf '    (all of it: %s)\n' "$PLAN/logs/$name.log"
+    for name in "${killed[@]}"; do
+        printf '\n%s was killed while it was built\n' "$name"
+        log_event failed "$name" reason 'killed while it was built' at '' log "logs/$name.log" || :
     done
-    for name in "${killed[@]}"; do printf '\n%s was killed while it was built\n' "$name"; done
     failed+=("${killed[@]}")
     if ((${#failed[@]})); then
         ((status)) || status=1
-        ((${#missing[@]} == 0)) || printf '\nblocked by that: %s\n' "${missing[*]}"
-        printf '\n'
+        # Each step has reported its failure when it happened.
+        printf '\nfailed: %s\n' "${failed[*]}"
+        if ((${#missing[@]})); then
+            printf 'blocked by that: %s\n' "${missing[*]}"
+            record_blocked "$1" || :
+        fi
     fi
     all=$(wc -l <"$1")
+    COUNTS=(built "$built" fresh "$fresh" failed "${#failed[@]}")
+    if ((${#failed[@]})); then COUNTS+=(blocked "${#missing[@]}"); else COUNTS+=(unreached "${#missing[@]}"); fi
+    [[ ${BS_SHOW-} != failures ]] || ((status)) || return 0
     ((all != 1)) || images=image
     printf '%s: %d %s: %d built, %d fresh' "$SET" "$all" "$images" "$built" "$fresh"
     ((${#failed[@]} == 0)) || printf ', %d failed' "${#failed[@]}"
@@ -51,3 +75,25 @@ print_summary() {
     printf '\n'
     [[ ! -s $PLAN/notes ]] || sed 's/^/note: /' "$PLAN/notes"
 } >&2
+
+# record_blocked GOALS: record each image of `missing` with those of `failed` that it is built from, directly or not.
+record_blocked() {
+    local name by
+    # shellcheck disable=SC2154 # arrays of print_summary
+    while read -r name by; do log_event blocked "$name" by "$by"; done < <(
+        awk -v failed="${failed[*]}" -v missing="${missing[*]}" '
+            BEGIN {
+                n = split(failed, f, " "); for (i = 1; i <= n; i++) causes[f[i]] = f[i]
+                n = split(missing, m, " "); for (i = 1; i <= n; i++) blocked[m[i]] = 1
+            }
+            $2 in blocked {
+                text = ""
+                for (i = 3; i <= NF; i++) {
+                    n = split(causes[$i], c, " ")
+                    for (j = 1; j <= n; j++) if (index(" " text " ", " " c[j] " ") == 0) text = text (text == "" ? "" : " ") c[j]
+                }
+                causes[$2] = text
+                print $2, text
+            }' "$1"
+    )
+}

@@ -8,34 +8,37 @@ READS=(base tools)
 TAKES=('tools /opt/tool')
 
 build() {
-    at recipes/tiny/images/every.yaml:15:5
+    at recipes/tiny/images/every.yaml:15:5 sources
     from_image tools
-    at recipes/tiny/images/every.yaml:16:5
+    at recipes/tiny/images/every.yaml:16:5 sources
     from_payload tree tree-1.0-1.noarch.rpm sha256:5555555555555555555555555555555555555555555555555555555555555555
+    at recipes/tiny/images/every.yaml:4:5 files
     inside <<'END'
 at recipes/tiny/images/every.yaml:4:5
 repository /etc/yum.repos.d/a.repo a name 'a b' enabled 1
 at recipes/tiny/images/every.yaml:5:5
 directory 2775 kolla:kolla /var/log/kolla '/srv/a b'
 END
-    at recipes/tiny/images/every.yaml:6:5
+    at recipes/tiny/images/every.yaml:6:5 packages 2
     words=(
         tree-1.0-1.noarch.rpm  # recipes/tiny/images/every.yaml:9:12
         along-1.0-1.noarch.rpm # along
     )
     rpm_transaction "${words[@]}"
+    at recipes/tiny/images/every.yaml:7:5 files
     inside <<'END'
 at recipes/tiny/images/every.yaml:7:5
 disable_repository a
 at recipes/tiny/images/every.yaml:8:5
 optional disable_repository b
 END
-    at recipes/tiny/images/every.yaml:9:5
+    at recipes/tiny/images/every.yaml:9:5 packages
     rpm_import_key /etc/pki/key
-    at recipes/tiny/images/every.yaml:10:5
+    at recipes/tiny/images/every.yaml:10:5 packages
     rpm_remove tree
-    at recipes/tiny/images/every.yaml:11:5
+    at recipes/tiny/images/every.yaml:11:5 packages
     rpm_remove --optional none
+    at recipes/tiny/images/every.yaml:12:5 files
     inside <<'END'
 at recipes/tiny/images/every.yaml:12:5
 gems 1024 '--no-rdoc --no-ri' fluentd-0.12.2.gem
@@ -82,15 +85,15 @@ pooled 755 241fc234ac0c3cd1d85cd766800a72dc79a46f62fc29e99b1b3e2a41bfeece2b /usr
 at recipes/tiny/images/every.yaml:32:5
 change_account nova /home/nova '' kolla
 END
-    at recipes/tiny/images/every.yaml:33:5
+    at recipes/tiny/images/every.yaml:33:5 run
     run /bin/sh -ec 'a  '\''b'\''
     cat <<'\''END'\''
 c
 END
 '
-    at recipes/tiny/images/every.yaml:34:5
+    at recipes/tiny/images/every.yaml:34:5 run
     run --open-files 4096 mkpasswd '*'
-    at recipes/tiny/images/every.yaml:1:8
+    at recipes/tiny/images/every.yaml:1:8 configuration
     configure \
         --user nova \
         --entrypoint '["dumb-init", "--"]' \

@@ -8,6 +8,7 @@ READS=(base)
 GIVES=(/opt/tool)
 
 build() {
+    at recipes/tiny/images/tools.yaml:4:5 files
     inside <<'END'
 at recipes/tiny/images/tools.yaml:4:5
 file 755 /opt/tool

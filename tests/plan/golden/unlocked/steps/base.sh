@@ -7,17 +7,18 @@ FROM=''
 READS=()
 
 build() {
-    at recipes/tiny/images/base.yaml:4:5
+    at recipes/tiny/images/base.yaml:4:5 packages 1
     words=(
         filesystem # recipes/tiny/images/base.yaml:3:12
     )
     dnf_bootstrap "${words[@]}"
+    at recipes/tiny/images/base.yaml:5:5 files
     inside <<'END'
 at recipes/tiny/images/base.yaml:5:5
 account kolla 42400 42400 /home/kolla /usr/sbin/nologin
 account nova 42436 42436 /var/lib/nova /usr/sbin/nologin kolla
 END
-    at recipes/tiny/images/base.yaml:1:8
+    at recipes/tiny/images/base.yaml:1:8 configuration
     configure \
         --env LANG=C.UTF-8
 }
