@@ -23,7 +23,7 @@ from buildsys.cli.surroundings import takes_unicode
 from buildsys.files import try_lock
 from buildsys.logins import masked
 from buildsys.plan.read import ENDS, Event
-from buildsys.run.record import Progress, Record, Work, progress
+from buildsys.run.record import Progress, Record, Activity, progress
 
 CLEAR, HIDE, SHOW = "\r\x1b[J", "\x1b[?25l", "\x1b[?25h"
 """Clear from the cursor to the end of the screen; hide and show the cursor."""
@@ -146,7 +146,7 @@ class Screen:
             lines[-1] = f"{' ' * self._margin()}and {len(works) - most + 1} more"
         return "\n".join([*lines, self._footer(now, columns)])
 
-    def _work(self, work: Work, now: float, columns: int) -> str:
+    def _work(self, work: Activity, now: float, columns: int) -> str:
         what = WORDS.get(work.what, work.what)
         if work.what == "packages" and work.count:
             what = f"{work.count} {what}" if work.count > 1 else "1 package"

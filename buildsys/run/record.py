@@ -48,7 +48,7 @@ class Record:
 
 
 @dataclass(slots=True)
-class Work:
+class Activity:
     """An image in progress."""
 
     image: str
@@ -77,7 +77,7 @@ class Progress:
     """Images that the run did not look at."""
     jobs: int = 0
     """Images at once; 0: unknown."""
-    running: dict[str, Work] = field(default_factory=dict)
+    running: dict[str, Activity] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
     """Image -> `built`, `fresh` or `failed`."""
     blocked: set[str] = field(default_factory=set)
@@ -94,9 +94,9 @@ class Progress:
                 self.fresh = {str(name) for name in event.data.get("fresh", ())}
                 self.jobs = int(event.data.get("jobs", 0))
             case "started":
-                self.running[event.image] = Work(event.image, event.time)
+                self.running[event.image] = Activity(event.image, event.time)
             case "doing":
-                work = self.running.setdefault(event.image, Work(event.image, event.time))
+                work = self.running.setdefault(event.image, Activity(event.image, event.time))
                 work.what = str(event.data.get("what", ""))
                 work.count = int(event.data.get("count", 0))
                 work.at = str(event.data.get("at", ""))
