@@ -15,7 +15,7 @@ import click
 from buildsys.cli.options import as_json, examples, takes_jobs, takes_plan, takes_selection, takes_set
 from buildsys.cli.output import FAILED, Ended, put, put_row, say, warn_of_absent
 from buildsys.cli.stores import takes_store
-from buildsys.diagnostics import closest, counted
+from buildsys.diagnostics import closest, counted, plan_path
 from buildsys.pipeline import Pipeline
 from buildsys.selection import EVERY, Selection
 
@@ -119,8 +119,10 @@ def build(
         return 0
     # A rebuild with equal layers would reuse the damaged ones.
     damaged = _damaged(directory, store) if force or verify_store else None
-    how = make.RunOptions(store, jobs, force, secrets, damaged=damaged, show="failures" if quiet else "")
-    if plain or quiet or not sys.stdout.isatty():
+    how = make.RunOptions(store, jobs, force, secrets, damaged=damaged, sources=_sources(pipeline))
+    if quiet:
+        make.run(directory, goals, replace(how, show="failures"))
+    if plain or not sys.stdout.isatty():
         make.run(directory, goals, how)
     from buildsys.cli.screen import Screen, is_usable
     from buildsys.run import foreground
@@ -200,6 +202,12 @@ def write_plan(
         pipeline.require_repositories(compiled.image_set)
     pipeline.write(compiled, directory)
     return compiled.image_set, goals
+
+
+def _sources(pipeline: Pipeline) -> Path:
+    """The folder at which paths of recipes in plans begin."""
+    folder, path = str(pipeline.directory.absolute()), f"/{plan_path(str(pipeline.directory))}"
+    return Path(folder.removesuffix(path) or "/") if folder.endswith(path) else Path.cwd()
 
 
 def _damaged(directory: Path, options: str) -> Path | None:

@@ -17,13 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildsys.cli.options import (
-    as_json,
-    examples,
-    given_directory,
-    takes_build_directory,
-    takes_plan_directory,
-)
+from buildsys.cli.options import as_json, examples, takes_build_directory, takes_plan_directory
 from buildsys.cli.output import FAILED, MISSING, Ended, put, put_table, say
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest, counted
 
@@ -132,7 +126,7 @@ def status(name: str, directory: Path | None, build_directory: Path, *, as_json:
 def _plan(name: str, directory: Path | None, build_directory: Path) -> Path:
     from buildsys.plan import read
 
-    directory = directory or build_directory / given_directory(name).absolute().name
+    directory = directory or build_directory / Path(name).absolute().name
     if not read.exists(directory):
         hint = f"`buildsys build {name}` writes one and runs it"
         raise Refused([Diagnostic(NOWHERE, Code.NO_PLAN, f"{directory} holds no plan", hint)])

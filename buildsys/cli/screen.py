@@ -23,7 +23,7 @@ from buildsys.cli.surroundings import takes_unicode
 from buildsys.files import try_lock
 from buildsys.logins import masked
 from buildsys.plan.read import ENDS, Event
-from buildsys.run.record import Progress, Record, Activity, progress
+from buildsys.run.record import Activity, Progress, Record, progress
 
 CLEAR, HIDE, SHOW = "\r\x1b[J", "\x1b[?25l", "\x1b[?25h"
 """Clear from the cursor to the end of the screen; hide and show the cursor."""

@@ -41,13 +41,18 @@ class RunOptions:
     """Pull the base images again, before anything else."""
     whole: bool = False
     """Report every change in a reason, not only the first three of a kind."""
+    sources: Path | None = None
+    """Where paths of recipes begin: a failure shows the line of its recipe; None: only the place."""
     show: Literal["", "summary", "failures"] = ""
     """What the run prints: a line for each image, failures and a summary; or less."""
 
     def environment(self, outer: Mapping[str, str]) -> dict[str, str]:
         """The environment of the run: `outer` with these options."""
-        # Paths of recipes begin at the working directory.
-        environment = {**outer, "BS_STORE": self.store, "BS_SOURCES": str(Path.cwd()), "BS_SHOW": self.show}
+        environment = {**outer, "BS_STORE": self.store}
+        if self.show:
+            environment["BS_SHOW"] = self.show
+        if self.sources is not None:
+            environment["BS_SOURCES"] = str(self.sources)
         if self.jobs is not None:
             environment["JOBS"] = str(self.jobs)
         if self.secrets:
