@@ -131,6 +131,7 @@ class Code(StrEnum):
     # Tools, locks and plans -----------------------------------------------------------------------
 
     BAD_KEY = "bad-key", "A file named as a public key that holds none."
+    BAD_STORE = "bad-store", "Options of a container store, in a configuration file, that cannot be used."
     BASE_UNREACHABLE = "base-unreachable", "A base image that cannot be looked at: its name, the network, or the registry."
     BASE_UNREADABLE = "base-unreadable", "A layer of a base image that is not a tar archive."
     FILE_EXISTS = "file-exists", "A file that would be written, and is there already."
@@ -162,6 +163,7 @@ class Code(StrEnum):
     REPOSITORY_UNFIT = "repository-unfit", "A repository that does not know its packages by SHA-256."
     REPOSITORY_UNREACHABLE = "repository-unreachable", "A repository that does not answer, or not as it should: unsigned, or other than its signature says."
     STAND_INS_FAILED = "stand-ins-failed", "Stand-in packages that cannot be made, and why."
+    TOML_SYNTAX = "toml-syntax", "A configuration file that is not TOML; the place is where reading stopped."
     UNKNOWN_SIGNER = "unknown-signer", "A package that no key of the site signs."
     UNREADABLE_IMAGE = "unreadable-image", "An image, a layer or a package database that cannot be read, and why."
 

@@ -54,11 +54,12 @@ VERBS = {
     "prune": "prune",
     "doctor": "doctor",
     "schema": "show",
+    "config": "config",
     "help": "help",
 }
 """Each verb's module, in the order in which a person needs the verbs. There its name is the verb's."""
 
-READING = {"sets", "check", "list", "show", "graph", "overlay", "schema", "status", "log", "help"}
+READING = {"sets", "config", "check", "list", "show", "graph", "overlay", "schema", "status", "log", "help"}
 """Verbs that make no temporary file."""
 PYTHONS = {"list": "list_images", "import": "import_", "help": "help_"}
 """What verbs are called in their modules, where Python has the word already."""

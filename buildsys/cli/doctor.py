@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from buildsys import programs, storage
+from buildsys.cli.defaults import Configured
 from buildsys.cli.options import RECIPES, as_json, examples, pipeline_of
 from buildsys.cli.output import FAILED, MISSING, Ended, put, put_table
 from buildsys.cli.stores import takes_store, unusable
@@ -49,7 +50,10 @@ class Finding:
 
 @click.command(epilog=examples("buildsys doctor", "buildsys doctor stable-pike --verify-store"))
 @click.argument("names", metavar="[SET]...", nargs=-1)
-@click.option("--site", metavar="SITE", help="The site that is meant; else each set's own.")
+@click.option(
+    "--site", metavar="SITE", cls=Configured, envvar="BS_SITE", show_envvar=True,
+    help="The site that is meant; else each set's own.",
+)  # fmt: skip
 @takes_store
 @click.option("--verify-store", is_flag=True, help="Read every layer of the container store, to find damage.")
 @as_json

@@ -13,10 +13,12 @@ from typing import Any
 import click
 
 from buildsys import disk, search_path
+from buildsys.cli.defaults import Configured, placed_site
 from buildsys.cli.output import REFUSED, Ended, say
 from buildsys.cli.stores import chosen_store
 from buildsys.pipeline import Pipeline
 from buildsys.selection import Selection
+from buildsys.settings import settings
 
 Verb = Callable[..., Any]
 Decorator = Callable[[Verb], Verb]
@@ -33,12 +35,14 @@ def examples(*commands: str) -> str:
 as_json = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 
 takes_jobs = click.option(
-    "-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Images at once; else what suits this host."
-)
+    "-j", "--jobs", metavar="N", type=click.IntRange(min=1),
+    cls=Configured, envvar="BS_JOBS", show_envvar=True, help="Images at once; else what suits this host.",
+)  # fmt: skip
 
 takes_build_directory = click.option(
     "--build-dir", "build_directory", metavar="DIR", type=click.Path(path_type=Path), default="build",
-    show_default=True, help="Where everything that is made goes.",
+    cls=Configured, envvar="BS_BUILD_DIR", show_envvar=True, show_default=True,
+    help="Where everything that is made goes.",
 )  # fmt: skip
 
 takes_plan_directory = click.option(
@@ -56,6 +60,11 @@ takes_pool = click.option(
     help="Where locked packages are kept; else pool/ below the build directory.",
 )  # fmt: skip
 
+takes_site = click.option(
+    "--site", metavar="SITE", cls=Configured, envvar="BS_SITE", show_envvar=True,
+    help="Where packages and base images come from.",
+)  # fmt: skip
+
 takes_recipes = click.option(
     "--recipes", metavar="DIR", multiple=True, type=click.Path(path_type=Path),
     help="A folder of sets, searched before all others. Repeatable.",
@@ -67,7 +76,7 @@ def takes_set(verb: Verb) -> Verb:
 
     @click.argument("name_of_set", metavar="SET")
     @takes_recipes
-    @click.option("--site", metavar="SITE", help="Where packages and base images come from.")
+    @takes_site
     @click.option(
         "--overlay",
         "overlays",
@@ -101,7 +110,8 @@ def takes_set(verb: Verb) -> Verb:
             variables=variables,
             progress=say,
         )
-        return verb(pipeline=pipeline, **others)
+        with placed_site(site):
+            return verb(pipeline=pipeline, **others)
 
     return taking
 
@@ -211,7 +221,11 @@ def pipeline_of(name: str, recipes: Sequence[Path] = ()) -> Pipeline:
 
 def searched(recipes: Sequence[Path] = ()) -> list[search_path.Folder]:
     """The search path of sets; `recipes` are the folders of the command line."""
-    return search_path.search_path(recipes, os.environ)
+    setting = settings(os.environ).get("recipes")
+    places = setting.value if setting else ()
+    reason = f"{setting.spot.file}:{setting.spot.line}" if setting else ""
+    configured = [search_path.Folder(Path(place), reason) for place in places]
+    return search_path.search_path(recipes, os.environ, configured)
 
 
 def named_values(

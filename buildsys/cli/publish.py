@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildsys import disk
+from buildsys.cli.defaults import Configured
 from buildsys.cli.options import Verb, examples, takes_build_directory, takes_plan_directory, words
 from buildsys.cli.output import FAILED, Ended, say
 from buildsys.cli.stores import takes_store
@@ -56,6 +57,7 @@ def takes_published(verb: Verb) -> Verb:
 )  # fmt: skip
 @click.option(
     "--to", "texts", metavar="DEST", multiple=True, required=True,
+    cls=Configured, envvar="BS_TO", show_envvar=True,
     help="docker://HOST[/NAMESPACE], oci:DIR, dir:DIR or another destination. Repeatable.",
 )  # fmt: skip
 @click.option(

@@ -7,6 +7,10 @@ import shlex
 
 import click
 
+from buildsys.cli.defaults import Configured
+from buildsys.diagnostics import Code, Diagnostic, Refused
+from buildsys.settings import Setting, settings
+
 NOT_IN_PLACES = "]:,+\\\n"
 """Letters that no store's directory holds: tools read them as parts of its name, or of a mount's options."""
 
@@ -40,12 +44,36 @@ def unusable(place: str) -> str:
 
 
 def chosen_store() -> str:
-    """Options of buildah that choose the user's container store: BS_STORE."""
-    return checked(os.environ.get("BS_STORE", ""))
+    """Options of buildah that choose the user's container store: BS_STORE, or of a configuration file."""
+    if given := os.environ.get("BS_STORE", ""):
+        return checked(given)
+    setting = settings(os.environ).get("store")
+    return store_of(setting) if setting else ""
+
+
+def store_of(setting: Setting) -> str:
+    """The value of `store` in a configuration file.
+
+    Raises:
+        Refused: it cannot be used.
+    """
+    try:
+        return checked(setting.value)
+    except click.BadParameter as wrong:
+        raise Refused([Diagnostic(setting.spot, Code.BAD_STORE, wrong.message)]) from None
+
+
+class StoreOption(Configured):
+    """The option that chooses a container store."""
+
+    def value_of(self, setting: Setting) -> str:
+        """Options of buildah."""
+        return store_of(setting)
 
 
 takes_store = click.option(
     "--store",
+    cls=StoreOption,
     envvar="BS_STORE",
     show_envvar=True,
     default="",
