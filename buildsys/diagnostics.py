@@ -26,6 +26,7 @@ __all__ = [
     "Refused",
     "Spot",
     "closest",
+    "closest_path",
     "closest_words",
     "counted",
     "host_path",
@@ -149,6 +150,16 @@ class Refused(Exception):  # noqa: N818 - reads as what happened: the input was 
 def closest(word: str, known: Iterable[str]) -> str:
     """A hint naming the known words nearest to `word`, or an empty string when none is near."""
     near = closest_words(word, known)
+    return f"did you mean {_or(near)}?" if near else ""
+
+
+def closest_path(path: str, names: Iterable[str]) -> str:
+    """A hint for a path that does not exist: the path with the nearest of the names in its folder.
+
+    Empty when none is near.
+    """
+    folder, slash, name = path.rstrip("/").rpartition("/")
+    near = [f"{folder}{slash}{one}" for one in closest_words(name, names)]
     return f"did you mean {_or(near)}?" if near else ""
 
 

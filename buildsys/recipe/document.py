@@ -352,10 +352,36 @@ class _Reader:
         related: Related = ()
         if error.context and begin and mark and begin.line != mark.line:
             related = ((spot_of(self._file, begin.line * LINE + begin.column), error.context),)
+        suspect = begin.line if begin else None
+        if "mapping values" in str(error.problem):
+            suspect = position // LINE - 1
+        if slip := self._colon(position, suspect):
+            self._note(*slip)
+            return
         lines = self._source.splitlines()[position // LINE :]
         tab = bool(lines) and "\t" in lines[0][: position % LINE + 1]
         hint = "indent with spaces: YAML takes no tabs" if tab else ""
         self._note(position, Code.YAML_SYNTAX, f"this is not YAML: {error.problem}", hint, related)
+
+    def _colon(self, position: int, suspect: int | None) -> tuple[int, Code, str, str] | None:
+        """The mistake of a colon that YAML reads in another way than its writer, as arguments of `_note`.
+
+        `suspect`: a line that may lack the space behind the colon, from 0.
+        """
+        lines = self._source.splitlines()
+        at, column = divmod(position, LINE)
+        if suspect is not None and 0 <= suspect < len(lines) and (glued := _GLUED.fullmatch(lines[suspect])):
+            message, hint = (
+                "this is not YAML: a space belongs behind the colon",
+                f"write {glued[2]}: {glued[3]}",
+            )
+            return suspect * LINE + len(glued[1]), Code.YAML_SYNTAX, message, hint
+        line = lines[at] if at < len(lines) else ""
+        if (inner := _PLAIN_VALUE.fullmatch(line)) and line[column : column + 1] == ":":
+            message = "this is not YAML: a text with a colon and a space in it is quoted"
+            hint = f"write {inner[2]}: {_single(inner[3])}"
+            return at * LINE + len(inner[1]), Code.YAML_SYNTAX, message, hint
+        return None
 
     def _note(
         self,
@@ -373,6 +399,17 @@ def _position(event: Any) -> int:
     line: int = mark.line
     column: int = mark.column
     return line * LINE + column
+
+
+_GLUED = re.compile(r"(\s*(?:- +)*)([a-z][a-z-]*):([^\s:/][^:]*)")
+"""A key whose value follows without a space: text before the key, key, value."""
+_PLAIN_VALUE = re.compile(r"(\s*(?:- +)*)([\w-]+): +([^\s\[{\"'|>&*!#].*: .*?)\s*")
+"""A key, and an unquoted text with a colon and a space in it: text before the key, key, text."""
+
+
+def _single(text: str) -> str:
+    """A text between single quotes, as YAML has them."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _quote(event: Any) -> str:

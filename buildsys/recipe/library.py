@@ -14,6 +14,7 @@ from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, close
 from buildsys.recipe import document, schema
 from buildsys.recipe.document import Written
 from buildsys.recipe.substitution import Holes, holes
+from buildsys.recipe.yaml_text import flow
 from buildsys.spread import spread
 
 
@@ -123,10 +124,9 @@ class _Loader:
         name = directory.resolve().name
         if header.set_ != name:
             message = f"this set calls itself '{header.set_}', its folder is called '{name}'"
-            spot = written.spot("set")
-            raise Refused(
-                [Diagnostic(spot, Code.SET_NAME, message, "rename one of them: make names sets by folder")]
-            )
+            hint = f"write set: {flow(name)}, or rename the folder: make names sets by folder"
+            # Together with what the recipes have: none of them depends on this name.
+            mistakes = [*mistakes, Diagnostic(written.spot("set"), Code.SET_NAME, message, hint)]
         return Library(
             directory, header, written, common, recipes, traits, sites, overlays, scenarios, mistakes
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from buildsys import image
-from buildsys.diagnostics import Code, Diagnostic, Problem, Refused, Spot, closest
+from buildsys.diagnostics import Code, Diagnostic, Problem, Refused, Spot, closest, closest_path
 from buildsys.image import Image, ParentImage
 from buildsys.recipe import schema
 from buildsys.recipe.containerfile import Containerfile
@@ -38,7 +38,7 @@ def containerfile(
     """The instruction, the parent and the file; None for an unreadable file, which `notes` reports."""
     given = recipe.args or {}
     path = plain_path(Path(notes.written.file).parent / str(recipe.containerfile))
-    problem = local_path(str(recipe.containerfile)) or _misplaced(path, around.top)
+    problem = local_path(str(recipe.containerfile)) or _misplaced(path, str(recipe.containerfile), around.top)
     if problem is not None:
         notes.problem(("containerfile",), problem)
         return None
@@ -109,7 +109,7 @@ def _parent(read: Containerfile, meant: Iterable[Meant]) -> Parent:
     return image.EmptyRoot()
 
 
-def _misplaced(path: Path, top: Path) -> Problem | None:
+def _misplaced(path: Path, written: str, top: Path) -> Problem | None:
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(top)):
         return Code.PATH_LEAVES_CONTEXT, f"{path} lies outside of {top}", "put it there, with its context"
     if path.is_dir():
@@ -118,7 +118,7 @@ def _misplaced(path: Path, top: Path) -> Problem | None:
         return Code.MISSING_FILE, f"{path} is a folder", hint
     if not path.exists():
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        hint = closest(path.name, siblings) or "a path is taken from the folder of the recipe's file"
+        hint = closest_path(written, siblings) or "a path is taken from the folder of the recipe's file"
         return Code.MISSING_FILE, f"there is no {path}", hint
     return None
 

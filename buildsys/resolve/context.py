@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from buildsys.diagnostics import Code, Problem, closest
+from buildsys.diagnostics import Code, Problem, closest_path
 
 FOLDER = "files"
 LONGEST_NAME = 255
@@ -52,7 +52,7 @@ class Context:
             places = {(place / path).parent for place in (top, *self._folders.values())}
             names = {entry.name for place in places if place.is_dir() for entry in place.iterdir()}
             overlays = "files/ of the overlay, or " if self._folders else ""
-            hint = closest(whole.name, names) or f"a relative path is taken from {overlays}the set's files/"
+            hint = closest_path(path, names) or f"a relative path is taken from {overlays}the set's files/"
             return Code.MISSING_FILE, f"there is no {whole}", hint
         real = os.path.realpath(top)  # Path.resolve ends in an exception where links go round
         try:

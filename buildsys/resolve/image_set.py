@@ -224,8 +224,8 @@ class _Resolver:
             return self._site.base, spot, (self._site.bootstrap,) if self._site.bootstrap else ()
         if name not in self._library.recipes:
             hint = self._near(name) or "`from` names an image of this set, or site"
-            if "/" in name:
-                hint = f"an image built elsewhere is written {{image: {name}}}"
+            if "/" in name or ":" in name:
+                hint = _elsewhere(name)
             self._found.append(Diagnostic(spot, Code.UNKNOWN_PARENT, f"no image is called '{name}'", hint))
         return image.ParentImage(name), spot, ()
 
@@ -295,6 +295,16 @@ class _Resolver:
             for name in self._library.set.profiles
         }
         return profiles(filled_in, notes, self._library.recipes, self._joined)
+
+
+def _elsewhere(name: str) -> str:
+    """The hint for a reference where the name of an image of the set is wanted."""
+    first, slash, _ = name.partition("/")
+    if not slash:
+        name = f"docker.io/library/{name}"
+    elif not set(first) & set(".:") and first != "localhost":
+        name = f"docker.io/{name}"
+    return f'write from: {{image: "{name}"}} for an image built elsewhere'
 
 
 class _Common:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from buildsys import image
-from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot, closest, closest_path
 from buildsys.files import sha256
 from buildsys.logins import Login, parted
 from buildsys.packages import MANAGERS, PackageManager
@@ -311,7 +311,7 @@ class _Resolver:
         whole = self._library.directory / text
         if not whole.exists():
             siblings = [entry.name for entry in whole.parent.iterdir()] if whole.parent.is_dir() else []
-            hint = closest(whole.name, siblings) or "a relative path begins at the set's folder"
+            hint = closest_path(text, siblings) or "a relative path begins at the set's folder"
             notes.problem(path, (Code.MISSING_FILE, f"there is no {whole}", hint))
         return str(whole)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildsys import image
-from buildsys.diagnostics import Code, Diagnostic, Problem, Refused, Spot, closest
+from buildsys.diagnostics import Code, Diagnostic, Problem, Refused, Spot, closest, closest_path
 from buildsys.image.ignore import context
 from buildsys.recipe import schema
 from buildsys.recipe.containerfile import Containerfile, Read
@@ -90,7 +90,7 @@ def _given(item: Read, value: str, notes: Notes, around: Around) -> Meant | None
         return None
     if not folder.is_dir():
         siblings = [entry.name for entry in folder.parent.iterdir()] if folder.parent.is_dir() else []
-        hint = closest(folder.name, siblings) or "a path is taken from the folder of the recipe's file"
+        hint = closest_path(value, siblings) or "a path is taken from the folder of the recipe's file"
         notes.problem(path, (Code.MISSING_FILE, f"there is no folder {folder}", hint))
         return None
     try:

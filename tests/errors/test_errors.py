@@ -75,6 +75,23 @@ def test_a_mistake_is_told_once_whatever_each_site_would_advise() -> None:
     assert Refused(found).diagnostics == (found[1],)
 
 
+def test_the_wrong_name_of_a_set_and_mistakes_of_its_recipes_are_told_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(HERE / "any-set", tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    head = Path("demo/set.yaml")
+    head.write_text(head.read_text().replace("set: demo", "set: dmo"))
+    Path("demo/images/web.yaml").write_text("image: Web\nfrom: bse\n")
+    with pytest.raises(Refused) as refused:
+        check("check demo")
+    assert [str(item.code) for item in refused.value.diagnostics] == [
+        "bad-image-name",
+        "unknown-parent",
+        "set-name",
+    ]
+
+
 def check(command: str) -> tuple[Diagnostic, ...]:
     """What `buildsys check` does with a set, without the command line; what it remarks."""
     parser = ArgumentParser()

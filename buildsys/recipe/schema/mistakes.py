@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+import shlex
 from collections.abc import Iterable, Sequence
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -10,7 +12,9 @@ from pydantic import Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from buildsys.diagnostics import Code, Diagnostic, Refused, closest, closest_words
+from buildsys.packages import MANAGERS
 from buildsys.recipe.document import Written, is_template
+from buildsys.recipe.schema import types
 from buildsys.recipe.schema.base import Model, key_of
 from buildsys.recipe.schema.documents import (
     ORIGINS,
@@ -23,9 +27,10 @@ from buildsys.recipe.schema.documents import (
     SitePatch,
     Trait,
 )
-from buildsys.recipe.schema.forms import MISTAKE, any_value
+from buildsys.recipe.schema.forms import MISTAKE, Form, any_value
 from buildsys.recipe.schema.steps import VERBS
 from buildsys.recipe.schema.tests import Scenario
+from buildsys.recipe.yaml_text import flow
 
 M = TypeVar("M", bound=Model)
 Path = tuple[str | int, ...]
@@ -118,7 +123,8 @@ def _diagnostics(model: type[Model], written: Written, details: Sequence[ErrorDe
         and not ORIGINS & written.data.keys()
         and ((), "from") not in misspelt
     ):
-        found.append(Diagnostic(written.spot(), Code.MISSING_KEY, "a recipe needs the key 'from'"))
+        hint = "write from: site, or from: and the name of an image of the set"
+        found.append(Diagnostic(written.spot(), Code.MISSING_KEY, "a recipe needs the key 'from'", hint))
     return found
 
 
@@ -142,7 +148,8 @@ def _diagnostic(model: type[Model], written: Written, detail: ErrorDetails) -> D
         return _unknown_key(holder, written, path)
     if kind == "missing":
         spot = written.spot(*path[:-1])
-        return Diagnostic(spot, Code.MISSING_KEY, f"{_noun(holder, path[:-1])} needs the key '{last}'")
+        message = f"{_noun(holder, path[:-1])} needs the key '{last}'"
+        return Diagnostic(spot, Code.MISSING_KEY, message, _missing_hint(holder, str(last), written.file))
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _no_verb(written, path, value)
     spot = written.spot(*path)
@@ -156,16 +163,19 @@ def _diagnostic(model: type[Model], written: Written, detail: ErrorDetails) -> D
     if wanted is None:
         return Diagnostic(spot, Code.WRONG_TYPE, f"{_name(path)}: {detail['msg']}")
     message = f"{_name(path)} wants {wanted}, not {_described(value)}"
-    return Diagnostic(spot, Code.WRONG_TYPE, message, _type_hint(wanted, value, model))
+    hint = _type_hint(wanted, value, model, _form_at(model, detail["loc"]))
+    return Diagnostic(spot, Code.WRONG_TYPE, message, hint)
 
 
-def _type_hint(wanted: str, value: Any, model: type[Model]) -> str:
+def _type_hint(wanted: str, value: Any, model: type[Model], form: Form | None) -> str:
     if value is None:
         return "write a value, or leave the key out"
     if wanted == "text" and isinstance(value, bool | int):
-        return f'quote it: "{str(value).lower()}"'
+        return _quoted_hint(str(value).lower(), form)
     if wanted == "a list" and isinstance(value, str):
-        return f"write [{value}]"
+        return f"write {flow(_words(value))}"
+    if wanted == "a map" and isinstance(value, list) and value and all(map(_is_assignment, value)):
+        return f"write {flow(dict(item.split('=', 1) for item in value))}"
     if wanted == "a whole number" and isinstance(value, str) and value.lstrip("-").isdigit():
         return f"leave the quotes out: {value}"
     if wanted == "true or false" and isinstance(value, str) and value in ("true", "false"):
@@ -173,6 +183,48 @@ def _type_hint(wanted: str, value: Any, model: type[Model]) -> str:
     if model is Patch and wanted == "a map" and isinstance(value, list):
         return "an overlay says what it changes: {append: […]}, and also prepend: or remove:"
     return ""
+
+
+def _missing_hint(holder: type[Model] | None, key: str, file: str) -> str:
+    """A line to write for a key that must be there, where a value can be proposed."""
+    place = pathlib.Path(file).absolute()
+    name, folder = place.stem, place.parent.name
+    lines: dict[tuple[type[Model] | None, str], str] = {
+        (SetFile, "epoch"): "write epoch: 1767225600, which is 2026-01-01: no file of an image is newer",
+        (SetFile, "namespace"): "write namespace: example",
+        (SetFile, "tag"): "write tag: latest",
+        (SetFile, "set"): f"write set: {flow(folder)}, the name of the folder",
+        (Site, "base"): "write base: scratch, base: {bootstrap: [PACKAGE, …]} or base: {image: …}",
+        (Site, "installer"): f"write installer: dnf, or another of {', '.join(sorted(MANAGERS))}",
+        (Site, "site"): f"write site: {flow(name)}",
+        (Recipe, "image"): f"write image: {flow(name)}",
+        (Trait, "trait"): f"write trait: {flow(name)}",
+        (Overlay, "overlay"): f"write overlay: {flow(name)}",
+        (Scenario, "scenario"): f"write scenario: {flow(name)}",
+    }
+    return lines.get((holder, key), "")
+
+
+def _quoted_hint(text: str, form: Form | None) -> str:
+    """The hint for a number or a truth value where a text of this form is wanted."""
+    problem = form.problem(text) if form is not None else None
+    if problem is None:
+        return f'quote it: "{text}"'
+    if form in (types.DURATION, types.LIMIT) and form.problem(f"{text}s") is None:
+        return f"write {text}s"
+    return problem[2]
+
+
+def _words(text: str) -> list[str]:
+    """The items of a list that was written as one text."""
+    try:
+        return shlex.split(text) or [text]
+    except ValueError:
+        return [text]
+
+
+def _is_assignment(item: Any) -> bool:
+    return isinstance(item, str) and "=" in item.lstrip("=")
 
 
 def _unknown_key(holder: type[Model] | None, written: Written, path: Path) -> Diagnostic:
@@ -187,14 +239,22 @@ def _unknown_key(holder: type[Model] | None, written: Written, path: Path) -> Di
         others = ", ".join(known[1:]) or "nothing"
         message = f"the step '{verb}' has no '{last}'"
         return Diagnostic(spot, Code.UNKNOWN_KEY, message, closest(last, known) or f"'{verb}' takes {others}")
-    hint = closest(last, known) or f"known keys: {', '.join(sorted(known))}"
+    there = _step_into(written.data, path[:-1])
+    twice = [key for key in closest_words(last, known) if isinstance(there, dict) and key in there]
+    hint = closest(last, {*known}.difference(twice)) or f"known keys: {', '.join(sorted(known))}"
+    if twice:
+        hint = f"take it out: '{twice[0]}' is there already"
     return Diagnostic(spot, Code.UNKNOWN_KEY, f"{_noun(holder, path[:-1])} has no key '{last}'", hint)
 
 
 def _no_verb(written: Written, path: Path, value: Any) -> Diagnostic:
     if not isinstance(value, dict):
         message = f"a step is a map whose one key says what is done, not {_described(value)}"
-        return Diagnostic(written.spot(*path), Code.UNKNOWN_STEP, message, "for example: - mkdir: /path")
+        hint = "for example: - mkdir: /path"
+        verb, _, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
+        if verb in VERBS and rest:
+            hint = f"write {verb}: {rest}, with a space behind the colon"
+        return Diagnostic(written.spot(*path), Code.UNKNOWN_STEP, message, hint)
     qualifiers = {key_of(field) for model in VERBS.values() for field in model.model_fields}
     for key in value:
         if key not in qualifiers:
@@ -290,6 +350,29 @@ def _inner(kind: Any, step: str | int) -> Any:
     return arguments[-1] if origin in (list, dict) else None
 
 
+def _form_at(model: type[Model], location: Sequence[str | int]) -> Form | None:
+    """The form of the text at a location; None where every text will do."""
+    if not location:
+        return None
+    holder, last = _bare(_kind_at(model, location[:-1])), location[-1]
+    found: list[Any] = []
+    if isinstance(holder, type) and issubclass(holder, Model):
+        for name, info in holder.model_fields.items():
+            if key_of(name) == last:
+                found = [*info.metadata, info.annotation]
+    else:
+        found = [_inner(holder, last)]
+    while found:
+        item = found.pop()
+        if isinstance(item, Form):
+            return item
+        if get_origin(item) is Annotated:
+            found += [*item.__metadata__, get_args(item)[0]]
+        elif get_origin(item) in (Union, UnionType):
+            found += get_args(item)
+    return None
+
+
 def _bare(kind: Any) -> Any:
     """A type without its annotations and without `None`."""
     while True:
@@ -329,6 +412,12 @@ def _as_text(data: Any, written: Any, path: Path) -> None:
     value = _step(data, last)
     if isinstance(_step(written, last), str) and isinstance(value, bool | int):
         data[last] = str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _step_into(data: Any, path: Path) -> Any:
+    for step in path:
+        data = _step(data, step)
+    return data
 
 
 def _step(data: Any, step: str | int) -> Any:
