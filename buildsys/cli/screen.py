@@ -27,6 +27,8 @@ from buildsys.run.record import Activity, Progress, Record, progress
 
 CLEAR, HIDE, SHOW = "\r\x1b[J", "\x1b[?25l", "\x1b[?25h"
 """Clear from the cursor to the end of the screen; hide and show the cursor."""
+CUT, FOLD = "\x1b[?7l", "\x1b[?7h"
+"""Cut lines that are too long; fold them, as usual."""
 WORDS = {
     "": "begins",
     "begin": "begins",
@@ -133,7 +135,8 @@ class Screen:
         up = f"\x1b[{rows}A" if rows else ""
         hide = "" if self._hidden else HIDE
         self._hidden = True
-        self._write(f"{hide}{CLEAR}{above}{self._drawn}{up}\r")
+        # On a terminal that has just become narrower a folded line would take a row that is not counted.
+        self._write(f"{hide}{CLEAR}{above}{CUT}{self._drawn}{FOLD}{up}\r")
 
     def _lower(self) -> str:
         """The lower part: images in progress, and a line about all of the run."""
