@@ -405,7 +405,7 @@ def test_a_call_that_fails_leaves_nothing_behind(good: Faked, verb: str) -> None
 def test_a_full_disk_does_not_keep_the_working_container(good: Faked) -> None:
     """What cannot be written to the log is not what matters."""
     (good.plan / "logs").mkdir()
-    good.misbehave("mount", 'cat /dev/zero >"${PLAN_LOGS}/fill"')
+    good.misbehave("mount", 'head -c 1000000 /dev/zero >"${PLAN_LOGS}/fill"')
     small = 'mount -t tmpfs -o size=16k none "$PLAN_LOGS" && bash "$0/lib/run.sh" base'
     # In a chroot nobody may make a user namespace; root needs none.
     apart = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
