@@ -102,11 +102,12 @@ def build(
     written first, then runs by itself under make. A terminal shows the images in progress; elsewhere there is
     a line for each image that has ended.
     """
+    from buildsys.cli.surroundings import enter_user_namespace, require_user_namespace
     from buildsys.run import make
 
+    # Before the minute that a first plan may take.
+    require_user_namespace()
     if force or verify_store:
-        from buildsys.cli.surroundings import enter_user_namespace
-
         # Only the owner of the store's files can read them.
         enter_user_namespace()
     if dry_run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -26,8 +27,9 @@ from buildsys.pipeline import Pipeline
 from buildsys.selection import Selection
 
 if TYPE_CHECKING:
-    from buildsys.exporters.request import Data, Naming, Request
+    from buildsys.exporters.request import CarriedPlan, Data, Naming, Request
     from buildsys.image import ImageSet
+    from buildsys.pipeline import Compiled
 
 
 def _list_formats(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: ARG001, FBT001 - click's signature
@@ -92,6 +94,18 @@ def takes_options(verb: Verb) -> Verb:
     @click.option(
         "--push-destination", metavar="HOST", help="The registry that the images are pushed to first."
     )
+    @click.option(
+        "--archive", type=click.Choice(["docker", "oci"]),
+        help="Format of the archive in the RPM package; else the set's format.",
+    )  # fmt: skip
+    @click.option(
+        "--license", metavar="TEXT", help="Licence of the RPM package; else from labels of the images."
+    )
+    @click.option(
+        "--package-version",
+        metavar="TEXT",
+        help="Version of the RPM package; else the day of the set's epoch.",
+    )
     @click.option("--since", metavar="FILE", type=click.Path(path_type=Path), help="An earlier images.json.")
     @functools.wraps(verb)
     def taking(**given: Any) -> Any:
@@ -153,7 +167,11 @@ def export(
     pipeline = replace(pipeline, build_directory=build_directory)
     kind = FORMATS[form]
     _require_own(form, kind, options)
-    if kind.tree or kind.packages:
+    compiled: Compiled | None = None
+    if kind.plan:
+        compiled = _compiled(pipeline, form, naming, at, digests)
+        image_set = compiled.image_set
+    elif kind.tree or kind.packages:
         image_set = pipeline.locked(pipeline.prepare())
     else:
         from buildsys.lock.requests import buildable
@@ -177,6 +195,8 @@ def export(
     with ExitStack() as stack:
         if kind.tree:
             request = replace(request, roots=_roots(request, build_directory, store, stack))
+        if compiled is not None:
+            request = replace(request, plan=_pack(compiled, build_directory, stack))
         made = kind.export(request)
         changed = write_export(made, form, directory)
     warn_of_absent(selection, image_set)
@@ -196,6 +216,41 @@ def _require_own(form: str, kind: Format, options: dict[str, Any]) -> None:
         if name not in kind.options:
             whose = ", ".join(other for other, item in FORMATS.items() if name in item.options)
             raise Ended(REFUSED, f"--{name.replace('_', '-')} is an option of {whose}, not of {form}")
+
+
+def _compiled(
+    pipeline: Pipeline, form: str, naming: Naming, at: str | None, digests: Path | None
+) -> Compiled:
+    """The set with its plan, which names the images itself."""
+    from buildsys.exporters.request import Naming
+
+    if naming != Naming() or at is not None or digests is not None:
+        others = "--registry, --namespace, --prefix, --suffix, --tag, --at and --digests"
+        raise Ended(
+            REFUSED, f"{form} carries the plan, which names the images: {others} are for other formats"
+        )
+    prepared = pipeline.prepare()
+    pipeline.check_epoch(prepared.library, prepared.image_set)
+    return pipeline.compile(prepared)
+
+
+def _pack(compiled: Compiled, build_directory: Path, stack: ExitStack) -> CarriedPlan:
+    """The plan as a file that the export carries."""
+    from tempfile import TemporaryDirectory
+
+    from buildsys.exporters.request import CarriedPlan
+    from buildsys.plan.pack import pack_plan
+    from buildsys.plan.read import lock_hash
+
+    build_directory.mkdir(parents=True, exist_ok=True)
+    folder = stack.enter_context(TemporaryDirectory(prefix="export-", dir=build_directory))
+    place = Path(folder, "plan.tar.gz")
+    image_set = compiled.image_set
+    pack_plan(compiled.plan, f"{image_set.name}-plan", image_set.epoch, place)
+    texts = compiled.plan.texts
+    tools = json.loads(texts["plan.json"])["tools"]
+    keys = ((name, texts[f"keys/{name}"].splitlines()) for name in image_set.images)
+    return CarriedPlan(place, tuple(tools), lock_hash(keys))
 
 
 def _published(text: str, naming: Naming, plan: Path) -> tuple[Naming, dict[str, str]]:

@@ -69,9 +69,28 @@ def tell_of_tmpdir() -> None:
         )
 
 
-def enter_user_namespace() -> None:
-    """As an ordinary user, start again in buildah's user namespace, which owns the files of the store."""
+def require_user_namespace() -> None:
+    """Check that an ordinary user gets buildah's user namespace, as far as a few milliseconds show.
+
+    Raises:
+        Ended: this user gets none (status 3); the sentence has the reason.
+    """
     if os.geteuid() and "BS_USERNS" not in os.environ:
+        from buildsys.cli.output import MISSING, Ended
+        from buildsys.run.rights import lacks_namespace
+
+        if reason := lacks_namespace():
+            raise Ended(MISSING, f"an ordinary user builds in a user namespace, and {reason}")
+
+
+def enter_user_namespace() -> None:
+    """As an ordinary user, start again in buildah's user namespace, which owns the files of the store.
+
+    Raises:
+        Ended: see `require_user_namespace`.
+    """
+    if os.geteuid() and "BS_USERNS" not in os.environ:
+        require_user_namespace()
         argv = ("buildah", "unshare", "--", sys.executable, "-m", "buildsys", *sys.argv[1:])
         TEMPORARY.end()
         os.execvpe(argv[0], argv, {**os.environ, "BS_USERNS": "1"})  # noqa: S606 - no shell reads it

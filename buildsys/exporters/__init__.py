@@ -26,6 +26,8 @@ class Format:
     """It builds the images: so it needs their parents, and the packages of the lock."""
     packages: bool = False
     """It lists packages."""
+    plan: bool = False
+    """It carries the set's plan, which builds the images there; references are the plan's."""
     data: bool = False
     """It reads data of the set: `exports/FORMAT.yaml`."""
 
@@ -61,6 +63,10 @@ FORMATS = {
     ),
     "openstack-helm": Format(
         module="openstack_helm", data=True, about="a file of values a chart of OpenStack-Helm: images.tags",
+    ),
+    "rpm-spec": Format(
+        module="rpm_spec", plan=True, options=("archive", "license", "package_version"),
+        about="a spec file with which rpmbuild builds the images by the plan, its source",
     ),
     "images": Format(
         module="images", packages=True, about="images.txt and images.json, with digests and packages",

@@ -48,6 +48,18 @@ class Data:
     """Path of keys -> Spot of the value."""
 
 
+@dataclass(frozen=True, slots=True)
+class CarriedPlan:
+    """The plan of the set, packed to be carried to another machine."""
+
+    archive: Path
+    """A tar packed by gzip, with the plan in the folder SET-plan."""
+    tools: tuple[str, ...]
+    """The programs that it calls; `A|B` is one of the two."""
+    lock: str = ""
+    """Digits that stand for all locked packages; empty: nothing is locked."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """An image set, the selected images, and the options of the export."""
@@ -61,6 +73,8 @@ class Request:
     data: Data = field(default_factory=lambda: Data(""))
     roots: Mapping[str, Path] = field(default_factory=dict)
     """Image with an empty root -> archive of its files."""
+    plan: CarriedPlan | None = None
+    """For formats that run it."""
     previous: Mapping[str, Mapping[str, Any]] | None = None
     """Image -> its entry in an earlier `images.json`; None: there is none."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -70,6 +84,17 @@ class Request:
     def images(self) -> tuple[Image, ...]:
         """The selected images, parents before children."""
         return tuple(self.set.images[name] for name in self.names)
+
+    @property
+    def carried(self) -> CarriedPlan:
+        """The plan.
+
+        Raises:
+            ValueError: the format did not ask for it.
+        """
+        if self.plan is None:
+            raise ValueError("this format needs the plan")
+        return self.plan
 
     def reference(self, name: str) -> str:
         """The reference of an image, by tag."""

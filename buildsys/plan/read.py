@@ -7,6 +7,7 @@ answers whether an image is current (`current`).
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -94,6 +95,20 @@ def inputs(directory: Path, image: str) -> list[str]:
         FileNotFoundError: the plan has no such image.
     """
     return _parted((directory / "keys" / image).read_bytes().decode())
+
+
+def lock_hash(inputs: Iterable[tuple[str, Iterable[str]]]) -> str:
+    """Twelve hex digits of the hash of all locked packages of a plan; empty if nothing is locked.
+
+    `inputs`: the static inputs of each image's build key, by the image's name.
+    """
+    packages = [
+        f"{name} {line}"
+        for name, lines in sorted(inputs)
+        for line in lines
+        if line.startswith(("package ", "payload "))
+    ]
+    return hashlib.sha256("\n".join(packages).encode()).hexdigest()[:12] if packages else ""
 
 
 # ── what is built ───────────────────────────────────────────────────────────────────────────────────────────

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -125,13 +124,7 @@ def _with_parents(asked: Iterable[str], images: Mapping[str, read.PlannedImage])
 
 def lock_hash(directory: Path) -> str:
     """Twelve hex digits of the hash of all locked packages of a plan; empty if nothing is locked."""
-    packages = [
-        f"{name} {line}"
-        for name in sorted(read.names(directory))
-        for line in read.inputs(directory, name)
-        if line.startswith(("package ", "payload "))
-    ]
-    return hashlib.sha256("\n".join(packages).encode()).hexdigest()[:12] if packages else ""
+    return read.lock_hash((name, read.inputs(directory, name)) for name in read.names(directory))
 
 
 def spot(text: str) -> Spot:

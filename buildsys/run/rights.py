@@ -7,6 +7,7 @@ import pwd
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISUID
 from tempfile import TemporaryDirectory
 
 from buildsys import programs
@@ -23,6 +24,10 @@ APPARMOR = "kernel.apparmor_restrict_unprivileged_userns"
 """The kernel setting whose value 1 forbids them."""
 FEWEST = 65536
 """Number of ids that an image may use: 0 to 65535."""
+FIRST = 100000
+"""The first number that useradd gives as a subordinate id."""
+CAPABILITY = "security.capability"
+"""The attribute of a program that has rights without setuid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class Host:
 
     proc: Path = Path("/proc/sys")
     etc: Path = Path("/etc")
+    process: Path = Path("/proc/self")
 
     def setting(self, name: str) -> str:
         """A setting of the kernel; empty if there is none of this name."""
@@ -42,8 +48,17 @@ def lack(host: Host | None = None) -> str | None:
     there = host or Host()
     checks: tuple[Callable[[Host], str | None], ...] = (_root,)
     if os.geteuid():
-        checks = (_forbidden, _programs, _ids, _namespace, _entry)
-    return next((found for check in checks if (found := check(there))), None)
+        checks = (*BEFORE, _namespace, _entry)
+    return _first(checks, there)
+
+
+def lacks_namespace(host: Host | None = None) -> str | None:
+    """The first reason why this user gets no user namespace, as far as that shows in milliseconds."""
+    return _first((*BEFORE, _alone), host or Host())
+
+
+def _first(checks: tuple[Callable[[Host], str | None], ...], host: Host) -> str | None:
+    return next((found for check in checks if (found := check(host))), None)
 
 
 def overlays() -> bool:
@@ -60,8 +75,20 @@ def overlays() -> bool:
         return programs.complaint(*(enter if os.geteuid() == 0 else ("buildah", "unshare", *enter))) is None
 
 
-def _root(_: Host) -> str | None:
-    complaint = programs.complaint(*ENTRY, "true")
+def _root(host: Host) -> str | None:
+    # As lib/chroot.sh does it.
+    bound = "mount -n --make-private /proc && mount -n --rbind / /proc && mount -n --make-rprivate /proc"
+    enter = (
+        "unshare",
+        "--mount",
+        "--propagation",
+        "unchanged",
+        "sh",
+        "-c",
+        f'{bound} && exec chroot /proc "$@"',
+        "sh",
+    )
+    complaint = programs.complaint(*(() if _root_is_a_mount(host) else enter), *ENTRY, "true")
     return (
         complaint
         and f"root may not make namespaces here, or mount in them: that takes CAP_SYS_ADMIN ({complaint})"
@@ -77,8 +104,30 @@ def _forbidden(host: Host) -> str | None:
 
 def _programs(_: Host) -> str | None:
     for program in ("newuidmap", "newgidmap"):
-        if not programs.look_up(program).path:
+        path = programs.look_up(program).path
+        if not path:
             return f"{program} is not installed: it is in uidmap (Debian) or shadow-utils (Fedora)"
+        if not _has_rights(path):
+            again = (
+                "apt-get install --reinstall uidmap"
+                if programs.look_up("apt-get").path
+                else "dnf reinstall shadow-utils"
+            )
+            return f"{path} has neither setuid nor a capability: root puts them back by `{again}`"
+    return None
+
+
+def _has_rights(path: str) -> bool:
+    try:
+        return bool(Path(path).stat().st_mode & S_ISUID) or CAPABILITY in os.listxattr(path)
+    except OSError:
+        return True
+
+
+def _privileges(host: Host) -> str | None:
+    """Whether this process may gain the rights of newuidmap."""
+    if any(line.split() == ["NoNewPrivs:", "1"] for line in _lines(host.process / "status")):
+        return "this process may not gain the rights of newuidmap: whatever started it set no_new_privs"
     return None
 
 
@@ -91,10 +140,29 @@ def _ids(host: Host) -> str | None:
         rows = [line.split(":") for line in _lines(host.etc / f"sub{kind}")]
         given = sum(int(row[2]) for row in rows if row[0] in user and row[2:] and row[2].isdigit())
         if given < FEWEST:
-            ask = f"usermod --add-sub{kind}s 100000-165535 {user[0]}"
+            first = _free(host)
+            ids = f"{first}-{first + FEWEST - 1}"
+            ask = f"usermod --add-subuids {ids} --add-subgids {ids} {user[0]}"
             has = f"only {given} subordinate ids" if given else "no subordinate ids"
             return f"{user[0]} has {has} in /etc/sub{kind}: root gives some by `{ask}`"
     return None
+
+
+def _free(host: Host) -> int:
+    """The first number above all subordinate ids of this host."""
+    rows = [line.split(":") for kind in ("uid", "gid") for line in _lines(host.etc / f"sub{kind}")]
+    ends = [
+        int(row[1]) + int(row[2]) for row in rows if len(row) == 3 and row[1].isdigit() and row[2].isdigit()
+    ]
+    return max([FIRST, *ends])
+
+
+def _alone(host: Host) -> str | None:
+    alone = programs.complaint("unshare", "--user", "true")
+    if alone is None:
+        return None
+    where = "here" if _root_is_a_mount(host) else "in a chroot"
+    return f"an ordinary user may make no user namespace {where}: {alone}"
 
 
 def _namespace(host: Host) -> str | None:
@@ -103,14 +171,22 @@ def _namespace(host: Host) -> str | None:
         return None
     if host.setting(APPARMOR) == "1":
         return f"AppArmor lets ordinary users make no user namespaces: {APPARMOR} is 1"
-    if alone := programs.complaint("unshare", "--user", "true"):
-        return f"an ordinary user may make no user namespace here, as in a chroot: {alone}"
-    return f"`buildah unshare` makes no user namespace: {complaint}"
+    return _alone(host) or f"`buildah unshare` makes no user namespace: {complaint}"
 
 
 def _entry(_: Host) -> str | None:
     complaint = programs.complaint("buildah", "unshare", *ENTRY, "true")
     return complaint and f"a user namespace may not mount, or make other namespaces, here: {complaint}"
+
+
+def _root_is_a_mount(host: Host) -> bool:
+    """Whether / is the root of a mount; in a chroot it often is a plain directory."""
+    lines = _lines(host.process / "mountinfo")
+    return not lines or any(line.split()[4:5] == ["/"] for line in lines)
+
+
+BEFORE: tuple[Callable[[Host], str | None], ...] = (_forbidden, _privileges, _programs, _ids)
+"""Checks that start no program."""
 
 
 def _user() -> tuple[str, ...]:

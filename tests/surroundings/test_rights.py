@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from buildsys import programs
-from buildsys.run.rights import Host, lack
+from buildsys.run.rights import Host, lack, lacks_namespace
 
 SOMEONE = 4242
 
@@ -17,8 +17,10 @@ SOMEONE = 4242
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     """A host on which an ordinary user lacks nothing."""
-    there = Host(tmp_path / "proc", tmp_path / "etc")
+    there = Host(tmp_path / "proc", tmp_path / "etc", tmp_path / "self")
     there.etc.mkdir()
+    there.process.mkdir()
+    (there.process / "mountinfo").write_text("1 0 8:1 / / rw - ext4 disk rw\n")
     for kind in ("uid", "gid"):
         (there.etc / f"sub{kind}").write_text(f"other:1:1\n{SOMEONE}:100000:65536\n")
     monkeypatch.setattr(os, "geteuid", lambda: SOMEONE)
@@ -59,10 +61,13 @@ def test_ids_by_the_name_of_the_user(host: Host, monkeypatch: pytest.MonkeyPatch
         (host.etc / f"sub{kind}").write_text("ann:100000:32768\nann:200000:32768\n")
     assert lack(host) is None
     (host.etc / "subgid").write_text("ann:100000:1000\n")
-    ask = "usermod --add-subgids 100000-165535 ann"
+    ids = "265536-331071"
+    ask = f"usermod --add-subuids {ids} --add-subgids {ids} ann"
+    (host.etc / "subuid").write_text("ann:200000:65536\n")
     assert lack(host) == f"ann has only 1000 subordinate ids in /etc/subgid: root gives some by `{ask}`"
     (host.etc / "subuid").unlink()
-    ask = "usermod --add-subuids 100000-165535 ann"
+    ids = "101000-166535"
+    ask = f"usermod --add-subuids {ids} --add-subgids {ids} ann"
     assert lack(host) == f"ann has no subordinate ids in /etc/subuid: root gives some by `{ask}`"
     (host.etc / "nsswitch.conf").write_text("passwd: files\nsubid: sss\n")
     assert lack(host) is None
@@ -91,4 +96,27 @@ def test_a_namespace_that_cannot_be_used(
 
 def test_a_chroot(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "complaint", lambda *_: "unshare failed")
-    assert lack(host) == "an ordinary user may make no user namespace here, as in a chroot: unshare failed"
+    assert lack(host) == "an ordinary user may make no user namespace here: unshare failed"
+    (host.process / "mountinfo").write_text("1 0 0:5 / /proc rw - proc proc rw\n")
+    assert lack(host) == "an ordinary user may make no user namespace in a chroot: unshare failed"
+    assert lacks_namespace(host) == lack(host)
+
+
+def test_a_program_without_its_rights(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "newuidmap"
+    program.touch()
+    monkeypatch.setattr(programs, "look_up", lambda asked: programs.Tool(asked, str(program)))
+    again = "apt-get install --reinstall uidmap"
+    assert lack(host) == f"{program} has neither setuid nor a capability: root puts them back by `{again}`"
+    program.chmod(0o4755)
+    assert lack(host) is None
+    program.chmod(0o755)
+    monkeypatch.setattr(os, "listxattr", lambda _: ["security.capability"])
+    assert lack(host) is None
+
+
+def test_a_process_that_gains_no_rights(host: Host) -> None:
+    (host.process / "status").write_text("Name:\tx\nNoNewPrivs:\t1\n")
+    reason = "this process may not gain the rights of newuidmap: whatever started it set no_new_privs"
+    assert lack(host) == reason
+    assert lacks_namespace(host) == reason

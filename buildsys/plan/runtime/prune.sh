@@ -14,7 +14,10 @@ STATE=$PLAN/state
 . "$LIB/surroundings.sh"
 # shellcheck source=/dev/null
 . "$LIB/user.sh"
+# shellcheck source=/dev/null
+. "$LIB/chroot.sh"
 as_root_of_a_namespace "$@"
+as_root_of_a_mount "$@"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
 # shellcheck source=/dev/null

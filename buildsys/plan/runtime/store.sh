@@ -30,13 +30,18 @@ open_store() {
         check_places
         BS_STORE_IS=$(command buildah "${STORE[@]}" info --format '{{.store.GraphDriverName}}{{"\n"}}{{.host.os}}/{{.host.arch}}
 {{.store.GraphRoot}}{{"\n"}}{{.store.RunRoot}}{{range .store.GraphOptions}}{{"\n"}}{{.}}{{end}}') ||
-            decline 'the container store cannot be opened' 'see the message of buildah above' 1
+            decline 'the container store cannot be opened' "see the message of buildah above$(name_other_driver)" 1
         export BS_STORE_IS
     fi
     mapfile -t answer <<<"$BS_STORE_IS"
     DRIVER=${answer[0]} PLATFORM=${answer[1]} GRAPHROOT=${answer[2]} RUNROOT=${answer[3]} STORE_OPTIONS=("${answer[@]:4}")
     check_place "$GRAPHROOT"
     check_place "$RUNROOT"
+}
+
+# name_other_driver: print what helps where overlays cannot be mounted: on another overlay, or where there is no /dev/fuse.
+name_other_driver() {
+    [[ " ${STORE[*]} " == *vfs* ]] || printf '; --storage-driver vfs works where overlays do not, and is slower'
 }
 
 # check_places: check the directories that STORE names.

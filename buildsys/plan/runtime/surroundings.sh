@@ -1,5 +1,11 @@
 # Isolate a run from the caller's environment: every program of a plan sources this file first.
 
+# Without /proc, /dev/fd has no descriptors, and nothing could be printed any more.
+[[ -r /proc/self/mountinfo ]] || {
+    printf 'error: /proc is not mounted in this root\n  hint: mount it before: mount -t proc proc /proc\n' >&2
+    exit 3
+}
+
 # Open closed standard descriptors: the next opened file would get such a number, and programs would print into it.
 [[ -e /dev/fd/0 ]] || exec </dev/null
 [[ -e /dev/fd/1 ]] || exec >/dev/null

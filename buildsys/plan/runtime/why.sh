@@ -7,6 +7,12 @@ LIB=$PLAN/lib
 STATE=$PLAN/state
 # shellcheck source=/dev/null
 . "$LIB/surroundings.sh"
+# shellcheck source=/dev/null
+. "$LIB/user.sh"
+# shellcheck source=/dev/null
+. "$LIB/chroot.sh"
+as_root_of_a_namespace "$@"
+as_root_of_a_mount "$@"
 export BS_WHY=1 BS_STORE="${BS_STORE-}" BS_LISTING="$STATE/why.$$.listing" BS_IDS="$STATE/why.$$.ids"
 export BS_REPOSITORIES="$STATE/why.$$.repositories"
 # shellcheck source=/dev/null
