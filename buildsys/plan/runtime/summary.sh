@@ -36,7 +36,7 @@ end_run() {
 
 # print_summary GOALS: print which images were built, which failed and where, and which were blocked. Sets status if an image failed.
 print_summary() {
-    local all images=images name end built=0 fresh=0 failed=() killed=() missing=()
+    local all images=images name end by built=0 fresh=0 failed=() killed=() missing=() blocked=() unreached=() some=()
     local -A ends=()
     while read -r name; do ends[$name]=fresh; done <"$STATE/fresh"
     # A full disk may leave half a line, followed by the next line.
@@ -59,41 +59,45 @@ print_summary() {
         ((status)) || status=1
         # Each step has reported its failure when it happened.
         printf '\nfailed: %s\n' "${failed[*]}"
-        if ((${#missing[@]})); then
-            printf 'blocked by that: %s\n' "${missing[*]}"
-            record_blocked "$1" || :
-        fi
+        while read -r name by; do
+            if [[ -n $by ]]; then
+                blocked+=("$name")
+                log_event blocked "$name" by "$by" || :
+            else
+                unreached+=("$name")
+            fi
+        done < <(list_causes "$1" "${failed[*]}" "${missing[*]}")
+        ((${#blocked[@]} <= 12)) || some=("${blocked[@]:0:10}" "… and $((${#blocked[@]} - 10)) more")
+        ((${#blocked[@]} == 0)) || printf 'blocked by that: %s\n' "${some[*]-${blocked[*]}}"
+    else
+        unreached=("${missing[@]}")
     fi
     all=$(wc -l <"$1")
-    COUNTS=(built "$built" fresh "$fresh" failed "${#failed[@]}")
-    if ((${#failed[@]})); then COUNTS+=(blocked "${#missing[@]}"); else COUNTS+=(unreached "${#missing[@]}"); fi
+    COUNTS=(built "$built" fresh "$fresh" failed "${#failed[@]}" blocked "${#blocked[@]}" unreached "${#unreached[@]}")
     [[ ${BS_SHOW-} != failures ]] || ((status)) || return 0
     ((all != 1)) || images=image
     printf '%s: %d %s: %d built, %d fresh' "$SET" "$all" "$images" "$built" "$fresh"
     ((${#failed[@]} == 0)) || printf ', %d failed' "${#failed[@]}"
-    ((${#missing[@]} == 0)) || printf ', %d %s' "${#missing[@]}" "$( ((${#failed[@]})) && echo blocked || echo 'not reached')"
+    ((${#blocked[@]} == 0)) || printf ', %d blocked' "${#blocked[@]}"
+    ((${#unreached[@]} == 0)) || printf ', %d not reached' "${#unreached[@]}"
     printf '\n'
     [[ ! -s $PLAN/notes ]] || sed 's/^/note: /' "$PLAN/notes"
 } >&2
 
-# record_blocked GOALS: record each image of `missing` with those of `failed` that it is built from, directly or not.
-record_blocked() {
-    local name by
-    # shellcheck disable=SC2154 # arrays of print_summary
-    while read -r name by; do log_event blocked "$name" by "$by"; done < <(
-        awk -v failed="${failed[*]}" -v missing="${missing[*]}" '
-            BEGIN {
-                n = split(failed, f, " "); for (i = 1; i <= n; i++) causes[f[i]] = f[i]
-                n = split(missing, m, " "); for (i = 1; i <= n; i++) blocked[m[i]] = 1
+# list_causes GOALS FAILED MISSING: print each missing image, followed by the failed ones that it is built from, directly or not.
+list_causes() {
+    awk -v failed="$2" -v missing="$3" '
+        BEGIN {
+            n = split(failed, f, " "); for (i = 1; i <= n; i++) causes[f[i]] = f[i]
+            n = split(missing, m, " "); for (i = 1; i <= n; i++) is_missing[m[i]] = 1
+        }
+        $2 in is_missing {
+            text = ""
+            for (i = 3; i <= NF; i++) {
+                n = split(causes[$i], c, " ")
+                for (j = 1; j <= n; j++) if (index(" " text " ", " " c[j] " ") == 0) text = text (text == "" ? "" : " ") c[j]
             }
-            $2 in blocked {
-                text = ""
-                for (i = 3; i <= NF; i++) {
-                    n = split(causes[$i], c, " ")
-                    for (j = 1; j <= n; j++) if (index(" " text " ", " " c[j] " ") == 0) text = text (text == "" ? "" : " ") c[j]
-                }
-                causes[$2] = text
-                print $2, text
-            }' "$1"
-    )
+            causes[$2] = text
+            print $2, text
+        }' "$1"
 }
