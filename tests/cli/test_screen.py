@@ -43,7 +43,7 @@ doing side-door files 0 ''
 wait_for two
 ended side-door failed 0.4
 printf '\\nside-door failed at recipes/tiny/images/side-door.yaml:4:5\\n    no such file\\n' >&2
-printf '  hint: make one\\n\\n' >&2
+printf '  hint: make one\\n' >&2
 wait_for three
 ended alone built 3.1
 event ended '"status": 1'

@@ -91,7 +91,6 @@ def test_a_failure_blocks_its_descendants_only(bad: Faked) -> None:
         "  exit status: 7\n"
         f"    … 20 lines before these\n{shown}"
         f"  log: {log}\n"
-        "\n"
         "\nfailed: broken\nblocked by that: below deeper\n"
         "tiny: 5 images: 2 built, 0 fresh, 1 failed, 2 blocked\n"
     )

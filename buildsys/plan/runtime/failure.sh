@@ -73,7 +73,7 @@ print_failure() {
     for line in "${OUTPUT[@]}"; do text+="    $line"$'\n'; done
     [[ -z $HINT ]] || text+="  hint: $HINT"$'\n'
     [[ -z $BUILDING ]] || text+="  log: $(shorten_path "$PLAN/logs/$IMAGE.log")"$'\n'
-    cat <<<"$text" >&2
+    cat <<<"${text%$'\n'}" >&2
 }
 
 # print_source_line SPOT: print this line of the recipe, with a caret, if the caller named the folder that paths of recipes begin at.
