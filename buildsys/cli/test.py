@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
     from buildsys.image import ImageSet
     from buildsys.testing.result import Case, Outcome
 
+NUMBERS = re.compile(r"[0-9a-f]{8,}|[0-9]+")
+"""What differs between lines that are alike: times, ports, ids."""
+ALIKE = 3
+"""This many lines that are alike are shown as one."""
+LONGEST = 200
+"""Characters of a line of an answer."""
 LINES = 20
 """Lines of output that are shown for a failure."""
 
@@ -182,9 +190,25 @@ def _tell_failure(outcome: Outcome) -> None:
 
 
 def _tell_output(case: Case) -> None:
-    lines = case.output.rstrip().splitlines()
-    for line in lines[-LINES:]:
+    if case.tries > 1:
+        answer = case.answer.strip().splitlines()
+        end = "; the last answer begins:" if answer else ""
+        say(f"    asked {case.tries} times in {case.seconds:.1f} s{end}")
+        for line in answer[:3]:
+            say(f"      {line[:LONGEST]}")
+    for line in condensed(case.output.rstrip().splitlines())[-LINES:]:
         say(f"    {line}")
+
+
+def condensed(lines: Sequence[str]) -> list[str]:
+    """The lines, but of alike ones, as a server writes of each request, only the last, with their number."""
+    kinds = [NUMBERS.sub("0", line) for line in lines]
+    numbers, last = Counter(kinds), {kind: place for place, kind in enumerate(kinds)}
+    return [
+        f"{line}  ({numbers[kind]} lines like this)" if numbers[kind] >= ALIKE else line
+        for place, (line, kind) in enumerate(zip(lines, kinds, strict=True))
+        if numbers[kind] < ALIKE or place == last[kind]
+    ]
 
 
 def _sum_up(image_set: ImageSet, outcomes: Sequence[Outcome], *, marked: bool) -> None:

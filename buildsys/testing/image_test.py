@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from buildsys import programs
@@ -93,6 +94,10 @@ class _ServiceTest:
     """Start of the test, by the wall clock."""
     served: float = 0.0
     """Start of the service, by the clock of limits."""
+    tries: Counter[str] = field(default_factory=Counter)
+    """How often each requirement was checked, by the name of its case."""
+    answers: dict[str, str] = field(default_factory=dict)
+    """The bodies of the last answers."""
 
     def cases(self) -> Iterator[Case]:
         """The cases, each as soon as it is decided; a failed one has the log of the service as its output."""
@@ -116,6 +121,7 @@ class _ServiceTest:
             for item in list(waiting):
                 name, question = item
                 mistakes = question()
+                self.tries[name] += 1
                 if not running.lives():
                     message = f"the service of {self.image} {running.ending()}"
                     ended = Diagnostic(self.service.spot, Code.SERVICE_ENDED, message)
@@ -144,7 +150,7 @@ class _ServiceTest:
             for port in self.service.ports
         ]
         questions += [
-            (request.label, partial(_unanswered, running, request)) for request in self.service.requests
+            (request.label, partial(self._unanswered, running, request)) for request in self.service.requests
         ]
         return questions or [("lives", self._too_early)]
 
@@ -161,8 +167,10 @@ class _ServiceTest:
         return self.podman.pace.now() - self.served
 
     def _case(self, name: str, mistakes: Iterable[Diagnostic], output: str = "") -> Case:
-        return _case(name, self.began, mistakes, output)
+        case = _case(name, self.began, mistakes, output)
+        answer = self.answers.get(name, "") if case.mistakes else ""
+        return replace(case, tries=max(self.tries[name], 1), answer=answer)
 
-
-def _unanswered(running: Running, request: Http) -> Sequence[Diagnostic]:
-    return answer_to(running.process, request)[1]
+    def _unanswered(self, running: Running, request: Http) -> Sequence[Diagnostic]:
+        self.answers[request.label], mistakes = answer_to(running.process, request)
+        return mistakes

@@ -21,6 +21,10 @@ class Case:
     """What is wrong; empty: it passed."""
     output: str = ""
     """What was written to stdout and stderr meanwhile, or the body of an answer."""
+    tries: int = 1
+    """How often it was asked; a server has time to come up."""
+    answer: str = ""
+    """The body of the last answer that was wrong."""
 
 
 @dataclass(frozen=True, slots=True)

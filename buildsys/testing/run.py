@@ -188,7 +188,8 @@ class _Run:
         if not any(case.mistakes for case in cases):
             log.unlink(missing_ok=True)
             return ""
-        write_record(log, "".join(f"$ {case.name}\n{case.output}\n" for case in cases))
+        parts = (f"$ {case.name}\n{case.answer}{case.output}\n" for case in cases)
+        write_record(log, "".join(parts))
         return str(log)
 
     def _ended(self, outcome: Outcome) -> Outcome:

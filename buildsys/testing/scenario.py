@@ -199,8 +199,10 @@ class _Play:
 
     def _take(self, step: ScenarioStep) -> None:
         began, since = time.monotonic(), self._podman.pace.now()
+        tries = 0
         while True:
             output, mistakes = self._act(step)
+            tries += 1
             if not mistakes:
                 break
             self._refuse_dead(self._running)
@@ -219,7 +221,7 @@ class _Play:
                 ]
             else:
                 self._values.capture(name, found[found.re.groups and 1] or "")
-        self._add(step.label, time.monotonic() - began, mistakes, output)
+        self._add(step.label, time.monotonic() - began, mistakes, output, tries=tries)
 
     def _act(self, step: ScenarioStep) -> tuple[str, Sequence[Diagnostic]]:
         """Try a step once: its output, and what is wrong."""
@@ -249,13 +251,15 @@ class _Play:
         message = f"the scenario {self._scenario.name} took longer than {seconds(self._scenario.timeout)}"
         return Diagnostic(self._scenario.spot, Code.TIME_LIMIT, message)
 
-    def _add(self, name: str, took: float, mistakes: Sequence[Diagnostic], output: str = "") -> None:
+    def _add(
+        self, name: str, took: float, mistakes: Sequence[Diagnostic], output: str = "", *, tries: int = 1
+    ) -> None:
         """Record a case.
 
         Raises:
             _Failed: it has mistakes.
         """
-        self._cases.append(Case(name, took, tuple(mistakes), output))
+        self._cases.append(Case(name, took, tuple(mistakes), output, tries))
         if mistakes:
             self._over.set()
             raise _Failed

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildsys.cli.test import condensed
 from buildsys.run.make import RunOptions
 from buildsys.run.plan_lock import turn
 
@@ -387,3 +388,17 @@ def test_the_environment_of_a_run_keeps_what_was_there() -> None:
         "BS_STORE": "s",
         "BS_FORCE": "1",
     }
+
+
+# test
+
+
+def test_lines_that_are_alike_are_shown_once() -> None:
+    asked = [f'10.0.0.{i} - [30/Nov/2026 20:0{i}] "GET /missing" 404 in 0.00{i}' for i in range(9)]
+    traced = [f"req-{i}f3a9c0d{i}1 no such page" for i in range(9)]
+    both = [line for pair in zip(asked, traced, strict=True) for line in pair]
+    assert condensed(["starts", "warns 1", "warns 2", *both, "ends"]) == [
+        "starts", "warns 1", "warns 2",
+        f"{asked[-1]}  (9 lines like this)", f"{traced[-1]}  (9 lines like this)", "ends",
+    ]  # fmt: skip
+    assert condensed([]) == []

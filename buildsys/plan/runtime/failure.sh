@@ -48,7 +48,7 @@ find_hint() {
             for word in ${BASH_REMATCH[1]}; do
                 [[ ! $word =~ ^[a-zA-Z0-9][a-zA-Z0-9.+_-]*$ ]] || requested+=${requested:+, }$word
             done
-            [[ -z $requested ]] || HINT="${HINT%\`packages:\`}\`packages: [$requested]\`"
+            [[ -z $requested ]] || HINT="${HINT%name packages*}write \`packages: [$requested]\`"
         fi
     else
         HINT="this image has no program ${word##*/}; name its package in \`packages:\`"
@@ -57,15 +57,15 @@ find_hint() {
 
 # print_failure SPOT STATUS: print the report, as one write: other steps print, too.
 print_failure() {
-    local text line first=command
+    local text line before='  command: '
     text=$'\n'"$IMAGE failed at $1"$'\n'
     text+=$(print_source_line "$1")
     if [[ -n $COMMAND ]]; then
         [[ $text == *$'\n' ]] || text+=$'\n'
         while IFS= read -r line; do
-            text+="  $first: $line"$'\n'
-            first='       '
-        done <<<"$COMMAND"
+            text+=$before$line$'\n'
+            before='           '
+        done < <(make_printable <<<"$COMMAND")
         text+="  exit status: $2"$'\n'
     fi
     [[ $text == *$'\n' ]] || text+=$'\n'

@@ -35,8 +35,8 @@ log_event() {
             *)
                 JSON=$2
                 # LC_ALL=C cuts bytes: remove a character that was cut.
-                if ((${#JSON} > 700)); then
-                    JSON=${JSON::700}
+                if ((${#JSON} > 500)); then
+                    JSON=${JSON::500}
                     while [[ $JSON == *[$'\x80'-$'\xff'] ]]; do JSON=${JSON%?}; done
                     JSON+=...
                 fi
