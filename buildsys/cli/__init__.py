@@ -30,6 +30,7 @@ interrupted.
 """
 
 VERBS = {
+    "new": "new",
     "sets": "sets",
     "check": "show",
     "list": "show",
@@ -59,7 +60,20 @@ VERBS = {
 }
 """Each verb's module, in the order in which a person needs the verbs. There its name is the verb's."""
 
-READING = {"sets", "config", "check", "list", "show", "graph", "overlay", "schema", "status", "log", "help"}
+READING = {
+    "new",
+    "sets",
+    "config",
+    "check",
+    "list",
+    "show",
+    "graph",
+    "overlay",
+    "schema",
+    "status",
+    "log",
+    "help",
+}
 """Verbs that make no temporary file."""
 PYTHONS = {"list": "list_images", "import": "import_", "help": "help_"}
 """What verbs are called in their modules, where Python has the word already."""

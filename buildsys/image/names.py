@@ -30,6 +30,14 @@ class ImageReference:
         return f"{self.stem}{self.name}:{self.tag}"
 
 
+def qualified(reference: str) -> str:
+    """A reference with its registry: without one, container tools mean Docker Hub, `docker.io/library`."""
+    first, slash, _ = reference.partition("/")
+    if not slash:
+        return f"docker.io/library/{reference}"
+    return reference if set(first) & set(".:") or first == "localhost" else f"docker.io/{reference}"
+
+
 @dataclass(frozen=True, slots=True)
 class PackageName:
     """A package that a recipe requests, with the Spot of the request."""

@@ -171,7 +171,9 @@ def write_lists(index: Index, targets: Iterable[Target], names: set[str], folder
         for entry in index.entries.get(name, ()):
             texts[entry.file].append(entry.text)
     for target in targets:
-        (folder / target.plain).write_text("\n\n".join(texts[target.file.name]) + "\n")
+        # apt refuses a file with nothing but an empty line.
+        text = "\n\n".join(texts[target.file.name])
+        (folder / target.plain).write_text(f"{text}\n" if text else "")
         if target.release.exists():
             shutil.copy2(target.release, folder)
 

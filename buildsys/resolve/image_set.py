@@ -10,6 +10,7 @@ from typing import Any
 from buildsys import image
 from buildsys.diagnostics import Code, Diagnostic, Refused, Spot, closest, plan_path
 from buildsys.graph import rings
+from buildsys.image.names import qualified
 from buildsys.packages import manager_of
 from buildsys.packages.gems import Gems
 from buildsys.recipe import schema
@@ -299,12 +300,7 @@ class _Resolver:
 
 def _elsewhere(name: str) -> str:
     """The hint for a reference where the name of an image of the set is wanted."""
-    first, slash, _ = name.partition("/")
-    if not slash:
-        name = f"docker.io/library/{name}"
-    elif not set(first) & set(".:") and first != "localhost":
-        name = f"docker.io/{name}"
-    return f'write from: {{image: "{name}"}} for an image built elsewhere'
+    return f'write from: {{image: "{qualified(name)}"}} for an image built elsewhere'
 
 
 class _Common:

@@ -62,7 +62,9 @@ def test_an_index_is_written_under_the_name_that_apt_knows(tmp_path: Path) -> No
     release = tmp_path / "somewhere_InRelease"
     release.write_text("signed\n")
     target = Target(tmp_path / "somewhere_Packages.xz", "stones", "", release)
-    write_lists(index(), [target], {"lib", "toy", "nowhere"}, tmp_path / "lists")
+    other = Target(tmp_path / "updates_Packages.xz", "stones", "", tmp_path / "none")
+    write_lists(index(), [target, other], {"lib", "toy", "nowhere"}, tmp_path / "lists")
+    assert (tmp_path / "lists/updates_Packages").read_bytes() == b""
     assert (tmp_path / "lists/somewhere_InRelease").read_text() == "signed\n"
     assert (tmp_path / "lists/somewhere_Packages").read_text() == (
         "Package: lib\nVersion: 2-1\n\nPackage: toy\nVersion: 1\n"

@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 
 from buildsys.diagnostics import Refused
 from buildsys.recipe import schema
 from buildsys.recipe.document import parse
 from buildsys.recipe.schema.base import key_of
 
+RECIPES = Path(__file__).parents[2] / "recipes"
+VALIDATOR = Draft202012Validator(schema.json_schema())
 LANGUAGE = Path(__file__).parents[2] / "docs" / "reference" / "recipes.md"
 
 
@@ -91,13 +96,16 @@ def schemas(data: Any) -> Iterator[dict[str, Any]]:
 
 def test_the_json_schema_covers_every_file_and_step() -> None:
     whole = schema.json_schema()
-    kinds = {choice["$ref"].rsplit("/", 1)[1] for choice in whole["oneOf"]}
+    kinds, rest = set(), whole
+    while "then" in rest:
+        kinds.add(rest["then"]["$ref"].rsplit("/", 1)[1])
+        rest = rest["else"]
     assert kinds == {"Recipe", "Trait", "SetFile", "Site", "Overlay", "Scenario"}
     verbs = {next(iter(part["properties"])) for part in whole["$defs"].values() if "properties" in part}
     assert verbs >= schema.VERBS.keys()
     recipe = whole["$defs"]["Recipe"]
     assert recipe["required"] == ["image"]
-    assert recipe["oneOf"] == [{"required": ["from"]}, {"required": ["containerfile"]}]
+    assert recipe["else"] == {"required": ["from"]}
 
 
 def test_the_json_schema_refuses_unknown_keys_and_holds_together() -> None:
@@ -122,7 +130,7 @@ def test_the_json_schema_shows_the_forms_of_values_and_keys() -> None:
     assert re.search(mode["pattern"], "0755")
     assert not re.search(mode["pattern"], "rwx")
     assert re.search(mode["pattern"], "{{ mode }}")
-    env = definitions["Fragment"]["properties"]["env"]["anyOf"][0]
+    env = definitions["Fragment"]["properties"]["env"]["allOf"][0]["then"]
     assert env["additionalProperties"] == {"type": "string"}
     assert not re.search(env["propertyNames"]["pattern"], "A-B")
 
@@ -132,3 +140,55 @@ def test_a_value_without_its_form_leaves_the_rest_readable() -> None:
     read, mistakes = schema.read(schema.Recipe, parse(text, "x.yaml"))
     assert (read.user, read.workdir) == ("a b", "/srv")
     assert [(str(item.spot), item.code) for item in mistakes] == [("x.yaml:3:7", "bad-owner")]
+
+
+def errors_of(text: str) -> list[tuple[list[str | int], str]]:
+    """What an editor marks in a file: the place and the message of the best match."""
+    best = best_match(VALIDATOR.iter_errors(yaml.safe_load(text)))
+    return [(list(best.absolute_path), best.message)] if best else []
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "word"),
+    [
+        ("image: a\nfrom: base\npakages: [x]", [], "'pakages' was unexpected"),
+        ("set: a\nnamespace: b\ntag: c\nepoch: 1\nsit: d", [], "'sit' was unexpected"),
+        ("trait: a\nstep: []", [], "'step' was unexpected"),
+        (
+            "site: a\ninstaller: dnf\nbase: {bootstrap: [x], bootstrp: y}",
+            ["base"],
+            "'bootstrp' was unexpected",
+        ),
+        ("site: a\ninstaller: dmf\nbase: {image: x}", ["installer"], "'dmf' is not one of"),
+        ("image: a\nfrom: b\nsteps:\n- {mkdir: /a, moed: x}", ["steps", 0], "'moed' was unexpected"),
+        ("image: a\nfrom: b\nsteps:\n- {mkdri: /a}", ["steps", 0], "'mkdri' is not one of"),
+        ("image: a\nfrom: b\ntest: {service: {prot: 80}}", ["test", "service"], "'prot' was unexpected"),
+        ("image: a\nfrom: b\nhealthcheck: {command: x, retires: 3}", ["healthcheck"], "'retires' was unexp"),
+        ("image: a\nfrom: b\ncmd: x", ["cmd"], "'x' does not match"),
+        ("image: a\nfrom: b\nuser: 42", ["user"], "42 is not of type 'string'"),
+        ("image: a\nfrom: b\ncontainerfile: c", [], "False schema does not allow"),
+        ("image: a", [], "'from' is a required property"),
+        ("imge: a\nfrom: b", [], "'imge' is not one of"),
+        (
+            "overlay: a\nimages: {b: {packages: {attach: [c]}}}",
+            ["images", "b", "packages"],
+            "'attach' was unexp",
+        ),
+        ("scenario: a\ncontainers: {b: {imag: c}}\nsteps: []", ["containers", "b"], "'imag' was unexpected"),
+    ],
+)
+def test_an_editor_marks_the_wrong_key_and_nothing_else(text: str, path: list[str | int], word: str) -> None:
+    (place, message), *_ = errors_of(text)
+    assert (place, word in message) == (path, True), message
+
+
+def test_the_json_schema_takes_every_file_of_the_sets() -> None:
+    folders = {"images", "traits", "sites", "scenarios"}
+    files = [
+        path
+        for path in RECIPES.rglob("*.yaml")
+        if path.name == "set.yaml" or folders & set(path.relative_to(RECIPES).parts[1:2])
+    ]
+    assert len(files) > 150
+    wrong = {str(path): found for path in files if (found := errors_of(path.read_text("utf-8")))}
+    assert wrong == {}

@@ -108,7 +108,11 @@ class Recipe(Fragment):
     secrets: Maybe[Secrets] = None
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": [key]} for key in sorted(ORIGINS, reverse=True)]}
+        json_schema_extra={
+            "if": {"required": ["containerfile"]},
+            "then": {"properties": {"from": False}},
+            "else": {"required": ["from"]},
+        }
     )
     profiles: Maybe[list[str]] = None
 
