@@ -23,7 +23,7 @@ CAUSES = {
     "curl: (6) Could not resolve host: example.org": (
         "a `run` has no network; name packages in `packages:`, and fetch files by `download:`"
     ),
-    "E: Temporary failure resolving 'deb.debian.org'": (
+    "E: Temporary failure resolving 'mirror.example'": (
         "a `run` has no network; name packages in `packages:`, and fetch files by `download:`"
     ),
     "the tests fail": "",
