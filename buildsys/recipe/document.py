@@ -118,6 +118,8 @@ LARGEST = 1 << 20
 """Bytes of a file at most."""
 DEEPEST = 40
 """Levels of nested collections at most."""
+MOST_REPEATED = 100_000
+"""Values that aliases may stand for in a file of another system."""
 
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
@@ -162,6 +164,7 @@ def read_foreign(path: Path | str) -> Written:
     """Read a file of another system, in which ambiguous texts have their YAML 1.1 meaning.
 
     `yes`, `No` and `TRUE` are true or false; other texts that look like numbers or dates stay as written.
+    Aliases and merged maps (`<<`) have the places of what they stand for.
 
     Raises:
         Refused: as `read`.
@@ -229,6 +232,10 @@ class _Reader:
         # Most documents hold none of these: then their values need not be searched.
         self._wary = "&" in text or "!" in text
         self._escapes = "\\" in text
+        self._anchors: dict[str, tuple[Any, Marks]] = {}
+        self._sizes: dict[str, tuple[Any, int, int]] = {}
+        self._repeated = 0
+        """Values that aliases stand for."""
 
     def document(self) -> Written:
         written = None
@@ -272,6 +279,35 @@ class _Reader:
     def _value(self, event: Any, depth: int) -> tuple[Any, Marks]:
         if self._wary and type(event) is not AliasEvent:
             self._refuse_properties(event)
+            if event.anchor is not None:
+                # A name may be used again. Within its own value an alias would have no end.
+                self._anchors.pop(event.anchor, None)
+                found = self._content(event, depth)
+                self._anchors[event.anchor] = found
+                return found
+        return self._content(event, depth)
+
+    def _anchored(self, name: str, position: int, depth: int) -> tuple[Any, Marks]:
+        """The value that an alias stands for."""
+        if name not in self._anchors:
+            message = f"nothing that ends before this line has the anchor &{name}"
+            self._note(position, Code.YAML_ALIAS, message)
+            raise _Stop
+        data, marks = self._anchors[name]
+        if name not in self._sizes or self._sizes[name][0] is not data:
+            self._sizes[name] = (data, *_size(data))
+        _, count, height = self._sizes[name]
+        self._repeated += count
+        if self._repeated > MOST_REPEATED:
+            message = f"aliases repeat more than {MOST_REPEATED} values"
+            self._note(position, Code.YAML_ALIAS, message, "write a shorter file")
+            raise _Stop
+        if depth + height > DEEPEST:
+            self._note(position, Code.DEEP_NESTING, f"more than {DEEPEST} collections stand in one another")
+            raise _Stop
+        return data, marks
+
+    def _content(self, event: Any, depth: int) -> tuple[Any, Marks]:
         kind = type(event)
         if kind is ScalarEvent:
             mark = event.start_mark
@@ -283,6 +319,8 @@ class _Reader:
                 self._note(position, Code.NUL_CHARACTER, "a text cannot hold a NUL character")
             return value, position
         position = _position(event)
+        if kind is AliasEvent and self._foreign:
+            return self._anchored(event.anchor, position, depth)
         if kind is AliasEvent:
             message = f"an alias (*{event.anchor}) is not allowed"
             self._note(position, Code.YAML_ALIAS, message, _NO_ALIAS)
@@ -318,7 +356,22 @@ class _Reader:
                 self._note(mark, Code.DUPLICATE_KEY, message, "keep one of them", (first,))
             items[key], inner = value(following(), depth)
             marks[key] = (mark, inner)
+        if self._foreign and "<<" in items:
+            self._merge(items, marks)
         return items, (position, marks)
+
+    def _merge(self, items: dict[str, Any], marks: dict[str, tuple[int, Marks]]) -> None:
+        """Add the keys of merged maps. Those of the map itself and of earlier maps count more."""
+        merged, (mark, places) = items.pop("<<"), marks.pop("<<")
+        maps = list(zip(merged, places[1:], strict=True)) if type(merged) is list else [(merged, places)]
+        for data, inner in maps:
+            if type(data) is not dict:
+                message = "'<<' merges maps only"
+                self._note(mark, Code.YAML_ALIAS, message)
+                raise _Stop
+            for key in data:
+                if key not in items:
+                    items[key], marks[key] = data[key], inner[1][key]
 
     def _plain(self, value: str, position: int) -> Any:
         if value in _WORDS:
@@ -337,7 +390,7 @@ class _Reader:
         return value
 
     def _refuse_properties(self, event: Any) -> None:
-        if event.anchor is not None:
+        if event.anchor is not None and not self._foreign:
             message = f"an anchor (&{event.anchor}) is not allowed"
             self._note(_position(event), Code.YAML_ALIAS, message, _NO_ALIAS)
         if event.tag is not None:
@@ -392,6 +445,14 @@ class _Reader:
         related: Related = (),
     ) -> None:
         self._found.append(Diagnostic(spot_of(self._file, position), code, message, hint, related))
+
+
+def _size(data: Any) -> tuple[int, int]:
+    """The number of values in data, and the levels of its collections."""
+    if type(data) is not dict and type(data) is not list:
+        return 1, 0
+    sizes = [_size(item) for item in (data.values() if type(data) is dict else data)]
+    return 1 + sum(count for count, _ in sizes), 1 + max((height for _, height in sizes), default=0)
 
 
 def _position(event: Any) -> int:

@@ -162,7 +162,52 @@ def test_files_of_other_systems_mean_what_their_readers_read(tmp_path: Path) -> 
         "a": True, "b": False, "c": "1.10", "d": "0755", "e": "2017-08-29", "yes": {"on": 3}, "8": "x",
     }  # fmt: skip
     assert written.key_spot("yes", "on") == Spot(str(file), 6, 7)
-    file.write_text("a: &x 1\nb: *x\n")
+
+
+def test_aliases_of_other_systems_stand_for_their_values(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(
+        "a: &x [1, &y {b: c, d: e}]\nf: *x\ng: {<<: *y, d: mine, h: &x 2}\ni: [*x]\n"
+        "j: {k: 1, <<: [{l: 3}, *y, {l: 4, b: 5}]}\n"
+    )
+    written = read_foreign(file)
+    pair = {"b": "c", "d": "e"}
+    assert written.data == {
+        "a": [1, pair], "f": [1, pair], "g": {"d": "mine", "h": 2, "b": "c"}, "i": [2],
+        "j": {"k": 1, "l": 3, **pair},
+    }  # fmt: skip
+    assert list(written.data["j"]) == ["k", "l", "b", "d"]
+    assert written.key_spot("g", "b") == written.key_spot("f", 1, "b") == Spot(str(file), 1, 15)
+    assert written.part("f", 1).spot("d") == Spot(str(file), 1, 24)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        ("a: *x\nb: &x 1\n", (1, 4), "nothing that ends before this line has the anchor &x"),
+        ("a: &x [*x]\n", (1, 8), "nothing that ends before this line has the anchor &x"),
+        ("a: {<<: 1}\n", (1, 5), "'<<' merges maps only"),
+        ("a: {<<: [{b: 1}, 2]}\n", (1, 5), "'<<' merges maps only"),
+        (
+            "a0: &a0 [x, x, x, x]\n"
+            + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30)),
+            (6, 10),
+            "aliases repeat more than 100000 values",
+        ),
+        (
+            "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 60)),
+            (40, 12),
+            f"more than {DEEPEST} collections stand in one another",
+        ),
+    ],
+    ids=["later", "within itself", "not a map", "not only maps", "a bomb", "deep"],
+)
+def test_aliases_of_other_systems_that_cannot_be_taken(
+    text: str, place: tuple[int, int], said: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(text)
     with pytest.raises(Refused) as refused:
         read_foreign(file)
-    assert {item.code for item in refused.value.diagnostics} == {"yaml-alias"}
+    (found,) = refused.value.diagnostics
+    assert (found.message, found.spot) == (said, Spot(str(file), *place))

@@ -371,3 +371,21 @@ def test_the_set_is_built(tmp_path: Path) -> None:
         "/made": "base", "/srv/colour": "blue", "/srv/app/here": "here", "/etc/own.conf": "colour = blue",
         "/bin/start": "#!/bin/sh\nexec \"$@\"",
     }  # fmt: skip
+
+
+def test_anchors_and_merged_maps_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is not taken has the place at which it is written, not that of the alias."""
+    text = """\
+x-labels: &labels {team: shop, tier: back}
+x-actions: &actions
+  - run: mkdir /srv/shop
+tcib_labels: {<<: *labels, tier: front}
+tcib_actions: *actions
+tcib_user: &user shop
+tcib_cmd: *user
+"""
+    image, said = taken(tmp_path, monkeypatch, text)
+    assert dict(image.config.labels) == {"team": "shop", "tier": "front"}
+    assert (image.config.user, image.config.cmd) == ("shop", ("shop",))
+    assert "/srv/shop" in str(image.instructions)
+    assert [text for text in said if "&" in text or "alias" in text] == []
