@@ -14,8 +14,9 @@ import click
 
 from buildsys.cli.options import as_json, examples, takes_jobs, takes_plan, takes_selection, takes_set
 from buildsys.cli.output import FAILED, Ended, put, put_row, say, warn_of_absent
+from buildsys.cli.secrets import check_secrets, takes_secrets
 from buildsys.cli.stores import takes_store
-from buildsys.diagnostics import closest, counted, plan_path
+from buildsys.diagnostics import counted, plan_path
 from buildsys.pipeline import Pipeline
 from buildsys.selection import EVERY, Selection
 
@@ -77,11 +78,7 @@ def plan(pipeline: Pipeline, directory: Path, *, only_check: bool) -> None:
     is_flag=True,
     help="Read every layer first, and build again what is damaged in the store.",
 )
-@click.option(
-    "--secret", "secrets", metavar="NAME=FILE", multiple=True,
-    callback=lambda _context, _parameter, value: _named_files(value),
-    help="A file for what a Containerfile mounts as a secret; several times.",
-)  # fmt: skip
+@takes_secrets
 def build(
     pipeline: Pipeline,
     selection: Selection,
@@ -114,7 +111,7 @@ def build(
         # A build makes the stale parents of what is asked for, too.
         selection = replace(selection, parents=True)
     image_set, goals = write_plan(pipeline, selection, directory, runs=not dry_run)
-    _check_secrets(secrets, image_set)
+    check_secrets(secrets, image_set)
     if dry_run:
         _put_decisions(make.why(directory, goals, make.RunOptions(store, force=force)))
         return 0
@@ -227,43 +224,3 @@ def _damaged(directory: Path, options: str) -> Path | None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{item.layer} {item.why}\n" for item in found), "utf-8")
     return path
-
-
-def _named_files(values: Iterable[str]) -> tuple[str, ...]:
-    """The same, each file named from / on.
-
-    Raises:
-        click.BadParameter: a value is not NAME=FILE, or there is no such file that can be read.
-    """
-    found = []
-    for value in values:
-        name, equals, file = value.partition("=")
-        if not name or not equals or not file:
-            raise click.BadParameter(f"'{value}' is not NAME=FILE")
-        path = Path(file).expanduser()
-        try:
-            path.open("rb").close()
-        except OSError as error:
-            raise click.BadParameter(
-                f"{name}: cannot read {file}: {(error.strerror or str(error)).lower()}"
-            ) from None
-        if not path.is_file():
-            raise click.BadParameter(f"{name}: {file} is not a file")
-        found.append(f"{name}={path.absolute()}")
-    return tuple(found)
-
-
-def _check_secrets(given: Iterable[str], image_set: ImageSet) -> None:
-    """Refuse names of secrets that no image of the set mounts.
-
-    Raises:
-        click.BadParameter: there is one.
-    """
-    written = [item.containerfile for item in image_set.images.values() if item.containerfile]
-    known = {secret.name for item in written for secret in item.secrets}
-    for value in given:
-        name = value.partition("=")[0]
-        if name not in known:
-            hint = closest(name, known)
-            message = f"no Containerfile of {image_set.name} mounts a secret '{name}'"
-            raise click.BadParameter(f"{message}; {hint}" if hint else message, param_hint="'--secret'")

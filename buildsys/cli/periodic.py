@@ -14,6 +14,7 @@ from buildsys.cli import periodic_report
 from buildsys.cli.build import write_plan
 from buildsys.cli.options import examples, takes_jobs, takes_plan, takes_set
 from buildsys.cli.output import CHANGED, FAILED, INTERRUPTED, MISSING, REFUSED, Ended, say, status_of
+from buildsys.cli.secrets import check_secrets, takes_secrets
 from buildsys.cli.stores import takes_store
 from buildsys.cli.surroundings import enter_user_namespace
 from buildsys.cli.test import require_podman, takes_timeout_factor, try_and_tell
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @takes_store
 @takes_jobs
 @takes_timeout_factor
+@takes_secrets
 @click.option("--no-tests", is_flag=True, help="Build only.")
 def periodic(
     pipeline: Pipeline,
@@ -42,6 +44,7 @@ def periodic(
     store: str,
     jobs: int | None,
     timeout_factor: float,
+    secrets: tuple[str, ...],
     no_tests: bool,
 ) -> None:
     """Bring an image set up to date, as a timer does, and report.
@@ -54,11 +57,15 @@ def periodic(
     began, start = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     run = _Run(directory, periodic_report.Report(pipeline.name, pipeline.site or "", began))
     try:
-        run.build(pipeline, store=store, jobs=jobs, timeout_factor=None if no_tests else timeout_factor)
+        factor = None if no_tests else timeout_factor
+        run.build(pipeline, store=store, jobs=jobs, secrets=secrets, timeout_factor=factor)
     except Refused as refused:
         outside = status_of(item.code for item in refused.diagnostics) == FAILED
         word = periodic_report.FAILED if outside else periodic_report.REFUSED
         run.found = replace(run.found, outcome=word, mistakes=refused.diagnostics)
+        raise
+    except click.BadParameter as mistake:
+        run.found = replace(run.found, outcome=periodic_report.REFUSED, error=mistake.message)
         raise
     except Ended as ended:
         run.found = replace(run.found, outcome=periodic_report.FAILED, error=ended.sentence)
@@ -107,6 +114,7 @@ class _Run:
         *,
         store: str,
         jobs: int | None,
+        secrets: tuple[str, ...],
         timeout_factor: float | None,
     ) -> None:
         """Move the lock, build, and test unless there is no `timeout_factor`."""
@@ -116,9 +124,12 @@ class _Run:
         moved = tuple(periodic_report.Moved(item.image, item.name, item.old, item.new) for item in moves)
         self.found = replace(self.found, lock=moved)
         image_set, _ = write_plan(pipeline, EVERY, self.directory, runs=True)
+        check_secrets(secrets, image_set)
         if timeout_factor is not None:
             require_podman(image_set, pipeline.build_directory)
-        status = make.wait(self.directory, make.RunOptions(store, jobs, pull=not image_set.site.locked))
+        status = make.wait(
+            self.directory, make.RunOptions(store, jobs, secrets=secrets, pull=not image_set.site.locked)
+        )
         before = self._names
         self.found = replace(
             self.found,

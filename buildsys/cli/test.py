@@ -13,6 +13,7 @@ import click
 from buildsys.cli.build import write_plan
 from buildsys.cli.options import examples, takes_jobs, takes_plan, takes_selection, takes_set, words
 from buildsys.cli.output import FAILED, MISSING, Ended, put, say
+from buildsys.cli.secrets import check_secrets, takes_secrets
 from buildsys.cli.stores import takes_store
 from buildsys.cli.surroundings import enter_user_namespace
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
@@ -57,6 +58,7 @@ takes_timeout_factor = click.option(
 @takes_store
 @takes_timeout_factor
 @takes_jobs
+@takes_secrets
 def test(
     pipeline: Pipeline,
     selection: Selection,
@@ -67,6 +69,7 @@ def test(
     store: str,
     timeout_factor: float,
     jobs: int | None,
+    secrets: tuple[str, ...],
 ) -> None:
     """Build what is stale, then try it: the tests of the images, and the set's scenarios.
 
@@ -78,12 +81,13 @@ def test(
 
     enter_user_namespace()
     image_set, goals = write_plan(pipeline, selection, directory, runs=True)
+    check_secrets(secrets, image_set)
     chosen = _scenarios(image_set, words(scenarios))
     require_podman(image_set, pipeline.build_directory)
     needed = tuple(dict.fromkeys((*goals, *_images(image_set, chosen))))
     if not needed:
         goals, chosen = tuple(image_set.images), tuple(image_set.scenarios)
-    status = make.wait(directory, make.RunOptions(store, jobs), needed)
+    status = make.wait(directory, make.RunOptions(store, jobs, secrets=secrets), needed)
     if status:
         raise Ended(status, "nothing is tried while images are not built")
     outcomes = try_and_tell(

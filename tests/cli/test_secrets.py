@@ -8,9 +8,15 @@ from pathlib import Path
 import click
 import pytest
 
-from buildsys.cli.build import _check_secrets as check_secrets
-from buildsys.cli.build import _named_files as named_files
-from buildsys.image import Containerfile, Secret
+from buildsys import cli
+from buildsys.cli import build, periodic, surroundings
+from buildsys.cli import test as test_verb
+from buildsys.cli.output import Ended
+from buildsys.cli.secrets import _named_files as named_files
+from buildsys.cli.secrets import check_secrets
+from buildsys.image import Containerfile, ImageSet, Secret
+from buildsys.pipeline import Pipeline
+from buildsys.run import make
 from buildsys.run.make import RunOptions
 from tests.plan.sets import image, image_set
 
@@ -42,12 +48,43 @@ def test_what_is_no_secret(value: str, said: str, tmp_path: Path, monkeypatch: p
     assert refused.value.message == said
 
 
-def test_names_that_no_containerfile_mounts(tmp_path: Path) -> None:
+def mounting(folder: Path) -> ImageSet:
+    """A set with a Containerfile that mounts the secret `token`."""
     step = Containerfile(
-        folder=str(tmp_path), name="Containerfile", text="", lines=(), images=(), others=(), arguments=(),
+        folder=str(folder), name="Containerfile", text="", lines=(), images=(), others=(), arguments=(),
         dated=False, network=False, secrets=(Secret("token", required=True, file=""),),
     )  # fmt: skip
-    made = replace(image_set(tmp_path, []), images={"app": image("app", "base", step)})
+    return replace(image_set(folder, []), images={"app": image("app", "base", step)})
+
+
+@pytest.mark.parametrize("verb", ["build", "test", "periodic"])
+def test_each_verb_that_builds_supplies_them(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text("x")
+    seen: list[RunOptions] = []
+
+    def run(_directory: Path, *words: object) -> int:
+        seen.extend(word for word in words if isinstance(word, RunOptions))
+        raise Ended(7)
+
+    for module in (build, test_verb, periodic):
+        monkeypatch.setattr(module, "write_plan", lambda *_, **__: (mounting(tmp_path), ()))
+    for module in (surroundings, test_verb, periodic):
+        monkeypatch.setattr(module, "enter_user_namespace", lambda: None)
+    monkeypatch.setattr(Pipeline, "update_lock", lambda _: [])
+    monkeypatch.setattr(make, "run", run)
+    monkeypatch.setattr(make, "wait", run)
+    assert cli.run([verb, "./demo", "--secret", "token=token"]) == 7
+    assert [item.secrets for item in seen] == [(f"token={tmp_path}/token",)]
+    assert cli.run([verb, "./demo", "--secret", "tokn=token"]) == 2
+    assert "no Containerfile of tiny mounts a secret 'tokn'; did you mean 'token'?" in capsys.readouterr().err
+    assert len(seen) == 1
+
+
+def test_names_that_no_containerfile_mounts(tmp_path: Path) -> None:
+    made = mounting(tmp_path)
     check_secrets(["token=/x"], made)
     with pytest.raises(click.BadParameter) as refused:
         check_secrets(["tokn=/x"], made)
