@@ -109,7 +109,7 @@ class Code(StrEnum):
     NOTHING_TO_REMOVE = "nothing-to-remove", "An overlay takes away what the image does not have."
     OCI_HEALTHCHECK = "oci-healthcheck", "A health check in the OCI format, which has no place for one."
     OCI_ONBUILD = "oci-onbuild", "A trigger (ONBUILD) in the Containerfile of a set in the OCI format, which has none."
-    ODD_FILE = "odd-file", "A socket, pipe, device or link to a folder among the files to copy, or a name that is not UTF-8."
+    ODD_FILE = "odd-file", "A socket, pipe, device, link to a folder or file with an ACL among the files to copy, or a name that is not UTF-8."
     PATH_LEAVES_CONTEXT = "path-leaves-context", "A path or a link that leads out of the set's folder."
     PROFILE_CYCLE = "profile-cycle", "Profiles that hold one another in a ring."
     SET_NAME = "set-name", "`set:` is not the name of the set's folder."

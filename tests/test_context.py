@@ -11,6 +11,7 @@ import pytest
 from buildsys.diagnostics import Refused
 from buildsys.image.ignore import context
 from buildsys.resolve.context import Context
+from tests.acl import give
 
 FILES = (
     "Containerfile",
@@ -119,3 +120,19 @@ def test_the_first_ignore_file_counts(tmp_path: Path) -> None:
     found = seen(tmp_path, "deep\n", ".dockerignore")
     assert "deep/a.log" in found
     assert "src/main.c" not in found
+
+
+def test_an_acl_that_a_folder_gives_to_all_is_the_checkouts(tmp_path: Path) -> None:
+    """Any file of it has one, then; as its mode, it says nothing of the image."""
+    folder = tmp_path / "files/shared"
+    folder.mkdir(parents=True)
+    give(folder, default=True)
+    (folder / "file").write_text("x")
+    (folder / "deep").mkdir()
+    (folder / "deep/file").write_text("x")
+    assert "system.posix_acl_access" in os.listxattr(folder / "deep/file")
+    assert Context(tmp_path).problem("shared", "") is None
+    give(folder)
+    problem = Context(tmp_path).problem("shared", "")
+    assert problem is not None
+    assert problem[1] == f"{folder} has an ACL, and layers of images hold none"

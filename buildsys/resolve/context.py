@@ -72,6 +72,9 @@ class Context:
                 return problem
             if not (inner.is_file() or inner.is_dir()):
                 return Code.ODD_FILE, f"{inner} is neither a file, a folder nor a link", "take it away"
+            if _has_acl(inner):
+                hint = f"`setfacl --remove-all {inner}`, and say by `owner` and `mode` who may use it"
+                return Code.ODD_FILE, f"{inner} has an ACL, and layers of images hold none", hint
         return None
 
 
@@ -94,6 +97,16 @@ def unwritable(path: Path, name: Path) -> Problem | None:
         shown = os.fsencode(path).decode(errors="backslashreplace")
         return Code.ODD_FILE, f"the name of {shown} is not UTF-8", "give it another name"
     return None
+
+
+def _has_acl(path: Path) -> bool:
+    """Whether somebody gave a file or folder an ACL. One that its folder gives to all is the checkout's."""
+    try:
+        if "system.posix_acl_access" not in os.listxattr(path):
+            return False
+        return "system.posix_acl_default" not in os.listxattr(path.parent)
+    except OSError:  # the file system has no attributes
+        return False
 
 
 def _leaves(what: str, top: Path, hint: str) -> Problem:

@@ -24,6 +24,7 @@ from buildsys.lock.requests import buildable
 from buildsys.recipe.library import load_set
 from buildsys.resolve import resolve
 from buildsys.selection import Selection
+from tests.acl import give
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -111,13 +112,18 @@ def check(command: str) -> tuple[Diagnostic, ...]:
 
 
 def prepare(file: Path) -> None:
-    r"""`grow PATH BYTES` makes a file that large, `fifo PATH` a pipe, `name PATH` a file (\xe9: a byte)."""
+    r"""`grow PATH BYTES` makes a file that large, `fifo PATH` a pipe, `name PATH` a file (\xe9: a byte).
+
+    `acl PATH` gives a file an ACL.
+    """
     for line in file.read_text().splitlines() if file.exists() else []:
         what, path, *size = line.split()
         if what == "grow":
             Path(path).write_bytes(Path(path).read_bytes().ljust(int(size[0]), b"#"))
         elif what == "name":
             Path(os.fsdecode(path.encode().decode("unicode-escape").encode("latin-1"))).touch()
+        elif what == "acl":
+            give(Path(path))
         else:
             os.mkfifo(path)
 
