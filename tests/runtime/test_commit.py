@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from buildsys.image import OciConfig
+from tests.acl import acl
 from tests.plan.sets import BASE, EPOCH, image, image_set
 from tests.runtime.faked import Faked, does, reference
 
@@ -302,6 +303,19 @@ def test_other_files_with_holes_are_named_with_their_size(faked: Faked, tmp_path
     assert note in done.stderr
     assert "/small" not in done.stderr
     assert note in (faked.plan / "logs/big.log").read_text()
+
+
+def test_an_acl_is_said_to_be_left_out(faked: Faked, tmp_path: Path) -> None:
+    program = tmp_path / "give.py"
+    program.write_text(f"import os, sys\nos.setxattr(sys.argv[1], 'system.posix_acl_access', {acl()!r})\n")
+    give = f"python3 {program}"
+    done, layer = upper(faked, tmp_path, f"touch 'a b' c; ln -s /etc/passwd link; {give} 'a b'")
+    assert layer.splitlines() == [f"{name} 0 {EPOCH}" for name in ("a b", "c")]
+    rest = "; layers hold none, and the group of such a file gets the rights of the mask\n"
+    assert f"big: note: /a\\ b has an ACL{rest}" in done.stderr
+    done, layer = upper(faked, tmp_path, f"mkdir d; touch d/e; {give} d; {give} d/e; touch -d @1 d d/e")
+    assert f"big: note: /d has an ACL, and 1 more have{rest}" in done.stderr
+    assert f"/d has an ACL, and 1 more have{rest}" in (faked.plan / "logs/big.log").read_text()
 
 
 def test_a_layer_that_does_not_fit_is_not_packed(faked: Faked, tmp_path: Path) -> None:

@@ -31,6 +31,19 @@ measure_layer() {
     check_room "$total"
 }
 
+# note_acls: print a note about files and folders with an ACL. buildah leaves it out, and the rights of its mask become the group's.
+note_acls() {
+    local text
+    text=$(find -P "$UPPER" \( -type f -o -type d \) -newerct "@$SINCE" \
+        -exec ls -dn --time-style=+ --quoting-style=escape -- {} + | top=$UPPER awk '
+        $1 ~ /\+$/ && !count++ { first = substr($0, index($0, ENVIRON["top"]) + length(ENVIRON["top"])) }
+        END { if (count) printf("%s has an ACL%s", (first == "" ? "/" : first), (count > 1 ? ", and " count - 1 " more have" : "")) }')
+    [[ -n $text ]] || return 0
+    text="$IMAGE: note: $text; layers hold none, and the group of such a file gets the rights of the mask"
+    printf '%s\n' "$text"
+    printf '%s\n' "$text" >&4
+}
+
 # empty_log SIZE BLOCKS PATH: empty a log that is indexed by user id, or a large one that holds only zeros; fail for other files.
 empty_log() {
     [[ $3 == var/log/* && $1 != 0 ]] || return
