@@ -52,14 +52,13 @@ from buildsys.image.instructions import (
     WriteRepository,
 )
 from buildsys.image.names import NAME, Account, ImageReference, LockedPackage, PackageName
-from buildsys.image.package_sources import (
-    Repository,
-    Site,
-)
+from buildsys.image.package_sources import SOURCE_PACKAGE, SOURCE_VERSION, Repository, Site
 from buildsys.testing.spec import ImageTest, Scenario
 
 __all__ = [
     "NAME",
+    "SOURCE_PACKAGE",
+    "SOURCE_VERSION",
     "Absent",
     "Account",
     "AppendFile",

@@ -66,7 +66,9 @@ class OciConfig:
     ports: tuple[str, ...] = ()
     workdir: str | None = None
     version_of: str | None = None
-    """The package whose version a lock makes the image's; by itself it changes nothing."""
+    """The package that a lock takes the image's labels from; by itself it changes nothing."""
+    removed_labels: tuple[str, ...] = ()
+    """Labels of the parent that this image does not have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ class LockedPackage:
     """The source package it was built from: its file, or `NAME_VERSION` where that has several."""
     installed: int = 0
     """Bytes of its files once they are installed; 0: unknown."""
+    licence: str = ""
+    """As the repository's metadata has it; empty: unknown. Debian's has none."""
 
     @property
     def evr(self) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from buildsys.logins import Login
 
+SOURCE_PACKAGE, SOURCE_VERSION = "{source_package}", "{source_version}"
+"""Stand for name and version of a source package: variables of a site whose values only a lock knows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Repository:
@@ -50,6 +53,8 @@ class Site:
     """Folder of verified packages, `SHA256.rpm` or `.deb`; empty: they lie in the repositories."""
     left_out: tuple[str, ...] = ()
     """Repositories that the site leaves out; images that need them cannot be built there."""
+    sources: str = ""
+    """Address of a source package, where SOURCE_PACKAGE and SOURCE_VERSION stand for it; empty: unknown."""
     addresses: Mapping[str, str] = field(default_factory=dict)
     """URL of a download -> other URL from which the plan fetches it."""
     logins: tuple[Login, ...] = field(default=(), repr=False, compare=False)

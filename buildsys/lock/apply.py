@@ -21,11 +21,9 @@ from buildsys.image import (
     UpdateAll,
 )
 from buildsys.lock.bases import pinned
+from buildsys.lock.labels import labelled
 from buildsys.lock.lockfile import Lock, LockedStep
 from buildsys.lock.requests import present
-
-VERSION_LABEL = "org.opencontainers.image.version"
-"""As in the OCI image specification: the version of the packaged software."""
 
 
 def apply_lock(image_set: ImageSet, lock: Lock) -> ImageSet:
@@ -35,7 +33,8 @@ def apply_lock(image_set: ImageSet, lock: Lock) -> ImageSet:
     built at the site are left out.
     """
     image_set = present(image_set, lock.absent)
-    images = {name: _locked(image, lock) for name, image in image_set.images.items()}
+    images = labelled(image_set.images, lock, image_set.site.sources)
+    images = {name: _locked(image, lock) for name, image in images.items()}
     return replace(image_set, images=images, site=replace(image_set.site, locked=True))
 
 
@@ -44,25 +43,7 @@ def _locked(image: Image, lock: Lock) -> Image:
     if isinstance(parent, BaseImage):
         parent = BaseImage(pinned(parent.reference, lock.bases[parent.reference]))
     steps = iter(lock.images[image.name].steps)
-    made = replace(image, parent=parent, instructions=tuple(_instructions(image, steps, lock)))
-    return _versioned(made, lock)
-
-
-def _versioned(image: Image, lock: Lock) -> Image:
-    """The image with the version of its main package as a label, unless it has that label already.
-
-    The label changes with the package only, so it makes no image stale.
-    """
-    wanted, labels = image.config.version_of, image.config.labels
-    if not wanted or VERSION_LABEL in labels:
-        return image
-    installed = lock.images[image.name].packages()
-    package = next((item for item in installed if item.name == wanted), None)
-    if package is None:
-        return image
-    config = replace(image.config, labels={**labels, VERSION_LABEL: package.version})
-    spots = {**image.spots, f"labels.{VERSION_LABEL}": image.spots.get("version_of", image.spot)}
-    return replace(image, config=config, spots=spots)
+    return replace(image, parent=parent, instructions=tuple(_instructions(image, steps, lock)))
 
 
 def _instructions(image: Image, steps: Iterator[LockedStep], lock: Lock) -> Iterator[Instruction]:

@@ -88,7 +88,7 @@ def splits(lock: Lock) -> list[Split]:
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for image, item in _installed(lock):
         if item.source:
-            name, version = _source(item.source)
+            name, version = source_version(item.source)
             found[name][version].add(image)
     return sorted(
         Split(name, tuple((version, tuple(sorted(images))) for version, images in sorted(versions.items())))
@@ -101,7 +101,7 @@ def _installed(lock: Lock) -> Iterable[tuple[str, LockedPackage]]:
     return ((name, item) for name, image in lock.images.items() for item in image.packages())
 
 
-def _source(file: str) -> tuple[str, str]:
+def source_version(file: str) -> tuple[str, str]:
     """`name-version-release.src.rpm` or Debian's `name_version` as name and version."""
     if not file.endswith(".rpm"):
         name, _, version = file.partition("_")

@@ -41,15 +41,17 @@ def _below(value: object) -> object:
 
 def _whole(row: object) -> object:
     """A package; older versions wrote fewer fields, and the missing ones get defaults."""
-    missing = (0, "", 0)
-    if isinstance(row, list) and 8 <= len(row) < 11:
+    missing = (0, "", 0, "")
+    if isinstance(row, list) and 8 <= len(row) < 12:
         return [*row, *missing[len(row) - 8 :]]
     return row
 
 
 _Location = Annotated[str, _short(pattern=r"^[^\x00-\x20\x7f]+$"), BeforeValidator(_below)]
 _Package = Annotated[
-    tuple[_Word, _WordOrNone, _Word, _WordOrNone, _Word, _Where, _Sum, _Location, _Count, _Text, _Count],
+    tuple[
+        _Word, _WordOrNone, _Word, _WordOrNone, _Word, _Where, _Sum, _Location, _Count, _Text, _Count, _Text
+    ],
     BeforeValidator(_whole),
 ]
 _Asked = Annotated[list[_Word], Field(min_length=1)]

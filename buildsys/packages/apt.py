@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import BinaryIO, ClassVar
 
 from buildsys.image import (
     Bootstrap,
@@ -20,7 +20,20 @@ from buildsys.packages.build_folder import DPKG, PAYLOAD, POOL, VERBS, checked
 from buildsys.packages.manager import Argv, PackageFormat, PackageInstruction, PackageManager
 from buildsys.shell import Command, Glob
 
-DEB = PackageFormat("deb", installer="dpkg", signed=False)
+
+def build_time(package: BinaryIO) -> int:
+    """When a package was built: the time of the first member of its archive, see deb(5) and ar(5).
+
+    Raises:
+        ValueError: it is not a package.
+    """
+    head = package.read(68)
+    if not (head.startswith(b"!<arch>\ndebian-binary") and head.endswith(b"`\n")):
+        raise ValueError("not a package of Debian")
+    return int(head[24:36])
+
+
+DEB = PackageFormat("deb", installer="dpkg", signed=False, build_time=build_time)
 CONFIGURE = "--configure="
 """Begins a word between files of packages: those that are configured before more are unpacked."""
 

@@ -6,9 +6,9 @@ Nothing here names a manager. docs/how-to/add-a-package-manager.md walks through
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import BinaryIO, ClassVar, Protocol
 
 from buildsys.image import (
     Bootstrap,
@@ -37,6 +37,12 @@ class PackageFormat:
     """The program that installs its files in an image."""
     signed: bool
     """Whether each file is signed. Otherwise the repository's index is, and the lock's checksums suffice."""
+    build_time: Callable[[BinaryIO], int]
+    """Reads from a file when it was built, in seconds since 1970.
+
+    Raises:
+        ValueError, struct.error: it is not a package.
+    """
 
 
 class Runtime(Protocol):

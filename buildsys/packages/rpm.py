@@ -19,9 +19,10 @@ from buildsys.image import (
 )
 from buildsys.packages.build_folder import CARE, PAYLOAD, POOL, VERBS, checked, key_is_carried
 from buildsys.packages.manager import Argv, PackageFormat, PackageInstruction, PackageManager
+from buildsys.packages.rpm_payload import build_time
 from buildsys.shell import Command, Glob
 
-RPM = PackageFormat("rpm", installer="rpm", signed=True)
+RPM = PackageFormat("rpm", installer="rpm", signed=True, build_time=build_time)
 TOOLS = ("rpm", "rpmkeys", "rpm2archive")
 
 

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 LEAD = 96
 MAGIC = b"\x8e\xad\xe8\x01"
@@ -23,6 +24,7 @@ TEXTS = {6, 8, 9}
 FLAGS, MODES, TIMES, DIGESTS, LINKS = 1037, 1030, 1034, 1035, 1036
 DEVICES, NUMBERS, INDEXES, NAMES, FOLDERS = 1095, 1096, 1116, 1117, 1118
 ALGORITHM, CAPABILITIES = 5011, 5010
+BUILD_TIME = 1006
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,22 @@ def _capability(text: str) -> str:
     for low in (0, 32):
         words += [sum(1 << n - low for n in sets[flag] if low <= n < low + 32) for flag in "pi"]
     return f"0x{struct.pack('<5I', *words).hex()}"
+
+
+def build_time(package: BinaryIO) -> int:
+    """When an RPM package was built; it reads little of the file. See `PackageFormat.build_time`."""
+    package.seek(LEAD)
+    begin = _end(bytes(LEAD) + package.read(16), LEAD)
+    package.seek(begin + -begin % 8)
+    magic, count, _ = struct.unpack(">4s4xII", package.read(16))
+    entries = struct.iter_unpack(">IIII", package.read(16 * count)) if magic == MAGIC else ()
+    data = package.tell()
+    for tag, _, offset, _ in entries:
+        if tag == BUILD_TIME:
+            package.seek(data + offset)
+            (time,) = struct.unpack(">I", package.read(4))
+            return int(time)
+    raise ValueError("no header of a package")
 
 
 def _tags(content: bytes) -> dict[int, tuple[int, ...] | tuple[str, ...]]:

@@ -51,6 +51,8 @@ class Carried:
     """File of a locked package and a path in it -> hash of the files that a copy takes, if it is known."""
     capabilities: Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
     """The same -> paths below it that have capabilities, and these: archives of packages do not hold them."""
+    build_times: Mapping[str, int]
+    """File of a locked package -> when it was built, in seconds since 1970; unknown for the others."""
     keys: Mapping[str, str]
     """Repository -> SHA-256 of its key, or the place of a key that is not in the pool."""
 
@@ -106,7 +108,7 @@ def attributes(path: Path) -> tuple[tuple[str, str], ...]:
     """The extended attributes of a file that a layer holds: capabilities and those of users.
 
     Without `user.xdg`, where desktops keep the origin of a file, and without ACLs: buildah leaves these out
-    of layers.
+    of layers, so `resolve.context` refuses them.
     """
     try:
         names = sorted(os.listxattr(path))

@@ -182,6 +182,8 @@ def configure(config: OciConfig) -> list[tuple[str, str]]:
             options.append(("--healthcheck-retries", str(check.retries)))
     options += _env(config)
     options += [("--label", f"{name}={value}") for name, value in sorted(config.labels.items())]
+    # The hyphen makes buildah remove it.
+    options += [("--label", f"{name}-") for name in config.removed_labels]
     options += [("--annotation", f"{name}={value}") for name, value in sorted(config.annotations.items())]
     # Sets in the configuration: their order has no meaning.
     options += [("--volume", _csv(path)) for path in sorted(config.volumes)]

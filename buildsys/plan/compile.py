@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from buildsys import __version__
 from buildsys.files import sha256
@@ -33,7 +35,7 @@ from buildsys.image import (
     UpdateAll,
 )
 from buildsys.image.shell import FILES
-from buildsys.packages import runtime_of
+from buildsys.packages import manager_of, runtime_of
 from buildsys.packages.gems import Gems
 from buildsys.packages.rpm_payload import Files, capabilities, files_of, taken
 from buildsys.plan import makefile
@@ -51,7 +53,7 @@ from buildsys.plan.carried import (
     unsigned_files,
 )
 from buildsys.plan.commands import acting_text
-from buildsys.plan.step import Step, compile_step, taken_from_others, text_hash
+from buildsys.plan.step import Step, compile_step, shown_time, taken_from_others, text_hash
 from buildsys.spread import spread
 from buildsys.testing import spec
 
@@ -103,7 +105,8 @@ def compile_plan(image_set: ImageSet) -> Plan:
     hashes = {Path(path).name: sha256(Path(path)) for path in all_gems}
     keys = {item.id: key_input(item, site) for item in site.repositories}
     payloads, capable = _payloads(image_set, links)
-    carried = Carried(context, downloads, names, _given(image_set), hashes, payloads, capable, keys)
+    built = _build_times(manager_of(site).format.build_time, links)
+    carried = Carried(context, downloads, names, _given(image_set), hashes, payloads, capable, built, keys)
 
     scripts = {path.name: path for path in RUNTIME.glob("*.sh")} | FILES
     runtime = {name: scripts[name].read_text("utf-8") for name in sorted(scripts)}
@@ -159,7 +162,7 @@ def _environment(image_set: ImageSet, tools: Iterable[str]) -> dict[str, str]:
         "TAG": first.tag,
         "FORMAT": image_set.format,
         "EPOCH": str(image_set.epoch),
-        "CREATED": datetime.fromtimestamp(image_set.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "CREATED": shown_time(image_set.epoch),
         "INSTALLER": runtime_of(image_set.site).name,
         "INSIDE": "1" if image_set.site.inside else "",
         "RELEASE": image_set.site.release,
@@ -286,6 +289,19 @@ def _payloads(
                 if found := tuple(capabilities(known[file], step.source)):
                     capable[file, step.source] = found
     return hashes, capable
+
+
+def _build_times(read: Callable[[BinaryIO], int], links: Mapping[str, Path]) -> dict[str, int]:
+    """`Carried.build_times`, from the packages in the pool."""
+    found = {}
+    for path, file in links.items():
+        if path.startswith(_PACKAGE_FILES):
+            with suppress(OSError, ValueError, struct.error), file.open("rb") as opened:
+                found[path.removeprefix(_PACKAGE_FILES)] = read(opened)
+    return found
+
+
+_PACKAGE_FILES = "pool/packages/"
 
 
 def _gems(image_set: ImageSet) -> dict[str, str]:

@@ -37,11 +37,12 @@ class Inputs:
         self._commands.append(command)
         self._places.append(places or (str(command.spot),))
 
-    def key(self, image: Image, base: str, others: Iterable[str], runtime: str) -> str:
+    def key(self, image: Image, base: str, others: Iterable[str], newest: str, runtime: str) -> str:
         """The inputs, a line each: commands without Spots, packages or repositories, format, epoch, runtime.
 
         `base` is the reference of the base image, or empty; `others` are the other references that a
-        Containerfile reads; `runtime` is the hash of the runtime's content-changing files.
+        Containerfile reads; `newest` is the build time of the image's newest package, or empty; `runtime` is
+        the hash of the runtime's content-changing files.
         """
         # A word may hold newlines: they are written as sed and printf write them.
         texts = (command.text().replace("\\", "\\\\").replace("\n", "\\n") for command in self._commands)
@@ -62,6 +63,8 @@ class Inputs:
         lines += [f"base {base}"] if base else []
         lines += [f"outside {reference}" for reference in others]
         lines += [f"empty {image.name}"] if isinstance(image.parent, EmptyRoot) else []
+        # The image's creation time depends on it.
+        lines += [f"newest {newest}"] if newest else []
         lines += [f"format {self._set.format}", f"epoch {self._set.epoch}", f"runtime {runtime}"]
         return "\n".join(lines) + "\n"
 

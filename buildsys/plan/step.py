@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from buildsys.diagnostics import Spot, plan_path
@@ -80,6 +81,7 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
     written = image.containerfile
     others = [item.reference for item in written.others if item.reference != base] if written else []
     reads = [*others, *image.dependencies()]
+    newest = _newest(image, carried)
     head = [
         "#!/bin/bash",
         comment(f"{image.name}: compiled from {plan_path(image.spot.file)}"),
@@ -93,11 +95,12 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
         *([assignment("CONTAINERFILE", plan_path(written.spots[0].file))] if written else []),
         *_array("GIVES", carried.given.get(image.name, ())),
         *_array("TAKES", sorted({" ".join(taken) for taken in taken_from_others(image)})),
+        *([assignment("NEWEST", newest)] if newest else []),
         *(["UNLOCKED=1"] if written and written.network else []),
     ]
     tail = ["", '. "${0%/*}/../plan.env"', '. "${0%/*}/../lib/step.sh"', ""]
     script = "\n".join([*head, "", *fragment("build", body), *tail])
-    key = writer.inputs.key(image, base, others, runtime)
+    key = writer.inputs.key(image, base, others, newest, runtime)
     stamp = hashlib.sha256(f"{key}reads {' '.join(reads)}\n".encode()).hexdigest()[:16]
     return script, key, writer.inputs.places(image, base), stamp
 
@@ -108,6 +111,27 @@ def taken_from_others(image: Image) -> Iterator[tuple[str, str]]:
     for step in image.instructions:
         if isinstance(step, CopyImage) and step.image != parent:
             yield step.image, step.source
+
+
+LAST = 253402300799
+"""The last second of the year 9999."""
+
+
+def shown_time(seconds: int) -> str:
+    """A time in the form of an image's configuration."""
+    return datetime.fromtimestamp(min(seconds, LAST), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _newest(image: Image, carried: Carried) -> str:
+    """When the newest package was built that the image itself brings; empty: unknown."""
+    held: dict[tuple[str, str], int] = {}
+    for step in image.instructions:
+        if isinstance(step, Transaction):
+            held |= {(item.name, item.arch): carried.build_times.get(item.file, 0) for item in step.packages}
+        elif isinstance(step, Uninstall):
+            gone = {item.name for item in step.packages}
+            held = {key: time for key, time in held.items() if key[0] not in gone}
+    return shown_time(newest) if (newest := max(held.values(), default=0)) > 0 else ""
 
 
 def _array(name: str, values: Iterable[str]) -> Iterator[str]:

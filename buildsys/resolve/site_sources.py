@@ -79,6 +79,8 @@ def resolve_site(
     Without `stand_ins` everything that lies in that directory is left out, and a note says so: enough to
     look at a set, not to build it.
     """
+    # Only a lock knows the source package of an image: the text keeps these two.
+    scope = {"source_package": image.SOURCE_PACKAGE, "source_version": image.SOURCE_VERSION, **scope}
     if stand_ins is None:
         source = _without_stand_ins(source)
     else:
@@ -159,6 +161,7 @@ class _Resolver:
             stand_ins=written.stand_ins is not None,
             left_out=tuple(left_out),
             release=written.release or "",
+            sources=written.sources or "",
             logins=tuple(self._logins),
             notes=tuple(self._sentences),
         )

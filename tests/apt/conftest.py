@@ -29,6 +29,10 @@ hostname >/usr/share/mid/host
 """
 
 
+LATE = 1600000000
+"""Build time of the package `leaf`, after the epoch of the set."""
+
+
 @pytest.fixture(scope="session")
 def debs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """All packages, by `NAME`, or `NAME_VERSION` where that is not the first one."""
@@ -42,7 +46,7 @@ echo "$LAST_SYSTEM_UID $*" >/usr/share/haunted/words
         "plain": make_deb(place, "plain"),
         "libmid": make_deb(place, "libmid", source="stones"),
         "mid": make_deb(place, "mid", depends="libmid", source="stones", scripts={"postinst": NOISE}),
-        "leaf": make_deb(place, "leaf", "1:1.0", pre_depends="seed"),
+        "leaf": make_deb(place, "leaf", "1:1.0", pre_depends="seed", time=LATE),
         "leaf_1.1": make_deb(place, "leaf", "1:1.1", depends="libmid (>= 1.1)"),
         "seed": make_deb(place, "seed", scripts={"postinst": "echo ready >/usr/share/seed/ready"}),
         "libmid_1.1": make_deb(place, "libmid", "1.1-1", source="stones"),

@@ -27,11 +27,12 @@ def make_deb(
     files: Mapping[str, str] | None = None,
     scripts: Mapping[str, str] | None = None,
     tree: Path | None = None,
+    time: int = 1500000000,
     **fields: str,
 ) -> Path:
     """Build a package of these files and maintainer scripts; `fields` are more of its control file.
 
-    `depends="a, b"`, `pre_depends=…`, `provides=…`, `source=…`. Its file.
+    `time` is when it is built. `depends="a, b"`, `pre_depends=…`, `provides=…`, `source=…`. Its file.
     """
     work = folder / f".{name}_{version.replace(':', '%3a')}"
     control = work / "DEBIAN"
@@ -57,7 +58,7 @@ def make_deb(
         "-Znone",
         work,
         built,
-        env={"SOURCE_DATE_EPOCH": "1500000000"},
+        env={"SOURCE_DATE_EPOCH": str(time)},
     )
     return built
 

@@ -9,11 +9,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.apt.test_solve import LATER
-from tests.apt.world import World
+from tests.apt.world import SET, SITE, World
 from tests.conftest import ROOT
 from tests.stores import Store, store
 
@@ -66,6 +67,12 @@ class Site:
     def log(self, image: str) -> str:
         """What the build of an image said."""
         return (self.world.place / f"build/demo/logs/{image}.log").read_text()
+
+    def config(self, image: str) -> dict[str, Any]:
+        """The configuration of an image."""
+        found = self.store.buildah("inspect", "--type", "image", f"localhost/demo/{image}:latest")
+        config: dict[str, Any] = json.loads(json.loads(found)["Config"])
+        return config
 
     def paths(self, image: str) -> dict[str, Path]:
         """All files of an image, by their path in it."""
@@ -130,6 +137,11 @@ def test_what_is_in_an_image(site: Site) -> None:
         path.lstat().st_mtime for name, path in there.items() if name not in {"/dev", "/proc", "/sys"}
     )
     assert newest <= 1517443200
+    # The package `leaf` is younger than the set's epoch.
+    assert {name: site.config(name)["created"] for name in ("middle", "tip")} == {
+        "middle": "2018-02-01T00:00:00Z",
+        "tip": "2020-09-13T12:26:40Z",
+    }
     address = site.world.server.address.partition("//")[2]
     command = ["grep", "-rlaF", address, "build/demo", "build/locks", *map(str, there.values())]
     said = subprocess.run(command, cwd=site.world.place, capture_output=True, text=True, check=False)
@@ -239,3 +251,35 @@ def test_an_account_of_the_set_that_a_package_wants_for_itself(site: Site) -> No
     words = site.paths("side")["/usr/share/haunted/words"].read_text().split()
     assert words[1:] == ["--system", "ghost"]
     assert words[0] == "59999"
+
+
+def test_labels_of_the_main_package_and_none_of_the_parents(site: Site) -> None:
+    """As the lock, dpkg and the site have them; `side` installs no package of its name."""
+    (site.world.place / "demo/set.yaml").write_text(SET + "common: {version-of: '{{ image }}'}\n")
+    (site.world.place / "demo/sites/here.yaml").write_text(
+        SITE + 'sources: "https://example.org/{{ source_package }}/{{ source_version }}"\n'
+    )
+    site.world.recipe("middle", "from: base\npackages: [mid]\nversion-of: mid\n")
+    site.world.recipe("tip", "from: middle\npackages: [leaf]\nversion-of: leaf\n")
+    site.world.recipe("side", "from: middle\npackages: [other]\n")
+    assert (done := site.build()).returncode == 0, done.stdout
+    labels = {
+        name: site.config(name)["config"].get("Labels") or {} for name in ("base", "middle", "tip", "side")
+    }
+    prefix = "org.opencontainers.image."
+    assert labels == {
+        "base": {},
+        "middle": {
+            f"{prefix}version": "1.0",
+            f"{prefix}revision": "1.0-1",
+            f"{prefix}source": "https://example.org/stones/1.0-1",
+        },
+        "tip": {
+            f"{prefix}version": "1.0",
+            f"{prefix}revision": "1:1.0",
+            f"{prefix}source": "https://example.org/leaf/1:1.0",
+        },
+        "side": {},
+    }
+    again = site.build()
+    assert again.stdout.endswith("demo: 4 images: 0 built, 4 fresh\n"), again.stdout

@@ -100,8 +100,8 @@ class VfsStore(Store):
         return f"--storage-driver vfs {super().options}"
 
 
-def put_busybox(store: Store) -> None:
-    """Put the base image into a store: busybox, and the accounts every image has."""
+def put_busybox(store: Store, time: int = EPOCH + 86400) -> None:
+    """Put the base image into a store: busybox, and the accounts every image has, made at that time."""
     container = store.buildah("from", "scratch").strip()
     root = Path(store.buildah("mount", container).strip())
     for name in ("bin", "etc", "root", "tmp"):
@@ -120,10 +120,9 @@ def put_busybox(store: Store) -> None:
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (root / "etc/group").write_text("root:x:0:\n")
     for path in (root, *root.rglob("*")):
-        os.utime(path, (EPOCH + 86400, EPOCH + 86400), follow_symlinks=False)
+        os.utime(path, (time, time), follow_symlinks=False)
     # Equal in every store, so that what is made from it can be: the time goes into the configuration.
-    created = str(EPOCH + 86400)
-    store.buildah("commit", "--quiet", "--timestamp", created, "--rm", container, BUSYBOX)
+    store.buildah("commit", "--quiet", "--timestamp", str(time), "--rm", container, BUSYBOX)
 
 
 def renamed(image_set: ImageSet, **names: str) -> ImageSet:

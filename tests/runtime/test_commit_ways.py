@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from buildsys.image import Format, ImageSet, RemovePath, Run
-from tests.plan.sets import EPOCH, image, image_set
+from buildsys.image import Format, ImageSet, OciConfig, RemovePath, Run, Touch
+from tests.plan.sets import BASE, BUSYBOX, EPOCH, image, image_set
 from tests.runtime.builds import NOTHING_LEFT, Build, VfsStore, put_busybox
 from tests.runtime.test_real import images
 from tests.stores import Store, store
@@ -53,7 +53,7 @@ def form(request: pytest.FixtureRequest) -> Format:
 def stores(tmp_path: Path) -> Iterator[tuple[Store, Store]]:
     with store(tmp_path / "one") as one, store(tmp_path / "other") as other:
         for made in (one, other):
-            put_busybox(made)
+            put_busybox(made, EPOCH)  # what is created later takes two commits
         yield one, other
 
 
@@ -106,7 +106,7 @@ def test_a_removal_has_no_time_where_layers_are_compared(tmp_path: Path) -> None
     for number in range(2):
         with store(tmp_path / f"store-{number}") as plain:
             made = VfsStore(plain.place)
-            put_busybox(made)
+            put_busybox(made, EPOCH)  # what is created later takes two commits
             build = Build(tmp_path / f"plan-{number}", made)
             build.compile(full(tmp_path, "oci"))
             build.built()
@@ -130,3 +130,39 @@ def test_what_a_recipe_declares_is_what_the_config_has(
         assert "org.opencontainers.image.base.digest" not in manifest["annotations"]
         child = build.inspect(str(wanted.images["child"].reference))["Manifest"]
         assert DECLARED.keys().isdisjoint(child["annotations"])
+
+
+LATE = "2019-03-04T05:06:07Z"
+
+
+@pytest.mark.parametrize(("way", "form"), [("", "docker"), ("twice", "oci")])
+def test_no_image_is_created_before_its_packages_or_its_parent(
+    way: str, stores: tuple[Store, Store], form: Format, tmp_path: Path
+) -> None:
+    """Its files keep the epoch. A base that was built elsewhere counts too."""
+    build = Build(tmp_path / "plan", stores[0])
+    remove = RemovePath(paths=("/bin/vi",), recursive=False, optional=False)
+    images = [
+        image("old", BASE, Touch(paths=("/x",), mode="")),
+        image("young", "old", remove, Touch(paths=("/y",), mode=""), config=OciConfig(labels=LABELS)),
+        image("child", "young", Touch(paths=("/z",), mode="")),
+    ]
+    build.compile(image_set(tmp_path, images, form=form))
+    step = build.plan / "steps/young.sh"
+    step.write_text(step.read_text().replace("\nFROM=", f"\nNEWEST={LATE}\nFROM=", 1))
+
+    def created(**environment: str) -> list[str]:
+        assert set(build.built(BS_COMMIT=way, **environment)) == {item.name for item in images}
+        found = [build.inspect(str(item.reference))["Config"] for item in images]
+        assert not [config for config in found if "container" in config or config.get("history")]
+        return [config["created"] for config in found]
+
+    assert created() == ["2018-02-01T00:00:00Z", LATE, LATE]
+    assert build.left() == NOTHING_LEFT
+    with build.mounted(str(images[2].reference)) as root:
+        assert {(root / name).stat().st_mtime for name in "xyz"} == {EPOCH}
+        assert not (root / "bin/vi").exists()
+    assert created(BS_EPOCH="1600000000") == ["2020-09-13T12:26:40Z"] * 3
+    elsewhere = stores[0].buildah("from", "--quiet", "--pull-never", BUSYBOX).strip()
+    stores[0].buildah("commit", "--quiet", "--timestamp", "1577934245", "--rm", elsewhere, BUSYBOX)
+    assert created() == ["2020-01-02T03:04:05Z"] * 3

@@ -129,7 +129,7 @@ def test_what_is_built(demo: Demo) -> None:
     assert config["Labels"] == {"vendor": "me", "name": "app"}
     assert config["Healthcheck"] == {"Test": ["CMD-SHELL", "true"]}
     assert (config["User"], config["Cmd"]) == ("5", ["cat", "/srv/version"])
-    assert said["Config"]["created"] == "2018-02-01T00:00:00Z"
+    assert said["Config"]["created"] == "2018-02-02T00:00:00Z"
     base = demo.said("localhost/example/base:1")
     layers = said["Config"]["rootfs"]["diff_ids"]
     # One layer for all that the last stage does.

@@ -26,6 +26,8 @@ def configuration(image: Image, cmd: tuple[str, ...] | None) -> Iterator[str]:
         raise Refused(broken)
     yield from (f"ENV {name}={quoted(value)}" for name, value in sorted(config.env.items()))
     yield from (f"LABEL {quoted(name)}={quoted(value)}" for name, value in sorted(config.labels.items()))
+    # A Containerfile cannot remove a label.
+    yield from (f'LABEL {quoted(name)}=""' for name in config.removed_labels)
     if config.entrypoint is not None:
         yield f"ENTRYPOINT {json.dumps(list(config.entrypoint))}"
     if cmd is not None and (config.entrypoint is not None or config.cmd is not None):

@@ -91,7 +91,7 @@ class Dnf4(Library):
         item = package.native
         kind, value = item.returnIdSum()
         place, sizes = (item.location, item.baseurl), (item.downloadsize, item.installsize)
-        return package.row(item.reponame, (kind, value), place, sizes, item.sourcerpm)
+        return package.row(item.reponame, (kind, value), place, sizes, (item.sourcerpm, item.license))
 
     def folders(self) -> Row:
         """See `Library.folders`."""

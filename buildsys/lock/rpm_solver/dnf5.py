@@ -114,7 +114,7 @@ class Dnf5(Library):
             (checksum.get_type_str(), checksum.get_checksum()),
             (item.get_location(), item.get_baseurl()),
             (item.get_download_size(), item.get_install_size()),
-            item.get_sourcerpm(),
+            (item.get_sourcerpm(), item.get_license()),
         )
 
     def folders(self) -> Row:

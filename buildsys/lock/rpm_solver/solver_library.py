@@ -49,12 +49,13 @@ class Package:
         self.nevra = "{}-{}{}-{}.{}".format(name, f"{epoch}:" if epoch != "0" else "", version, release, arch)
         """Its whole name."""
 
-    def row(self, repository: str, checksum: Any, place: Any, sizes: Any, source: str) -> Row:
+    def row(self, repository: str, checksum: Any, place: Any, sizes: Any, texts: Any) -> Row:
         """As the lock names it.
 
         `place` is its location and what that is relative to, if not the repository; `sizes` are that of its
-        file and that of what it installs.
+        file and that of what it installs; `texts` are its source package and its licence.
         """
+        source, licence = (" ".join((text or "").split()) for text in texts)
         location, base = place
         return {
             "name": self.name,
@@ -66,8 +67,9 @@ class Package:
             "checksum": ":".join(checksum),
             "location": f"{base.rstrip('/')}/{location}" if base else location,
             "size": sizes[0],
-            "source": source or "",
+            "source": source,
             "installed": sizes[1],
+            "licence": licence,
         }
 
 

@@ -24,6 +24,7 @@ commit() {
     fi
     remove_volatile_files
     measure_layer
+    note_acls
     hash_given_files
     # buildah itself records the id, because this step may be killed meanwhile. lib/leftovers.sh removes the image if it has no name.
     local made removed='' options=() name=() with=(command) word=$STATE/committed.$IMAGE.$BEGAN
@@ -48,6 +49,24 @@ commit() {
     normalise "$made"
     if [[ $ID == "$made" && -n ${name-} ]]; then rm -f "$word"; else buildah tag "$KEY_NAME" "$REFERENCE"; fi
     exec {NAMING}>&-
+}
+
+# find_created: set CREATED, the creation time of the image: the latest of the epoch, the build time of its newest package, and the
+# creation time of its parent. So no image seems older than what is in it.
+find_created() {
+    local base='' epoch=$CREATED text='"([^"\\]|\\.)*"'
+    [[ ! ${NEWEST-} > $CREATED ]] || CREATED=$NEWEST
+    if [[ -n ${BASE-} ]]; then
+        # The order of keys in the configuration of another builder is unknown.
+        base=$(buildah inspect --type image --format '{{.OCIv1.Created.UTC.Format "2006-01-02T15:04:05.999999999Z"}}' "$PARENT") || :
+    elif [[ $PARENT != scratch ]]; then
+        find_stored "$PARENT" '=c2hhMjU2O*' --config
+        [[ ! $(<"$KEPT") =~ ^\{(\"(id|parent|comment)\":$text,)*\"created\":\"([^\"]*)\" ]] || base=${BASH_REMATCH[4]}
+    fi
+    # Compare seconds: a fraction follows only some of the times.
+    [[ $base != [0-9]*Z || ${base::19} < ${CREATED::19} ]] || CREATED=$base
+    # The options of a single commit set one time, for the configuration and for removals in the layer.
+    [[ $CREATED == "$epoch" ]] || COMMITS=twice
 }
 
 # lock_image_names ID: lock the names of this image until NAMING is closed. Steps with equal results name the same image, and a tool

@@ -69,6 +69,7 @@ main() {
     log_event doing "$IMAGE" what begin reason "$REASON"
     trap 'failed_at=$SPOT; [[ ${FUNCNAME[0]-} != build ]] || failed_command=$BASH_COMMAND
         [[ ${FUNCNAME[0]-} != run ]] || failed_argv=("$@")' ERR
+    find_created
     [[ -n ${CONTAINERFILE-} ]] || begin_container
     build
     at "$RECIPE" commit

@@ -214,6 +214,7 @@ class Site(Model):
     ] = None
     downloads: Maybe[dict[types.Url, DownloadSource]] = None
     gems: Maybe[str] = None
+    sources: Maybe[types.Url] = None
     variables: Maybe[dict[str, Any]] = None
     labels: Maybe[dict[types.LabelName, str]] = None
 
