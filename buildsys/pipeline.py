@@ -206,6 +206,22 @@ class Pipeline:
 
         return last_lock(prepared.image_set, prepared.lock, is_automatic=prepared.is_automatic)
 
+    def present_lock(self, image_set: ImageSet) -> Lock | None:
+        """The lock of a resolved set as it was written last, whether it fits or not; None: there is none.
+
+        Nothing is made, solved or fetched.
+
+        Raises:
+            Refused: it cannot be read.
+        """
+        from buildsys.lock.new_lock import last_lock
+        from buildsys.lock.pool_files import used_lock
+        from buildsys.standins.repository import LOCK
+
+        kept = self.build_directory / "standins" / self.name / LOCK if image_set.site.stand_ins else None
+        path = self.lock_file or used_lock(image_set, self.build_directory, kept)
+        return last_lock(image_set, path, is_automatic=path == kept)
+
     def lock(self, prepared: Prepared) -> Lock | None:
         """The lock to compile with; None: there is none. Renew it where no person reviews it.
 

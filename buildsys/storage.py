@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildsys.programs import answer, output
+from buildsys.diagnostics import Refused
+from buildsys.programs import ToolFailed, answer, output
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +144,46 @@ def _skopeo(*words: str) -> str:
     # By default skopeo puts temporary files into /var/tmp and ignores TMPDIR.
     place = os.environ.get("TMPDIR")
     return output("skopeo", *(("--tmpdir", place) if place else ()), *words)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An image of a store: its size and its layers."""
+
+    size: int
+    """Bytes of all its layers, unpacked."""
+    layers: tuple[str, ...]
+    """Digests of its unpacked layers, the lowest first."""
+
+
+def stored(options: str, names: Iterable[str]) -> dict[str, Stored] | None:
+    """Size and layers of images of the store, given by id or reference; absent ones are left out.
+
+    One call of podman answers for all: buildah and skopeo need one for each image. None: it is not installed,
+    or cannot open the store.
+    """
+    wanted = list(dict.fromkeys(names))
+    found = _inspected(options, wanted)
+    if found is None:
+        # podman refuses the whole call if one image is absent.
+        try:
+            ids = image_ids(options)
+        except (ToolFailed, Refused):
+            return None
+        there = {*ids, *ids.values()}
+        found = _inspected(options, [name for name in wanted if name in there])
+    return found
+
+
+def _inspected(options: str, names: list[str]) -> dict[str, Stored] | None:
+    if not names:
+        return {}
+    form = "{{.ID}} {{.Size}} {{range .RootFS.Layers}}{{.}},{{end}}"
+    printed = answer("podman", *shlex.split(options), "image", "inspect", "--format", form, *names)
+    if printed is None:
+        return None
+    rows = [line.split(" ") for line in printed.splitlines()]
+    return {
+        name: Stored(int(size), tuple(layers.split(",")[:-1]))
+        for name, (_, size, layers) in zip(names, rows, strict=True)
+    }

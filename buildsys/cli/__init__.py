@@ -42,6 +42,7 @@ VERBS = {
     "why": "build",
     "status": "last_run",
     "log": "last_run",
+    "report": "report",
     "test": "test",
     "publish": "publish",
     "verify": "publish",

@@ -121,11 +121,12 @@ def show(pipeline: Pipeline, name: str, *, as_json: bool) -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["tree", "dot", "json", "mermaid"]),
+    type=click.Choice(["tree", "dot", "json", "mermaid", "svg"]),
     default="tree",
     show_default=True,
-    help="A tree to read, or a graph for Graphviz, programs or Mermaid.",
+    help="A tree to read, a graph for Graphviz, programs or Mermaid, or a picture.",
 )
+@click.option("--svg", "form", flag_value="svg", help="The same as --format=svg.")
 def graph(pipeline: Pipeline, selection: Selection, form: str) -> None:
     """Show which image is made from which.
 
@@ -135,6 +136,10 @@ def graph(pipeline: Pipeline, selection: Selection, form: str) -> None:
     images = [image_set.images[name] for name in selection.names(image_set)]
     if form == "tree":
         put_tree(_tree(image_set.name, images))
+    elif form == "svg":
+        from buildsys.report.page import picture
+
+        put(picture(image_set.name, _drawn(images)))
     else:
         draw = {"dot": _dot, "json": _graph_json, "mermaid": _mermaid}[form]
         put(draw(image_set.name, images))
@@ -214,6 +219,12 @@ def _graph_json(title: str, images: Iterable[Image]) -> str:
         for image in images
     ]
     return json.dumps({"set": title, "images": nodes}, indent=1)
+
+
+def _drawn(images: Sequence[Image]) -> dict[str, list[str]]:
+    """The images that each image is made from, without those that are not drawn."""
+    names = {image.name for image in images}
+    return {image.name: [read for read, _ in _reads(image) if read in names] for image in images}
 
 
 def _reads(image: Image) -> list[tuple[str, str]]:

@@ -88,6 +88,11 @@ def names(directory: Path) -> list[str]:
         return []
 
 
+def notes(directory: Path) -> list[str]:
+    """Sentences about the plan that each summary repeats."""
+    return _text(directory / "notes").splitlines()
+
+
 def inputs(directory: Path, image: str) -> list[str]:
     """The static inputs of an image's build key, one a line: `keys/NAME`.
 
@@ -239,6 +244,30 @@ def events(lines: Iterable[str]) -> Iterator[Event]:
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 data = json.loads(begins + rest)
                 yield Event(float(data["time"]), str(data["event"]), str(data.get("image", "")), data)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time that the last run spent on an image."""
+
+    image: str
+    begin: float
+    end: float
+    """Seconds since 1970."""
+    failed: bool
+
+
+def spans(directory: Path) -> list[Span]:
+    """When the last run built which image, or tried to; empty if it left no times."""
+    found = []
+    for line in _lines(directory / "events.jsonl"):
+        _, begins, rest = line.rpartition('{"time": ')
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            data = json.loads(begins + rest)
+            if data["event"] in {"built", "failed"}:
+                end = float(data["time"])
+                found.append(Span(data["image"], end - data["seconds"], end, data["event"] == "failed"))
+    return found
 
 
 def known_fresh(directory: Path) -> list[str]:

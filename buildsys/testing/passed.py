@@ -6,11 +6,12 @@ A pass is valid for the hash of a test or a scenario and the ids of the images i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from buildsys import files
+from buildsys.diagnostics import Code, Diagnostic, Spot
 from buildsys.plan.read import current, names, result
 from buildsys.testing import spec
 from buildsys.testing.result import Case, Kind, Outcome
@@ -48,6 +49,26 @@ def recalled(directory: Path, kind: Kind, name: str, digest: str, ids: Mapping[s
         return None
     cases = tuple(Case(case["name"], case["seconds"]) for case in known["cases"])
     return Outcome(kind, name, digest, ids, cases, known["seconds"], known=True)
+
+
+def kept(directory: Path, kind: Kind, name: str) -> Outcome | None:
+    """The last outcome, passed or failed, of any test and any images of this name; None if there is none."""
+    known = _known(directory, kind, name)
+    if not known:
+        return None
+    cases = tuple(
+        Case(case["name"], case["seconds"], tuple(_mistakes(case["mistakes"]))) for case in known["cases"]
+    )
+    return Outcome(kind, name, known["hash"], known["ids"], cases, known["seconds"], known=True)
+
+
+def _mistakes(kept: list[dict[str, Any]]) -> Iterator[Diagnostic]:
+    """Read back what `Diagnostic.data` wrote; codes of another version of buildsys are left out."""
+    codes = {str(code): code for code in Code}
+    for item in kept:
+        spot = Spot(item["file"], item["line"], item["column"])
+        if code := codes.get(item["code"]):
+            yield Diagnostic(spot, code, item["message"], item["hint"])
 
 
 def add_to_results(directory: Path, images: Iterable[str]) -> None:
@@ -115,8 +136,12 @@ def _known(directory: Path, kind: str, name: str) -> dict[str, Any]:
     """What `remember` kept; empty if there is nothing, or the file is damaged."""
     known = _data(_memory(directory, kind, name))
     try:
-        whole = all(isinstance(case["name"], str) and case["seconds"] >= 0 for case in known["cases"])
+        whole = all(
+            isinstance(case["name"], str) and case["seconds"] >= 0 and isinstance(case["mistakes"], list)
+            for case in known["cases"]
+        )
         whole = whole and isinstance(known["ids"], dict) and known["seconds"] >= 0
+        whole = whole and isinstance(known["hash"], str)
     except (KeyError, TypeError):
         whole = False
     return known if whole else {}
