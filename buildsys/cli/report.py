@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from buildsys import disk
-from buildsys.cli.options import takes_build_directory, takes_lock_file, takes_set
+from buildsys.cli.options import examples, takes_build_directory, takes_lock_file, takes_set
 from buildsys.cli.output import say
 from buildsys.cli.stores import takes_store
 from buildsys.diagnostics import counted
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from buildsys.storage import Stored
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "buildsys report stable-pike", "buildsys report stable-zed --plan build/zed -o /srv/www/zed.html"
+    )
+)
 @takes_set
 @takes_lock_file
 @click.option(

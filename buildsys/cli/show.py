@@ -112,9 +112,7 @@ def show(pipeline: Pipeline, name: str, *, as_json: bool) -> None:
 
 
 @click.command(
-    epilog=examples(
-        "buildsys graph stable-pike @compute", "buildsys graph stable-pike --format dot >pike.dot"
-    )
+    epilog=examples("buildsys graph stable-pike @compute", "buildsys graph stable-pike --svg >pike.svg")
 )
 @takes_set
 @takes_selection(parents=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from buildsys.graph import ImageGraph
 from buildsys.image import BaseImage, ImageTest
 from buildsys.plan import read
 from buildsys.report.sharing import Sharing, sharing
@@ -28,8 +29,6 @@ Verdict = Literal["passed", "failed", "outdated", "never"]
 
 LOG_LINES = 40
 """Lines of the log of a failure."""
-FRESH = "nothing changed"
-"""The reason of an image that was not built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class Facts:
     needs: tuple[str, ...]
     """The images of the set that it needs, the one that it is made from first."""
     base: str
-    """What it begins with, if that is no image of the set: a reference; empty: an empty root."""
+    """Reference of the image built elsewhere that it begins with; empty: an image of the set, or an empty root."""
     reference: str
     at: str
     """Where its recipe is written: `file:line:column`."""
@@ -81,7 +80,7 @@ class Facts:
     """The last lines of its log, if it failed."""
     size: int | None
     own: int | None
-    """Bytes of all its layers, and of those that it adds; None: unknown."""
+    """Bytes of all its layers, and of the ones that it adds; None: unknown."""
     packages: tuple[Package, ...]
     """By name."""
     test: Tried | None
@@ -140,18 +139,19 @@ def collect(
 ) -> SetFacts:
     """Collect what is known.
 
-    `directory` is that of the plan, which need not exist; `stored` has images by id and bases by reference, and
-    is None where no store can be asked.
+    `directory` is that of the plan, which need not exist. `stored` has images by id and bases by reference;
+    None: no store can be asked.
     """
     planned = read.exists(directory)
-    images = _ordered(image_set.images)
+    graph = ImageGraph(image_set.images)
+    images = {name: image_set.images[name] for name in graph.order()}
     needs = {name: tuple(item.dependencies()) for name, item in images.items()}
     current = read.current(directory) if planned else {}
     results = {name: read.result(directory, name) if planned else {} for name in images}
     shared = _sharing(image_set, images, results, stored)
     packages = _packages(images, directory, lock) if lock or planned else None
     spans = [span for span in read.spans(directory) if span.image in images] if planned else []
-    run = timeline(spans, needs)
+    run = timeline(spans, lambda seconds: graph.critical_path(dict.fromkeys(images, 0.0) | {**seconds}))
     in_run = {span.image for span in spans}
     found: dict[str, Facts] = {}
     for name, item in images.items():
@@ -190,12 +190,6 @@ def collect(
         scenarios=tuple(_tried_scenarios(directory, image_set, current)),
         notes=tuple(read.notes(directory)) if planned else image_set.site.notes,
     )
-
-
-def _ordered(images: Mapping[str, Image]) -> dict[str, Image]:
-    from buildsys.graph import ImageGraph
-
-    return {name: images[name] for name in ImageGraph(images).order()}
 
 
 def _children(needs: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:

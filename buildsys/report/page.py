@@ -20,15 +20,15 @@ from typing import Any, get_args
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from buildsys.logins import masked
-from buildsys.report.facts import FRESH, Facts, SetFacts, State
+from buildsys.report.facts import Facts, SetFacts, State
+from buildsys.report.layout import NODE, layout
 from buildsys.report.timeline import Bar, Timeline
-from buildsys.report.tree import NODE, layout
 
 TEMPLATES = Path(__file__).parent / "templates"
 LEVELS = 7
 """Shades of a picture that is coloured by a quantity."""
-ROW, WIDEST = 26, 6000
-"""Height of a slot in the timeline; its greatest width. In pixels."""
+ROW, WIDTH, WIDEST = 26, 1340, 6000
+"""Height of a slot in the timeline; its least and greatest width. In pixels."""
 
 
 def report(facts: SetFacts) -> str:
@@ -79,8 +79,8 @@ def picture(title: str, needs: Mapping[str, Sequence[str]]) -> str:
 def megabytes(size: int) -> str:
     """Bytes as megabytes, with three digits that count."""
     value = size / 1e6
-    if value >= 1e5:
-        return f"{value / 1e3:,.0f} GB"
+    if value >= 1e4:
+        return f"{value / 1e3:,.1f} GB"
     if value >= 1:
         return f"{value:,.0f} MB" if value >= 100 else f"{value:.1f} MB"
     return f"{size / 1e3:.0f} kB" if size >= 1000 else f"{size} B"
@@ -147,9 +147,8 @@ def _counts(images: Iterable[Facts]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Quantities in shades, on a logarithmic scale."""
+    """Quantities in shades. The shade grows with the root, so that small ones differ, too."""
 
-    least: float
     most: float
     of: Mapping[str, int]
     """Image -> shade, from 0."""
@@ -160,14 +159,12 @@ def _levels(values: Mapping[str, float | None]) -> Scale | None:
     known = {name: value for name, value in values.items() if value}
     if not known:
         return None
-    least, most = min(known.values()), max(known.values())
-    whole = math.log(most / least) or 1
-    shades = {name: round(math.log(value / least) / whole * (LEVELS - 1)) for name, value in known.items()}
-    return Scale(least, most, shades)
+    most = max(known.values())
+    return Scale(most, {name: round(math.sqrt(value / most) * (LEVELS - 1)) for name, value in known.items()})
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DrawnBar:
     """A bar in the chart of a run, in pixels."""
 
     bar: Bar
@@ -182,16 +179,17 @@ class Chart:
 
     width: float
     height: float
-    bars: tuple[Place, ...]
+    bars: tuple[DrawnBar, ...]
     ticks: tuple[tuple[float, str], ...]
 
 
 def _chart(run: Timeline) -> Chart:
     most = max(sum(bar.slot == slot for bar in run.bars) for slot in range(run.slots))
-    width = min(WIDEST, max(1160, 24 * most))
+    width = min(WIDEST, max(WIDTH, 24 * most))
     scale = width / (run.seconds or 1)
     bars = tuple(
-        Place(bar, bar.begin * scale, bar.slot * ROW, max(1.5, bar.seconds * scale - 1)) for bar in run.bars
+        DrawnBar(bar, bar.begin * scale, bar.slot * ROW, max(1.5, bar.seconds * scale - 1))
+        for bar in run.bars
     )
     step = next(
         (step for step in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800) if step * scale >= 70), 3600
@@ -205,10 +203,10 @@ def _tick(seconds: int) -> str:
 
 
 def _reasons(images: Iterable[Facts]) -> list[tuple[str, list[Facts]]]:
-    """Images by the reason for which they were built, the reason of most images first."""
+    """Images by the reason for which the last run built them, the reason of most images first."""
     found: dict[str, list[Facts]] = defaultdict(list)
     for item in images:
-        if item.reason and item.reason != FRESH:
+        if item.reason and item.state in {"built", "failed"}:
             found[item.reason].append(item)
     return sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))
 

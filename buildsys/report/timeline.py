@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from buildsys.plan.read import Span
+
+CriticalPath = Callable[[Mapping[str, float]], Iterable[str]]
+
+ROUNDED = 0.1
+"""Seconds by which two bars of a slot may overlap: a run records how long an image took with one decimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,7 @@ class Bar:
     """From 0: bars of one slot do not overlap."""
     failed: bool
     critical: bool
-    """Part of the chain that set the length of the run."""
+    """Part of the critical path."""
 
     @property
     def seconds(self) -> float:
@@ -39,7 +44,7 @@ class Timeline:
     bars: tuple[Bar, ...]
     """By begin, then by image."""
     chain: tuple[str, ...]
-    """The critical path: up to the image that ended last, each image waited for the one before it."""
+    """The critical path: of all chains of images that need one another, the one with the most seconds."""
 
     @property
     def seconds(self) -> float:
@@ -58,36 +63,27 @@ class Timeline:
 
     @property
     def chain_seconds(self) -> float:
-        """Seconds of work on the critical path, without what it waited for a free slot."""
+        """Seconds of the critical path, which no number of slots makes shorter."""
         return sum(bar.seconds for bar in self.bars if bar.critical)
 
 
-def timeline(spans: Iterable[Span], needs: Mapping[str, Iterable[str]]) -> Timeline | None:
+def timeline(spans: Iterable[Span], critical_path: CriticalPath) -> Timeline | None:
     """Spread the spans of a run over slots; None if there is none.
 
-    `needs`: image -> the images that it needs.
+    `critical_path` finds the chain that takes longest, from the seconds of each image.
     """
     ordered = sorted(spans, key=lambda span: (span.begin, span.image))
     if not ordered:
         return None
     began = ordered[0].begin
-    chain = _chain({span.image: span for span in ordered}, needs)
+    seconds = {span.image: span.end - span.begin for span in ordered}
+    chain = tuple(name for name in critical_path(seconds) if name in seconds)
     free: list[float] = []
     bars = []
     for span in ordered:
-        slot = next((number for number, end in enumerate(free) if end <= span.begin), len(free))
+        slot = next((number for number, end in enumerate(free) if end <= span.begin + ROUNDED), len(free))
         free[slot : slot + 1] = [span.end]
         bars.append(
             Bar(span.image, span.begin - began, span.end - began, slot, span.failed, span.image in chain)
         )
     return Timeline(began, tuple(bars), chain)
-
-
-def _chain(spans: Mapping[str, Span], needs: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
-    """From the image that ended last, back to what it needs and that ended last, and so on."""
-    found = [max(spans, key=lambda name: (spans[name].end, name))]
-    while True:
-        needed = [name for name in needs.get(found[-1], ()) if name in spans and name not in found]
-        if not needed:
-            return tuple(reversed(found))
-        found.append(max(needed, key=lambda name: (spans[name].end, name)))

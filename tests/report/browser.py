@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -100,7 +101,16 @@ def browser(profile: Path, *, script: bool = True, dark: bool = False) -> Iterat
     if not script:
         chrome["prefs"] = {"profile.managed_default_content_settings.javascript": 2}
     wanted = {"browserName": "chrome", "goog:chromeOptions": chrome, "goog:loggingPrefs": {"browser": "ALL"}}
-    driver = subprocess.Popen([DRIVER, "--port=0"], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    # All that Chromium leaves behind, caches and databases of certificates, goes with the profile.
+    environment = {
+        **os.environ,
+        "HOME": str(profile),
+        "TMPDIR": str(profile),
+        "XDG_CONFIG_HOME": str(profile),
+    }
+    driver = subprocess.Popen(
+        [DRIVER, "--port=0"], env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         assert driver.stdout is not None
         port = next(found[1] for line in driver.stdout if (found := re.search(r"on port (\d+)\.", line)))

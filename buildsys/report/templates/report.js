@@ -17,7 +17,7 @@
     below.set(node.dataset.n, []);
     node.setAttribute("tabindex", "-1");
   }
-  const lines = all("path.l", graph);
+  const lines = all("path.l", graph), first = graph.querySelector("a.n");
   for (const line of lines) {
     above.get(line.dataset.t).push(line.dataset.f);
     below.get(line.dataset.f).push(line.dataset.t);
@@ -35,16 +35,15 @@
     current = name;
     const { node } = nodes.get(name);
     node.setAttribute("tabindex", "0");
-    node.focus({ preventScroll: true });
     show(name);
+    node.focus();
   };
   const show = (name) => {
-    const { x, y, top } = nodes.get(name), covered = panel.hidden ? 0 : panel.offsetWidth;
+    const { x, y } = nodes.get(name), inside = map.getBoundingClientRect();
+    const covered = panel.hidden ? 0 : Math.max(0, inside.right - panel.getBoundingClientRect().left);
     const left = x * scale, down = y * scale, room = map.clientWidth - covered;
     if (left < map.scrollLeft + 60 || left > map.scrollLeft + room - 60) map.scrollLeft = left - room / 2;
     if (down < map.scrollTop + 30 || down > map.scrollTop + map.clientHeight - 30) map.scrollTop = down - map.clientHeight / 2;
-    const box = nodes.get(name).node.getBoundingClientRect();
-    if (box.top < 70 || box.bottom > innerHeight - 10) scrollBy(0, box.top - innerHeight / 2);
   };
   const towards = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
   const neighbour = (name, [dx, dy]) => {
@@ -108,7 +107,10 @@
     const up = name ? reach([name], above) : kin, down = name ? reach([name], below) : kin;
     for (const line of lines) {
       const { f, t } = line.dataset;
-      line.classList.toggle("kin", (up.has(f) && up.has(t)) || (down.has(f) && down.has(t)));
+      const kin = (up.has(f) && up.has(t)) || (down.has(f) && down.has(t));
+      line.classList.toggle("kin", kin);
+      // Lines share trunks: the last one is on top.
+      if (kin) first.before(line);
     }
     if (name) nodes.get(name).node.classList.add("on");
   };
@@ -124,6 +126,7 @@
     panel.hidden = false;
     panel.scrollTop = 0;
     select(name);
+    show(name);
     history.replaceState(null, "", `#image-${encodeURIComponent(name)}`);
     one("#panel-name").focus({ preventScroll: true });
   };

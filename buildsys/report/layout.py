@@ -280,7 +280,7 @@ def _towards(start: tuple[float, float], end: tuple[float, float], length: float
 
 
 def _curve(source: Node, target: Node) -> str:
-    """A curve between two nodes that are no neighbours of the tree."""
+    """A curve between two nodes that are far from each other in the tree."""
     ax, ay, bx, by = source.x + source.width, source.middle, target.x, target.middle
     bend = max(40.0, abs(bx - ax) / 2)
     numbers = (ax, ay, ax + bend, ay, bx - bend, by, bx, by)
