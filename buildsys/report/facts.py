@@ -61,7 +61,7 @@ class Facts:
     needs: tuple[str, ...]
     """The images of the set that it needs, the one that it is made from first."""
     base: str
-    """Reference of the image built elsewhere that it begins with; empty: an image of the set, or an empty root."""
+    """Reference of the base image that it is made from; empty: an image of the set, or an empty root."""
     reference: str
     at: str
     """Where its recipe is written: `file:line:column`."""

@@ -109,7 +109,11 @@ def browser(profile: Path, *, script: bool = True, dark: bool = False) -> Iterat
         "XDG_CONFIG_HOME": str(profile),
     }
     driver = subprocess.Popen(
-        [DRIVER, "--port=0"], env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        [DRIVER, "--port=0"],
+        env={**os.environ, **own},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         assert driver.stdout is not None

@@ -27,7 +27,7 @@ def planned(directory: Path, plan: Path) -> ImageSet:
 def ran(plan: Path, images: Mapping[str, Mapping[str, object]]) -> None:
     """Leave the results and the events of a run that ended these images one after the other.
 
-    A value replaces one of the result; `begin` says when the image was begun.
+    A value replaces one of the result; `begin` says when the image was begun. What did not fail is current.
     """
     (plan / "results").mkdir(exist_ok=True)
     (plan / "logs").mkdir(exist_ok=True)
@@ -41,6 +41,8 @@ def ran(plan: Path, images: Mapping[str, Mapping[str, object]]) -> None:
         now = begin + float(str(result["seconds"]))
         (plan / "results" / f"{name}.json").write_text(json.dumps(result) + "\n")
         lines.append(json.dumps({"time": round(now, 6), "event": result.pop("status"), **result}))
+    current = [f"echo {name} {identity(name)}" for name, values in images.items() if "status" not in values]
+    (plan / "lib/current.sh").write_text("\n".join(current) + "\n")
     (plan / "events.jsonl").write_text("".join(f"{line}\n" for line in lines))
 
 
