@@ -258,15 +258,14 @@ class Span:
 
 
 def spans(directory: Path) -> list[Span]:
-    """When the last run built which image, or tried to; empty if it left no times."""
+    """When the last run built which image, or tried to; empty if it built none."""
+    begun: dict[str, float] = {}
     found = []
-    for line in _lines(directory / "events.jsonl"):
-        _, begins, rest = line.rpartition('{"time": ')
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            data = json.loads(begins + rest)
-            if data["event"] in {"built", "failed"}:
-                end = float(data["time"])
-                found.append(Span(data["image"], end - data["seconds"], end, data["event"] == "failed"))
+    for event in events(_lines(directory / "events.jsonl")):
+        if event.event == "started":
+            begun[event.image] = event.time
+        elif event.event in {"built", "failed"} and event.image in begun:
+            found.append(Span(event.image, begun[event.image], event.time, event.event == "failed"))
     return found
 
 

@@ -102,12 +102,7 @@ def browser(profile: Path, *, script: bool = True, dark: bool = False) -> Iterat
         chrome["prefs"] = {"profile.managed_default_content_settings.javascript": 2}
     wanted = {"browserName": "chrome", "goog:chromeOptions": chrome, "goog:loggingPrefs": {"browser": "ALL"}}
     # All that Chromium leaves behind, caches and databases of certificates, goes with the profile.
-    environment = {
-        **os.environ,
-        "HOME": str(profile),
-        "TMPDIR": str(profile),
-        "XDG_CONFIG_HOME": str(profile),
-    }
+    own = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), str(profile))
     driver = subprocess.Popen(
         [DRIVER, "--port=0"],
         env={**os.environ, **own},

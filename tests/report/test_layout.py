@@ -76,7 +76,7 @@ def test_children_stand_in_the_order_of_their_names_from_column_to_column() -> N
 
 
 def test_a_name_has_room() -> None:
-    """DejaVu Sans, the widest of the usual fonts, at 11.5 pixels: m is 11.2 wide, i is 3.2, the others 7.3."""
+    """In DejaVu Sans, the widest of the usual fonts, at 11.5 pixels."""
     for name in ("memcached", "mmmmmmmmmm", "iiiiiiiiii", "a-b.c_d", "wwwwwwww"):
         (node,) = layout({name: []}).nodes
         width = sum({"m": 11.2, "w": 9.4, "i": 3.2, "-": 4.2, ".": 3.7}.get(letter, 7.3) for letter in name)

@@ -38,6 +38,7 @@ def ran(plan: Path, images: Mapping[str, Mapping[str, object]]) -> None:
             "key": "0" * 64, "reason": "never built here", "seconds": 1.5, "at": "", **values,
         }  # fmt: skip
         begin = float(str(result.pop("begin", now)))
+        lines.append(json.dumps({"time": round(begin, 6), "event": "started", "image": name}))
         now = begin + float(str(result["seconds"]))
         (plan / "results" / f"{name}.json").write_text(json.dumps(result) + "\n")
         lines.append(json.dumps({"time": round(now, 6), "event": result.pop("status"), **result}))
