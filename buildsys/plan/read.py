@@ -261,7 +261,7 @@ def spans(directory: Path) -> list[Span]:
     """When the last run built which image, or tried to; empty if it built none."""
     begun: dict[str, float] = {}
     found = []
-    for event in events(_lines(directory / "events.jsonl")):
+    for event in record(directory):
         if event.event == "started":
             begun[event.image] = event.time
         elif event.event in {"built", "failed"} and event.image in begun:

@@ -12,11 +12,13 @@ from buildsys.image import BaseImage, ImageTest
 from buildsys.plan import read
 from buildsys.report.sharing import Sharing, sharing
 from buildsys.report.timeline import Timeline, timeline
+from buildsys.run import record
 from buildsys.testing import passed
 
 if TYPE_CHECKING:
     from buildsys.image import Image, ImageSet
     from buildsys.lock.lockfile import Lock
+    from buildsys.run.record import LastRun
     from buildsys.storage import Stored
     from buildsys.testing.result import Outcome
 
@@ -97,8 +99,10 @@ class SetFacts:
     """Parents first."""
     children: Mapping[str, tuple[str, ...]]
     planned: bool
+    last: LastRun | None
+    """None: there was no run."""
     run: Timeline | None
-    """The last run; None: there was none, or it left no times."""
+    """The last run in time; None: it built nothing."""
     sharing: Sharing | None
     """None: no store was asked, or it did not answer."""
     locked: bool
@@ -143,6 +147,7 @@ def collect(
     None: no store can be asked.
     """
     planned = read.exists(directory)
+    seconds = record.remembered(directory, image_set.images)
     graph = ImageGraph(image_set.images)
     images = {name: image_set.images[name] for name in graph.order()}
     needs = {name: tuple(item.dependencies()) for name, item in images.items()}
@@ -151,7 +156,7 @@ def collect(
     shared = _sharing(image_set, images, results, stored)
     packages = _packages(images, directory, lock) if lock or planned else None
     spans = [span for span in read.spans(directory) if span.image in images] if planned else []
-    run = timeline(spans, lambda seconds: graph.critical_path(dict.fromkeys(images, 0.0) | {**seconds}))
+    run = timeline(spans, lambda spent: graph.critical_path(dict.fromkeys(images, 0.0) | {**spent}))
     in_run = {span.image for span in spans}
     found: dict[str, Facts] = {}
     for name, item in images.items():
@@ -170,7 +175,7 @@ def collect(
             state=state,
             id=identity,
             reason=str(result.get("reason") or ""),
-            seconds=_seconds(result),
+            seconds=seconds.get(name),
             failed_at=str(result.get("at") or "") if state == "failed" else "",
             log=tuple(read.log_end(directory, name, LOG_LINES)) if state == "failed" else (),
             size=known.size if known else None,
@@ -184,6 +189,7 @@ def collect(
         images=found,
         children=_children(needs),
         planned=planned,
+        last=record.last_run(directory) if planned else None,
         run=run,
         sharing=shared,
         locked=bool(packages and any(packages.values())),
@@ -217,12 +223,6 @@ def _state(
     if any(state in {"failed", "blocked"} for state in needed):
         return "blocked"
     return "stale" if result.get("image_id") else "unbuilt"
-
-
-def _seconds(result: Mapping[str, object]) -> float | None:
-    seconds = result.get("seconds")
-    known = isinstance(seconds, (int, float)) and result.get("status") in {"built", "failed"}
-    return float(seconds) if known and isinstance(seconds, (int, float)) else None
 
 
 def _sharing(

@@ -31,7 +31,13 @@ def ran(plan: Path, images: Mapping[str, Mapping[str, object]]) -> None:
     """
     (plan / "results").mkdir(exist_ok=True)
     (plan / "logs").mkdir(exist_ok=True)
-    now, lines = BEGAN, []
+    now = BEGAN
+    lines = [
+        json.dumps(
+            {"time": BEGAN, "event": "run", "version": 2, "run": "1", "set": "made up", "goals": "all"}
+        ),
+        json.dumps({"time": BEGAN, "event": "planned", "images": [*images], "fresh": [], "jobs": 2}),
+    ]
     for name, values in images.items():
         result = {
             "image": name, "status": "built", "image_id": identity(name), "reference": f"localhost/{name}",
@@ -42,6 +48,9 @@ def ran(plan: Path, images: Mapping[str, Mapping[str, object]]) -> None:
         now = begin + float(str(result["seconds"]))
         (plan / "results" / f"{name}.json").write_text(json.dumps(result) + "\n")
         lines.append(json.dumps({"time": round(now, 6), "event": result.pop("status"), **result}))
+        (plan / "state").mkdir(exist_ok=True)
+        (plan / f"state/{name}.seconds").write_text(f"{result['seconds']}\n")
+    lines.append(json.dumps({"time": now, "event": "ended", "status": 0}))
     current = [f"echo {name} {identity(name)}" for name, values in images.items() if "status" not in values]
     (plan / "lib/current.sh").write_text("\n".join(current) + "\n")
     (plan / "events.jsonl").write_text("".join(f"{line}\n" for line in lines))
