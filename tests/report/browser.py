@@ -55,7 +55,8 @@ class Browser:
         return self.ask("POST", "/execute/sync", script=script, args=list(arguments))
 
     def click(self, selector: str) -> None:
-        """A click of the mouse in the middle of an element."""
+        """A click of the mouse in the middle of an element, once it is in the middle of the window."""
+        self.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector)
         found = self.ask("POST", "/element", using="css selector", value=selector)
         self.ask("POST", f"/element/{found[ELEMENT]}/click")
 

@@ -60,7 +60,7 @@ def shop(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def built(shop: Path, tmp_path: Path) -> SetFacts:
-    """After a run: `shop` failed, `cart` is blocked, `alone` was not asked for, and the test of `web` failed."""
+    """After a run: `shop` failed, `cart` is blocked, `alone` was not asked for. The test of `web` failed."""
     plan = tmp_path / "build/shop"
     image_set = world.planned(shop, plan)
     world.ran(
