@@ -141,7 +141,8 @@ def test_what_the_last_run_did_not_build_is_fresh_or_stale(shop: Path, tmp_path:
     facts = collect(image_set, plan, None, None)
     states = {name: item.state for name, item in facts.images.items()}
     assert (states["base"], states["alone"], states["web"]) == ("fresh", "stale", "unbuilt")
-    assert facts.run is facts.last is None
+    assert facts.run is None
+    assert facts.last is None
     # How long a build took is known from an earlier run.
     assert facts.images["base"].seconds == 1.5
 
