@@ -71,11 +71,11 @@ def log(
         if not images:
             say(f"{directory}: no image failed in the last run")
             return
+    if follow and len(images) != 1:
+        raise click.UsageError("--follow takes one IMAGE")
     if not images:
         _list(directory)
         return
-    if follow and len(images) != 1:
-        raise click.UsageError("--follow takes one IMAGE")
     known = read.names(directory)
     paths = []
     for image in images:
