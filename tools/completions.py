@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from click.shell_completion import get_completion_class
-
 from buildsys.cli import verbs
+from buildsys.cli.completion import script
 
 PLACES = {
     "bash": "bash-completion/completions/buildsys",
@@ -22,15 +21,7 @@ def write(share: Path) -> None:
     for shell, place in PLACES.items():
         path = share / place
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(script(shell), "utf-8")
-
-
-def script(shell: str) -> str:
-    """The completion of one shell."""
-    kind = get_completion_class(shell)
-    assert kind is not None
-    made = kind(verbs, {}, "buildsys", "_BUILDSYS_COMPLETE")
-    return str(made.source_template % made.source_vars()).strip() + "\n"
+        path.write_text(script(verbs, shell), "utf-8")
 
 
 if __name__ == "__main__":

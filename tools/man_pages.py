@@ -6,6 +6,7 @@ own, of files.
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import sys
@@ -60,7 +61,7 @@ def page(words: tuple[str, ...], context: click.Context) -> str:
     """One page in the macros of man(7)."""
     command = context.command
     name = "-".join(words)
-    first, _, rest = (command.help or "").strip().partition("\n\n")
+    first, _, rest = inspect.cleandoc(command.help or "").partition("\n\n")
     lines = [
         f'.TH {roff(name.upper())} 1 {released()} "buildsys {__version__}" "buildsys"',
         ".SH NAME",

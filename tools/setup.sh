@@ -36,6 +36,10 @@ test   command:gpg              gnupg            gnupg2
 test   command:openssl          openssl          openssl
 test   command:pgrep            procps           procps-ng
 test   command:rpmbuild         rpm              rpm-build
+test   command:fish             fish             fish
+test   command:zsh              zsh              zsh
+test   command:mandoc           mandoc           mandoc
+test   command:groff            groff-base       groff-base
 test   command:faketime         faketime         libfaketime
 test   command:locale-gen       locales          -
 test   command:runc             runc             runc

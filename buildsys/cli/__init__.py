@@ -57,24 +57,12 @@ VERBS = {
     "doctor": "doctor",
     "schema": "show",
     "config": "config",
+    "completion": "completion",
     "help": "help",
 }
 """Each verb's module, in the order in which a person needs the verbs. There its name is the verb's."""
 
-READING = {
-    "new",
-    "sets",
-    "config",
-    "check",
-    "list",
-    "show",
-    "graph",
-    "overlay",
-    "schema",
-    "status",
-    "log",
-    "help",
-}
+READING = set("new sets check list show graph overlay status log config completion schema help".split())
 """Verbs that make no temporary file."""
 PYTHONS = {"list": "list_images", "import": "import_", "help": "help_"}
 """What verbs are called in their modules, where Python has the word already."""

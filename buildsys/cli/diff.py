@@ -114,7 +114,7 @@ def _new(change: PackageChange) -> str:
 )  # fmt: skip
 @as_json
 def compare(a: str, b: str, *, store: str, limit: int, as_json: bool) -> None:
-    """Name what differs between two images: exit status 0 when they are equal, 1 when not.
+    """Name what differs between two images: exit status 0 if nothing does, else 1.
 
     A line a difference: where, path, what, in A, in B. First the configuration, then the layers from the
     lowest, file by file: kind, content, mode, owner, time, target, attributes. An image is a name or an id

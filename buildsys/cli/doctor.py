@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from buildsys import programs, storage
+from buildsys.cli.completion import set_names
 from buildsys.cli.defaults import Configured
 from buildsys.cli.options import RECIPES, as_json, examples, pipeline_of
 from buildsys.cli.output import FAILED, MISSING, Ended, put, put_table
@@ -49,7 +50,7 @@ class Finding:
 
 
 @click.command(epilog=examples("buildsys doctor", "buildsys doctor stable-pike --verify-store"))
-@click.argument("names", metavar="[SET]...", nargs=-1)
+@click.argument("names", metavar="[SET]...", nargs=-1, shell_complete=set_names)
 @click.option(
     "--site", metavar="SITE", cls=Configured, envvar="BS_SITE", show_envvar=True,
     help="The site that is meant; else each set's own.",

@@ -155,7 +155,7 @@ def export(
     build_directory: Path,
     store: str,
 ) -> None:
-    """Write what another system takes: Containerfiles, TripleO's environment file, lists.
+    """Write what another system takes: Containerfiles, environment files, lists.
 
     `--list` names the formats, and the options that only some have. IMAGE is a name, a glob in quotes
     ('neutron-*') or a profile (@compute); none: all of the set. Nothing is built.

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from buildsys import disk, search_path
+from buildsys.cli.completion import image_names, set_names, site_names
 from buildsys.cli.defaults import Configured, placed_site
 from buildsys.cli.output import REFUSED, Ended, say
 from buildsys.cli.stores import chosen_store
@@ -61,7 +62,7 @@ takes_pool = click.option(
 )  # fmt: skip
 
 takes_site = click.option(
-    "--site", metavar="SITE", cls=Configured, envvar="BS_SITE", show_envvar=True,
+    "--site", metavar="SITE", cls=Configured, envvar="BS_SITE", show_envvar=True, shell_complete=site_names,
     help="Where packages and base images come from.",
 )  # fmt: skip
 
@@ -74,7 +75,7 @@ takes_recipes = click.option(
 def takes_set(verb: Verb) -> Verb:
     """Give a verb the argument SET and the options that go with it, as one `pipeline`."""
 
-    @click.argument("name_of_set", metavar="SET")
+    @click.argument("name_of_set", metavar="SET", shell_complete=set_names)
     @takes_recipes
     @takes_site
     @click.option(
@@ -170,7 +171,7 @@ def takes_selection(*, parents: bool | None) -> Decorator:
         with_parents = _nothing
 
     def decorate(verb: Verb) -> Verb:
-        @click.argument("patterns", metavar="[IMAGE]...", nargs=-1)
+        @click.argument("patterns", metavar="[IMAGE]...", nargs=-1, shell_complete=image_names)
         @click.option(
             "--only",
             metavar="IMAGES",

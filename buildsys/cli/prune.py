@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from buildsys.cli.completion import set_names
 from buildsys.cli.options import examples, takes_build_directory, takes_plan_directory
 from buildsys.cli.stores import takes_store
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 
 
 @click.command(epilog=examples("buildsys prune stable-pike", "buildsys prune stable-pike --keep 1 --yes"))
-@click.argument("name", metavar="SET")
+@click.argument("name", metavar="SET", shell_complete=set_names)
 @takes_plan_directory
 @takes_build_directory
 @takes_store

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildsys import disk
+from buildsys.cli.completion import set_names
 from buildsys.cli.defaults import Configured
 from buildsys.cli.options import Verb, examples, takes_build_directory, takes_plan_directory, words
 from buildsys.cli.output import FAILED, Ended, say
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def takes_published(verb: Verb) -> Verb:
     """Give a verb the set, whose plan must be there, and the ways into a registry."""
 
-    @click.argument("image_set", metavar="SET")
+    @click.argument("image_set", metavar="SET", shell_complete=set_names)
     @takes_plan_directory
     @takes_build_directory
     @click.option(

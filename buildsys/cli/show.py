@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import click
 
+from buildsys.cli.completion import image_names
 from buildsys.cli.options import as_json, examples, takes_selection, takes_set
 from buildsys.cli.output import REFUSED, Ended, dim, put, put_table, put_tree, say, warn_of_absent
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest, counted
@@ -93,7 +94,7 @@ def _listed(image: Image) -> dict[str, object]:
 
 @click.command(epilog=examples("buildsys show stable-pike nova-api"))
 @takes_set
-@click.argument("name", metavar="IMAGE")
+@click.argument("name", metavar="IMAGE", shell_complete=image_names)
 @as_json
 def show(pipeline: Pipeline, name: str, *, as_json: bool) -> None:
     """Show one resolved image, each value with where it was written."""

@@ -71,7 +71,7 @@ def test(
     jobs: int | None,
     secrets: tuple[str, ...],
 ) -> None:
-    """Build what is stale, then try it: the tests of the images, and the set's scenarios.
+    """Build what is stale, then try it: tests of images, scenarios of the set.
 
     What passed before with the same images is not tried again. IMAGE is a name, a glob in quotes
     ('neutron-*') or a profile (@compute); none: all of the set, and all its scenarios. Results go to
