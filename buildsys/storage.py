@@ -178,12 +178,14 @@ def stored(options: str, names: Iterable[str]) -> dict[str, Stored] | None:
 def _inspected(options: str, names: list[str]) -> dict[str, Stored] | None:
     if not names:
         return {}
-    form = "{{.ID}} {{.Size}} {{range .RootFS.Layers}}{{.}},{{end}}"
+    form = "{{.Size}} {{range .RootFS.Layers}}{{.}},{{end}}"
     printed = answer("podman", *shlex.split(options), "image", "inspect", "--format", form, *names)
     if printed is None:
         return None
     rows = [line.split(" ") for line in printed.splitlines()]
+    if len(rows) != len(names):
+        return None
     return {
         name: Stored(int(size), tuple(layers.split(",")[:-1]))
-        for name, (_, size, layers) in zip(names, rows, strict=True)
+        for name, (size, layers) in zip(names, rows, strict=True)
     }

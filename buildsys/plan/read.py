@@ -248,7 +248,7 @@ def events(lines: Iterable[str]) -> Iterator[Event]:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The time that the last run spent on an image."""
+    """The time that a run spent on an image."""
 
     image: str
     begin: float
@@ -257,11 +257,11 @@ class Span:
     failed: bool
 
 
-def spans(directory: Path) -> list[Span]:
-    """When the last run built which image, or tried to; empty if it built none."""
+def spans(directory: Path, *, earlier: bool = False) -> list[Span]:
+    """When the last run, or the one before it, built an image or tried to; empty if it built none."""
     begun: dict[str, float] = {}
     found = []
-    for event in record(directory):
+    for event in events(_lines(directory / ("events.1.jsonl" if earlier else "events.jsonl"))):
         if event.event == "started":
             begun[event.image] = event.time
         elif event.event in {"built", "failed"} and event.image in begun:

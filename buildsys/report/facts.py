@@ -102,7 +102,7 @@ class SetFacts:
     last: LastRun | None
     """None: there was no run."""
     run: Timeline | None
-    """The last run in time; None: it built nothing."""
+    """The last run that built something; None: neither of the last two runs did."""
     sharing: Sharing | None
     """None: no store was asked, or it did not answer."""
     locked: bool
@@ -155,9 +155,13 @@ def collect(
     results = {name: read.result(directory, name) if planned else {} for name in images}
     shared = _sharing(image_set, images, results, stored)
     packages = _packages(images, directory, lock) if lock or planned else None
-    spans = [span for span in read.spans(directory) if span.image in images] if planned else []
-    run = timeline(spans, lambda spent: graph.critical_path(dict.fromkeys(images, 0.0) | {**spent}))
+    spans = read.spans(directory) if planned else []
     in_run = {span.image for span in spans}
+    # A run of tests begins with a build, which finds all fresh: the one before it is worth a look.
+    run = timeline(
+        spans or (read.spans(directory, earlier=True) if planned else []),
+        lambda spent: graph.critical_path(dict.fromkeys(images, 0.0) | {**spent}),
+    )
     found: dict[str, Facts] = {}
     for name, item in images.items():
         result = results[name]

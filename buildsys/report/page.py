@@ -20,13 +20,15 @@ from typing import Any, get_args
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from buildsys.logins import masked
-from buildsys.report.facts import Facts, SetFacts, State
+from buildsys.report.facts import Facts, SetFacts, State, Verdict
 from buildsys.report.layout import NODE, layout
 from buildsys.report.timeline import Bar, Timeline
 
 TEMPLATES = Path(__file__).parent / "templates"
 LEVELS = 7
 """Shades of a picture that is coloured by a quantity."""
+VERDICTS: tuple[Verdict, ...] = ("failed", "outdated", "passed", "never")
+"""Of tests, in the order in which a reader wants them."""
 ROW, WIDTH, WIDEST = 26, 1340, 6000
 """Height of a slot in the timeline; its least and greatest width. In pixels."""
 
@@ -45,9 +47,12 @@ def report(facts: SetFacts) -> str:
             sizes=_levels({name: item.own for name, item in facts.images.items()}),
             times=_levels({name: item.seconds for name, item in facts.images.items()}),
             chart=_chart(facts.run) if facts.run else None,
-            reasons=_reasons(facts.images.values()),
+            reasons=_reasons(facts),
             packages=_package_rows(facts),
-            tried=[item.test for item in facts.images.values() if item.test],
+            tried=sorted(
+                (item.test for item in facts.images.values() if item.test),
+                key=lambda test: VERDICTS.index(test.state),
+            ),
             style=style,
             script=script,
             policy=f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; "
@@ -202,11 +207,12 @@ def _tick(seconds: int) -> str:
     return f"{seconds // 60}:{seconds % 60:02}"
 
 
-def _reasons(images: Iterable[Facts]) -> list[tuple[str, list[Facts]]]:
-    """Images by the reason for which the last run built them, the reason of most images first."""
+def _reasons(facts: SetFacts) -> list[tuple[str, list[Facts]]]:
+    """Images by the reason for which the run built them, the reason of most images first."""
     found: dict[str, list[Facts]] = defaultdict(list)
-    for item in images:
-        if item.reason and item.state in {"built", "failed"}:
+    for bar in facts.run.bars if facts.run else ():
+        item = facts.images.get(bar.image)
+        if item and item.reason:
             found[item.reason].append(item)
     return sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))
 

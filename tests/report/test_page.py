@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -145,6 +146,20 @@ def test_what_the_last_run_did_not_build_is_fresh_or_stale(shop: Path, tmp_path:
     assert facts.last is None
     # How long a build took is known from an earlier run.
     assert facts.images["base"].seconds == 1.5
+
+
+def test_a_run_that_built_nothing_shows_the_run_before_it(shop: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "build/shop"
+    image_set = world.planned(shop, plan)
+    world.ran(plan, {"base": {"reason": "never built here"}, "alone": {}})
+    (plan / "events.jsonl").rename(plan / "events.1.jsonl")
+    later = {"time": world.BEGAN + 60, "event": "run", "run": "2", "set": "shop", "goals": "all"}
+    (plan / "events.jsonl").write_text(json.dumps(later) + "\n")
+    facts = collect(image_set, plan, None, None)
+    assert {name: item.state for name, item in facts.images.items()}["base"] == "fresh"
+    text = Page(report(facts)).text
+    assert "The last run built nothing. This is the run before it, of 2026-11-30 20:11 UTC." in text
+    assert "never built here" in text
 
 
 def test_a_test_is_outdated_when_its_image_is_another_one(
