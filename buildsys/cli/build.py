@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from secrets import token_hex
@@ -22,7 +22,7 @@ from buildsys.selection import EVERY, Selection
 
 if TYPE_CHECKING:
     from buildsys.image import ImageSet
-    from buildsys.run.make import Decision
+    from buildsys.run.make import Decision, RunOptions
 
 
 @click.command(
@@ -117,18 +117,13 @@ def build(
         return 0
     # A rebuild with equal layers would reuse the damaged ones.
     damaged = _damaged(directory, store) if force or verify_store else None
-    how = make.RunOptions(store, jobs, force, secrets, damaged=damaged, sources=_sources(pipeline))
+    how = make.RunOptions(store, jobs, force, secrets, damaged=damaged, sources=sources_of(pipeline))
     if quiet:
         make.run(directory, goals, replace(how, show="failures"))
-    if plain or not sys.stdout.isatty():
+    status = None if plain else drawn(directory, goals, how)
+    if status is None:
         make.run(directory, goals, how)
-    from buildsys.cli.screen import Screen, is_usable
-    from buildsys.run import foreground
-
-    if not is_usable():
-        make.run(directory, goals, how)
-    run = token_hex(8)
-    return foreground.run(directory, goals, how, Screen(directory, run), run)
+    return status
 
 
 @click.command(
@@ -202,7 +197,20 @@ def write_plan(
     return compiled.image_set, goals
 
 
-def _sources(pipeline: Pipeline) -> Path:
+def drawn(directory: Path, goals: Sequence[str], how: RunOptions) -> int | None:
+    """Run a plan and draw it on the terminal: its exit status; None: there is no terminal to draw on."""
+    if not sys.stdout.isatty():
+        return None
+    from buildsys.cli.screen import Screen, is_usable
+    from buildsys.run import foreground
+
+    if not is_usable():
+        return None
+    run = token_hex(8)
+    return foreground.run(directory, goals, how, Screen(directory, run), run)
+
+
+def sources_of(pipeline: Pipeline) -> Path:
     """The folder at which paths of recipes in plans begin."""
     folder, path = str(pipeline.directory.absolute()), f"/{plan_path(str(pipeline.directory))}"
     return Path(folder.removesuffix(path) or "/") if folder.endswith(path) else Path.cwd()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildsys.cli.build import write_plan
+from buildsys.cli.build import drawn, sources_of, write_plan
 from buildsys.cli.options import examples, takes_jobs, takes_plan, takes_selection, takes_set, words
 from buildsys.cli.output import FAILED, MISSING, Ended, put, say
 from buildsys.cli.secrets import check_secrets, takes_secrets
@@ -87,7 +87,10 @@ def test(
     needed = tuple(dict.fromkeys((*goals, *_images(image_set, chosen))))
     if not needed:
         goals, chosen = tuple(image_set.images), tuple(image_set.scenarios)
-    status = make.wait(directory, make.RunOptions(store, jobs, secrets=secrets), needed)
+    how = make.RunOptions(store, jobs, secrets=secrets, sources=sources_of(pipeline))
+    status = drawn(directory, needed, how)
+    if status is None:
+        status = make.wait(directory, how, needed)
     if status:
         raise Ended(status, "nothing is tried while images are not built")
     outcomes = try_and_tell(
