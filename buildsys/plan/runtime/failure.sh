@@ -42,7 +42,7 @@ find_hint() {
     fi
     if [[ ${word##*/} =~ ^$manager$ ]]; then
         HINT="this image has no ${word##*/}; name packages in \`packages:\`"
-        # The words after `install` that are no options.
+        # The words after `install`, without options.
         if [[ $COMMAND =~ ${word##*/}[^\;\&\|$'\n']*\ install\ ([^\;\&\|$'\n']+) ]]; then
             requested=''
             for word in ${BASH_REMATCH[1]}; do
