@@ -13,12 +13,19 @@ from pathlib import Path
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Errors of the system for a full disk and a used-up quota."""
-WORDS = re.compile(
-    r"no space left on device|quota exceeded|database or disk is full|needs \d+[KMG]?i?B more space|"
-    r"needs \d+ (more )?inodes|not enough (free )?(disk )?space|disk full",
-    re.IGNORECASE,
+QUOTA = re.compile(
+    # Without `disk` it may be the quota of a server, whose words go on: "quota exceeded for …".
+    r"disk quota exceeded|\bquota exceeded(?= \(|[^ \w]|$)|\bEDQUOT\b|\[Errno 122\]|\bos error 122\b",
+    re.IGNORECASE | re.MULTILINE,
 )
-"""The same in messages of programs."""
+"""A used-up quota in messages of programs: of glibc, musl, Go, Python, Rust, JavaScript."""
+WORDS = re.compile(
+    rf"no space left on device|{QUOTA.pattern}|database or disk is full|needs \d+[KMG]?i?B more space|"
+    r"needs \d+ (more )?inodes|not enough (free )?(disk )?space|disk full|"
+    r"\bENOSPC\b|\[Errno 28\]|\bos error 28\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A full disk or a used-up quota."""
 ENOUGH_BYTES, ENOUGH_INODES = 1 << 20, 16
 """A disk with less is full: this is enough for a block of metadata and a message."""
 HINT = "free some space; the next run goes on from here"
@@ -50,7 +57,7 @@ def blamed(message: str, *, only_by_words: bool = False) -> str:
     if not found or not (words or (found[0][0] and not only_by_words)):
         return ""
     is_full, _, free = found[0]
-    if words and "quota" in words[0].lower():
+    if words and QUOTA.search(words[0]):
         what = "the quota of the disk is used up" if is_full else "the quota of a disk is used up"
     else:
         what = "the disk is full" if is_full else "the disk became full"

@@ -142,6 +142,51 @@ def test_what_a_verb_says(said: str, words: str) -> None:
     assert bool(disk.blamed(said)) is bool(words)
 
 
+SPACE = """\
+write error: No space left on device
+write /x: no space left on device
+OSError: [Errno 28] ENOSPC
+failed: StorageFull (os error 28)
+ENOSPC: no space left on device, write
+tar: x: Cannot write: No space left on device""".splitlines()
+QUOTA = """\
+write error: Disk quota exceeded
+write error: Quota exceeded
+cp: x: Quota exceeded (os error 122)
+write /x: disk quota exceeded
+Error: writing blob: storing blob to file "/x": write /x: disk quota exceeded: exit status 1
+OSError: [Errno 122] EDQUOT
+failed: FilesystemQuotaExceeded (os error 122)
+EDQUOT: disk quota exceeded, write
+cannot copy extracted data for './x' to '/x.dpkg-new': failed to write (Disk quota exceeded)""".splitlines()
+ELSEWHERE = """\
+denied: Quota exceeded for quota metric 'Requests' and limit 'Requests per minute'
+error: quota exceeded by 3 images of the project
+line 122: os error 1220""".splitlines()
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        *((text, "the disk became full: ") for text in SPACE),
+        *((text, "the quota of a disk is used up: ") for text in QUOTA),
+        *((text, "") for text in ELSEWHERE),
+    ],
+)
+def test_the_words_of_every_language(said: str, words: str, tmp_path: Path) -> None:
+    """glibc, musl, Go, Python, Rust, JavaScript; for verbs and plans. A server's quota is no disk's."""
+    (tmp_path / "log").write_text(f"before\n{said}\nafter\n")
+    library = Path(disk.__file__).parent / "plan/runtime/disk.sh"
+    script = '. "$0"; full_disk "$1" "$2"'
+    command = ["bash", "-uc", script, str(library), str(tmp_path / "log"), str(tmp_path)]
+    done = subprocess.run(
+        command, env={"LC_ALL": "C", "PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False
+    )
+    for text in (done.stdout, disk.blamed(f"before\n{said}\nafter")):
+        assert text.startswith(words)
+        assert bool(text) is bool(words)
+
+
 def test_errors_of_the_system() -> None:
     assert {os.strerror(number) for number in disk.FULL} == {"No space left on device", "Disk quota exceeded"}
     assert all(disk.WORDS.search(os.strerror(number)) for number in (errno.ENOSPC, errno.EDQUOT))

@@ -1,6 +1,9 @@
 # Full disks: find which disk is full. The messages of tools name a file at best, and often another cause.
 
-SPACE_WORDS='no space left on device|disk quota exceeded|database or disk is full|needs [0-9]+[KMG]?i?B more space|needs [0-9]+ (more )?inodes|not enough (free )?(disk )?space|disk full'
+# Like QUOTA and WORDS of buildsys/disk.py. Without `disk` it may be the quota of a server, whose words go on: "quota exceeded for …".
+QUOTA_WORDS='disk quota exceeded|\bquota exceeded( \(|[^ [:alnum:]_]|$)|\bEDQUOT\b|\[Errno 122\]|\bos error 122\b'
+SPACE_WORDS="no space left on device|$QUOTA_WORDS|database or disk is full|needs [0-9]+[KMG]?i?B more space"
+SPACE_WORDS+='|needs [0-9]+ (more )?inodes|not enough (free )?(disk )?space|disk full|\bENOSPC\b|\[Errno 28\]|\bos error 28\b'
 # A disk with less than this is full: it has room for a block of metadata and a line of a log.
 ENOUGH_BYTES=1048576 ENOUGH_INODES=16
 
@@ -41,7 +44,7 @@ full_disk() {
     local log=$1 now='the disk is full' was='the disk became full'
     shift
     if [[ -n $log ]]; then log=$(tail -n 40 -- "$log" 2>/dev/null | tr -d '\0' | grep -Ei -- "$SPACE_WORDS") || log=''; fi
-    [[ ${log,,} != *'quota exceeded'* ]] || now='the quota of the disk is used up' was='the quota of a disk is used up'
+    ! grep -Eiq -- "$QUOTA_WORDS" <<<"$log" || now='the quota of the disk is used up' was='the quota of a disk is used up'
     list_disks "$@" | words=$log now=$now was=$was awk -F '\t' -v bytes="$ENOUGH_BYTES" -v nodes="$ENOUGH_INODES" '
         {
             split($1, number, " ")

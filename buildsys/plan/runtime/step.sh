@@ -108,9 +108,8 @@ finish() {
     if [[ -n $disk ]]; then
         is_full=yes
         disk="error: $disk"$'\n'"  hint: free some space; the next run goes on from here"
+        # The log may be incomplete, so it is printed there and in the report.
         printf '%s\n' "$disk"
-        # On a full disk the log may be incomplete.
-        [[ -n $BUILDING && $(tail -n 2 "$PLAN/logs/$IMAGE.log") != "$disk" ]] || disk=''
     fi
     exec 1>&3 2>&4
     if [[ -z $STOPPED ]]; then
