@@ -200,6 +200,24 @@ def test_a_failure_has_the_line_of_the_containerfile(demo: Demo) -> None:
     assert demo.build.left() == NOTHING_LEFT
 
 
+def test_large_files_of_zeros_are_named(demo: Demo) -> None:
+    """The layer is packed by buildah: what is in it stays, and is said."""
+    write = "mkdir -p /var/log && truncate -s 20M /var/log/lastlog && dd if=/dev/zero of='/a b' bs=1M count=17"
+    write += " && truncate -s 17M /real && echo x >>/real && truncate -s 15M /small"
+    demo.edit("containerfiles/app/Containerfile", "rm /bin/vi", write)
+    demo.compile()
+    done = demo.build.run("app")
+    assert done.returncode == 0, done.stderr
+    notes = [line for line in done.stderr.splitlines() if "note: /" in line]
+    rest = "in the layer, nearly all of it zeros; empty it in the RUN that writes it"
+    assert sorted(notes) == [
+        f"app: note: /a b takes 17 MiB {rest}",
+        f"app: note: /var/log/lastlog takes 20 MiB {rest}",
+    ]
+    log = (demo.build.plan / "logs/app.log").read_text()
+    assert all(note in log for note in notes)
+
+
 def test_there_is_a_network_only_where_the_recipe_says_so(demo: Demo, tmp_path: Path) -> None:
     (tmp_path / "web").mkdir()
     (tmp_path / "web/page").write_text("from elsewhere\n")

@@ -236,7 +236,27 @@ export_new_layers() {
     done
     run_builder skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers "$(name_builder_image "@$BUILT")" \
         "oci:$WITHIN/result:new"
+    note_zeros "$blobs"
     find "$blobs" -type f -size +0 -exec mv -t "$SCRATCH/normal" {} +
+}
+
+# note_zeros FOLDER: print a note about large files in the new layers that hold only zeros, or nearly: such are logs indexed by user id.
+# buildah has packed the layers, so unlike those of other images they stay.
+note_zeros() {
+    local file line size name
+    while IFS= read -r -d '' file; do
+        while IFS= read -r line; do
+            [[ $line =~ ^-[^\ ]+\ +[^\ ]+\ +([0-9]+)\ [^\ ]+\ [^\ ]+\ (.*)$ ]] || continue
+            size=${BASH_REMATCH[1]} name=${BASH_REMATCH[2]#./}
+            ((size >= 16 * MIB)) || continue
+            [[ " ${LOGS_BY_NUMBER[*]/#/var/log/} " == *" $name "* ]] ||
+                tar --extract --to-stdout --file "$file" -- "${BASH_REMATCH[2]}" 2>/dev/null | cmp -s -n "$size" - /dev/zero || continue
+            printf -v line '%s: note: /%s takes %d MiB in the layer, nearly all of it zeros; empty it in the RUN that writes it' \
+                "$IMAGE" "${name//[[:cntrl:]]/?}" "$((size / MIB))"
+            printf '%s\n' "$line"
+            printf '%s\n' "$line" >&4
+        done < <(tar --list --verbose --numeric-owner --quoting-style=escape --file "$file")
+    done < <(find "$1" -type f -size +16384k -print0)
 }
 
 # name_builder_image NAME: print the name by which skopeo finds an image of the temporary store.
