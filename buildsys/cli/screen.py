@@ -78,6 +78,8 @@ class Screen:
         self._drawn = ""
         self._interrupted = False
         self._hidden = False
+        self._apart = False
+        self._left: tuple[int, float | None] = (0, None)
 
     def __enter__(self) -> Self:
         """Hide the cursor, and draw."""
@@ -93,12 +95,15 @@ class Screen:
         """Show lines that the run printed, above the images in progress."""
         *lines, self._rest = (self._rest + text).split("\n")
         if lines:
+            # A blank line keeps the end of a report apart from what goes on.
+            self._apart = lines[-1] != ""
             self._draw([self._shown(line) for line in lines])
 
     def tick(self) -> None:
         """Read the record; draw news, and each second the times."""
         events = self._record.new()
         lines = [line for event in events for line in self._line(event)]
+        self._apart &= not lines
         if lines or events or self._lower() != self._drawn:
             self._draw(lines)
 
@@ -143,11 +148,11 @@ class Screen:
         columns, rows = self._size()
         now = time.time()
         works = sorted(self._progress.running.values(), key=lambda work: work.since)
-        most = max(rows - 3, 1)
+        most = max(rows - 4, 1)
         lines = [self._work(work, now, columns) for work in works[:most]]
         if len(works) > most:
             lines[-1] = f"{' ' * self._margin()}and {len(works) - most + 1} more"
-        return "\n".join([*lines, self._footer(now, columns)])
+        return "\n".join([*([""] if self._apart else ()), *lines, self._footer(now, columns)])
 
     def _work(self, work: Activity, now: float, columns: int) -> str:
         what = WORDS.get(work.what, work.what)
@@ -171,7 +176,9 @@ class Screen:
         if state.blocked:
             parts.append(f"{len(state.blocked)} blocked")
         parts.append(passed)
-        left = state.left(now)
+        if self._left[0] != int(now):
+            self._left = int(now), state.left(now)
+        left = self._left[1]
         if state.done + len(state.blocked) >= len(state.images):
             parts.append("ends")
         elif left is not None:
