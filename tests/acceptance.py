@@ -1,6 +1,7 @@
 """As a new user would: a fresh clone, the README's first command twice, and the images against the facts.
 
 Then the same in bare roots of three releases of Debian, with one plan carried to each; equal keys, equal ids.
+Then all of it by rpmbuild, in a build root without Python, dnf and network.
 Then the oracle: changes of that set, and many of small ones, each held against a build from nothing.
 Then the same set from packages that no plan carries: the site `rdo`, against a stand-in for the vault.
 Last stable-zed, of real packages: its tests, its scenarios, and the same ids elsewhere and without network.
@@ -36,6 +37,8 @@ def main() -> int:
     other = [sys.executable, "-m", "tests.releases.acceptance", "--roots", str(ROOT / "build/roots")]
     other += ["--carry", "build/stable-pike", str(PLACE / "releases"), "bookworm", "trixie", "sid"]
     step("the same from bare roots of three releases (build/acceptance/releases/report.md)", other, CLONE)
+    root = [sys.executable, "-m", "tests.buildroot.acceptance", str(PLACE / "buildroot")]
+    step("the same by rpmbuild in a build root: root, an ordinary user, vfs", root, CLONE)
     step("every image tried", ["make", "test-stable-pike"], CLONE)
     step("the second time, nothing is left to try", ["make", "test-stable-pike"], CLONE)
     pike = [sys.executable, "-m", "tests.oracle.pike", "recipes/stable-pike", "build", str(PLACE / "oracle")]

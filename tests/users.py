@@ -70,14 +70,19 @@ class User:
         *words: str,
         settings: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        mounts: str = "true",
         timeout: float = 300,
     ) -> Done:
-        """Run a command in a login of this user: `settings` is all that its environment has of ours."""
+        """Run a command in a login of this user: `settings` is all that its environment has of ours.
+
+        `mounts`: shell text that root runs before, in the mount namespace of the command; `$1` is the home.
+        """
         assigned = shlex.join(["env", *(f"{name}={value}" for name, value in (settings or {}).items())])
         text = f"cd {shlex.quote(str(cwd or self.home))} && exec {assigned} {shlex.join(words)}"
         script = (
             'for name in project python; do mkdir -p "$1/$name"; mount --bind "$2" "$1/$name"\n'
-            'set -- "$1" "${@:3}"; done; exec "${@:2}"'
+            'set -- "$1" "${@:3}"; done\n'
+            f'{mounts}\nexec "${{@:2}}"'
         )
         apart = ["unshare", "--mount", "--propagation", "private", "bash", "-euc", script, "bash"]
         places = [str(self.home), str(ROOT), sys.base_prefix]

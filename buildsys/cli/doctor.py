@@ -168,7 +168,8 @@ def _rights() -> Iterator[Finding]:
 
     missing = lack()
     if missing is None:
-        who = "an ordinary user, in buildah's user namespace" if os.geteuid() else "root"
+        inside = os.geteuid() or "BS_USERNS" in os.environ
+        who = "an ordinary user, in buildah's user namespace" if inside else "root"
         yield Finding("ok", "rights", f"{who}: may mount and enter the roots of images")
     else:
         yield Finding("missing", "rights", missing)

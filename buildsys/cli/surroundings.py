@@ -17,6 +17,8 @@ UNUSABLE = "BS_TMPDIR_UNUSABLE"
 UNICODE = "BS_UNICODE"
 """Whether the caller's locale is UTF-8; this process sets its own."""
 REPLACING = ":backslashreplace"
+ENTERING = Path(__file__).parents[1] / "plan/runtime/user.sh"
+"""How a plan enters the user namespace: exit statuses and signals come through."""
 
 
 def settle() -> None:
@@ -91,9 +93,10 @@ def enter_user_namespace() -> None:
     """
     if os.geteuid() and "BS_USERNS" not in os.environ:
         require_user_namespace()
-        argv = ("buildah", "unshare", "--", sys.executable, "-m", "buildsys", *sys.argv[1:])
+        again = (sys.executable, "-m", "buildsys", *sys.argv[1:])
+        argv = ("bash", "-euc", '. "$0"; run_in_namespace "$@"', str(ENTERING), *again)
         TEMPORARY.end()
-        os.execvpe(argv[0], argv, {**os.environ, "BS_USERNS": "1"})  # noqa: S606 - no shell reads it
+        os.execvp(argv[0], argv)  # noqa: S606 - the shell reads only what stands above
 
 
 def _open_descriptors() -> None:

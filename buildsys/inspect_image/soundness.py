@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+ATTRIBUTE = "SCHILY.xattr."
+"""Prefix of an extended attribute among the headers of a file."""
 WHITEOUT = ".wh."
 """Prefix of a removed name in a layer."""
 KEYS = "localhost/buildsys-key/"
@@ -215,9 +217,9 @@ def _other_attributes(folder: Path, members: Iterable[tarfile.TarInfo]) -> Itera
 
 
 def _lost_attribute(path: Path, member: tarfile.TarInfo) -> bool:
-    kept = {
-        key.removeprefix("SCHILY.xattr.") for key in member.pax_headers if key.startswith("SCHILY.xattr.")
-    }
+    names = (key.removeprefix(ATTRIBUTE) for key in member.pax_headers if key.startswith(ATTRIBUTE))
+    # Notes of the kernel about a mounted overlay, which buildah 1.28 takes into layers, come and go.
+    kept = {name for name in names if not name.startswith(("user.overlay.", "trusted.overlay."))}
     return bool(kept) and not kept <= set(os.listxattr(path, follow_symlinks=False))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import pytest
 
 from tests.apt.test_solve import LATER
 from tests.apt.world import SET, SITE, World
+from tests.buildroot.root import make_root
 from tests.conftest import ROOT
 from tests.stores import Store, store
 
@@ -111,6 +113,32 @@ def test_a_set_from_nothing_and_again_without_network(site: Site) -> None:
         forced = elsewhere.make()
         assert forced.returncode == 0, forced.stdout
         assert elsewhere.ids() == first
+
+
+def test_a_plan_that_carries_its_packages_needs_neither_apt_nor_a_bootstrap_tool(
+    site: Site, tmp_path: Path
+) -> None:
+    done = site.build()
+    assert done.returncode == 0, done.stdout
+    root = make_root(tmp_path / "root", "dpkg")
+    shutil.copytree(
+        site.world.place / "build/demo",
+        root.place / "builddir/plan",
+        ignore=shutil.ignore_patterns("state", "results"),
+    )
+    absent = root.run(
+        "sh", "-c", "for name in apt-get mmdebstrap debootstrap python3; do command -v $name; done"
+    )
+    assert absent.stdout == ""
+    place = "--root /builddir/plan/store/root --runroot /builddir/plan/store/run"
+    made = root.run("make", "-C", "plan", settings={"BS_STORE": place, "BS_SPACE_MIB": "100"})
+    assert made.returncode == 0, made.stdout
+    assert "demo: 4 images: 4 built, 0 fresh" in made.stdout
+    results = (root.place / "builddir/plan/results").glob("*.json")
+    found = {
+        item["image"]: item["image_id"] for item in map(json.loads, (path.read_text() for path in results))
+    }
+    assert found == site.ids()
 
 
 def test_what_is_in_an_image(site: Site) -> None:

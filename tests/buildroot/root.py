@@ -116,8 +116,8 @@ class Root:
         )
 
 
-def make_root(place: Path) -> Root:
-    """Copy the files of the packages, and the libraries of their programs, from this host."""
+def make_root(place: Path, *more: str) -> Root:
+    """Copy the files of the packages, and of `more`, and the libraries of their programs, from this host."""
     place.mkdir(mode=0o755)
     for folder in ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64", *FOLDERS):
         (place / folder).mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,7 @@ def make_root(place: Path) -> Root:
         (place / link).symlink_to(f"usr/{link}")
     for folder in ("tmp", "var/tmp"):
         (place / folder).chmod(0o1777)
-    _copy(_listed(), place)
+    _copy(_listed(*more), place)
     for name, text in FILES.items():
         path = place / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,9 +134,9 @@ def make_root(place: Path) -> Root:
     return Root(place)
 
 
-def _listed() -> Iterator[Path]:
+def _listed(*more: str) -> Iterator[Path]:
     done = subprocess.run(
-        ["dpkg-query", "--listfiles", *PACKAGES], check=True, capture_output=True, text=True
+        ["dpkg-query", "--listfiles", *PACKAGES, *more], check=True, capture_output=True, text=True
     )
     # A link of update-alternatives belongs to no package.
     for line in ("/usr/bin/awk", *done.stdout.splitlines()):

@@ -86,7 +86,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
             environment = {"PATH": os.environ["PATH"], "BS_STORE": options}
             done = subprocess.run(make, env=environment, check=False, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
-            usual[driver] = _results(place / "stable-pike-plan")
+            usual[driver] = plan_results(place / "stable-pike-plan")
     return Exported(place / "spec", usual)
 
 
@@ -130,10 +130,10 @@ def test_the_root_has_nothing_but_what_is_named(plain_root: Root) -> None:
 
 @pytest.mark.parametrize("user", ["root", "mockbuild"])
 def test_rpmbuild_packs_the_images_of_the_usual_build(root: Root, exported: Exported, user: str) -> None:
-    done = _rpmbuild(root, user)
+    done = rpmbuild(root, user)
     assert done.returncode == 0, done.stdout
     assert "stable-pike: 3 images: 3 built, 0 fresh" in done.stdout
-    found = _images(root, "stable-pike.tar")
+    found = packed_images(root, "stable-pike.tar")
     usual = dict(exported.usual["overlay"])
     if user == "mockbuild":
         # Older builders take notes of the user's overlays into layers of Containerfiles.
@@ -145,23 +145,23 @@ def test_rpmbuild_packs_the_images_of_the_usual_build(root: Root, exported: Expo
 
 
 def test_vfs_where_the_root_allows_nothing_else(overlaid: Root, exported: Exported) -> None:
-    refused = _rpmbuild(overlaid, "mockbuild")
+    refused = rpmbuild(overlaid, "mockbuild")
     assert refused.returncode == 1
     assert (
         "error: the container store cannot be opened\n  hint: see the message of buildah above"
         in refused.stdout
     )
     assert "--storage-driver vfs" in refused.stdout
-    done = _rpmbuild(overlaid, "mockbuild", "--define", "store_driver vfs")
+    done = rpmbuild(overlaid, "mockbuild", "--define", "store_driver vfs")
     assert done.returncode == 0, done.stdout
-    assert _images(overlaid, "stable-pike.tar") == {name: exported.usual["vfs"][name] for name in NAMES}
+    assert packed_images(overlaid, "stable-pike.tar") == {name: exported.usual["vfs"][name] for name in NAMES}
 
 
 def test_a_user_without_subordinate_ids_reads_the_command_for_root(root: Root) -> None:
     for kind in ("uid", "gid"):
         (root.place / f"etc/sub{kind}").rename(root.place / f"etc/sub{kind}.away")
     try:
-        done = _rpmbuild(root, "mockbuild")
+        done = rpmbuild(root, "mockbuild")
     finally:
         for kind in ("uid", "gid"):
             (root.place / f"etc/sub{kind}.away").rename(root.place / f"etc/sub{kind}")
@@ -189,7 +189,7 @@ def test_root_in_a_chroot_whose_root_is_not_a_mount(root: Root, exported: Export
     assert done.returncode == 0, done.stdout
     assert "cron\tfresh\tnothing changed" in done.stdout
     assert "/builddir/plan" not in done.stdout.rpartition("1 of 109 images in")[2].partition("\n")[2]
-    results = _results(root.place / "builddir/plan")
+    results = plan_results(root.place / "builddir/plan")
     assert results == {name: exported.usual["overlay"][name] for name in results}
     with tarfile.open(root.place / "builddir/cron.tar") as archive:
         index = json.load(_file(archive, "./index.json"))
@@ -258,14 +258,15 @@ def test_equal_sets_give_equal_bytes(exported: Exported) -> None:
     assert {(item.uid, item.gid, item.uname) for item in members} == {(0, 0, "")}
 
 
-def _rpmbuild(root: Root, user: str, *words: str) -> subprocess.CompletedProcess[str]:
+def rpmbuild(root: Root, user: str, *words: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run rpmbuild on the exported spec, as mock does."""
     home = {"HOME": "/builddir"}
     spec = f"build/SPECS/{SPEC}.spec"
     # Debian's programs did not come as RPMs.
-    return root.run("rpmbuild", "-bb", "--nodeps", *words, spec, user=user, settings=home)
+    return root.run("rpmbuild", "-bb", "--nodeps", *words, spec, user=user, settings=home, timeout=timeout)
 
 
-def _images(root: Root, name: str) -> dict[str, str]:
+def packed_images(root: Root, name: str) -> dict[str, str]:
     """Ids of the images in the package, as the archive says, each layer held against its configuration."""
     (package,) = (root.place / "builddir/build/RPMS").rglob("*.rpm")
     out = root.place / "builddir/build/RPMS"
@@ -293,7 +294,7 @@ def _file(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     return file
 
 
-def _results(plan: Path) -> dict[str, str]:
+def plan_results(plan: Path) -> dict[str, str]:
     """Ids of the images that a plan built."""
     found = (json.loads(path.read_text()) for path in (plan / "results").glob("*.json"))
     return {result["image"]: result["image_id"] for result in found}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ MORE = {
     ),
     "images/owned.yaml": (
         "image: owned\nfrom: base\nsteps:\n  - {mkdir: /srv/own, owner: '1000:65000', mode: '4711'}\n"
+        "test: {run: [test -d /srv/own]}\n"
     ),
 }
 MEET = """\
@@ -124,6 +126,143 @@ def test_doctor_finds_what_an_ordinary_user_needs(someone: User) -> None:
         may = "an ordinary user, in buildah's user namespace: may mount and enter the roots of images"
         assert (found["rights"]["state"], found["rights"]["found"]) == ("ok", may)
         assert found["container store"]["state"] == state
+
+
+def test_verbs_enter_the_namespace_by_themselves(someone: User) -> None:
+    done = _build(someone, "overlay", "build-verbs")
+    assert done.returncode == 0, done.stdout
+    build = ("--build-dir", str(someone.home / "build-verbs"))
+    store = {"BS_STORE": someone.store("overlay").options, "BS_SPACE_MIB": "1"}
+    recipes = f"{someone.home}/recipes/small"
+    layout = f"oci:{someone.home}/layout"
+    images = ("localhost/tests/left:latest", "localhost/tests/owned:latest")
+    for words, status, said in (
+        (("why", recipes, *build), 0, "owned\tfresh\tnothing changed"),
+        (("prune", recipes, *build), 0, "small: nothing to prune"),
+        (("build", recipes, "left", "--verify-store", *build), 0, "small: 2 images: 0 built, 2 fresh"),
+        (("publish", recipes, "--to", layout, *build), 0, f"{layout}: published: 5 images"),
+        (("verify", recipes, "--at", layout, *build), 0, "as they were published"),
+        (("compare", *images), 1, "/srv/own"),
+        (("test", recipes, "owned", *build), 0, "small: 1 tried: 1 passed"),
+        (("doctor", recipes, "--verify-store"), 0, "an ordinary user, in buildah's user namespace"),
+    ):
+        done = someone.buildsys(*words, settings=store)
+        assert done.returncode == status, done.stdout
+        assert said in done.stdout, words
+        assert "level=" not in done.stdout, words
+
+
+def test_statuses_and_signals_come_through(someone: User) -> None:
+    slow = someone.home / "slow"
+    slow.write_text("#!/bin/sh\necho begun >&2\nexec sleep 60\n")
+    slow.chmod(0o755)
+    plan = someone.home / "build-signals/small"
+    done = someone.buildsys("plan", f"{someone.home}/recipes/small", "--build-dir", str(plan.parent))
+    assert done.returncode == 0, done.stdout
+    settings = {
+        "BS_STORE": someone.store("overlay").options, "BS_SPACE_MIB": "1", "BS_FORCE": "1",
+        "LAUNCH": str(slow),
+    }  # fmt: skip
+    run = ("bash", str(plan / "lib/run.sh"))
+    assert someone.login(*run, "no-such-image", settings=settings).returncode == 2
+    failed = someone.login(*run, "left", settings={**settings, "LAUNCH": "false"})
+    assert failed.returncode == 1
+    assert "small: 2 images: 0 built, 0 fresh" in failed.stdout
+    for name in ("INT", "TERM"):
+        # All that was started must end: the next run would wait for it.
+        ended = someone.login(
+            "timeout", "--preserve-status", f"--signal={name}", "4", *run, settings=settings
+        )
+        assert ended.returncode == 130, ended.stdout
+        assert "begun" in ended.stdout
+        assert "not reached" in ended.stdout
+        assert "level=" not in ended.stdout
+    build = ("-m", "buildsys", "build", f"{someone.home}/recipes/small", "--build-dir", str(plan.parent))
+    python = ("timeout", "--preserve-status", "--signal=INT", "6", str(someone.python), *build, "--force")
+    ended = someone.login(*python, cwd=someone.project, settings={**someone.settings, **settings})
+    assert ended.returncode == 130, ended.stdout
+    assert "level=" not in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("mounts", "before", "sentence"),
+    [
+        (
+            'install -m 755 /usr/bin/newuidmap "$1/plain"; mount --bind "$1/plain" /usr/bin/newuidmap',
+            (),
+            (
+                "/usr/bin/newuidmap has lost its rights: it has neither setuid nor a capability\n"
+                "  hint: root puts them back: apt-get install --reinstall uidmap\n"
+            ),
+        ),
+        (
+            "true",
+            ("setpriv", "--no-new-privs"),
+            (
+                "this process may not gain the rights of newuidmap (no_new_privs is set)\n"
+                "  hint: whatever started it sets that: a container without it "
+                "(--security-opt no-new-privileges=false), a unit with NoNewPrivileges=no\n"
+            ),
+        ),
+        (
+            'echo 0 >"$1/none"; mount --bind "$1/none" /proc/sys/user/max_user_namespaces',
+            (),
+            (
+                "this kernel does not let ordinary users create user namespaces\n"
+                "  hint: root allows them: sysctl user.max_user_namespaces=15000\n"
+            ),
+        ),
+        (
+            "mount --bind /usr/bin/false /usr/bin/unshare",
+            (),
+            (
+                "no user namespace can be created here: \n"
+                "  hint: a container or a security policy forbids it; root can build here\n"
+            ),
+        ),
+    ],
+    ids=["newuidmap", "no-new-privs", "kernel", "policy"],
+)
+def test_what_a_host_forbids_is_one_sentence(
+    someone: User, mounts: str, before: tuple[str, ...], sentence: str
+) -> None:
+    plan = someone.home / "build-forbidden/small"
+    if not plan.exists():
+        done = someone.buildsys("plan", f"{someone.home}/recipes/small", "--build-dir", str(plan.parent))
+        assert done.returncode == 0, done.stdout
+    done = someone.login(*before, "bash", str(plan / "lib/run.sh"), mounts=mounts)
+    assert done.returncode == 3, done.stdout
+    assert done.stdout == f"error: an ordinary user builds in a user namespace, and {sentence}"
+
+
+@pytest.mark.parametrize("runtime", ["none", "gone"])
+def test_a_home_that_is_read_only_and_no_runtime_directory(someone: User, runtime: str) -> None:
+    """What is made lies elsewhere; there is no systemd either, and no one lingers."""
+    place = Path(tempfile.mkdtemp(prefix="bs-", dir=someone.home.parent))
+    place.chmod(0o755)
+    someone.give(place)
+    try:
+        settings = {
+            "BS_STORE": f"--root {place}/root --runroot {place}/run --storage-driver vfs",
+            "BS_SPACE_MIB": "1",
+            **someone.settings,
+            **({"XDG_RUNTIME_DIR": "/run/user/nowhere"} if runtime == "gone" else {}),
+        }  # fmt: skip
+        base = f"containers-storage:[vfs@{place}/root+{place}/run]{BUSYBOX}"
+        copied = someone.login(
+            "skopeo", "--insecure-policy", "copy", "--quiet", f"dir:{someone.home}/base", base
+        )
+        assert copied.returncode == 0, copied.stdout
+        done = someone.login(
+            str(someone.python), "-m", "buildsys", "build", f"{someone.home}/recipes/small", "left",
+            "--build-dir", str(place / "build"),
+            cwd=someone.project, settings=settings,
+            mounts='mount --rbind "$1" "$1" && mount -o remount,bind,ro "$1"',
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        assert "small: 2 images: 2 built, 0 fresh" in done.stdout
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def test_without_subordinate_ids_one_sentence_says_so(someone: User) -> None:
