@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Discriminator, GetCoreSchemaHandler, Tag
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, GetCoreSchemaHandler, Tag
+from pydantic_core import CoreSchema
 
 T = TypeVar("T")
 
@@ -46,11 +46,12 @@ class _OrOne:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         (item,) = get_args(source)
-        return core_schema.no_info_before_validator_function(
+        # The function of core_schema that does the same has other parameters in pydantic 2.10 (Debian 13).
+        validator = BeforeValidator(
             lambda value: [value] if type(value) is self.kind else value,
-            handler(source),
-            json_schema_input_schema=handler.generate_schema(Union[item, source]),  # noqa: UP007
+            json_schema_input_type=Union[item, source],  # noqa: UP007
         )
+        return validator.__get_pydantic_core_schema__(source, handler)
 
 
 OneOrMore = Annotated[list[T], _OrOne(str)]
