@@ -22,7 +22,12 @@ from tests.conftest import ROOT
 from tests.stores import store
 from tests.users import DriverStore
 
-pytestmark = [pytest.mark.real, pytest.mark.costly(400)]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.costly(400),
+    # The root is made of files of Debian's packages.
+    pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="no dpkg-query"),
+]
 BUILDSYS = str(ROOT / ".venv/bin/buildsys")
 NAMES = ("cron", "written")
 SPEC = "stable-pike-images"

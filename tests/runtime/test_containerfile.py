@@ -202,7 +202,9 @@ def test_a_failure_has_the_line_of_the_containerfile(demo: Demo) -> None:
 
 def test_large_files_of_zeros_are_named(demo: Demo) -> None:
     """The layer is packed by buildah: what is in it stays, and is said."""
-    write = "mkdir -p /var/log && truncate -s 20M /var/log/lastlog && dd if=/dev/zero of='/a b' bs=1M count=17"
+    write = (
+        "mkdir -p /var/log && truncate -s 20M /var/log/lastlog && dd if=/dev/zero of='/a b' bs=1M count=17"
+    )
     write += " && truncate -s 17M /real && echo x >>/real && truncate -s 15M /small"
     demo.edit("containerfiles/app/Containerfile", "rm /bin/vi", write)
     demo.compile()
