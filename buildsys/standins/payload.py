@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from .data import BUSYBOX, PLAIN_PATH, PackageData, Scripts, SourceData, StandinData
-from .tools import Busybox, StandinError
+from .tools import BYTECODE, Busybox, StandinError
 
 
 @dataclass(frozen=True, order=True)
@@ -103,6 +103,8 @@ def _files(folder: Path) -> Iterator[Entry]:
     if not folder.is_dir():
         return
     for file in sorted(folder.rglob("*")):
+        if BYTECODE in file.relative_to(folder).parts:
+            continue
         if file.is_symlink() or not (file.is_file() or file.is_dir()):
             raise StandinError(f"{file}: a payload holds plain files; write links into the data file")
         path = f"/{file.relative_to(folder).as_posix()}"

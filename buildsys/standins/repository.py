@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildsys.files import locked
 
-from .tools import StandinError, find_busybox, read_busybox, run
+from .tools import BYTECODE, StandinError, find_busybox, read_busybox, run
 
 if TYPE_CHECKING:
     from .data import StandinData
@@ -79,7 +79,8 @@ def _files_below(root: Path) -> list[str]:
     if not root.is_dir():
         return [""]
     start = len(str(root)) + 1
-    return sorted(f"{folder}/{name}"[start:] for folder, _, names in os.walk(root) for name in names)
+    found = (f"{folder}/{name}"[start:] for folder, _, names in os.walk(root) for name in names)
+    return sorted(path for path in found if BYTECODE not in path.split("/"))
 
 
 def _is_fresh(output: Path, inputs: str) -> bool:

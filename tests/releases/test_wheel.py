@@ -74,6 +74,11 @@ def test_an_installed_buildsys_finds_its_sets_from_any_folder(installed: Path, t
     assert (done.returncode, done.stdout) == (0, "buildsys 0.1.0\n")
 
 
+def test_installers_compile_no_module_that_goes_into_an_image_by_copy() -> None:
+    """They compile each module of a wheel; stand-ins leave bytecode out, a copied folder of files/ would not."""
+    assert not [path for path in tracked("recipes") if path.endswith(".py") and "/standins/" not in path]
+
+
 @pytest.mark.real
 def test_an_installed_buildsys_writes_the_same_plan(
     installed: Path, tmp_path: Path, built_pike: BuiltPike

@@ -77,6 +77,15 @@ def test_a_link_in_a_payload_is_refused(tiny: Path, busybox: Busybox) -> None:
         held(tiny, busybox)
 
 
+def test_compiled_modules_in_a_payload_are_left_out(tiny: Path, busybox: Busybox) -> None:
+    """`pip install` compiles every module of a wheel, those of a payload too; a plan must not depend on that."""
+    before = held(tiny, busybox)["stone"].entries
+    compiled = tiny.parent / "payload/stone/etc/__pycache__/stone.cpython-311.pyc"
+    compiled.parent.mkdir()
+    compiled.write_bytes(b"bytecode")
+    assert held(tiny, busybox)["stone"].entries == before
+
+
 @pytest.mark.parametrize(
     ("text", "parts"),
     [("1:2.0-1.el7", ("1", "2.0", "1.el7")), ("2.0-1.el7", ("", "2.0", "1.el7"))],
