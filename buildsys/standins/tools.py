@@ -16,7 +16,7 @@ from buildsys import programs
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 BYTECODE = "__pycache__"
-"""Folders that Python writes next to modules. An installer of wheels compiles the modules of a payload, too."""
+"""Folders that Python writes next to modules; installers of wheels compile those of a payload, too."""
 
 _PACKAGES = {"createrepo_c": "createrepo-c"}
 """Debian packages of tools that have another name."""

@@ -75,7 +75,7 @@ def test_an_installed_buildsys_finds_its_sets_from_any_folder(installed: Path, t
 
 
 def test_installers_compile_no_module_that_goes_into_an_image_by_copy() -> None:
-    """They compile each module of a wheel; stand-ins leave bytecode out, a copied folder of files/ would not."""
+    """They compile each module of a wheel; stand-ins leave bytecode out, a folder that is copied would not."""
     assert not [path for path in tracked("recipes") if path.endswith(".py") and "/standins/" not in path]
 
 

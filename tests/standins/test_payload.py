@@ -78,7 +78,7 @@ def test_a_link_in_a_payload_is_refused(tiny: Path, busybox: Busybox) -> None:
 
 
 def test_compiled_modules_in_a_payload_are_left_out(tiny: Path, busybox: Busybox) -> None:
-    """`pip install` compiles every module of a wheel, those of a payload too; a plan must not depend on that."""
+    """`pip install` compiles every module of a wheel; no plan depends on that."""
     before = held(tiny, busybox)["stone"].entries
     compiled = tiny.parent / "payload/stone/etc/__pycache__/stone.cpython-311.pyc"
     compiled.parent.mkdir()
