@@ -142,7 +142,8 @@ def test_keys_of_plan_and_result_are_told_of(
     shown = json.loads(re.findall(r"```json\n(.*?)```", PLAN, re.DOTALL)[0])
     assert shown.keys() == plan.keys()
     assert next(iter(shown["images"].values())).keys() == plan["images"]["base"].keys()
-    result = re.findall(r'\\"(\w+)\\": ', (RUNTIME / "log.sh").read_text())
+    writer = (RUNTIME / "log.sh").read_text().partition("\nlog_result() {")[2]
+    result = re.findall(r'\\"(\w+)\\": ', writer)
     assert list(json.loads(re.findall(r"```json\n(.*?)```", PLAN, re.DOTALL)[1])) == result
     # And every file that stands at the top of a plan.
     written = {path.name for path in Path("plan").iterdir()}
