@@ -53,6 +53,8 @@ def is_usable() -> bool:
     """Whether a build can be drawn here: on a terminal with a cursor, which no other build draws on."""
     if os.environ.get("TERM", "dumb") == "dumb" or not (sys.stdout.isatty() and sys.stderr.isatty()):
         return False
+    if _is_in_background():
+        return False
     try:
         # The lock stays until this process ends.
         if try_lock(Path(os.ttyname(1))) is None:
@@ -130,7 +132,7 @@ class Screen:
 
     def _draw(self, lines: Sequence[str]) -> None:
         above = "".join(f"{line}\n" for line in lines)
-        if self._in_background():
+        if _is_in_background():
             # The terminal belongs to another program now; what has ended may be printed.
             if above:
                 self._write(above)
@@ -251,13 +253,6 @@ class Screen:
             return 80, 24
         return max(size.columns, FEWEST_COLUMNS), max(size.lines, FEWEST_ROWS)
 
-    def _in_background(self) -> bool:
-        """Whether another process group has the terminal, after `bg` in a shell."""
-        try:
-            return os.tcgetpgrp(1) != os.getpgrp()
-        except OSError:
-            return False
-
     def _write(self, text: str) -> None:
         # The terminal may be gone; the run goes on to its end.
         with suppress(OSError):
@@ -265,6 +260,14 @@ class Screen:
             data = text.encode("utf-8" if self._unicode else encoding, "replace")
             while data:
                 data = data[os.write(1, data) :]
+
+
+def _is_in_background() -> bool:
+    """Whether another process group has the terminal, as after `bg` in a shell."""
+    try:
+        return os.tcgetpgrp(1) != os.getpgrp()
+    except OSError:
+        return False
 
 
 def duration(seconds: float) -> str:

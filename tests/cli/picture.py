@@ -54,7 +54,7 @@ def picture() -> str:
         patch.object(screen, "in_colour", lambda: True),
         patch.object(screen, "takes_unicode", lambda: True),
         patch.object(screen.Screen, "_size", lambda _: (COLUMNS, ROWS)),
-        patch.object(screen.Screen, "_in_background", lambda _: False),
+        patch.object(screen, "_is_in_background", lambda: False),
         patch.object(screen.Screen, "_write", lambda _, text: stream.feed(text.replace("\n", "\r\n"))),
         patch("time.time", lambda: NOW),
     ):
