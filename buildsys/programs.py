@@ -71,7 +71,9 @@ class Tool:
     def mistake(self) -> Diagnostic | None:
         """The error if it is missing or too old."""
         if not self.path:
-            hint = f"install {self.name}; in a clone of buildsys, `make setup` installs all that is missing"
+            command = install_command([self.name])
+            first = f"`{command}`" if command else f"install {self.name}"
+            hint = f"{first}; in a clone of buildsys, `make setup` installs all that is missing"
             return Diagnostic(NOWHERE, Code.MISSING_TOOL, f"{self.name} is needed and is not installed", hint)
         need = NEEDS.get(self.name)
         if need is None or self.version >= need.oldest:

@@ -59,8 +59,9 @@ from buildsys.testing import spec
 
 RUNTIME = Path(__file__).parent / "runtime"
 CONTENT_CHANGING = (
-    "accounts.sh", "buildah.sh", "commit.sh", "containerfile.sh", "copies.sh", "edits.sh", "enter.sh",
-    "inside.sh", "layer.sh", "packages.sh", "programs.sh", "repositories.sh", "rpm.sh", "sources.sh",
+    "accounts.sh", "bare.sh", "buildah.sh", "commit.sh", "containerfile.sh", "copies.sh", "edits.sh",
+    "enter.sh", "inside.sh", "layer.sh", "packages.sh", "programs.sh", "repositories.sh", "rpm.sh",
+    "sources.sh",
 )  # fmt: skip
 """Runtime files whose change can change an image's bytes; the installer's own files are added."""
 COMMENT = re.compile(r"^[ \t]*#(?: .*)?\n", re.MULTILINE)

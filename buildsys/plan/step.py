@@ -6,6 +6,7 @@ This module orders the commands of a step; `plan/commands.py` has their words, w
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from buildsys.image import (
     CopyImage,
     CopyPayload,
     Download,
+    EmptyRoot,
     Image,
     ImageSet,
     ImportKey,
@@ -69,6 +71,8 @@ class Step:
     """
 
 
+_NUMBERS = re.compile(r"[0-9]+(?::[0-9]*)?")
+"""A user without a name."""
 CompiledStep = tuple[str, str, str, str]
 """A `Step` in plain values, without its image."""
 
@@ -91,6 +95,7 @@ def compile_step(image: Image, image_set: ImageSet, carried: Carried, runtime: s
         assignment("FROM", image.parent.name if isinstance(image.parent, ParentImage) else ""),
         *([assignment("BASE", base)] if base else []),
         f"READS=({' '.join(word(name) for name in ([base] if base else []) + reads)})",
+        *(["BARE=1"] if _is_bare(image, image_set) else []),
         *([f"OUTSIDE=({' '.join(map(word, others))})"] if others else []),
         *([assignment("CONTAINERFILE", plan_path(written.spots[0].file))] if written else []),
         *_array("GIVES", carried.given.get(image.name, ())),
@@ -134,6 +139,16 @@ def _newest(image: Image, carried: Carried) -> str:
     return shown_time(newest) if (newest := max(held.values(), default=0)) > 0 else ""
 
 
+def _is_bare(image: Image, image_set: ImageSet) -> bool:
+    """Whether the root began empty, and no package and no Containerfile put a shell there."""
+    packages = (Bootstrap, Containerfile, Install, Transaction, UpdateAll)
+    while not any(isinstance(step, packages) for step in image.instructions):
+        if not isinstance(image.parent, ParentImage):
+            return isinstance(image.parent, EmptyRoot)
+        image = image_set.images[image.parent.name]
+    return False
+
+
 def _array(name: str, values: Iterable[str]) -> Iterator[str]:
     if text := " ".join(word(value) for value in values):
         yield f"{name}=({text})"
@@ -166,6 +181,12 @@ class _Writer:
                 case _:
                     data.extend(self._data(step))
         yield from self._flush(data)
+        if image.config.user is not None and not _NUMBERS.fullmatch(image.config.user):
+            # No input: the name is one, with the rest of the configuration.
+            yield from self._at(
+                Command(("known_user", image.config.user), image.spots.get("user", image.spot)),
+                "configuration",
+            )
         options = configure(image.config)
         if options:
             yield Command(("at", str(image.spot), "configuration")).text()

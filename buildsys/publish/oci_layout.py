@@ -45,12 +45,13 @@ def _write(work: Work, directory: Path) -> None:
                 files.link(work.shelf.file(image, layer, blob, form.compression), path)
                 work.outcome.blobs += 1
                 doubted.discard(blob.digest)
-        manifest = Blob(image.manifest.digest, len(image.manifest.bytes))
-        for blob, data in ((image.manifest.blobs()[0], image.config), (manifest, image.manifest.bytes)):
-            path = _path(blobs, blob)
-            wanted.add(path)
-            work.outcome.blobs += files.update(path, data)
-        work.outcome.images += work.outcome.blobs > known
+        config = _path(blobs, image.manifest.blobs()[0])
+        manifest = _path(blobs, Blob(image.manifest.digest, len(image.manifest.bytes)))
+        wanted |= {config, manifest}
+        work.outcome.blobs += files.update(config, image.config)
+        # A manifest is no blob to a registry: it counts as its image.
+        written = files.update(manifest, image.manifest.bytes)
+        work.outcome.images += written or work.outcome.blobs > known
         work.journal.note(item.name, work.entry(item, form, item.repository, image.manifest.digest))
     work.go_on()
     files.update(directory / "oci-layout", LAYOUT)

@@ -218,7 +218,10 @@ class _Resolver:
                 name, where = patch.from_, patch_notes
         spot = where.spot("from")
         if isinstance(name, schema.BaseImage):
-            return image.BaseImage(name.image), spot, ()
+            empty = name.image == schema.SCRATCH
+            return (image.EmptyRoot() if empty else image.BaseImage(name.image)), spot, ()
+        if name == schema.SCRATCH and name not in self._library.recipes:
+            return image.EmptyRoot(), spot, ()
         if name == "site":
             if self._site is None:
                 return image.EmptyRoot(), spot, ()

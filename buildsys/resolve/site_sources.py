@@ -189,12 +189,14 @@ class _Resolver:
     def _base(self) -> tuple[image.BaseImage | image.EmptyRoot, image.Bootstrap | None]:
         base, notes = self._written.base, self._notes
         self._check_manager(MANAGERS[self._written.installer])
-        if isinstance(base, schema.BaseImage):
+        if isinstance(base, schema.BaseImage) and base.image != schema.SCRATCH:
             return image.BaseImage(base.image), None
         if self._written.inside:
             problem = (Code.SITE_MISMATCH, "an empty root holds no installer to run inside it",
                        "write base: {image: …}, or inside: false")  # fmt: skip
             notes.problem(("inside",), problem)
+        if not isinstance(base, schema.Bootstrap) or not base.bootstrap:
+            return image.EmptyRoot(), None
         packages = package_names(notes, ("base", "bootstrap"), base.bootstrap)
         return image.EmptyRoot(), image.Bootstrap(packages, spot=notes.spot("base", "bootstrap"))
 
@@ -207,7 +209,12 @@ class _Resolver:
             message = f"{manager.name} takes no packages from the host's repositories"
             hint = "write repositories: {NAME: {url: …, key: …}}"
             self._notes.problem(("repositories",), (Code.SITE_MISMATCH, message, hint))
-        if not manager.into_base_images and isinstance(self._written.base, schema.BaseImage):
+        base = self._written.base
+        if (
+            not manager.into_base_images
+            and isinstance(base, schema.BaseImage)
+            and base.image != schema.SCRATCH
+        ):
             problem = (Code.SITE_MISMATCH, f"with {manager.name} the base is made here, from an empty root",
                        "write base: {bootstrap: [PACKAGE, …]}")  # fmt: skip
             self._notes.problem(("base", "image"), problem)

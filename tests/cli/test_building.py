@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildsys import programs
 from buildsys.cli.test import condensed
 from buildsys.run.make import RunOptions
 from buildsys.run.plan_lock import turn
@@ -334,10 +335,11 @@ def test_build_names_every_program_that_is_missing_or_too_old(
     (here / "few/buildah").symlink_to(old)
     done = buildsys("build", "tiny", env=few)
     hint = "in a clone of buildsys, `make setup` installs all that is missing"
+    command = (programs.install_command(["skopeo"]) or "").removesuffix(" skopeo")
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.split("\n\n") == [
-        f"error: flock is needed and is not installed [missing-tool]\n  hint: install flock; {hint}",
-        f"error: skopeo is needed and is not installed [missing-tool]\n  hint: install skopeo; {hint}",
+        f"error: flock is needed and is not installed [missing-tool]\n  hint: `{command} util-linux`; {hint}",
+        f"error: skopeo is needed and is not installed [missing-tool]\n  hint: `{command} skopeo`; {hint}",
         (
             f"error: buildah 1.27 or newer is needed, {here}/few/buildah is version 1.23.1 [old-tool]\n"
             "  hint: images are committed with --omit-history, which buildah 1.27 brought\n"

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -53,11 +54,12 @@ def clone(tmp_path: Path, stand_ins: Path) -> Iterator[Clone]:
     """One for each page, set up; the stand-ins are there already."""
     folder = _clone(tmp_path.resolve())
     (folder / "build/standins").mkdir(parents=True)
-    for name in ("first", "stable-pike"):
+    for name in ("first", "hello", "stable-pike"):
         subprocess.run(["cp", "-al", stand_ins, folder / "build/standins" / name], check=True)
         # A lock is of one set.
         (folder / "build/standins" / name / "lock.yaml").unlink()
-    with store(tmp_path / "store") as made:
+    # TMPDIR of the run is short: podman takes no run root of more than 50 characters.
+    with TemporaryDirectory(prefix="bs-") as short, store(Path(short)) as made:
         configuration = tmp_path / "storage.conf"
         configuration.write_text(
             f'[storage]\ndriver = "overlay"\ngraphroot = "{made.root}"\nrunroot = "{made.runroot}"\n'

@@ -84,6 +84,14 @@ def test_one_layout_holds_the_set_and_each_blob_once(bench: Bench, tmp_path: Pat
     assert (outcome.images, outcome.blobs, outcome.tags) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("transport", ["oci", "dir"])
+def test_publish_and_verify_count_blobs_alike(bench: Bench, tmp_path: Path, transport: str) -> None:
+    place = f"{transport}:{tmp_path}/out"
+    outcome = only(bench.publish(place))
+    verified = bench.run("verify", "--at", place)
+    assert verified.stderr == f"{place}: 5 images, 5 tags, {outcome.blobs} blobs: as they were published\n"
+
+
 @contextmanager
 def web_server(folder: Path) -> Iterator[str]:
     """A plain web server that has been told the type of manifests, and nothing else."""

@@ -72,6 +72,7 @@ enter() {
     else
         table=$table$1$newline
     fi
+    [ -d /etc ] || mkdir /etc
     case $2 in
         *shadow) [ -e "$2" ] || (umask 077 && : >"$2") ;;
     esac

@@ -14,19 +14,44 @@ ONLINE=''
 # inside <<END: run verbs of lib/inside.sh within the root, an instruction a line. Consecutive data instructions share one entry of a few
 # milliseconds.
 inside() {
-    local text KIT=()
+    local text KIT=() shell=(/bin/sh)
     text=$'. /dev/buildsys/plan/lib/inside.sh\n'$(</dev/stdin)
     lend_scratch || return
+    if [[ -n ${BARE-} ]]; then
+        # A root that began empty need not have a shell: the host's runs there, with the host's programs.
+        open_kit kit.bare sh "${COPYING[@]}" "${BASIC[@]}" || return
+        text=$'. /dev/buildsys/plan/lib/bare.sh\n'$text
+        shell=("${KIT_LOADER[@]}" /dev/buildsys/kit/bin/sh)
+    fi
     # Only these verbs copy with the host's programs.
-    [[ ! $text =~ $'\n'(optional )?(attributes|duplicate|move|other|payload)' ' ]] || open_kit kit.copying "${COPYING[@]}" || return
+    [[ -n ${BARE-} || ! $text =~ $'\n'(optional )?(attributes|duplicate|move|other|payload)' ' ]] || open_kit kit.copying "${COPYING[@]}" || return
     # On a full disk an incomplete script would do half of the work and succeed.
     printf '%s\n' "$text" >"$LENT/inside" || return
     # The shell inside writes its current Spot to a file, because an ERR trap here does not see it.
-    enter inside "${SOURCES[@]}" -- /bin/sh -eu /dev/buildsys/scratch/inside </dev/null || {
+    enter inside "${SOURCES[@]}" -- "${shell[@]}" -eu /dev/buildsys/scratch/inside </dev/null || {
         local status=$?
         ! is_plain_file "$LENT/spot" || read -r SPOT <"$LENT/spot" || :
         return "$status"
     }
+}
+
+# known_user USER[:GROUP]: fail if the root does not have the account, or the group. A container asks the same two files.
+known_user() {
+    local group=''
+    [[ $1 != *:?* ]] || group=${1#*:}
+    has_entry "${1%%:*}" passwd && has_entry "$group" group
+}
+
+# has_entry NAME FILE: is NAME empty, a number, or the name of an entry of /etc/FILE? The host's grep looks within the root.
+has_entry() {
+    local what=account KIT=()
+    [[ -n ${1//[0-9]/} ]] || return 0
+    open_kit kit.entry grep && lend_scratch || return
+    ! enter kit -- "${KIT_LOADER[@]}" /dev/buildsys/kit/bin/grep -qs "^${1//./[.]}:" "/etc/$2" </dev/null || return 0
+    [[ $2 == passwd ]] || what=group
+    printf 'error: the image has no %s %s\n' "$what" "$1"
+    printf '  hint: declare it under accounts:, install the package that makes it, or write a number\n'
+    return 1
 }
 
 # within [NAME=DIR…] COMMAND…: run a program of the root. /dev/buildsys has the plan, LENT as `scratch`, and each DIR as NAME; only
@@ -221,6 +246,9 @@ run_sealed() {
 # files need setfattr.
 COPYING=(cp mv tar)
 ! type -P setfattr >/dev/null || COPYING+=(setfattr)
+
+# The other programs that lib/inside.sh calls, for roots without any.
+BASIC=(awk cat chmod chown dirname grep ln mkdir readlink rm sed sha256sum tail touch)
 
 # open_kit NAME PROGRAM…: set KIT, options of bwrap that mount these programs of the host with their libraries and configuration, and
 # KIT_LOADER, the words that start one of them without the root's loader and libraries. The file NAME keeps the options for all steps of a

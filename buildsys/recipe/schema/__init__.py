@@ -6,6 +6,7 @@ None, and `buildsys.resolve` alone says what that means.
 
 from buildsys.recipe.schema.base import Model
 from buildsys.recipe.schema.documents import (
+    SCRATCH,
     Account,
     AddRemove,
     BaseImage,
@@ -40,8 +41,9 @@ from buildsys.recipe.schema.tests import (
 )
 
 __all__ = [
-    "VERBS", "Account", "AddRemove", "AnyStep", "BaseImage", "Bootstrap", "CommandTest", "Container",
-    "DownloadSource", "Fragment", "HealthCheck", "Http", "ImageTest", "LeftOut", "Model", "Overlay", "Patch",
-    "Recipe", "Repository", "RepositoryFile", "Scenario", "ScenarioStep", "Service", "SetFile", "Site",
-    "SitePatch", "StepsPatch", "Trait", "UsesPatch", "check_template", "json_schema", "read", "read_filled",
+    "SCRATCH", "VERBS", "Account", "AddRemove", "AnyStep", "BaseImage", "Bootstrap", "CommandTest",
+    "Container", "DownloadSource", "Fragment", "HealthCheck", "Http", "ImageTest", "LeftOut", "Model",
+    "Overlay", "Patch", "Recipe", "Repository", "RepositoryFile", "Scenario", "ScenarioStep", "Service",
+    "SetFile", "Site", "SitePatch", "StepsPatch", "Trait", "UsesPatch", "check_template", "json_schema",
+    "read", "read_filled",
 ]  # fmt: skip

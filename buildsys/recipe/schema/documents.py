@@ -146,7 +146,13 @@ class Bootstrap(Model):
     bootstrap: list[types.PackageName]
 
 
+SCRATCH = "scratch"
+"""The reference of an empty root, as in Containerfiles."""
+
+
 def _base(value: Any) -> str:
+    if isinstance(value, str):
+        return "<scratch>"
     return "<image>" if isinstance(value, dict) and "image" in value else "<bootstrap>"
 
 
@@ -195,7 +201,10 @@ class Site(Model):
     site: str
     about: Maybe[str] = None
     base: Annotated[
-        Annotated[Bootstrap, Tag("<bootstrap>")] | Annotated[BaseImage, Tag("<image>")], Discriminator(_base)
+        Annotated[Literal["scratch"], Tag("<scratch>")]
+        | Annotated[Bootstrap, Tag("<bootstrap>")]
+        | Annotated[BaseImage, Tag("<image>")],
+        Discriminator(_base),
     ]
     installer: Installer
     inside: Maybe[bool] = None

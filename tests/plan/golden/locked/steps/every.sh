@@ -94,6 +94,8 @@ END
     at recipes/tiny/images/every.yaml:34:5 run
     run --open-files 4096 mkpasswd '*'
     at recipes/tiny/images/every.yaml:1:8 configuration
+    known_user nova
+    at recipes/tiny/images/every.yaml:1:8 configuration
     configure \
         --user nova \
         --entrypoint '["dumb-init", "--"]' \
