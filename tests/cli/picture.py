@@ -73,7 +73,9 @@ def picture() -> str:
 def _write_plan(plan: Path) -> None:
     names = [*BUILT, "mariadb", *(name for name, *_ in RUNNING)]
     names += [f"image-{number}" for number in range(108 - len(names))]
-    images = {name: {"parent": None, "reads": [], "reference": ""} for name in names}
+    images: dict[str, dict[str, object]] = {
+        name: {"parent": None, "reads": [], "reference": ""} for name in names
+    }
     data = {"set": "stable-pike", "format": "docker", "stand_ins": True, "images": images}
     (plan / "plan.json").write_text(json.dumps(data))
     (plan / "state").mkdir()
