@@ -41,6 +41,9 @@ def main() -> int:
     step("the same by rpmbuild in a build root: root, an ordinary user, vfs", root, CLONE)
     step("every image tried", ["make", "test-stable-pike"], CLONE)
     step("the second time, nothing is left to try", ["make", "test-stable-pike"], CLONE)
+    store = f"--root {STORE} --runroot {RUN}"
+    page = [sys.executable, "-m", "tests.report.acceptance", str(CLONE / "build/stable-pike"), store]
+    step("its report, and one of 1,000 images: size, seconds, first paint in Chromium", page, ROOT)
     pike = [sys.executable, "-m", "tests.oracle.pike", "recipes/stable-pike", "build", str(PLACE / "oracle")]
     step("the oracle: a list of changes, and what rpm and dnf say of every image", pike, CLONE)
     os.environ["BS_ORACLE"] = "long"
@@ -50,7 +53,6 @@ def main() -> int:
     step("the set from a stand-in for the vault (build/acceptance/vault/report.md)", vault, CLONE)
     zed = [sys.executable, "-m", "tests.zed.acceptance", str(PLACE / "zed")]
     step("stable-zed: built, tried, both scenarios; elsewhere the same ids", zed, CLONE)
-    store = f"--root {STORE} --runroot {RUN}"
     exported = [sys.executable, "-m", "tests.zed.exported", store, str(PLACE / "zed")]
     step("its keystone by exported Containerfiles, beside the plan's", exported, CLONE)
     return 0

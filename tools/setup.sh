@@ -47,6 +47,8 @@ test   command:docker-registry  docker-registry  docker-distribution
 test   command:mmdebstrap       mmdebstrap       mmdebstrap
 test   command:setcap           libcap2-bin      libcap
 test   command:shellcheck       shellcheck       ShellCheck
+test   chromium                 chromium         chromium
+test   command:chromedriver     chromium-driver  chromedriver
 '
 
 say() { printf 'buildsys: %s\n' "$*" >&2; }
@@ -57,6 +59,7 @@ has_command() { command -v "$1" >/dev/null; }
 has_static() { has_command "$1" && ! ldd "$(command -v "$1")" >/dev/null 2>&1; }
 has_oci_runtime() { has_command crun || has_command runc; }
 has_dnf() { has_command dnf || has_command dnf5; }
+has_chromium() { has_command chromium || has_command chromium-browser; }
 has_python() { find_python >/dev/null; }
 
 # Prints the first Python that is new enough and can make virtual environments.
