@@ -38,7 +38,7 @@ shift
     [
         "overlay", "carry-a-plan", "rpm-build-root", "test-images", "export-containerfiles",
         "deploy-with-tripleo", "containerfile-in-a-set", "import-kolla-overrides",
-        "import-containerfiles", "import-tcib",
+        "import-containerfiles", "import-tcib", "read-the-report",
     ],
 )  # fmt: skip
 def test_a_page(page: str, clone: Clone) -> None:

@@ -37,7 +37,8 @@ def main(arguments: list[str]) -> int:
     with TemporaryDirectory() as folder:
         place = Path(folder)
         if arguments:
-            measured += pike(*arguments, place / "pike.html")
+            plan, store = arguments
+            measured += pike(plan, store, place / "pike.html")
         page = place / "thousand.html"
         page.write_text(report(world.generated(place, 1000)))
         measured.append(("size of 1,000 images", page.stat().st_size / 1e6, 5, "MB"))
