@@ -168,6 +168,10 @@ def test_statuses_and_signals_come_through(someone: User) -> None:
     failed = someone.login(*run, "left", settings={**settings, "LAUNCH": "false"})
     assert failed.returncode == 1
     assert "small: 2 images: 0 built, 0 fresh" in failed.stdout
+    left = someone.home / "tmp/buildsys-namespace.999999999.x"
+    left.mkdir(parents=True)
+    someone.give(left.parent)
+    settings["TMPDIR"] = str(left.parent)
     for name in ("INT", "TERM"):
         # All that was started must end: the next run would wait for it.
         ended = someone.login(
@@ -177,6 +181,7 @@ def test_statuses_and_signals_come_through(someone: User) -> None:
         assert "begun" in ended.stdout
         assert "not reached" in ended.stdout
         assert "level=" not in ended.stdout
+        assert not list(left.parent.glob("buildsys-*"))
     build = ("-m", "buildsys", "build", f"{someone.home}/recipes/small", "--build-dir", str(plan.parent))
     python = ("timeout", "--preserve-status", "--signal=INT", "6", str(someone.python), *build, "--force")
     ended = someone.login(*python, cwd=someone.project, settings={**someone.settings, **settings})

@@ -18,8 +18,13 @@ as_root_of_a_namespace() {
 # before the command, with status 1 and a log of its own. So it is in another process group, signals go to the command, and what buildah
 # prints is shown only if the command never began. The command has no stdin: its descriptor carries stderr past buildah.
 run_in_namespace() {
-    local place status=0 entered
-    place=$(mktemp -d "${TMPDIR:-/var/tmp}/buildsys-namespace.XXXXXX" 2>/dev/null) || place=$(mktemp -d)
+    local place status=0 entered left process signal
+    # Remove what a killed run left.
+    for left in "${TMPDIR:-/var/tmp}"/buildsys-namespace.*; do
+        process=${left##*/buildsys-namespace.}
+        [[ ! -O $left || -L $left || -d /proc/${process%%.*} ]] || rm -rf -- "$left"
+    done
+    place=$(mktemp -d "${TMPDIR:-/var/tmp}/buildsys-namespace.$$.XXXXXX" 2>/dev/null) || place=$(mktemp -d)
     # shellcheck disable=SC2064 # expand now
     trap "$(printf 'rm -rf %q' "$place")" EXIT
     set -m
