@@ -197,10 +197,11 @@ def _tell_failure(outcome: Outcome) -> None:
 
 
 def _tell_output(case: Case) -> None:
-    if case.tries > 1:
+    if case.tries:
+        times = f"{case.tries} times" if case.tries > 1 else "once"
         answer = case.answer.strip().splitlines()
         end = "; the last answer begins:" if answer else ""
-        say(f"    asked {case.tries} times in {case.seconds:.1f} s{end}")
+        say(f"    asked {times} in {case.seconds:.1f} s{end}")
         for line in answer[:3]:
             say(f"      {line[:LONGEST]}")
     for line in condensed(case.output.rstrip().splitlines())[-LINES:]:

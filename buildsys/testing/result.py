@@ -21,8 +21,8 @@ class Case:
     """What is wrong; empty: it passed."""
     output: str = ""
     """What was written to stdout and stderr meanwhile, or the body of an answer."""
-    tries: int = 1
-    """How often it was asked; a server has time to come up."""
+    tries: int = 0
+    """How often it was asked, for what is asked until it is well or its time is over; 0: it is not."""
     answer: str = ""
     """The body of the last answer that was wrong."""
 

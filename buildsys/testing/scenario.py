@@ -221,7 +221,7 @@ class _Play:
                 ]
             else:
                 self._values.capture(name, found[found.re.groups and 1] or "")
-        self._add(step.label, time.monotonic() - began, mistakes, output, tries=tries)
+        self._add(step.label, time.monotonic() - began, mistakes, output, tries=tries if step.retry else 0)
 
     def _act(self, step: ScenarioStep) -> tuple[str, Sequence[Diagnostic]]:
         """Try a step once: its output, and what is wrong."""
@@ -252,7 +252,7 @@ class _Play:
         return Diagnostic(self._scenario.spot, Code.TIME_LIMIT, message)
 
     def _add(
-        self, name: str, took: float, mistakes: Sequence[Diagnostic], output: str = "", *, tries: int = 1
+        self, name: str, took: float, mistakes: Sequence[Diagnostic], output: str = "", *, tries: int = 0
     ) -> None:
         """Record a case.
 
