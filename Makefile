@@ -143,6 +143,25 @@ bench-zed: $(READY_TO_TEST) ## measure stable-zed against plain Containerfiles, 
 acceptance: $(READY_TO_TEST) ## both sets built, tried, held against the facts; and on three releases of Debian
 	$(BIN)/python -m tests.acceptance
 
+# Debian packages want Debian 13's tools, so they are built in a clean root of it. Debian has no dockerfile-parse; its
+# sources are fetched, of the version in requirements.lock.
+DIST    := build/dist
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' buildsys/__init__.py)
+
+.PHONY: dist
+dist: $(READY_TO_TEST) ## sdist, wheel, RPMs and Debian packages, in build/dist
+	rm -rf $(DIST)
+	mkdir -p $(DIST)
+	$(BIN)/python -m build --no-isolation --outdir $(DIST)
+	rpmbuild -ta --quiet --nodeps --define '_topdir $(abspath $(DIST))/rpm' --define '__python3 $(abspath $(BIN))/python' \
+	    $(DIST)/buildsys-$(VERSION).tar.gz
+	mv $(DIST)/rpm/RPMS/noarch/*.rpm $(DIST)/rpm/SRPMS/*.rpm $(DIST)
+	rm -rf $(DIST)/rpm
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
+	    --constraint requirements.lock --dest $(DIST) dockerfile-parse
+	tools/clean-root --share $(abspath $(DIST)):/dist trixie \
+	    /project/tools/build-debs /dist/buildsys-$(VERSION).tar.gz /dist
+
 .PHONY: clean
 clean: ## remove build/ and the caches; images and .venv stay
 	below="$$PWD/build/" awk '{ gsub(/\\040/, " ", $$2); gsub(/\\134/, "\\", $$2) } index($$2, ENVIRON["below"]) == 1 { print $$2 }' \

@@ -51,6 +51,9 @@ def main() -> int:
     step("the oracle: any changes of any set, and whoever is killed meanwhile", oracle, ROOT)
     vault = [sys.executable, "-m", "tests.sites.acceptance", str(PLACE / "vault")]
     step("the set from a stand-in for the vault (build/acceptance/vault/report.md)", vault, CLONE)
+    packages = [sys.executable, "-m", "tests.releases.packages", str(PLACE / "dist")]
+    packages += ["--roots", str(ROOT / "build/roots")]
+    step("Debian packages and RPMs built, installed where no clone is, and used", packages, ROOT)
     zed = [sys.executable, "-m", "tests.zed.acceptance", str(PLACE / "zed")]
     step("stable-zed: built, tried, both scenarios; elsewhere the same ids", zed, CLONE)
     exported = [sys.executable, "-m", "tests.zed.exported", store, str(PLACE / "zed")]

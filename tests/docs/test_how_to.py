@@ -37,7 +37,7 @@ shift
     "page",
     [
         "overlay", "carry-a-plan", "rpm-build-root", "test-images", "export-containerfiles",
-        "deploy-with-tripleo", "containerfile-in-a-set", "import-kolla-overrides",
+        "deploy-with-tripleo", "containerfile-in-a-set", "import-kolla-overrides", "install",
         "import-containerfiles", "import-tcib", "read-the-report",
     ],
 )  # fmt: skip
