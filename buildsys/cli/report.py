@@ -12,7 +12,7 @@ from buildsys import disk
 from buildsys.cli.options import examples, takes_build_directory, takes_lock_file, takes_set
 from buildsys.cli.output import say
 from buildsys.cli.stores import takes_store
-from buildsys.diagnostics import counted
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, counted
 from buildsys.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -55,11 +55,15 @@ def report(
 
     from buildsys import storage
     from buildsys.files import write
+    from buildsys.plan.read import exists
     from buildsys.report import facts, page
 
     output = output or build_directory / f"{pipeline.name}.html"
     disk.writes(output.parent)
     pipeline = replace(pipeline, lock_file=lock_file, build_directory=build_directory, store=store)
+    if directory and not exists(directory):
+        hint = "leave --plan out for a report without results"
+        raise Refused([Diagnostic(NOWHERE, Code.NO_PLAN, f"{directory} holds no plan", hint)])
     directory = directory or build_directory / pipeline.name
     with ThreadPoolExecutor(1) as pool:
         # podman takes as long as everything else.

@@ -246,6 +246,10 @@ def events(lines: Iterable[str]) -> Iterator[Event]:
                 yield Event(float(data["time"]), str(data["event"]), str(data.get("image", "")), data)
 
 
+LONGEST = 30 * 24 * 3600
+"""Seconds that no build of an image takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """The time that a run spent on an image."""
@@ -265,7 +269,10 @@ def spans(directory: Path, *, earlier: bool = False) -> list[Span]:
         if event.event == "started":
             begun[event.image] = event.time
         elif event.event in {"built", "failed"} and event.image in begun:
-            found.append(Span(event.image, begun[event.image], event.time, event.event == "failed"))
+            begin = begun[event.image]
+            # A clock that was set back, or a damaged line.
+            if 0 <= begin <= event.time < begin + LONGEST:
+                found.append(Span(event.image, begin, event.time, event.event == "failed"))
     return found
 
 

@@ -147,13 +147,18 @@ def collect(
     None: no store can be asked.
     """
     planned = read.exists(directory)
-    seconds = record.remembered(directory, image_set.images)
+    seconds = {
+        name: spent
+        for name, spent in record.remembered(directory, image_set.images).items()
+        if 0 <= spent < read.LONGEST
+    }
     graph = ImageGraph(image_set.images)
     images = {name: image_set.images[name] for name in graph.order()}
     needs = {name: tuple(item.dependencies()) for name, item in images.items()}
     current = read.current(directory) if planned else {}
     results = {name: read.result(directory, name) if planned else {} for name in images}
-    shared = _sharing(image_set, images, results, stored)
+    identities = {name: identity for name, identity in ids(directory).items() if name in images}
+    shared = _sharing(image_set, identities, stored)
     packages = _packages(images, directory, lock) if lock or planned else None
     spans = read.spans(directory) if planned else []
     in_run = {span.image for span in spans}
@@ -166,7 +171,7 @@ def collect(
     for name, item in images.items():
         result = results[name]
         state = _state(name, result, current, in_run, (found[need].state for need in needs[name]))
-        identity = str(result.get("image_id") or "")
+        identity = identities.get(name, "")
         known = (stored or {}).get(identity)
         found[name] = Facts(
             name=name,
@@ -198,8 +203,15 @@ def collect(
         sharing=shared,
         locked=bool(packages and any(packages.values())),
         scenarios=tuple(_tried_scenarios(directory, image_set, current)),
-        notes=tuple(read.notes(directory)) if planned else image_set.site.notes,
+        notes=(*(read.notes(directory) if planned else image_set.site.notes), *_absent(image_set)),
     )
+
+
+def _absent(image_set: ImageSet) -> Iterator[str]:
+    """A sentence for each reason for which the site cannot build some images."""
+    for reason in dict.fromkeys(item.reason for item in image_set.absent.values()):
+        names = sorted(name for name, item in image_set.absent.items() if item.reason == reason)
+        yield f"the site {image_set.site.name} cannot build {', '.join(names)}: {reason}"
 
 
 def _children(needs: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
@@ -230,21 +242,15 @@ def _state(
 
 
 def _sharing(
-    image_set: ImageSet,
-    images: Mapping[str, Image],
-    results: Mapping[str, Mapping[str, object]],
-    stored: Mapping[str, Stored] | None,
+    image_set: ImageSet, identities: Mapping[str, str], stored: Mapping[str, Stored] | None
 ) -> Sharing | None:
     if stored is None:
         return None
-    named = {
-        name: stored[str(results[name].get("image_id"))]
-        for name in images
-        if results[name].get("image_id") in stored
-    }
+    named = {name: stored[identity] for name, identity in identities.items() if identity in stored}
     if not named:
         return None
-    return sharing(named | {name: stored[name] for name in bases(image_set) if name in stored}, images)
+    elsewhere = {name: stored[name] for name in bases(image_set) if name in stored}
+    return sharing(elsewhere | named, identities)
 
 
 # ── packages ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +26,14 @@ from buildsys.report.layout import NODE, layout
 from buildsys.report.timeline import Bar, Timeline
 
 TEMPLATES = Path(__file__).parent / "templates"
+COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+"""What turns colours of a terminal on and off: logs have it."""
+UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Characters that no page may hold, or that no file can."""
 LEVELS = 7
 """Shades of a picture that is coloured by a quantity."""
+LATEST = 253_402_300_800
+"""The end of the year 9999, in seconds since 1970."""
 VERDICTS: tuple[Verdict, ...] = ("failed", "outdated", "passed", "never")
 """Of tests, in the order in which a reader wants them."""
 ROW, WIDTH, WIDEST = 26, 1340, 6000
@@ -102,6 +109,8 @@ def duration(seconds: float) -> str:
 
 def clock(seconds: float) -> str:
     """Seconds since 1970 as a date and a time of day."""
+    if not 0 <= seconds < LATEST:
+        return "an unknown time"
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
@@ -123,7 +132,7 @@ def _shown(value: Any) -> Any:
     """A value as it may be shown: without passwords, and without characters that a page cannot hold."""
     if type(value) is not str:
         return value
-    return masked("".join(char if char >= " " or char in "\t\n" else "\ufffd" for char in value))
+    return masked(UNSHOWN.sub("\ufffd", COLOURS.sub("", value)))
 
 
 def _number(value: float) -> str:

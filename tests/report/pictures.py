@@ -1,4 +1,4 @@
-"""Make the pictures of the documentation: `python -m tests.report.pictures REPORT`, or `make pictures`.
+"""Make the pictures of the documentation: `python -m tests.report.pictures REPORT`.
 
 REPORT is the report of stable-pike, built and tried, for a picture that shows something.
 """

@@ -124,6 +124,33 @@ def test_a_mistake_in_a_recipe_is_reported_and_no_file_is_written(capsys: Captur
     assert not Path("build").exists()
 
 
+@pytest.mark.usefixtures("podman")
+def test_a_folder_without_a_plan_is_refused_where_it_is_named(capsys: Captured) -> None:
+    assert cli.run(["report", "shop", "--plan", "recipes"]) == 2
+    assert capsys.readouterr().err == (
+        "error: recipes holds no plan [no-plan]\n  hint: leave --plan out for a report without results\n"
+    )
+
+
+@pytest.mark.usefixtures("ran")
+def test_damaged_records_do_not_end_a_report(podman: Path) -> None:
+    plan = Path("elsewhere/plan")
+    (plan / "results/base.json").write_text('{"image_id": ["x"], "reason": "\\ud800", "status": 3}')
+    (plan / "results/alone.json").write_text('{"image_id"')
+    for name, seconds in (("base", "nan"), ("alone", "-3")):
+        (plan / f"state/{name}.seconds").write_text(seconds)
+    lines = ['{"time": 1e300, "event": "run", "run": "1"}']
+    for begin, end in (("5", "1e300"), ("9", "3"), ("NaN", "NaN")):
+        lines += [f'{{"time": {begin}, "event": "started", "image": "base"}}']
+        lines += [f'{{"time": {end}, "event": "built", "image": "base", "seconds": 1}}']
+    (plan / "events.jsonl").write_text("\n".join([*lines, '{"time": 3, "event": "bui']))
+    assert cli.run(["report", "shop", "--plan", str(plan)]) == 0
+    text = Path("build/shop.html").read_text()
+    assert "run of an unknown time" in text
+    assert "nan" not in text.partition("<script>")[0].replace("nano", "")
+    assert podman.is_dir()
+
+
 def test_the_graph_is_drawn_for_the_chosen_images(capsys: Captured) -> None:
     assert cli.run(["graph", "shop", "web", "--svg"]) == 0
     drawn = capsys.readouterr().out
