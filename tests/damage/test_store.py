@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from buildsys.inspect_image.soundness import damaged
 from tests import command
 from tests.busybox import Ground
 from tests.plan.sets import BASE, BUSYBOX, image
+from tests.runtime.builds import VfsStore
 from tests.runtime.faked import does
-from tests.stores import keep, store
+from tests.stores import Store, keep, store
 
 pytestmark = pytest.mark.real
 
@@ -38,10 +40,16 @@ class Part:
     root: Path
     image: str
     layer: str
+    driver: str
 
     @property
     def folder(self) -> Path:
-        return self.root / "overlay" / self.layer
+        return self.root / ("vfs/dir" if self.driver == "vfs" else "overlay") / self.layer
+
+    @property
+    def files(self) -> Path:
+        """What the layer holds: its own files, or a whole copy."""
+        return self.folder if self.driver == "vfs" else self.folder / "diff"
 
     @property
     def link(self) -> Path:
@@ -49,10 +57,18 @@ class Part:
 
     @property
     def split(self) -> Path:
-        return self.root / f"overlay-layers/{self.layer}.tar-split.gz"
+        return self.layers / f"{self.layer}.tar-split.gz"
+
+    @property
+    def images(self) -> Path:
+        return self.root / f"{self.driver}-images"
+
+    @property
+    def layers(self) -> Path:
+        return self.root / f"{self.driver}-layers"
 
     def data(self, pattern: str) -> Path:
-        return next((self.root / "overlay-images" / self.image).glob(pattern))
+        return next((self.images / self.image).glob(pattern))
 
 
 def part(ground: Ground, name: str) -> Part:
@@ -60,9 +76,14 @@ def part(ground: Ground, name: str) -> Part:
         key.partition(":")[0]: identity.removeprefix("sha256:")
         for key, identity in ground.built_keys().items()
     }
-    records = json.loads((ground.store.root / "overlay-images/images.json").read_text())
+    driver = driver_of(ground)
+    records = json.loads((ground.store.root / f"{driver}-images/images.json").read_text())
     (layer,) = [record["layer"] for record in records if record["id"] == ids[name]]
-    return Part(ground.store.root, ids[name], layer)
+    return Part(ground.store.root, ids[name], layer, driver)
+
+
+def driver_of(ground: Ground) -> str:
+    return "vfs" if isinstance(ground.store, VfsStore) else "overlay"
 
 
 def _remove(path: Path) -> None:
@@ -87,7 +108,7 @@ def _drop(path: Path, identity: str) -> None:
 
 DAMAGE: dict[str, Callable[[Part], None]] = {
     "folder": lambda at: _remove(at.folder),
-    "content": lambda at: _remove(at.folder / "diff"),
+    "content": lambda at: _remove(at.files),
     "link file": lambda at: _remove(at.folder / "link"),
     "link file empty": lambda at: _empty(at.folder / "link"),
     "link": lambda at: _remove(at.link),
@@ -101,39 +122,60 @@ DAMAGE: dict[str, Callable[[Part], None]] = {
     "manifest cut": lambda at: _cut(at.data("manifest")),
     "configuration": lambda at: _remove(at.data("=c2hhMjU2O*")),
     "configuration cut": lambda at: _cut(at.data("=c2hhMjU2O*")),
-    "image folder": lambda at: _remove(at.root / "overlay-images" / at.image),
-    "layer record": lambda at: _drop(at.root / "overlay-layers/layers.json", at.layer),
-    "image record": lambda at: _drop(at.root / "overlay-images/images.json", at.image),
-    "no layer records": lambda at: _remove(at.root / "overlay-layers/layers.json"),
-    "layer records cut": lambda at: _cut(at.root / "overlay-layers/layers.json"),
-    "no image records": lambda at: _remove(at.root / "overlay-images/images.json"),
+    "image folder": lambda at: _remove(at.images / at.image),
+    "layer record": lambda at: _drop(at.layers / "layers.json", at.layer),
+    "image record": lambda at: _drop(at.images / "images.json", at.image),
+    "no layer records": lambda at: _remove(at.layers / "layers.json"),
+    "layer records cut": lambda at: _cut(at.layers / "layers.json"),
+    "no image records": lambda at: _remove(at.images / "images.json"),
 }
 
 
 OF_THE_BASE_TOO = {"all links", "no layer records", "layer records cut", "no image records"}
 
 
+Restored = tuple[Ground, Callable[[], None]]
+"""Store and plan of four images, and a function that makes them what they are after two runs."""
+
+
+@contextmanager
+def _restored(made: Store, base: Path, place: Path) -> Iterator[Restored]:
+    made.buildah("pull", "--quiet", f"docker-archive:{base}")
+    ground = Ground(made, place / "plan")
+    ground.build(IMAGES)
+    ground.build(IMAGES)
+    made.buildah("rm", "--all")
+    yield ground, keep(place)
+
+
 @pytest.fixture(scope="module")
-def restored(
-    base: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Ground, Callable[[], None]]]:
-    """Store and plan of four images, and a function that makes them what they are after two runs."""
+def restored(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restored]:
     place = tmp_path_factory.mktemp("damage") / "work"
     with store(place / "store") as made:
         driver = made.buildah("info", "--format", "{{.store.GraphDriverName}}").strip()
         if driver != "overlay":
             pytest.skip(f"the store is of {driver}")
-        made.buildah("pull", "--quiet", f"docker-archive:{base}")
-        ground = Ground(made, place / "plan")
-        ground.build(IMAGES)
-        ground.build(IMAGES)
-        made.buildah("rm", "--all")
-        yield ground, keep(place)
+        with _restored(made, base, place) as found:
+            yield found
+
+
+@pytest.fixture(scope="module")
+def restored_vfs(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restored]:
+    place = tmp_path_factory.mktemp("damage") / "work"
+    with store(place / "store") as made, _restored(VfsStore(made.place), base, place) as found:
+        yield found
 
 
 @pytest.fixture
-def built(restored: tuple[Ground, Callable[[], None]]) -> Ground:
+def built(restored: Restored) -> Ground:
     ground, restore = restored
+    restore()
+    return ground
+
+
+@pytest.fixture
+def vfs(restored_vfs: Restored) -> Ground:
+    ground, restore = restored_vfs
     restore()
     return ground
 
@@ -153,6 +195,19 @@ def _read_all(ground: Ground) -> None:
 
 @pytest.mark.parametrize("way", DAMAGE)
 def test_damage_is_seen_and_mended(built: Ground, way: str) -> None:
+    _harm(built, way)
+
+
+# Of the ways that this driver knows, those that harm something else each; all of them were tried.
+@pytest.mark.parametrize(
+    "way", ["folder", "packing empty", "manifest", "configuration cut", "layer record", "image record"]
+)
+def test_damage_of_vfs_is_seen_and_mended(vfs: Ground, way: str) -> None:
+    _harm(vfs, way)
+
+
+def _harm(built: Ground, way: str) -> None:
+    """Damage a store in some way; `why` and the next run see and mend it."""
     before = _ids(built)
     DAMAGE[way](part(built, "two"))
     asked = built.call("why.sh")
@@ -173,7 +228,7 @@ def test_damage_is_seen_and_mended(built: Ground, way: str) -> None:
 
 
 def _other_content(at: Part) -> None:
-    path = at.folder / "diff/e/f"
+    path = at.files / "e/f"
     status = path.stat()
     path.write_text("9\n")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -187,13 +242,13 @@ def _damaged_packing(at: Part) -> None:
 
 INSIDE: dict[str, tuple[Callable[[Part], None], str]] = {
     "content": (_other_content, "the content of a file has changed"),
-    "cut": (lambda at: _empty(at.folder / "diff/e/f"), "/e/f has another size"),
-    "gone": (lambda at: _remove(at.folder / "diff/e/f"), "/e/f is missing"),
-    "empty folder": (lambda at: _remove(at.folder / "diff/e"), "/e/f is missing"),
-    "mode": (lambda at: (at.folder / "diff/two").chmod(0o4755), "/two has another mode"),
-    "owner": (lambda at: os.chown(at.folder / "diff/two", 7, 7), "/two has another owner"),
-    "added": (lambda at: _empty(at.folder / "diff/e/new"), "/e/new does not belong to it"),
-    "kind": (lambda at: _swap(at.folder / "diff/e/f"), "/e/f is missing"),
+    "cut": (lambda at: _empty(at.files / "e/f"), "/e/f has another size"),
+    "gone": (lambda at: _remove(at.files / "e/f"), "/e/f is missing"),
+    "empty folder": (lambda at: _remove(at.files / "e"), "/e/f is missing"),
+    "mode": (lambda at: (at.files / "two").chmod(0o4755), "/two has another mode"),
+    "owner": (lambda at: os.chown(at.files / "two", 7, 7), "/two has another owner"),
+    "added": (lambda at: _empty(at.files / "e/new"), "/e/new does not belong to it"),
+    "kind": (lambda at: _swap(at.files / "e/f"), "/e/f is missing"),
     "packing": (_damaged_packing, "its tar-split file cannot be read"),
 }
 
@@ -210,12 +265,23 @@ def _buildsys(ground: Ground, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("way", INSIDE)
 def test_damage_within_a_layer_is_found_by_reading(built: Ground, way: str) -> None:
-    before, root = _ids(built), built.store.root
-    assert list(damaged(root, "overlay", read=True)) == []
+    _harm_inside(built, way)
+
+
+# A file that was added cannot be told from one of a layer below there.
+@pytest.mark.parametrize("way", ["content", "empty folder", "owner"])
+def test_damage_within_a_layer_of_vfs_is_found_by_reading(vfs: Ground, way: str) -> None:
+    _harm_inside(vfs, way)
+
+
+def _harm_inside(built: Ground, way: str) -> None:
+    """Damage the content of a layer; a run that reads all layers sees and mends it."""
+    before, root, driver = _ids(built), built.store.root, driver_of(built)
+    assert list(damaged(root, driver, read=True)) == []
     at = part(built, "two")
     harm, words = INSIDE[way]
     harm(at)
-    (found,) = damaged(root, "overlay", read=True)
+    (found,) = damaged(root, driver, read=True)
     assert (found.layer, found.why) == (at.layer, words)
     assert {"localhost/tests/t-two:1", "localhost/tests/t-three:1"} <= set(found.images)
     said = _buildsys(built, "doctor", "--verify-store")
@@ -227,7 +293,7 @@ def test_damage_within_a_layer_is_found_by_reading(built: Ground, way: str) -> N
     assert done.stderr.count("damaged in the store, removed: layer ") == 2
     assert done.stderr.endswith("tiny: 4 images: 2 built, 2 fresh\n")
     assert _ids(built) == before
-    assert list(damaged(root, "overlay", read=True)) == []
+    assert list(damaged(root, driver, read=True)) == []
     assert build._damaged(built.plan, built.store.options) is None
 
 
@@ -279,7 +345,7 @@ def test_a_base_that_nobody_can_make_again(built: Ground) -> None:
 def test_a_store_of_vfs(built: Ground, tmp_path: Path) -> None:
     """Each layer is a whole copy there."""
     with store(tmp_path / "other") as made:
-        other = Store(f"--storage-driver vfs {made.options}")
+        other = AnyStore(f"--storage-driver vfs {made.options}")
         archive = f"docker-archive:{tmp_path}/base.tar"
         built.store.buildah("push", "--quiet", BUSYBOX, f"{archive}:{BUSYBOX}")
         other.buildah("pull", "--quiet", archive)
@@ -297,7 +363,7 @@ def test_a_store_of_vfs(built: Ground, tmp_path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Store:
+class AnyStore:
     """A store chosen by any options."""
 
     options: str
