@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Fake, Run
+from tests.cli.picture import PICTURE, picture
 from tests.terminal import Terminal
 
 SCREENS = Path(__file__).parent / "screens"
@@ -319,6 +320,10 @@ def test_the_record_is_what_is_drawn(build: Build, here: Path) -> None:
         assert terminal.end() == 0
     lines = (here / "build/tiny/events.jsonl").read_text().splitlines()
     assert json.loads(lines[0])["event"] == "run"
+
+
+def test_the_picture_of_the_documentation_is_of_today() -> None:
+    assert PICTURE.read_text() == picture(), "python -m tests.cli.picture makes it"
 
 
 def test_drawing_costs_little(build: Build, here: Path) -> None:
