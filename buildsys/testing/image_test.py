@@ -169,7 +169,7 @@ class _ServiceTest:
     def _case(self, name: str, mistakes: Iterable[Diagnostic], output: str = "") -> Case:
         case = _case(name, self.began, mistakes, output)
         answer = self.answers.get(name, "") if case.mistakes else ""
-        return replace(case, tries=max(self.tries[name], 1), answer=answer)
+        return replace(case, tries=self.tries[name], answer=answer)
 
     def _unanswered(self, running: Running, request: Http) -> Sequence[Diagnostic]:
         self.answers[request.label], mistakes = answer_to(running.process, request)
