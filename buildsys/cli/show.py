@@ -138,7 +138,8 @@ def graph(pipeline: Pipeline, selection: Selection, form: str) -> None:
     elif form == "svg":
         from buildsys.report.page import picture
 
-        put(picture(image_set.name, _drawn(images)))
+        parents = {image.name: read for image in images for read, kind in _reads(image) if kind == "from"}
+        put(picture(image_set.name, _drawn(images), parents))
     else:
         draw = {"dot": _dot, "json": _graph_json, "mermaid": _mermaid}[form]
         put(draw(image_set.name, images))

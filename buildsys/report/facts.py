@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from buildsys.graph import ImageGraph
-from buildsys.image import BaseImage, ImageTest
+from buildsys.image import BaseImage, ImageTest, ParentImage
 from buildsys.plan import read
 from buildsys.report.sharing import Sharing, sharing
 from buildsys.report.timeline import Timeline, timeline
@@ -62,6 +62,8 @@ class Facts:
     name: str
     needs: tuple[str, ...]
     """The images of the set that it needs, the one that it is made from first."""
+    parent: str
+    """The image of the set that it is made from; empty: none."""
     base: str
     """Reference of the base image that it is made from; empty: an image of the set, or an empty root."""
     reference: str
@@ -111,12 +113,12 @@ class SetFacts:
     notes: tuple[str, ...]
 
     def below(self, name: str) -> frozenset[str]:
-        """All images that are made from this one, however far away."""
+        """All images that are made from this one, however far away; not what only copies from it."""
         found: set[str] = set()
         waiting = [*self.children[name]]
         while waiting:
             child = waiting.pop()
-            if child not in found:
+            if child not in found and self.images[child].parent in {name, *found}:
                 found.add(child)
                 waiting += self.children[child]
         return frozenset(found)
@@ -176,6 +178,7 @@ def collect(
         found[name] = Facts(
             name=name,
             needs=needs[name],
+            parent=item.parent.name if isinstance(item.parent, ParentImage) else "",
             base=item.parent.reference if isinstance(item.parent, BaseImage) else "",
             reference=str(item.reference),
             at=str(item.spot),

@@ -84,15 +84,16 @@ class _Block:
         return _Block(self.width, self.height, nodes, links)
 
 
-def layout(needs: Mapping[str, Sequence[str]]) -> Layout:
+def layout(needs: Mapping[str, Sequence[str]], parents: Mapping[str, str]) -> Layout:
     """Lay images out.
 
     `needs`: name -> the images it needs, parents before children; the first is the one it is drawn under.
+    `parents`: name -> the image it is made from; of the others, it only copies.
     """
     children: dict[str, list[str]] = {"": []}
-    for name, parents in needs.items():
+    for name, others in needs.items():
         children[name] = []
-        children[parents[0] if parents else ""].append(name)
+        children[others[0] if others else ""].append(name)
     rows = _rows(needs, children)
     best, least = _stack([], 0), math.inf
     for limit in _limits(rows[""]):
@@ -100,7 +101,7 @@ def layout(needs: Mapping[str, Sequence[str]]) -> Layout:
         extent = max(block.width / SHAPE, block.height)
         if extent < least:
             best, least = block, extent
-    return _finished(best, needs)
+    return _finished(best, needs, parents)
 
 
 def _limits(rows: int) -> Iterable[int]:
@@ -247,11 +248,14 @@ def _corners(start: tuple[float, float], bus: float, head: Node) -> tuple[tuple[
 # ── lines ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _finished(block: _Block, needs: Mapping[str, Sequence[str]]) -> Layout:
+def _finished(block: _Block, needs: Mapping[str, Sequence[str]], parents: Mapping[str, str]) -> Layout:
     margin = 8
     moved = block.moved(margin, margin)
     places = {node.name: node for node in moved.nodes}
-    links = [Link(source, target, _rounded(corners)) for source, target, corners in moved.links]
+    links = [
+        Link(source, target, _rounded(corners), copies=parents.get(target) != source)
+        for source, target, corners in moved.links
+    ]
     links += [
         Link(other, name, _curve(places[other], places[name]), copies=True)
         for name, others in needs.items()
@@ -282,8 +286,14 @@ def _towards(start: tuple[float, float], end: tuple[float, float], length: float
 def _curve(source: Node, target: Node) -> str:
     """A curve between two nodes that are far from each other in the tree."""
     ax, ay, bx, by = source.x + source.width, source.middle, target.x, target.middle
-    bend = max(40.0, abs(bx - ax) / 2)
-    numbers = (ax, ay, ax + bend, ay, bx - bend, by, bx, by)
+    if bx > ax:
+        bend = max(40.0, (bx - ax) / 2)
+        numbers = (ax, ay, ax + bend, ay, bx - bend, by, bx, by)
+    else:
+        # One stands above the other: around both, on the right.
+        bx += target.width
+        out = max(ax, bx) + 24
+        numbers = (ax, ay, out, ay, out, by, bx, by)
     return "M{} {}C{} {} {} {} {} {}".format(*map(_number, numbers))
 
 

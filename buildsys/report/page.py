@@ -49,7 +49,10 @@ def report(facts: SetFacts) -> str:
         .render(
             facts=facts,
             states=_counts(facts.images.values()),
-            graph=layout({name: item.needs for name, item in facts.images.items()}),
+            graph=layout(
+                {name: item.needs for name, item in facts.images.items()},
+                {name: item.parent for name, item in facts.images.items()},
+            ),
             node_height=NODE,
             sizes=_levels({name: item.own for name, item in facts.images.items()}),
             times=_levels({name: item.seconds for name, item in facts.images.items()}),
@@ -68,19 +71,16 @@ def report(facts: SetFacts) -> str:
     )
 
 
-def picture(title: str, needs: Mapping[str, Sequence[str]]) -> str:
-    """The graph as an SVG file that stands by itself, in light and dark.
-
-    `needs`: name -> the images it needs, parents before children; the first is the one it is made from.
-    """
+def picture(title: str, needs: Mapping[str, Sequence[str]], parents: Mapping[str, str]) -> str:
+    """The graph as an SVG file that stands by itself, in light and dark; the graph is that of `layout`."""
     return (
         _environment()
         .get_template("picture.svg.j2")
         .render(
             title=title,
-            graph=layout(needs),
+            graph=layout(needs, parents),
             node_height=NODE,
-            parents={need for others in needs.values() for need in others},
+            needed={need for others in needs.values() for need in others},
         )
     )
 

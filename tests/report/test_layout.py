@@ -22,6 +22,10 @@ def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
     }
 
 
+def parents_of(needs: dict[str, list[str]]) -> dict[str, str]:
+    return {name: others[0] for name, others in needs.items() if others}
+
+
 def apart(one: Node, other: Node) -> bool:
     return (
         one.x + one.width <= other.x
@@ -35,7 +39,7 @@ def apart(one: Node, other: Node) -> bool:
 def test_every_image_is_drawn_once_inside_of_the_picture_and_over_no_other(
     needs: dict[str, list[str]],
 ) -> None:
-    drawn = layout(needs)
+    drawn = layout(needs, parents_of(needs))
     assert [node.name for node in drawn.nodes] == [*needs]
     for node in drawn.nodes:
         assert 0 <= node.x <= node.x + node.width <= drawn.width
@@ -46,7 +50,7 @@ def test_every_image_is_drawn_once_inside_of_the_picture_and_over_no_other(
 
 @given(graphs())
 def test_every_need_is_a_line_between_the_edges_of_two_images(needs: dict[str, list[str]]) -> None:
-    drawn = layout(needs)
+    drawn = layout(needs, parents_of(needs))
     places = {node.name: node for node in drawn.nodes}
     assert sorted((link.source, link.target, link.copies) for link in drawn.links) == sorted(
         (other, name, number > 0) for name, others in needs.items() for number, other in enumerate(others)
@@ -54,9 +58,15 @@ def test_every_need_is_a_line_between_the_edges_of_two_images(needs: dict[str, l
     for link in drawn.links:
         *start, _, _ = numbers = [float(number) for number in re.findall(r"-?[\d.]+", link.path)]
         source, target = places[link.source], places[link.target]
-        assert numbers[-2:] == [round(target.x, 1), round(target.middle, 1)]
+        sides = (target.x, target.x + target.width) if link.copies else (target.x,)
+        assert numbers[-2:] in [[round(side, 1), round(target.middle, 1)] for side in sides]
         below = start[1] == round(source.y + NODE, 1) and source.x < start[0] < source.x + source.width
         assert below or start[:2] == [round(source.x + source.width, 1), round(source.middle, 1)]
+
+
+def test_an_image_that_only_copies_is_drawn_below_what_it_copies_from_by_a_dashed_line() -> None:
+    (link,) = layout({"tool": [], "app": ["tool"]}, {}).links
+    assert link.copies
 
 
 def test_a_wide_tree_has_the_shape_of_a_screen() -> None:
@@ -78,16 +88,18 @@ def test_children_stand_in_the_order_of_their_names_from_column_to_column() -> N
 def test_a_name_has_room() -> None:
     """In DejaVu Sans, the widest of the usual fonts, at 11.5 pixels."""
     for name in ("memcached", "mmmmmmmmmm", "iiiiiiiiii", "a-b.c_d", "wwwwwwww"):
-        (node,) = layout({name: []}).nodes
+        (node,) = layout({name: []}, {}).nodes
         width = sum({"m": 11.2, "w": 9.4, "i": 3.2, "-": 4.2, ".": 3.7}.get(letter, 7.3) for letter in name)
         assert node.width >= 21 + width + 3, name
 
 
 def test_a_chain_as_long_as_a_set_may_have_is_drawn() -> None:
     names = [f"i{number}" for number in range(300)]
-    drawn = layout({name: [names[number - 1]] if number else [] for number, name in enumerate(names)})
+    needs = {name: [names[number - 1]] if number else [] for number, name in enumerate(names)}
+    drawn = layout(needs, parents_of(needs))
     assert len(drawn.links) == 299
 
 
 def wide(count: int) -> Layout:
-    return layout({"base": [], **{f"child-{number:03}": ["base"] for number in range(count)}})
+    needs = {"base": [], **{f"child-{number:03}": ["base"] for number in range(count)}}
+    return layout(needs, parents_of(needs))

@@ -217,12 +217,18 @@ def test_sizes_and_times_are_for_people() -> None:
 
 
 def test_a_picture_stands_by_itself_and_marks_what_is_only_copied_from() -> None:
-    drawn = picture(f"a set {HOSTILE}", {"base": [], "tool": ["base"], "app": ["base", "tool"]})
+    needs, parents = {"base": [], "tool": ["base"], "app": ["base", "tool"]}, {"tool": "base", "app": "base"}
+    drawn = picture(f"a set {HOSTILE}", needs, parents)
     assert "<img" not in drawn
     assert drawn.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
     assert "prefers-color-scheme: dark" in drawn
     assert drawn.count('<path class="copies"') == 1
-    assert drawn == picture(f"a set {HOSTILE}", {"base": [], "tool": ["base"], "app": ["base", "tool"]})
+    assert drawn == picture(f"a set {HOSTILE}", needs, parents)
+
+
+def test_packages_are_inherited_and_not_copied(built: SetFacts) -> None:
+    assert built.below("side-door") == frozenset()
+    assert built.below("base") == {"side-door", "web", "shop", "cart"}
 
 
 def test_pictures_of_the_documentation_are_those_of_today_and_small() -> None:

@@ -8,19 +8,22 @@
   const map = one("#map"), graph = one("#graph"), find = one("#find"), panel = one("#panel");
 
   // ── the graph ──────────────────────────────────────────────────────────────────────────────────────────
-  const nodes = new Map(), above = new Map(), below = new Map();
+  const nodes = new Map(), above = new Map(), below = new Map(), heirs = new Map();
   for (const node of all("a.n", graph)) {
     const box = node.querySelector("rect");
     const [x, y, width, height] = ["x", "y", "width", "height"].map((name) => Number(box.getAttribute(name)));
     nodes.set(node.dataset.n, { node, left: x, right: x + width, top: y, x: x + width / 2, y: y + height / 2 });
     above.set(node.dataset.n, []);
     below.set(node.dataset.n, []);
+    heirs.set(node.dataset.n, []);
     node.setAttribute("tabindex", "-1");
   }
   const lines = all("path.l", graph), first = graph.querySelector("a.n");
   for (const line of lines) {
     above.get(line.dataset.t).push(line.dataset.f);
     below.get(line.dataset.f).push(line.dataset.t);
+    // What only copies from an image has not its packages.
+    if (!line.classList.contains("copies")) heirs.get(line.dataset.f).push(line.dataset.t);
   }
   const reach = (start, edges) => {
     const seen = new Set(start), waiting = [...start];
@@ -170,7 +173,7 @@
     if (words.startsWith("package:")) {
       const wanted = words.slice(8), found = [];
       for (const [name, images] of holders) if (name.toLowerCase() === wanted) found.push(...images);
-      return [...reach(found, below)];
+      return [...reach(found, heirs)];
     }
     return [...nodes.keys()].filter((name) => name.toLowerCase().includes(words));
   };
