@@ -85,7 +85,9 @@ def find(name: str, folders: Sequence[Folder]) -> Path:
         if name and (folder.path / name).is_dir():
             return folder.path / name
     known = {item.name for item in sets(folders)}
-    hint = closest(name, known) or "`buildsys sets` lists all, and the folders that are searched"
+    hint = closest(name, known) or (
+        "`buildsys sets` lists all, and the folders that are searched; `buildsys new` begins one"
+    )
     raise Refused([Diagnostic(NOWHERE, Code.NO_SET, f"no image set is called '{name}'", hint)])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from secrets import token_hex
@@ -72,6 +72,7 @@ def plan(pipeline: Pipeline, directory: Path, *, only_check: bool) -> None:
 )
 @click.option("--plain", is_flag=True, help="Print lines, as into a file, on a terminal too.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only what fails.")
+@click.option("-v", "--verbose", is_flag=True, help="Say first why each image is built that is not fresh.")
 @click.option("--force", is_flag=True, help="Build what is fresh too. Verifies the store first.")
 @click.option(
     "--verify-store",
@@ -89,6 +90,7 @@ def build(
     dry_run: bool,
     plain: bool,
     quiet: bool,
+    verbose: bool,
     force: bool,
     verify_store: bool,
     secrets: tuple[str, ...],
@@ -115,6 +117,10 @@ def build(
     if dry_run:
         _put_decisions(make.why(directory, goals, make.RunOptions(store, force=force)))
         return 0
+    if verbose:
+        for decision in _answered(make.why(directory, goals, make.RunOptions(store, force=force))):
+            if decision.state != "fresh":
+                say(f"{decision.image}: {decision.state}: {decision.reason}")
     # A rebuild with equal layers would reuse the damaged ones.
     damaged = _damaged(directory, store) if force or verify_store else None
     how = make.RunOptions(store, jobs, force, secrets, damaged=damaged, sources=sources_of(pipeline))
@@ -157,19 +163,25 @@ def why(
 
 
 def _put_decisions(decisions: Iterable[Decision], *, as_json: bool = False) -> None:
-    """Print what a build would do, a line for each image.
+    """Print what a build would do, a line for each image."""
+    found = _answered(decisions)
+    if as_json:
+        put(json.dumps([asdict(decision) for decision in found], indent=1))
+        return
+    for decision in found:
+        put_row((decision.image, decision.state, decision.reason), widths=(30, 8, 0))
+
+
+def _answered(decisions: Iterable[Decision]) -> Iterator[Decision]:
+    """The same decisions.
 
     Raises:
-        Ended: the plan's program fails; it has printed the reason.
+        Ended: the program of the plan that decides fails; it has printed the reason.
     """
     from buildsys.programs import ToolFailed
 
     try:
-        if as_json:
-            put(json.dumps([asdict(decision) for decision in decisions], indent=1))
-        else:
-            for decision in decisions:
-                put_row((decision.image, decision.state, decision.reason), widths=(30, 8, 0))
+        yield from decisions
     except ToolFailed as failed:
         raise Ended(failed.status) from failed
 

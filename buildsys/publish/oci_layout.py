@@ -49,7 +49,7 @@ def _write(work: Work, directory: Path) -> None:
         manifest = _path(blobs, Blob(image.manifest.digest, len(image.manifest.bytes)))
         wanted |= {config, manifest}
         work.outcome.blobs += files.update(config, image.config)
-        # A manifest is no blob to a registry: it counts as its image.
+        # To a registry a manifest is not a blob: it counts as its image.
         written = files.update(manifest, image.manifest.bytes)
         work.outcome.images += written or work.outcome.blobs > known
         work.journal.note(item.name, work.entry(item, form, item.repository, image.manifest.digest))

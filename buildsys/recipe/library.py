@@ -15,6 +15,7 @@ from buildsys.recipe import document, schema
 from buildsys.recipe.document import Written
 from buildsys.recipe.substitution import Holes, holes
 from buildsys.recipe.yaml_text import flow
+from buildsys.shell import word
 from buildsys.spread import spread
 
 
@@ -255,9 +256,9 @@ def _no_set(directory: Path) -> Diagnostic:
             if siblings.is_dir()
             else []
         )
-        hint = closest(directory.name, known) or (
-            f"sets in the same folder: {', '.join(sorted(known))}" if known else ""
-        )
+        place = str(directory) if len(directory.parts) > 1 else f"./{directory}"
+        others = f"sets in the same folder: {', '.join(sorted(known))}" if known else ""
+        hint = closest(directory.name, known) or others or f"`buildsys new {word(place)}` begins a set there"
         return Diagnostic(NOWHERE, Code.NO_SET, f"there is no folder {directory}", hint)
     message = f"{directory} is not an image set: it has no set.yaml"
     return Diagnostic(NOWHERE, Code.NO_SET, message, "name the folder of a set, like recipes/stable-pike")

@@ -374,6 +374,8 @@ def test_a_dry_run_says_what_why_says_of_all_that_a_build_would_make(buildsys: R
     done = buildsys("build", "tiny", "side-door", "-n")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "base\tstale\twhy.sh\nside-door\tstale\twhy.sh\n"
+    done = buildsys("build", "tiny", "base", "--verbose")
+    assert done.stderr == "base: stale: why.sh\n"
     done = buildsys("build", "tiny", "base", "--dry-run", "--force")
     assert done.stdout == "base\tstale\twhy.sh1\n"
 

@@ -30,7 +30,7 @@ def test_version(buildsys: Run) -> None:
         (["plan", "tiny", "--overly=x"], "Error: No such option '--overly'. Did you mean '--overlay'?"),
         (
             ["build", "tiny", "--jobs", "0"],
-            "Error: Invalid value for '-j' / '--jobs': 0 is not in the range x>=1.",
+            "Error: Invalid value for '-j' / '--jobs' (env var: 'BS_JOBS'): 0 is not in the range x>=1.",
         ),
         (
             ["list", "tiny", "--variable", "colour"],
@@ -60,7 +60,7 @@ def test_mistakes_in_recipes_are_told_with_their_place(buildsys: Run, here: Path
 def test_a_set_that_is_not_there(buildsys: Run) -> None:
     done = buildsys("build", "tinny")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == ("error: there is no folder recipes/tinny [no-set]\n  hint: did you mean 'tiny'?\n")
+    assert done.stderr == ("error: no image set is called 'tinny' [no-set]\n  hint: did you mean 'tiny'?\n")
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,12 @@ def fails_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_bug_is_owned(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     fails_with(KeyError("colour"), monkeypatch)
-    assert cli.run(["list", "tiny"]) == 70
+    assert cli.run(["list", "./tiny"]) == 70
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == (
         "error: this is a bug of buildsys, not of your recipes: KeyError: 'colour'\n"
-        "  hint: `buildsys --debug list tiny` shows where; please report it with that\n"
+        "  hint: `buildsys --debug list ./tiny` shows where; please report it with that\n"
     )
 
 
@@ -107,7 +107,7 @@ def test_debug_shows_where_a_bug_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fails_with(KeyError("colour"), monkeypatch)
-    assert cli.run(["--debug", "list", "tiny"]) == 70
+    assert cli.run(["--debug", "list", "./tiny"]) == 70
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
     assert lines[-2:] == [
@@ -118,7 +118,7 @@ def test_debug_shows_where_a_bug_is(
 
 def test_an_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     fails_with(KeyboardInterrupt(), monkeypatch)
-    assert cli.run(["list", "tiny"]) == 130
+    assert cli.run(["list", "./tiny"]) == 130
     assert capsys.readouterr().err.strip() == ""
 
 

@@ -55,7 +55,9 @@ def test_a_name_that_no_folder_has(buildsys: Run) -> None:
         "error: no image set is called 'tinny' [no-set]\n  hint: did you mean 'tiny'?\n",
     )
     done = buildsys("check", "quite-different")
-    assert done.stderr.endswith("  hint: `buildsys sets` lists all, and the folders that are searched\n")
+    assert done.stderr.endswith(
+        "  hint: `buildsys sets` lists all, and the folders that are searched; `buildsys new` begins one\n"
+    )
 
 
 def test_without_a_home_the_host_is_searched(environment: dict[str, str], buildsys: Run) -> None:
