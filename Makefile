@@ -146,7 +146,7 @@ acceptance: $(READY_TO_TEST) ## both sets built, tried, held against the facts; 
 # Debian packages want Debian 13's tools, so they are built in a clean root of it. Debian has no dockerfile-parse; its
 # sources are fetched, of the version in requirements.lock.
 DIST    := build/dist
-VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' buildsys/__init__.py)
+VERSION  = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' buildsys/__init__.py)
 
 .PHONY: dist
 dist: $(READY_TO_TEST) ## sdist, wheel, RPMs and Debian packages, in build/dist
