@@ -48,6 +48,8 @@ test: {run: [{run: [/bin/ls, /bin], output: ^busybox\\nls$}]}
 """,
     "images/wrong.yaml": "image: wrong\nfrom: tool\nuser: nosuch\n",
     "images/group.yaml": "image: group\nfrom: tool\nuser: app:nogroup\n",
+    "images/pipe.yaml": "image: pipe\nfrom: tool\nuser: app\n"
+    "steps: [{remove: /etc/passwd}, {run: [/bin/busybox, mkfifo, /etc/passwd]}]\n",
     "images/number.yaml": "image: number\nfrom: tool\nuser: 77:88\n",
 }
 
@@ -81,8 +83,9 @@ def test_static_programs_in_an_empty_root_and_accounts_that_are_not_there(tmp_pa
     with TemporaryDirectory(prefix="bs-") as short, store(Path(short)) as images:
         done = call("build", "demo")
         assert done.returncode == 1, done.stdout + done.stderr
-        assert "demo: 5 images: 3 built, 0 fresh, 2 failed\n" in done.stdout + done.stderr
+        assert "demo: 6 images: 3 built, 0 fresh, 3 failed\n" in done.stdout + done.stderr
         assert report("wrong", 3, "user: nosuch", "account nosuch") in done.stderr
+        assert report("pipe", 3, "user: app", "account app") in done.stderr
         assert report("group", 3, "user: app:nogroup", "group nogroup") in done.stderr
         tried = call("test", "demo", "tool", "other")
         assert tried.returncode == 0, tried.stdout + tried.stderr
@@ -98,7 +101,7 @@ def test_each_spelling_of_an_empty_base(
     monkeypatch.chdir(folder.parent)
     (folder / "images/first.yaml").write_text("image: first\nfrom: site\n")
     (folder / "images/second.yaml").write_text("image: second\nfrom: {image: scratch}\n")
-    for name in ("wrong", "group", "number", "other"):
+    for name in ("wrong", "group", "pipe", "number", "other"):
         (folder / f"images/{name}.yaml").unlink(missing_ok=True)
     found = Pipeline(folder).resolve().images
     assert {str(item.parent) for item in found.values()} == {"EmptyRoot()"}

@@ -188,7 +188,9 @@ def test_of_scenarios(bench: Bench, golden: Callable[[str, Path], None]) -> None
 @pytest.mark.real
 def test_a_container_that_cannot_be_made(bench: Bench) -> None:
     bench.write({
-        "images/base.yaml": "image: base\nfrom: site\nuser: nobody-here\n"
+        # The step would refuse a user of its own that the image does not have; this one is inherited.
+        "images/parent.yaml": "image: parent\nfrom: site\naccounts: {web: {uid: 1000}}\nuser: web\n",
+        "images/base.yaml": "image: base\nfrom: parent\nsteps: [{remove: /etc/passwd}]\n"
         "test:\n  run: ['true']\n  service: {port: 80}\n",
         "scenarios/one.yaml": "scenario: one\ncontainers: {base: {}}\n",
     })  # fmt: skip

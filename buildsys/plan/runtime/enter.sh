@@ -42,12 +42,13 @@ known_user() {
     has_entry "${1%%:*}" passwd && has_entry "$group" group
 }
 
-# has_entry NAME FILE: is NAME empty, a number, or the name of an entry of /etc/FILE? The host's grep looks within the root.
+# has_entry NAME FILE: is NAME empty, a number, or the name of an entry of /etc/FILE? The host's grep looks within the root, and waits
+# for no pipe.
 has_entry() {
     local what=account KIT=()
     [[ -n ${1//[0-9]/} ]] || return 0
     open_kit kit.entry grep && lend_scratch || return
-    ! enter kit -- "${KIT_LOADER[@]}" /dev/buildsys/kit/bin/grep -qs "^${1//./[.]}:" "/etc/$2" </dev/null || return 0
+    ! enter kit -- "${KIT_LOADER[@]}" /dev/buildsys/kit/bin/grep -qs -D skip "^${1//./[.]}:" "/etc/$2" </dev/null || return 0
     [[ $2 == passwd ]] || what=group
     printf 'error: the image has no %s %s\n' "$what" "$1"
     printf '  hint: declare it under accounts:, install the package that makes it, or write a number\n'
