@@ -125,14 +125,16 @@ def show(pipeline: Pipeline, name: str, *, as_json: bool) -> None:
     show_default=True,
     help="A tree to read, a graph for Graphviz, programs or Mermaid, or a picture.",
 )
-@click.option("--svg", "form", flag_value="svg", help="The same as --format=svg.")
-def graph(pipeline: Pipeline, selection: Selection, form: str) -> None:
+@click.option("--svg", is_flag=True, help="The same as --format=svg.")
+def graph(pipeline: Pipeline, selection: Selection, form: str, *, svg: bool) -> None:
     """Show which image is made from which.
 
     IMAGE is a name, a glob in quotes ('neutron-*') or a profile (@compute); none: all of the set.
     """
     image_set = pipeline.resolve()
     images = [image_set.images[name] for name in selection.names(image_set)]
+    # Two options for one parameter mean another default in click 8.1 (Debian 13).
+    form = "svg" if svg else form
     if form == "tree":
         put_tree(_tree(image_set.name, images))
     elif form == "svg":

@@ -71,7 +71,8 @@ def _clone(place: Path) -> Path:
     folder = place / "clone"
     (folder / "recipes").mkdir(parents=True)
     (folder / "recipes/stable-pike").symlink_to(ROOT / "recipes/stable-pike")
-    for name in ("Makefile", "pyproject.toml", "requirements.lock", "tools"):
+    project = ("CHANGELOG.md", "LICENSE", "Makefile", "README.md", "buildsys", "pyproject.toml")
+    for name in (*project, "requirements.lock", "tools"):
         (folder / name).symlink_to(ROOT / name)
     (folder / ".venv").mkdir()
     (folder / ".venv/bin").symlink_to(ROOT / ".venv/bin")
