@@ -215,6 +215,18 @@ def test_an_ordinary_user_in_a_chroot_learns_what_to_do(root: Root, exported: Ex
     ) in done.stdout
 
 
+@pytest.mark.parametrize("how", ["pivot", "chroot"])
+def test_root_that_may_not_mount(root: Root, exported: Exported, how: str) -> None:
+    exported.unpack(root)
+    weak = ("setpriv", "--bounding-set", "-sys_admin")
+    done = root.run(*weak, "bash", "plan/lib/run.sh", "cron", how=how, settings={"BS_STORE": STORE})
+    assert done.returncode == 3
+    assert done.stdout == (
+        "error: root may not mount or create namespaces here: that takes CAP_SYS_ADMIN\n"
+        "  hint: give it to the container; or build as an ordinary user with subordinate ids\n"
+    )
+
+
 def test_a_root_without_proc(root: Root, exported: Exported) -> None:
     exported.unpack(root)
     done = root.run("sh", "-c", "umount -l /proc; bash plan/lib/run.sh cron", settings={"BS_STORE": STORE})

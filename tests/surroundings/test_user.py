@@ -276,6 +276,15 @@ def test_without_subordinate_ids_one_sentence_says_so(someone: User) -> None:
         done = other.buildsys("doctor", "stable-pike")
         assert done.returncode == 3
         assert lacks in done.stdout
+        made = other.home / "build"
+        for verb in ("build", "test"):
+            done = other.buildsys(verb, f"{someone.home}/recipes/small", "--build-dir", str(made))
+            assert done.returncode == 3
+            assert done.stdout.startswith(
+                f"error: an ordinary user builds in a user namespace, and {lacks}: root"
+            )
+        # Before the time that a plan takes.
+        assert not made.exists()
         written = someone.home / "written"
         assert someone.buildsys("plan", f"{someone.home}/recipes/small", "-o", str(written)).returncode == 0
         _copy(written, other.home / "small")

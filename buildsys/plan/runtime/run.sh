@@ -28,6 +28,7 @@ main() {
     (($#)) || set -- all
     check_goals "$@"
     check_tools
+    check_mounting
     check_clock
     check_plan_place
     trap 'end_run $?' EXIT
