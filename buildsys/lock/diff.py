@@ -102,12 +102,13 @@ def _installed(lock: Lock) -> Iterable[tuple[str, LockedPackage]]:
 
 
 def source_version(file: str) -> tuple[str, str]:
-    """`name-version-release.src.rpm` or Debian's `name_version` as name and version."""
+    """`name-version-release.src.rpm` or Debian's `name_version` as name and version; empty: unknown."""
     if not file.endswith(".rpm"):
         name, _, version = file.partition("_")
         return name, version
-    name, version, release = file.removesuffix(".rpm").rpartition(".")[0].rsplit("-", 2)
-    return name, f"{version}-{release}"
+    name, _, version = file.removesuffix(".rpm").rpartition(".")[0].rpartition("-")
+    name, dash, upstream = name.rpartition("-")
+    return (name, f"{upstream}-{version}") if dash else (file, "")
 
 
 # ── packages that could be installed once ───────────────────────────────────────────────────────────────────

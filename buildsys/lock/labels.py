@@ -63,8 +63,8 @@ def _main(name: str | None, held: Held) -> LockedPackage | None:
 
 def _labels(package: LockedPackage, sources: str) -> Iterator[tuple[str, str]]:
     yield VERSION, package.version
-    if package.source:
-        name, version = source_version(package.source)
+    name, version = source_version(package.source)
+    if version:
         # Revision of the packaged software, not of the recipes: these change without changing the image.
         yield REVISION, version
         if sources:

@@ -81,6 +81,8 @@ def test_the_labels_are_those_of_the_package_in_the_lock(
 def test_an_older_lock_and_an_unknown_licence_give_fewer_labels(tmp_path: Path) -> None:
     for given, names in (
         (replace(WEB, source="", licence=""), {VERSION}),
+        (replace(WEB, source="odd.src.rpm", licence=""), {VERSION}),
+        (replace(WEB, source="odd-1.rpm", licence=""), {VERSION}),
         (replace(WEB, licence="BSD with advertising"), {VERSION, REVISION, SOURCE}),
     ):
         held = LockedImage("", (LockedStep(("install", "web"), (given,)),))
