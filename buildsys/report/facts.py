@@ -77,7 +77,7 @@ class Facts:
     reason: str
     """Why the last run built it, or why it did not."""
     seconds: float | None
-    """How long its last build took; None: unknown."""
+    """How long its last build took, or the try that failed; None: unknown."""
     failed_at: str
     """file:line:column of the instruction that failed; else empty."""
     log: tuple[str, ...]
@@ -187,7 +187,7 @@ def collect(
             state=state,
             id=identity,
             reason=str(result.get("reason") or ""),
-            seconds=seconds.get(name),
+            seconds=_failed_after(result) if state == "failed" else seconds.get(name),
             failed_at=str(result.get("at") or "") if state == "failed" else "",
             log=tuple(read.log_end(directory, name, LOG_LINES)) if state == "failed" else (),
             size=known.size if known else None,
@@ -242,6 +242,11 @@ def _state(
     if any(state in {"failed", "blocked"} for state in needed):
         return "blocked"
     return "stale" if result.get("image_id") else "unbuilt"
+
+
+def _failed_after(result: Mapping[str, object]) -> float | None:
+    seconds = result.get("seconds")
+    return float(seconds) if isinstance(seconds, (int, float)) and 0 <= seconds < read.LONGEST else None
 
 
 def _sharing(

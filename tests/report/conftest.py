@@ -70,10 +70,13 @@ def built(shop: Path, tmp_path: Path) -> SetFacts:
             "side-door": {"seconds": 2.0, "begin": world.BEGAN + 4},
             "web": {"seconds": 3.0, "begin": world.BEGAN + 6, "reason": f"recipe changed: {HOSTILE}"},
             "shop": {
-                "begin": world.BEGAN + 9, "status": "failed", "image_id": "", "at": "images/shop.yaml:1:8",
+                "begin": world.BEGAN + 9, "status": "failed", "seconds": 1.2, "image_id": "",
+                "at": "images/shop.yaml:1:8",
             },
         },
     )  # fmt: skip
+    # An earlier build of it did not fail.
+    (plan / "state/shop.seconds").write_text("77.0\n")
     (plan / "logs/shop.log").write_text(
         f"install shop\n{HOSTILE}\nfetch https://me:secret@shop.example/\x1b[31m no\n"
     )

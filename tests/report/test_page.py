@@ -106,7 +106,7 @@ def test_passwords_and_control_characters_are_not_shown(page: Path) -> None:
     [
         "6 \n",
         "1 failed, 1 blocked by that",
-        "failed at images/shop.yaml:1:8",
+        "failed at images/shop.yaml:1:8 after 1.2 s",
         "base → side-door → web",
         "never built here",
         "registry.example/base:1",
