@@ -29,7 +29,7 @@ run_make() {
     done
     trap stop INT TERM HUP
     [[ -z $timer ]] || kill "$timer" 2>/dev/null || :
-    sed -E -e '/: \*\*\* (\[.*\] (Error [0-9]+|[A-Z][a-z]+.*)|Waiting for unfinished jobs.*)$/d' \
+    [[ ! -s $printed ]] || sed -E -e '/: \*\*\* (\[.*\] (Error [0-9]+|[A-Z][a-z]+.*)|Waiting for unfinished jobs.*)$/d' \
         -e '/: Target .* not remade because of errors\.$/d' "$printed" >&2 || :
     ((status == 0)) || return "$((signals ? 130 : 1))"
 }
