@@ -175,7 +175,7 @@ def test_statuses_and_signals_come_through(someone: User) -> None:
     for name in ("INT", "TERM"):
         # All that was started must end: the next run would wait for it.
         ended = someone.login(
-            "timeout", "--preserve-status", f"--signal={name}", "4", *run, settings=settings
+            "timeout", "--preserve-status", f"--signal={name}", "12", *run, settings=settings
         )
         assert ended.returncode == 130, ended.stdout
         assert "begun" in ended.stdout
@@ -183,7 +183,7 @@ def test_statuses_and_signals_come_through(someone: User) -> None:
         assert "level=" not in ended.stdout
         assert not list(left.parent.glob("buildsys-*"))
     build = ("-m", "buildsys", "build", f"{someone.home}/recipes/small", "--build-dir", str(plan.parent))
-    python = ("timeout", "--preserve-status", "--signal=INT", "6", str(someone.python), *build, "--force")
+    python = ("timeout", "--preserve-status", "--signal=INT", "8", str(someone.python), *build, "--force")
     ended = someone.login(*python, cwd=someone.project, settings={**someone.settings, **settings})
     assert ended.returncode == 130, ended.stdout
     assert "level=" not in ended.stdout

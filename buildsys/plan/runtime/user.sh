@@ -18,7 +18,7 @@ as_root_of_a_namespace() {
 # before the command, with status 1 and a log of its own. So it is in another process group, signals go to the command, and what buildah
 # prints is shown only if the command never began. The command has no stdin: its descriptor carries stderr past buildah.
 run_in_namespace() {
-    local place status=0 entered left process signal
+    local place status=0 entered='' heard='' left process signal
     # Remove what a killed run left.
     for left in "${TMPDIR:-/var/tmp}"/buildsys-namespace.*; do
         process=${left##*/buildsys-namespace.}
@@ -27,25 +27,32 @@ run_in_namespace() {
     place=$(mktemp -d "${TMPDIR:-/var/tmp}/buildsys-namespace.$$.XXXXXX" 2>/dev/null) || place=$(mktemp -d)
     # shellcheck disable=SC2064 # expand now
     trap "$(printf 'rm -rf %q' "$place")" EXIT
+    # shellcheck disable=SC2064 # expand now
+    for signal in INT TERM HUP; do trap "heard=yes; pass_signal $signal $(printf %q "$place/command")" "$signal"; done
     set -m
     # shellcheck disable=SC2016 # for the shell inside
     BS_USERNS=1 buildah unshare -- "$BASH" -c 'exec 2>&0 </dev/null; printf "%d\n" "$$" >"$0"; exec "$@"' "$place/command" "$@" \
         <&2 2>"$place/log" &
     entered=$!
     set +m
-    # shellcheck disable=SC2064 # expand now
-    for signal in INT TERM HUP; do trap "pass_signal $signal $(printf %q "$place/command")" "$signal"; done
+    [[ -z $heard ]] || pass_signal TERM "$place/command"
     # A signal interrupts `wait`, but the command may still run.
     while wait "$entered" || status=$?; kill -0 "$entered" 2>/dev/null; do status=0; done
+    # buildah exits with 1 if a signal ended the command before it could answer.
+    [[ -z $heard || $status == 0 ]] || exit 130
     [[ -s $place/command ]] ||
         fail_without_namespace "buildah cannot create it: $(head -n 1 "$place/log")" 'run by hand: buildah unshare true; root can build here'
     exit "$status"
 }
 
-# pass_signal SIGNAL FILE: FILE holds the process of the command.
+# pass_signal SIGNAL FILE: FILE holds the process of the command; before it begins, the signal ends buildah.
 pass_signal() {
     local process
-    ! read -r process <"$2" || kill -s "$1" "$process" || :
+    if [[ -s $2 ]] && read -r process <"$2"; then
+        kill -s "$1" "$process" || :
+    elif [[ -n $entered ]]; then
+        kill -s TERM -- "-$entered" || :
+    fi
 } 2>/dev/null
 
 check_kernel() {
