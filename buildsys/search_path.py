@@ -96,6 +96,14 @@ def path_in_plans(name: str) -> str:
     return str(HERE / name)
 
 
+def is_shipped(directory: Path, environment: Mapping[str, str]) -> bool:
+    """Whether a set lies in a folder that packages fill, such as /usr/share: nobody else writes there."""
+    folders = [*(path / BELOW for path in _data_folders(environment)), *_own()]
+    clone = os.path.realpath(PACKAGE.parent / HERE)
+    shipped = {os.path.realpath(folder) for folder in folders} - {clone}
+    return os.path.realpath(directory.parent) in shipped
+
+
 def home(environment: Mapping[str, str]) -> Path | None:
     """The user's home; None if the user has none."""
     if given := environment.get("HOME"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from buildsys.cli.output import FAILED, REFUSED, Ended, put, put_table, say, war
 from buildsys.cli.stores import takes_store
 from buildsys.diagnostics import counted
 from buildsys.pipeline import Pipeline, no_lock, sizes
+from buildsys.search_path import is_shipped
 from buildsys.selection import EVERY, Selection
 
 if TYPE_CHECKING:
@@ -73,6 +75,11 @@ def lock(
     pipeline = replace(pipeline, lock_file=file, build_directory=build_directory, pool=pool, store=store)
     prepared = pipeline.prepare()
     image_set, path = prepared.image_set, prepared.lock
+    if not (only_check or file or prepared.is_automatic) and is_shipped(pipeline.directory, os.environ):
+        message = (
+            f"{path} is not written: the set {pipeline.name} was installed, and updates replace its folder"
+        )
+        raise Ended(REFUSED, f"{message}\n  hint: write -o {path.name}, and build with --lock {path.name}")
     warn_of_absent(EVERY, image_set)
     names = _names(image_set, selection, update=update or only_check)
     old = pipeline.last_lock(prepared)

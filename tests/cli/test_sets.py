@@ -105,3 +105,19 @@ def test_messages_name_the_file_itself(elsewhere: Path, buildsys: Run) -> None:
     done = buildsys("check", "tiny")
     assert f"{elsewhere}/tiny/images/app.yaml:12:1: error: " in done.stderr
     assert "  12 | colour: red\n" in done.stderr
+
+
+def test_the_lock_of_an_installed_set_is_written_where_the_user_says(
+    here: Path, environment: dict[str, str], buildsys: Run
+) -> None:
+    place = here / "usr/share/buildsys/recipes"
+    place.parent.mkdir(parents=True)
+    (here / "recipes").rename(place)
+    environment["XDG_DATA_DIRS"] = f"{here}/usr/share"
+    done = buildsys("lock", "tiny")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"error: {place}/tiny/locks/far.yaml is not written: the set tiny was installed, and updates replace"
+        " its folder\n  hint: write -o far.yaml, and build with --lock far.yaml\n",
+    )
+    assert not (place / "tiny/locks").exists()
