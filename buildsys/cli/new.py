@@ -20,6 +20,10 @@ STAND_INS = Path("standins/packages.yaml")
 """The description of stand-in packages, below the folder of a set."""
 
 
+ORIGINS = ("debian", "rpm")
+"""Words of --from, in the order in which they are tried; the last one needs no repositories."""
+
+
 @click.command(
     epilog=examples(
         "buildsys new mine",
@@ -80,13 +84,15 @@ def _beginning(origin: str, output: Path) -> Beginning:
     from buildsys.importers import new_set
     from buildsys.lock.host_repositories import host_repositories
     from buildsys.packages import MANAGERS
-    from buildsys.programs import look_up
     from buildsys.recipe.schema.types import REFERENCE
 
-    if origin == "debian" or (not origin and look_up("apt-get").path and host_repositories(MANAGERS["apt"])):
-        return new_set.DEBIAN
-    if origin in {"", "rpm"}:
-        return new_set.RPM if host_repositories(MANAGERS["dnf"]) else new_set.stand_ins(_stand_ins(output))
+    managers = {manager.begins: manager for manager in MANAGERS.values() if manager.begins}
+    if not origin:
+        origin = next((word for word in ORIGINS if host_repositories(managers[word])), ORIGINS[-1])
+    if manager := managers.get(origin):
+        if manager.format.stand_ins and not host_repositories(manager):
+            return new_set.stand_ins(_stand_ins(output))
+        return new_set.host(manager)
     if problem := REFERENCE.problem(origin):
         code, message, _ = problem
         hint = "write debian, rpm, containerfiles, or an image like docker.io/library/debian:12"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from buildsys.importers.set_folder import Files
+from buildsys.packages import PackageManager
 from buildsys.recipe.yaml_text import flow
 
 
@@ -20,29 +21,9 @@ class Beginning:
     """Whether recipes can install packages."""
 
 
-DEBIAN = Beginning(
-    "host",
-    """\
-about: Packages of the apt sources of this host.
-installer: apt
-base: {bootstrap: [adduser, netbase, usr-is-merged]}   # and what Debian calls essential
-repositories: host
-""",
-    packages=True,
-)
-"""The apt sources of the host."""
-
-RPM = Beginning(
-    "host",
-    """\
-about: Packages of the repositories that are enabled on this host.
-installer: dnf
-base: {bootstrap: [bash, coreutils, filesystem, setup]}   # dnf fills an empty root with these
-repositories: host
-""",
-    packages=True,
-)
-"""The repositories of the host's dnf."""
+def host(manager: PackageManager) -> Beginning:
+    """Packages of the repositories that a package manager has on this host."""
+    return Beginning("host", manager.new_site, packages=True)
 
 
 def stand_ins(packages: str) -> Beginning:

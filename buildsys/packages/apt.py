@@ -33,7 +33,7 @@ def build_time(package: BinaryIO) -> int:
     return int(head[24:36])
 
 
-DEB = PackageFormat("deb", installer="dpkg", signed=False, build_time=build_time)
+DEB = PackageFormat("deb", installer="dpkg", stand_ins=False, signed=False, build_time=build_time)
 CONFIGURE = "--configure="
 """Begins a word between files of packages: those that are configured before more are unpacked."""
 
@@ -79,6 +79,13 @@ class Apt(PackageManager):
     caches: ClassVar[Argv] = ("/var/lib/apt/lists/*",)
     enabled: ClassVar[Argv] = ("apt-get", "update", "--quiet", "--print-uris")
     listing: ClassVar[Argv] = ("apt-cache", "policy")
+    begins = "debian"
+    new_site = """\
+about: Packages of the apt sources of this host.
+installer: apt
+base: {bootstrap: [adduser, netbase, usr-is-merged]}   # and what Debian calls essential
+repositories: host
+"""
 
     def host_repositories(self, output: str) -> tuple[str, ...]:
         """See `PackageManager.host_repositories`: of an address the part behind `dists` names the source."""

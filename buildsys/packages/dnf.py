@@ -19,6 +19,13 @@ class Dnf(RpmManager):
     caches: ClassVar[Argv] = ("/var/cache/dnf",)
     enabled: ClassVar[Argv] = ("dnf|dnf5", "--quiet", "repolist", "--enabled")
     listing: ClassVar[Argv] = ("dnf|dnf5", "repolist", "--all")
+    begins = "rpm"
+    new_site = """\
+about: Packages of the repositories that are enabled on this host.
+installer: dnf
+base: {bootstrap: [bash, coreutils, filesystem, setup]}   # dnf fills an empty root with these
+repositories: host
+"""
 
     solving = RpmRuntime("dnf", ("dnf|dnf5", *TOOLS))
     program = "dnf"

@@ -35,6 +35,8 @@ class PackageFormat:
     """How the names of its files end, without the dot."""
     installer: str
     """The program that installs its files in an image."""
+    stand_ins: bool
+    """Whether buildsys makes stand-in packages of this format."""
     signed: bool
     """Whether each file is signed. Otherwise the repository's index is, and the lock's checksums suffice."""
     build_time: Callable[[BinaryIO], int]
@@ -102,6 +104,11 @@ class PackageManager(ABC):
     """The command whose output names this host's enabled repositories, where `takes_host`."""
     listing: ClassVar[Argv]
     """A command that shows a person all repositories of this host, where `takes_host`."""
+
+    begins: ClassVar[str] = ""
+    """The word of `buildsys new --from` for packages of this host's repositories; empty: no set begins so."""
+    new_site: ClassVar[str] = ""
+    """The site of such a new set, without its name, as YAML."""
 
     @abstractmethod
     def host_repositories(self, output: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from buildsys.packages.manager import Argv, PackageFormat, PackageInstruction, P
 from buildsys.packages.rpm_payload import build_time
 from buildsys.shell import Command, Glob
 
-RPM = PackageFormat("rpm", installer="rpm", signed=True, build_time=build_time)
+RPM = PackageFormat("rpm", installer="rpm", stand_ins=True, signed=True, build_time=build_time)
 TOOLS = ("rpm", "rpmkeys", "rpm2archive")
 
 

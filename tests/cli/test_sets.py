@@ -115,9 +115,9 @@ def test_the_lock_of_an_installed_set_is_written_where_the_user_says(
     (here / "recipes").rename(place)
     environment["XDG_DATA_DIRS"] = f"{here}/usr/share"
     done = buildsys("lock", "tiny")
-    assert (done.returncode, done.stderr) == (
-        2,
-        f"error: {place}/tiny/locks/far.yaml is not written: the set tiny was installed, and updates replace"
-        " its folder\n  hint: write -o far.yaml, and build with --lock far.yaml\n",
+    expected = (
+        f"error: {place}/tiny/locks/far.yaml is not written: the set tiny was installed, and updates "
+        "replace its folder\n  hint: write -o far.yaml, and build with --lock far.yaml\n"
     )
+    assert (done.returncode, done.stderr) == (2, expected)
     assert not (place / "tiny/locks").exists()
