@@ -68,7 +68,7 @@ def test_systemd_takes_them(tmp_path: Path) -> None:
 def test_the_page_says_what_the_units_say() -> None:
     service = unit(SERVICE)["Service"]
     assert f"`SuccessExitStatus={service['SuccessExitStatus']}`" in PAGE
-    assert f"Put the clone at `{service['WorkingDirectory']}`" in PAGE
+    assert f"put the clone at `{service['WorkingDirectory']}`" in PAGE
     assert "# /etc/buildsys/stable-pike.conf\nOPTIONS=" in PAGE
     assert service["EnvironmentFile"] == "-/etc/buildsys/%i.conf"
     assert f"| {CHANGED} | something had changed" in PAGE

@@ -17,8 +17,8 @@ begin_record() {
 record_plan() {
     local images fresh
     read_clock
-    images=$(cut -d ' ' -f 2 "$1" | sed 's/.*/"&"/' | paste -s -d ,)
-    fresh=$(sed 's/.*/"&"/' "$STATE/fresh" | paste -s -d ,)
+    images=$(awk '{ printf "%s\"%s\"", NR == 1 ? "" : ", ", $2 }' "$1")
+    fresh=$(awk '{ printf "%s\"%s\"", NR == 1 ? "" : ", ", $1 }' "$STATE/fresh")
     printf '{"time": %s, "event": "planned", "images": [%s], "fresh": [%s], "jobs": %d}\n' "$NOW" "$images" "$fresh" "$2" \
         >>"$PLAN/events.jsonl"
 }
