@@ -93,7 +93,7 @@ def test_equal_ids_from_nothing_elsewhere_offline_and_without_python_or_dnf(
     listed = json.loads((moved / "plan.json").read_text())["tools"]
     assert "dnf" not in listed
     base = (
-        "awk basename bash cat chmod chroot cmp cp cut date df diff dirname env flock grep gzip head id ln"
+        "awk basename bash cat chmod chroot cmp cp cut date df diff dirname env flock grep gzip head id ln ls"
         " make mkdir mktemp mount mv nproc od readlink realpath rm rmdir sed sh sha256sum sleep sort stat"
         " tail tar touch tr umount uname wc xargs"
     )

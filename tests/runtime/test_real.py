@@ -340,6 +340,21 @@ def test_stopped_and_continued(build: Build, tmp_path: Path, number: signal.Sign
     assert build.left() == NOTHING_LEFT
 
 
+def test_buildah_killed_before_its_own_record_of_a_container(build: Build, tmp_path: Path) -> None:
+    """Only `buildah containers --all` lists such a container; its name would be taken for ever."""
+    build.compile(image_set(tmp_path, [image("base", BASE)]))
+    assert set(build.built()) == {"base"}
+    name = f"buildsys-{(build.plan / 'state/id').read_text().split()[0]}-base"
+    build.store.buildah("from", "--pull-never", "--name", name, "localhost/tests/t-base:1")
+    record = next(build.store.root.glob("*-containers/*/userdata/buildah.json"))
+    record.unlink()
+    (build.plan / "state/working.base").touch()
+    assert build.store.buildah("containers", "--quiet") == ""
+    assert build.built(BS_FORCE="1").keys() == {"base"}
+    assert build.left() == NOTHING_LEFT
+    assert build.store.buildah("containers", "--all", "--quiet") == ""
+
+
 def test_with_vfs_an_image_has_only_what_it_changed(tmp_path: Path) -> None:
     """The driver without layers: what the base brought, newer than the set or not, is not in the layer."""
     with store(tmp_path / "s") as made:

@@ -38,8 +38,9 @@ unmount_below() {
     done < <(tac /proc/self/mountinfo)
 }
 
-# list_working_containers ID: print the working containers of the plan with this id, a line each.
-list_working_containers() { buildah containers --noheading --format '{{.ContainerName}}' | sed -n "s/ *\$//; /^buildsys-$1-/p"; }
+# list_working_containers ID: print the working containers of the plan with this id, a line each. buildah was killed before it wrote its
+# own record of some: only --all lists these.
+list_working_containers() { buildah containers --all --noheading --format '{{.ContainerName}}' | sed -n "s/ *\$//; /^buildsys-$1-/p"; }
 
 # drop_intermediates: remove the images before normalisation, all in one call, if no other build uses this store. Also after a run that
 # built nothing, because a step that outlived an earlier run may have left one. Such a step may write a file now: remove only the files
