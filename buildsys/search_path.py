@@ -97,7 +97,7 @@ def path_in_plans(name: str) -> str:
 
 
 def is_shipped(directory: Path, environment: Mapping[str, str]) -> bool:
-    """Whether a set lies in a folder that packages fill, such as /usr/share: nobody else writes there."""
+    """Whether a set lies in a folder that only packages write, such as /usr/share."""
     folders = [*(path / BELOW for path in _data_folders(environment)), *_own()]
     clone = os.path.realpath(PACKAGE.parent / HERE)
     shipped = {os.path.realpath(folder) for folder in folders} - {clone}
