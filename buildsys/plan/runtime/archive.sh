@@ -3,17 +3,8 @@
 #   docker   an archive of `docker save` with all images, for `podman load -i FILE`; images keep their ids
 #   oci      a tar of an OCI layout, for `skopeo copy oci-archive:FILE:REFERENCE …`; the docker format loses its health checks there
 set -euo pipefail
-PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
-LIB=$PLAN/lib
-STATE=$PLAN/state
 # shellcheck source=/dev/null
-. "$LIB/surroundings.sh"
-# shellcheck source=/dev/null
-. "$LIB/user.sh"
-# shellcheck source=/dev/null
-. "$LIB/chroot.sh"
-as_root_of_a_namespace "$@"
-as_root_of_a_mount "$@"
+. "${BASH_SOURCE[0]%/*}/begin.sh"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
 # shellcheck source=/dev/null

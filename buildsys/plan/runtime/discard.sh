@@ -2,17 +2,8 @@
 # discard.sh: remove the container store that BS_STORE names, with its mounts. Only a store below the plan's directory: another store may
 # hold the images of others. An ordinary user cannot remove it outside of the user namespace, whose ids own its files.
 set -euo pipefail
-PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
-LIB=$PLAN/lib
-STATE=$PLAN/state
 # shellcheck source=/dev/null
-. "$LIB/surroundings.sh"
-# shellcheck source=/dev/null
-. "$LIB/user.sh"
-# shellcheck source=/dev/null
-. "$LIB/chroot.sh"
-as_root_of_a_namespace "$@"
-as_root_of_a_mount "$@"
+. "${BASH_SOURCE[0]%/*}/begin.sh"
 # shellcheck source=/dev/null
 . "$LIB/store.sh"
 : "${BS_STORE=}"

@@ -7,17 +7,8 @@
 #   container     a working container of a killed build of this plan
 #   intermediate  an image before normalisation
 set -euo pipefail
-PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
-LIB=$PLAN/lib
-STATE=$PLAN/state
 # shellcheck source=/dev/null
-. "$LIB/surroundings.sh"
-# shellcheck source=/dev/null
-. "$LIB/user.sh"
-# shellcheck source=/dev/null
-. "$LIB/chroot.sh"
-as_root_of_a_namespace "$@"
-as_root_of_a_mount "$@"
+. "${BASH_SOURCE[0]%/*}/begin.sh"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
 # shellcheck source=/dev/null

@@ -2,17 +2,8 @@
 # Run a plan: the front Makefile calls this once with the goals. It checks the host and the store, runs make on the images, and prints
 # a summary.
 set -euo pipefail
-PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
-LIB=$PLAN/lib
-STATE=$PLAN/state
 # shellcheck source=/dev/null
-. "$LIB/surroundings.sh"
-# shellcheck source=/dev/null
-. "$LIB/user.sh"
-# shellcheck source=/dev/null
-. "$LIB/chroot.sh"
-as_root_of_a_namespace "$@"
-as_root_of_a_mount "$@"
+. "${BASH_SOURCE[0]%/*}/begin.sh"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
 for room in disk log secrets store damage buildah database judge signals leftovers summary; do

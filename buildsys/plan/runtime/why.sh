@@ -2,17 +2,8 @@
 # why.sh [NAME…]: print what a run would do with these images (default: all) and why, a line each: name, decision, reason. Runs the
 # decision of each step; builds nothing.
 set -euo pipefail
-PLAN=$(CDPATH='' cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
-LIB=$PLAN/lib
-STATE=$PLAN/state
 # shellcheck source=/dev/null
-. "$LIB/surroundings.sh"
-# shellcheck source=/dev/null
-. "$LIB/user.sh"
-# shellcheck source=/dev/null
-. "$LIB/chroot.sh"
-as_root_of_a_namespace "$@"
-as_root_of_a_mount "$@"
+. "${BASH_SOURCE[0]%/*}/begin.sh"
 export BS_WHY=1 BS_STORE="${BS_STORE-}" BS_LISTING="$STATE/why.$$.listing" BS_IDS="$STATE/why.$$.ids"
 export BS_REPOSITORIES="$STATE/why.$$.repositories"
 # shellcheck source=/dev/null
