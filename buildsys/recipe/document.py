@@ -24,12 +24,11 @@ from yaml.events import AliasEvent, DocumentStartEvent, MappingEndEvent, Sequenc
 from yaml.reader import ReaderError
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot
+from buildsys.recipe.aliases import Aliases, BadAlias, Marks, merge
+from buildsys.recipe.colons import misread_colon
 
 LINE = 1 << 21
 """A position is line * LINE + column, both from 0: one small number where there are hundreds of thousands."""
-
-Marks = Any
-"""Positions in the shape of the data: a text's own; `[own, *items]`; `(own, {key: (key's own, value's)})`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +117,6 @@ LARGEST = 1 << 20
 """Bytes of a file at most."""
 DEEPEST = 40
 """Levels of nested collections at most."""
-MOST_REPEATED = 100_000
-"""Values that aliases may stand for in a file of another system."""
 
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
@@ -232,10 +229,7 @@ class _Reader:
         # Most documents hold none of these: then their values need not be searched.
         self._wary = "&" in text or "!" in text
         self._escapes = "\\" in text
-        self._anchors: dict[str, tuple[Any, Marks]] = {}
-        self._sizes: dict[str, tuple[Any, int, int]] = {}
-        self._repeated = 0
-        """Values that aliases stand for."""
+        self._aliases = Aliases()
 
     def document(self) -> Written:
         written = None
@@ -280,28 +274,20 @@ class _Reader:
         if self._wary and type(event) is not AliasEvent:
             self._refuse_properties(event)
             if event.anchor is not None:
-                # A name may be used again. Within its own value an alias would have no end.
-                self._anchors.pop(event.anchor, None)
-                found = self._content(event, depth)
-                self._anchors[event.anchor] = found
-                return found
+                # Within its own value an alias would have no end.
+                self._aliases.forget(event.anchor)
+                data, marks = self._content(event, depth)
+                self._aliases.keep(event.anchor, data, marks)
+                return data, marks
         return self._content(event, depth)
 
     def _anchored(self, name: str, position: int, depth: int) -> tuple[Any, Marks]:
         """The value that an alias stands for."""
-        if name not in self._anchors:
-            message = f"nothing that ends before this line has the anchor &{name}"
-            self._note(position, Code.YAML_ALIAS, message)
-            raise _Stop
-        data, marks = self._anchors[name]
-        if name not in self._sizes or self._sizes[name][0] is not data:
-            self._sizes[name] = (data, *_size(data))
-        _, count, height = self._sizes[name]
-        self._repeated += count
-        if self._repeated > MOST_REPEATED:
-            message = f"aliases repeat more than {MOST_REPEATED} values"
-            self._note(position, Code.YAML_ALIAS, message, "write a shorter file")
-            raise _Stop
+        try:
+            data, marks, height = self._aliases.value(name)
+        except BadAlias as bad:
+            self._note(position, Code.YAML_ALIAS, bad.message, bad.hint)
+            raise _Stop from None
         if depth + height > DEEPEST:
             self._note(position, Code.DEEP_NESTING, f"more than {DEEPEST} collections stand in one another")
             raise _Stop
@@ -357,21 +343,12 @@ class _Reader:
             items[key], inner = value(following(), depth)
             marks[key] = (mark, inner)
         if self._foreign and "<<" in items:
-            self._merge(items, marks)
+            try:
+                merge(items, marks)
+            except BadAlias as bad:
+                self._note(marks["<<"][0], Code.YAML_ALIAS, bad.message, bad.hint)
+                raise _Stop from None
         return items, (position, marks)
-
-    def _merge(self, items: dict[str, Any], marks: dict[str, tuple[int, Marks]]) -> None:
-        """Add the keys of merged maps. Those of the map itself and of earlier maps count more."""
-        merged, (mark, places) = items.pop("<<"), marks.pop("<<")
-        maps = list(zip(merged, places[1:], strict=True)) if type(merged) is list else [(merged, places)]
-        for data, inner in maps:
-            if type(data) is not dict:
-                message = "'<<' merges maps only"
-                self._note(mark, Code.YAML_ALIAS, message)
-                raise _Stop
-            for key in data:
-                if key not in items:
-                    items[key], marks[key] = data[key], inner[1][key]
 
     def _plain(self, value: str, position: int) -> Any:
         if value in _WORDS:
@@ -408,33 +385,14 @@ class _Reader:
         suspect = begin.line if begin else None
         if "mapping values" in str(error.problem):
             suspect = position // LINE - 1
-        if slip := self._colon(position, suspect):
-            self._note(*slip)
+        if slip := misread_colon(self._source.splitlines(), *divmod(position, LINE), suspect=suspect):
+            line, column, message, hint = slip
+            self._note(line * LINE + column, Code.YAML_SYNTAX, message, hint)
             return
         lines = self._source.splitlines()[position // LINE :]
         tab = bool(lines) and "\t" in lines[0][: position % LINE + 1]
         hint = "indent with spaces: YAML takes no tabs" if tab else ""
         self._note(position, Code.YAML_SYNTAX, f"this is not YAML: {error.problem}", hint, related)
-
-    def _colon(self, position: int, suspect: int | None) -> tuple[int, Code, str, str] | None:
-        """The mistake of a colon that YAML reads in another way than its writer, as arguments of `_note`.
-
-        `suspect`: a line that may lack the space behind the colon, from 0.
-        """
-        lines = self._source.splitlines()
-        at, column = divmod(position, LINE)
-        if suspect is not None and 0 <= suspect < len(lines) and (glued := _GLUED.fullmatch(lines[suspect])):
-            message, hint = (
-                "this is not YAML: a space belongs behind the colon",
-                f"write {glued[2]}: {glued[3]}",
-            )
-            return suspect * LINE + len(glued[1]), Code.YAML_SYNTAX, message, hint
-        line = lines[at] if at < len(lines) else ""
-        if (inner := _PLAIN_VALUE.fullmatch(line)) and line[column : column + 1] == ":":
-            message = "this is not YAML: a text with a colon and a space in it is quoted"
-            hint = f"write {inner[2]}: {_single(inner[3])}"
-            return at * LINE + len(inner[1]), Code.YAML_SYNTAX, message, hint
-        return None
 
     def _note(
         self,
@@ -447,30 +405,11 @@ class _Reader:
         self._found.append(Diagnostic(spot_of(self._file, position), code, message, hint, related))
 
 
-def _size(data: Any) -> tuple[int, int]:
-    """The number of values in data, and the levels of its collections."""
-    if type(data) is not dict and type(data) is not list:
-        return 1, 0
-    sizes = [_size(item) for item in (data.values() if type(data) is dict else data)]
-    return 1 + sum(count for count, _ in sizes), 1 + max((height for _, height in sizes), default=0)
-
-
 def _position(event: Any) -> int:
     mark = event.start_mark
     line: int = mark.line
     column: int = mark.column
     return line * LINE + column
-
-
-_GLUED = re.compile(r"(\s*(?:- +)*)([a-z][a-z-]*):([^\s:/][^:]*)")
-"""A key whose value follows without a space: text before the key, key, value."""
-_PLAIN_VALUE = re.compile(r"(\s*(?:- +)*)([\w-]+): +([^\s\[{\"'|>&*!#].*: .*?)\s*")
-"""A key, and an unquoted text with a colon and a space in it: text before the key, key, text."""
-
-
-def _single(text: str) -> str:
-    """A text between single quotes, as YAML has them."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _quote(event: Any) -> str:

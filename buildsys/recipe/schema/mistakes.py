@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pathlib
 import shlex
-from collections.abc import Iterable, Sequence
-from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from collections.abc import Sequence
+from typing import Any, TypeVar, get_args
 
-from pydantic import Tag, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from buildsys.diagnostics import Code, Diagnostic, Refused, closest, closest_words
@@ -28,12 +27,12 @@ from buildsys.recipe.schema.documents import (
     Trait,
 )
 from buildsys.recipe.schema.forms import MISTAKE, Form, any_value
+from buildsys.recipe.schema.locations import Path, bare, form_at, kind_at, model_at, path_in, step_of
 from buildsys.recipe.schema.steps import VERBS
 from buildsys.recipe.schema.tests import Scenario
 from buildsys.recipe.yaml_text import flow
 
 M = TypeVar("M", bound=Model)
-Path = tuple[str | int, ...]
 
 NOUNS: dict[type[Model], str] = {
     Recipe: "a recipe", Trait: "a trait", Fragment: "a fragment", SetFile: "set.yaml", Site: "a site",
@@ -109,7 +108,7 @@ def _diagnostics(model: type[Model], written: Written, details: Sequence[ErrorDe
         (detail["loc"][:-1], near[0])
         for detail in details
         if detail["type"] == "extra_forbidden"
-        and len(near := closest_words(str(detail["loc"][-1]), _keys(_model_at(model, detail["loc"][:-1]))))
+        and len(near := closest_words(str(detail["loc"][-1]), _keys(model_at(model, detail["loc"][:-1]))))
         == 1
     }
     found = [
@@ -134,16 +133,16 @@ def _keys(holder: type[Model] | None) -> list[str]:
 
 def _diagnostic(model: type[Model], written: Written, detail: ErrorDetails) -> Diagnostic:
     kind, value = detail["type"], detail["input"]
-    path = _path(detail["loc"], written.data)
+    path = path_in(detail["loc"], written.data)
     if kind == MISTAKE:
         # pydantic's location of a key is that of its value, and a mark.
         is_key = path[-1:] == ("[key]",)
         spot = written.key_spot(*path[:-1]) if is_key else written.spot(*path)
         return Diagnostic(spot, *detail["ctx"][MISTAKE])
     if kind in ("extra_forbidden", "missing"):  # these end in a key, whatever it looks like
-        path = (*_path(detail["loc"][:-1], written.data), detail["loc"][-1])
+        path = (*path_in(detail["loc"][:-1], written.data), detail["loc"][-1])
     last = path[-1] if path else ""
-    holder = _model_at(model, detail["loc"][:-1])
+    holder = model_at(model, detail["loc"][:-1])
     if kind == "extra_forbidden":
         return _unknown_key(holder, written, path)
     if kind == "missing":
@@ -154,7 +153,7 @@ def _diagnostic(model: type[Model], written: Written, detail: ErrorDetails) -> D
         return _no_verb(written, path, value)
     spot = written.spot(*path)
     if kind == "literal_error":
-        allowed = _choices(_kind_at(model, detail["loc"]))
+        allowed = _choices(kind_at(model, detail["loc"]))
         hint = closest(str(value), allowed) or f"write {' or '.join(allowed)}"
         return Diagnostic(spot, Code.BAD_CHOICE, f"{_name(path)} cannot be {_shown(value)}", hint)
     wanted = _WANTED.get(kind)
@@ -163,7 +162,7 @@ def _diagnostic(model: type[Model], written: Written, detail: ErrorDetails) -> D
     if wanted is None:
         return Diagnostic(spot, Code.WRONG_TYPE, f"{_name(path)}: {detail['msg']}")
     message = f"{_name(path)} wants {wanted}, not {_described(value)}"
-    hint = _type_hint(wanted, value, model, _form_at(model, detail["loc"]))
+    hint = _type_hint(wanted, value, model, form_at(model, detail["loc"]))
     return Diagnostic(spot, Code.WRONG_TYPE, message, hint)
 
 
@@ -267,23 +266,9 @@ def _no_verb(written: Written, path: Path, value: Any) -> Diagnostic:
     return Diagnostic(written.spot(*path), Code.UNKNOWN_STEP, message, hint)
 
 
-def _path(location: Iterable[str | int], data: Any) -> Path:
-    """The keys and indices of a location, as they are written: a map may stand for a list of one."""
-    path: list[str | int] = []
-    for step in location:
-        if not _is_tag(step) and not (isinstance(step, int) and isinstance(data, dict)):
-            path.append(step)
-            data = _step(data, step)
-    return tuple(path)
-
-
-def _is_tag(step: str | int) -> bool:
-    return isinstance(step, str) and step.startswith("<") and step.endswith(">")
-
-
 def _choices(kind: Any) -> list[str]:
     """The values of a Literal, as YAML has them."""
-    return [str(item).lower() if isinstance(item, bool) else str(item) for item in get_args(_bare(kind))]
+    return [str(item).lower() if isinstance(item, bool) else str(item) for item in get_args(bare(kind))]
 
 
 def _noun(holder: type[Model] | None, path: Path) -> str:
@@ -320,73 +305,6 @@ def _shown(value: Any) -> str:
     return f"'{text if len(text) <= 40 else text[:39] + '…'}'"
 
 
-def _model_at(model: type[Model], location: Iterable[str | int]) -> type[Model] | None:
-    """The model whose keys stand at a location."""
-    kind = _bare(_kind_at(model, location))
-    return kind if isinstance(kind, type) and issubclass(kind, Model) else None
-
-
-def _kind_at(model: type[Model], location: Iterable[str | int]) -> Any:
-    """The type at a location of pydantic's, which names the members of unions too."""
-    kind: Any = model
-    for step in location:
-        kind = _inner(kind, step)
-    return kind
-
-
-def _inner(kind: Any, step: str | int) -> Any:
-    kind = _bare(kind)
-    if isinstance(kind, type) and issubclass(kind, Model):
-        for name, info in kind.model_fields.items():
-            if key_of(name) == step:
-                return info.annotation
-        return None
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (Union, UnionType):
-        for argument in arguments:
-            if get_origin(argument) is Annotated and Tag(str(step)) in argument.__metadata__:
-                return argument
-        return None
-    return arguments[-1] if origin in (list, dict) else None
-
-
-def _form_at(model: type[Model], location: Sequence[str | int]) -> Form | None:
-    """The form of the text at a location; None where every text will do."""
-    if not location:
-        return None
-    holder, last = _bare(_kind_at(model, location[:-1])), location[-1]
-    found: list[Any] = []
-    if isinstance(holder, type) and issubclass(holder, Model):
-        for name, info in holder.model_fields.items():
-            if key_of(name) == last:
-                found = [*info.metadata, info.annotation]
-    else:
-        found = [_inner(holder, last)]
-    while found:
-        item = found.pop()
-        if isinstance(item, Form):
-            return item
-        if get_origin(item) is Annotated:
-            found += [*item.__metadata__, get_args(item)[0]]
-        elif get_origin(item) in (Union, UnionType):
-            found += get_args(item)
-    return None
-
-
-def _bare(kind: Any) -> Any:
-    """A type without its annotations and without `None`."""
-    while True:
-        if get_origin(kind) is Annotated:
-            kind = get_args(kind)[0]
-            continue
-        if get_origin(kind) in (Union, UnionType):
-            rest = [item for item in get_args(kind) if item is not type(None)]
-            if len(rest) == 1:
-                kind = rest[0]
-                continue
-        return kind
-
-
 def read_filled(model: type[M], written: Written, data: Any) -> tuple[M, list[Diagnostic]]:
     """A piece whose variables are filled in, as `read` returns it: `data` has the shape of `written`.
 
@@ -400,30 +318,21 @@ def read_filled(model: type[M], written: Written, data: Any) -> tuple[M, list[Di
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             if detail["type"] == "string_type" and isinstance(detail["input"], bool | int):
-                _as_text(data, written.data, _path(detail["loc"], written.data))
+                _as_text(data, written.data, path_in(detail["loc"], written.data))
     return read(model, Written(written.file, data, written.marks))
 
 
 def _as_text(data: Any, written: Any, path: Path) -> None:
     """Turn the number at `path` into text if it comes from a variable."""
     for step in path[:-1]:
-        data, written = _step(data, step), _step(written, step)
+        data, written = step_of(data, step), step_of(written, step)
     last = path[-1]
-    value = _step(data, last)
-    if isinstance(_step(written, last), str) and isinstance(value, bool | int):
+    value = step_of(data, last)
+    if isinstance(step_of(written, last), str) and isinstance(value, bool | int):
         data[last] = str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _step_into(data: Any, path: Path) -> Any:
     for step in path:
-        data = _step(data, step)
+        data = step_of(data, step)
     return data
-
-
-def _step(data: Any, step: str | int) -> Any:
-    """One step into data; a text stays itself: a variable in it may hold a list."""
-    if isinstance(data, dict):
-        return data.get(str(step))
-    if isinstance(data, list) and isinstance(step, int) and step < len(data):
-        return data[step]
-    return data if isinstance(data, str) else None
