@@ -56,23 +56,23 @@ class Spot:
 
 
 _PLAN_PATHS: dict[str, str] = {}
-"""Folder of a set -> its path in plans, where the two differ."""
+"""Folder of each loaded set -> its path in plans. Where two have one path, the latest, the last, is meant."""
 
 
 def set_plan_path(folder: Path, path: str) -> None:
     """Let plans name the files of a folder by another path: so no plan depends on the folder's place."""
-    if str(folder) != path:
-        _PLAN_PATHS[str(folder)] = path
+    _PLAN_PATHS.pop(str(folder), None)
+    _PLAN_PATHS[str(folder)] = path
 
 
 def plan_path(file: str) -> str:
     """The path of a file in plans."""
-    return _moved(file, _PLAN_PATHS.items()) if _PLAN_PATHS else file
+    return _moved(file, _PLAN_PATHS.items())
 
 
 def host_path(file: str) -> str:
     """The path on this host of a file that a plan names."""
-    return _moved(file, ((path, folder) for folder, path in _PLAN_PATHS.items())) if _PLAN_PATHS else file
+    return _moved(file, ((path, folder) for folder, path in reversed(_PLAN_PATHS.items())))
 
 
 def _moved(file: str, folders: Iterable[tuple[str, str]]) -> str:

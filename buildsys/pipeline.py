@@ -122,8 +122,7 @@ class Pipeline:
         """
         from buildsys.recipe.library import load_set
 
-        if self.path_in_plans:
-            set_plan_path(self.directory, self.path_in_plans)
+        set_plan_path(self.directory, self.path_in_plans or str(self.directory))
         return load_set(self.directory, self.overlays)
 
     def resolve(self, library: Library | None = None) -> ImageSet:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from buildsys.diagnostics import Refused
+from buildsys.diagnostics import Refused, host_path
 from buildsys.pipeline import Compiled, Pipeline
 from buildsys.plan.compile import Plan
 from buildsys.standins.tools import MissingTool, StandinError
@@ -109,3 +110,22 @@ def test_the_main_road_is_as_the_page_says() -> None:
             if before and module != "buildsys/cli/build.py":  # click finds the verb by its name
                 assert re.search(rf"\b{function}\(", before), (module, function)
         before += source
+
+
+def test_of_two_sets_with_one_path_in_plans_the_latest_is_shown(
+    demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program may open an installed set, and then one of the same name in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    other = tmp_path / "elsewhere/demo"
+    shutil.copytree(demo, other)
+    installed = Pipeline(other, path_in_plans="recipes/demo").resolve()
+    own = Pipeline(Path("recipes/demo"), path_in_plans="recipes/demo").resolve()
+    for image_set, folder in ((installed, other), (own, Path("recipes/demo"))):
+        spot = image_set.images["app"].spot
+        assert str(spot) == "recipes/demo/images/app.yaml:1:8"
+        assert spot.shown() == f"{folder}/images/app.yaml:1:8"
+    # A plan names the place; the words of a build are shown with it.
+    assert host_path("recipes/demo/images/app.yaml") == "recipes/demo/images/app.yaml"
+    Pipeline(other, path_in_plans="recipes/demo").resolve()
+    assert host_path("recipes/demo/images/app.yaml") == f"{other}/images/app.yaml"
