@@ -206,8 +206,10 @@ def test_mistakes(text: str, write: Write, environment: dict[str, str], buildsys
     environment.pop("BS_STORE", None)
     path = write(text)
     done = buildsys("plan", "tiny")
-    said = "\n".join(f"{path}{line}" if line.startswith(":") else line for line in MISTAKES[text].split("\n"))
-    assert (done.returncode, done.stderr) == (2, said)
+    shown = "\n".join(
+        f"{path}{line}" if line.startswith(":") else line for line in MISTAKES[text].split("\n")
+    )
+    assert (done.returncode, done.stderr) == (2, shown)
 
 
 @pytest.mark.parametrize(

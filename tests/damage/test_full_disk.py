@@ -130,16 +130,16 @@ def test_half_a_copy_on_a_disk_that_is_smaller_than_the_copy(good: Faked, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("text", "words"),
     [
         ("No space left on device", "the disk became full: "),
         ("[Errno 122] Disk quota exceeded", "the quota of a disk is used up: "),
         ("the repository cannot be read", ""),
     ],
 )
-def test_what_a_verb_says(said: str, words: str) -> None:
-    assert disk.blamed(said).startswith(words)
-    assert bool(disk.blamed(said)) is bool(words)
+def test_what_a_verb_says(text: str, words: str) -> None:
+    assert disk.blamed(text).startswith(words)
+    assert bool(disk.blamed(text)) is bool(words)
 
 
 SPACE = """\
@@ -166,25 +166,25 @@ line 122: os error 1220""".splitlines()
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("text", "words"),
     [
         *((text, "the disk became full: ") for text in SPACE),
         *((text, "the quota of a disk is used up: ") for text in QUOTA),
         *((text, "") for text in ELSEWHERE),
     ],
 )
-def test_the_words_of_every_language(said: str, words: str, tmp_path: Path) -> None:
+def test_the_words_of_every_language(text: str, words: str, tmp_path: Path) -> None:
     """glibc, musl, Go, Python, Rust, JavaScript; for verbs and plans. A server's quota is no disk's."""
-    (tmp_path / "log").write_text(f"before\n{said}\nafter\n")
+    (tmp_path / "log").write_text(f"before\n{text}\nafter\n")
     library = Path(disk.__file__).parent / "plan/runtime/disk.sh"
     script = '. "$0"; full_disk "$1" "$2"'
     command = ["bash", "-uc", script, str(library), str(tmp_path / "log"), str(tmp_path)]
     done = subprocess.run(
         command, env={"LC_ALL": "C", "PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False
     )
-    for text in (done.stdout, disk.blamed(f"before\n{said}\nafter")):
-        assert text.startswith(words)
-        assert bool(text) is bool(words)
+    for sentence in (done.stdout, disk.blamed(f"before\n{text}\nafter")):
+        assert sentence.startswith(words)
+        assert bool(sentence) is bool(words)
 
 
 def test_errors_of_the_system() -> None:

@@ -268,7 +268,7 @@ def test_damage_within_a_layer_is_found_by_reading(built: Ground, way: str) -> N
     _harm_inside(built, way)
 
 
-# A file that was added cannot be told from one of a layer below there.
+# An added file is not found there: it looks like one of the layer below.
 @pytest.mark.parametrize("way", ["content", "empty folder", "owner"])
 def test_damage_within_a_layer_of_vfs_is_found_by_reading(vfs: Ground, way: str) -> None:
     _harm_inside(vfs, way)

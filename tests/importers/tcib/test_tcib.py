@@ -384,8 +384,8 @@ tcib_actions: *actions
 tcib_user: &user shop
 tcib_cmd: *user
 """
-    image, said = taken(tmp_path, monkeypatch, text)
+    image, warnings = taken(tmp_path, monkeypatch, text)
     assert dict(image.config.labels) == {"team": "shop", "tier": "front"}
     assert (image.config.user, image.config.cmd) == ("shop", ("shop",))
     assert "/srv/shop" in str(image.instructions)
-    assert [text for text in said if "&" in text or "alias" in text] == []
+    assert [text for text in warnings if "&" in text or "alias" in text] == []
