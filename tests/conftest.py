@@ -48,7 +48,7 @@ LONGEST = """
 
 SLOW = """
     apt
-    cli/test_building.py cli/test_doctor.py cli/test_interrupts.py
+    cli/test_building.py cli/test_doctor.py cli/test_interrupts.py cli/test_screen.py
     conformance/test_perfect.py
     damage
     guard/test_command.py
@@ -57,8 +57,10 @@ SLOW = """
     oracle
     publish/test_answers.py publish/test_refusals.py
     recipe/test_hostile.py
-    runtime/test_agreement.py runtime/test_commit.py runtime/test_freshness.py runtime/test_run.py
-    runtime/test_state.py
+    releases/test_wheel.py
+    report/test_browser.py
+    runtime/test_agreement.py runtime/test_commit.py runtime/test_failure.py runtime/test_freshness.py
+    runtime/test_run.py runtime/test_state.py
     standins/test_pike.py standins/test_repository.py
     test_costs.py
 """.split()
@@ -78,18 +80,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep on one worker what shares a costly fixture, begin with the longest group, mark what is slow."""
+    slow = {ROOT / "tests" / path for path in SLOW}
+    for item in items:
+        if not slow.isdisjoint({item.path, *item.path.parents}):
+            item.add_marker("slow")
 
     def group(item: pytest.Item) -> str:
-        shares = "built_pike" in getattr(item, "fixturenames", ())
-        return "built_pike" if shares else item.path.relative_to(ROOT / "tests").parts[0]
+        if "built_pike" in getattr(item, "fixturenames", ()):
+            return "built_pike"
+        path = item.path.relative_to(ROOT / "tests")
+        # Quick tests share nothing costly beyond their file, and fill what the long groups leave.
+        shares = item.get_closest_marker("real") or item.get_closest_marker("slow")
+        return path.parts[0] if shares else str(path)
 
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(group(item), len(places)))
-    slow = {ROOT / "tests" / path for path in SLOW}
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
-        if not slow.isdisjoint({item.path, *item.path.parents}):
-            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)
