@@ -136,6 +136,10 @@ write_records() {
         record_given "$1" "$new.given"
         files+=("$new.given")
     fi
+    if [[ -s $SCRATCH/exchanged ]]; then
+        mv "$SCRATCH/exchanged" "$new.exchanged"
+        files+=("$new.exchanged")
+    fi
     record_content
     sum=$(sha256sum <"$new.spots")
     {

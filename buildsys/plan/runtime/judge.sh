@@ -22,7 +22,7 @@ remove_odd_files() {
         find "$STATE/" -mindepth 1 -maxdepth 1 ! \( "${names[@]:1}" \) \( ! -type f -o ! -readable \) -print0
         find "$STATE/" -mindepth 1 -maxdepth 1 \( "${names[@]:1}" \) ! -type d ! -name '*.lock' \
             ! -name '*.id' ! -name '*.inputs' ! -name '*.spots' ! -name '*.keys' ! -name '*.checked' ! -name '*.given' \
-            ! -name '*.contents' -print0
+            ! -name '*.contents' ! -name '*.exchanged' -print0
         find "$PLAN/results/" "$PLAN/logs/" -mindepth 1 -maxdepth 1 -name '*.*' \( ! -type f -o ! -readable \) -print0
     } | xargs -r -0 rm -rf
     [[ ! -d $PLAN/promoted.json ]] || rm -rf "$PLAN/promoted.json"

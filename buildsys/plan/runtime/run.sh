@@ -22,6 +22,11 @@ main() {
     check_mounting
     check_clock
     check_plan_place
+    if [[ -n ${BS_REGISTRY-} ]]; then
+        # shellcheck source=/dev/null
+        . "$LIB/exchange.sh"
+        check_registry
+    fi
     trap 'end_run $?' EXIT
     make_run_folders
     lock_plan "$@"
@@ -49,7 +54,12 @@ main() {
     find_database_format
     BS_LISTING=$STATE/listing
     list_store >"$BS_LISTING"
+    if [[ -n ${BS_REGISTRY-} ]]; then
+        list_exchanged >"$STATE/there"
+        [[ -z ${LAUNCH-} ]] || cat "$STATE/there" >>"$BS_LISTING"
+    fi
     judge_images "$goals" "$BS_LISTING" >"$STATE/judged"
+    [[ -z ${BS_REGISTRY-} ]] || drop_unsent
     sed -nE 's/^fresh ([^ ]+) .*/\1/p' "$STATE/judged" >"$STATE/fresh"
     sed -n 's/^drop //p' "$STATE/judged" | xargs -r -d '\n' rm -rf
     fresh=$(wc -l <"$STATE/fresh")
@@ -79,6 +89,17 @@ main() {
     SUMMED=yes
     print_summary "$goals"
     return "$status"
+}
+
+# drop_unsent: the step of an image that the work registry lacks runs, if only to send it.
+drop_unsent() {
+    awk -v prefix="localhost/buildsys-key/$SET/" -v state="$STATE" '
+        NR == FNR { if (index($2, prefix) == 1) { sub(/:.*/, "", $2); there[substr($2, length(prefix) + 1) " " $1] = 1 } next }
+        $1 != "fresh" || ($2 " " $3) in there { print; next }
+        { stamps[$2] = 1 }
+        END { for (name in stamps) print "unsent", name }' "$STATE/there" "$STATE/judged" >"$STATE/judged.new"
+    while read -r _ name; do rm -f "$STATE/$name".*.checked; done < <(grep '^unsent ' "$STATE/judged.new")
+    mv "$STATE/judged.new" "$STATE/judged"
 }
 
 # check_goals GOAL…: exit 2 unless each goal is an image of this plan, or `all`.

@@ -5,6 +5,7 @@
 #   BS_PARENT     reference of the parent image, if it is not the one of this set
 #   BS_FORMAT     docker | oci          BS_EPOCH    seconds since 1970; no file of the layer is newer
 #   BS_FORCE      1: build a fresh image, too
+#   BS_REGISTRY   HOST[:PORT][/PREFIX]: the work registry, through which several stores build one set (lib/exchange.sh)
 #   BS_ATTEMPT    number of this attempt, from 1           BS_RESULT   path of the result file
 # Output: one result file, written by rename. Exit status 0: done; 75: the infrastructure failed, a retry may help;
 # any other: the recipe failed.
@@ -35,6 +36,9 @@ for room in disk log failure secrets store damage buildah database freshness rea
     . "$LIB/$room.sh"
 done
 
+# shellcheck source=/dev/null
+[[ -z ${BS_REGISTRY-} ]] || . "$LIB/exchange.sh"
+
 main() {
     exec 3>&1 4>&2
     [[ -d $STATE && -d $PLAN/results && -d $PLAN/logs ]] || mkdir -p "$STATE" "$PLAN/results" "$PLAN/logs"
@@ -51,12 +55,14 @@ main() {
         printf '%s\t%s\t%s\t%s\n' "$IMAGE" "$DECISION" "$REASON" "$ID"
         return
     fi
+    [[ -z ${BS_REGISTRY-} || $DECISION != stale || $BS_FORCE == 1 ]] || adopt
     if [[ $DECISION != stale ]]; then
         if [[ $DECISION != fresh ]]; then
             lock_image_names "$ID"
             buildah tag "$ID" "$REFERENCE" ${SAME_CONTENT:+"$KEY_NAME"}
             exec {NAMING}>&-
         fi
+        [[ -z ${BS_REGISTRY-} || -n $FOUND ]] || offer
         log_result "$ID" fresh "$REASON" "$BEGAN"
         write_records "$ID"
         end_container
@@ -69,12 +75,14 @@ main() {
     log_event doing "$IMAGE" what begin reason "$REASON"
     trap 'failed_at=$SPOT; [[ ${FUNCNAME[0]-} != build ]] || failed_command=$BASH_COMMAND
         [[ ${FUNCNAME[0]-} != run ]] || failed_argv=("$@")' ERR
+    [[ -z ${BS_REGISTRY-} ]] || bring_sources
     find_created
     [[ -n ${CONTAINERFILE-} ]] || begin_container
     build
     at "$RECIPE" commit
     [[ -n ${CONTAINERFILE-} ]] || remove_overlay_marks
     commit
+    [[ -z ${BS_REGISTRY-} ]] || offer
     # Write the result before the stamp: a stamped image is not examined again.
     log_result "$ID" built "$REASON" "$BEGAN"
     write_records "$ID"
@@ -114,7 +122,7 @@ finish() {
     exec 1>&3 2>&4
     if [[ -z $STOPPED ]]; then
         # A failed `run` is a failure of the recipe, independent of its output and exit status.
-        if [[ -n $is_full ]]; then
+        if [[ -n $is_full || -n ${OUTAGE-} ]]; then
             status=75
         elif [[ -n $RUNNING ]]; then
             status=1
