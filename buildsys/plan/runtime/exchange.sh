@@ -161,6 +161,20 @@ count_bytes() {
 # note_exchanged: remember what the registry has; write_records moves the file to its place.
 note_exchanged() { printf '%s %s %s\n' "$ID" "$KEY" "$FOUND" >"$SCRATCH/exchanged"; }
 
+# describe_exchange: set MOVED, what a result says of the exchange: the image in the registry, the worker, the bytes that were moved.
+describe_exchange() {
+    local i sent=0 received=0
+    MOVED=''
+    [[ -n $FOUND ]] || return 0
+    for ((i = 0; i < ${#EXCHANGED[@]}; i += 2)); do
+        if [[ ${EXCHANGED[i]} == sent ]]; then sent=$((sent + EXCHANGED[i + 1])); else received=$((received + EXCHANGED[i + 1])); fi
+    done
+    quote_json "$REPOSITORY@$FOUND"
+    MOVED=", \"registry\": $JSON"
+    quote_json "${BS_WORKER:-$HOSTNAME}"
+    MOVED+=", \"worker\": $JSON, \"sent\": $sent, \"received\": $received"
+}
+
 # list_exchanged: print the ids and names of images that the registry has and this plan knows of, as list_store does for the store: a run
 # whose steps are elsewhere finds them as it finds those of its own store.
 list_exchanged() {
@@ -181,4 +195,59 @@ list_exchanged() {
             print word[1], "localhost/buildsys-key/" set "/" name ":" word[2]
             print word[1], prefix name ":" tag
         }' what=tags "$tags" what=records -
+}
+
+# send_plan: put the plan into the registry, for workers elsewhere; state/sent has its digest. Files above 16 KiB are blobs of their own,
+# so that a changed plan sends only what is new; `blobs` in the archive names them.
+send_plan() {
+    local layout=$TMPDIR/layout list=$TMPDIR/blobs digest layers=() hash path
+    mkdir -p "$layout/blobs/sha256"
+    cd "$PLAN" || return
+    local parts=() part
+    for part in plan.env graph spots notes unsigned secrets repositories keys steps lib pool context; do [[ ! -e $part ]] || parts+=("$part"); done
+    find "${parts[@]}" -type f -size +16k | sort | tr '\n' '\0' | xargs -r -0 sha256sum -- >"$list"
+    cut -d ' ' -f 3- "$list" >"$list.names"
+    sed 's/^\([0-9a-f]*\) ./\1/; s/^.\{64\}/& /' "$list" >"$list.tar"
+    tar -c --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u+rw,go=rX --exclude-from="$list.names" --anchored \
+        --no-wildcards -- "${parts[@]}" >"$layout/plan.tar"
+    tar -r --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=644 --transform='s,.*,blobs,' -f "$layout/plan.tar" -- "$list.tar" 2>/dev/null
+    gzip -n "$layout/plan.tar"
+    add_blob "$layout/plan.tar.gz"
+    while read -r hash path; do
+        ln -sf "$PLAN/$path" "$layout/blobs/sha256/$hash"
+        layers+=("$(print_descriptor image.layer.v1.tar+gzip "$hash" "$PLAN/$path")")
+    done < <(sort -u -k1,1 "$list.tar")
+    IFS=,
+    printf '{"architecture":"%s","os":"%s","config":{},"rootfs":{"type":"layers","diff_ids":[%s]}}' "${PLATFORM#*/}" "${PLATFORM%/*}" \
+        "$(printf '%s\n' "${layers[@]}" | sed -E 's/.*"digest":("[^"]*").*/\1/' | paste -sd ,)" >"$layout/config"
+    local config
+    hash=$(sha256sum <"$layout/config")
+    config=$(print_descriptor image.config.v1+json "${hash%% *}" "$layout/config")
+    mv "$layout/config" "$layout/blobs/sha256/${hash%% *}"
+    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":%s,"layers":[%s]}' "$config" "${layers[*]}" \
+        >"$layout/manifest"
+    unset IFS
+    hash=$(sha256sum <"$layout/manifest")
+    digest=${hash%% *}
+    printf '{"schemaVersion":2,"manifests":[%s]}' "$(print_descriptor image.manifest.v1+json "$digest" "$layout/manifest")" >"$layout/index.json"
+    mv "$layout/manifest" "$layout/blobs/sha256/$digest"
+    printf '{"imageLayoutVersion":"1.0.0"}' >"$layout/oci-layout"
+    if ! ask_registry inspect --raw "docker://$REPOSITORY@sha256:$digest" >/dev/null; then
+        ask_registry copy --quiet --preserve-digests "oci:$layout" "docker://$REPOSITORY:plan-${digest::32}"
+    fi
+    rm -rf "$layout"
+    printf 'sha256:%s\n' "$digest" >"$STATE/sent"
+}
+
+# add_blob FILE: move a file to the blobs of the layout, and add its descriptor to the layers.
+add_blob() {
+    local hash
+    hash=$(sha256sum <"$1")
+    layers+=("$(print_descriptor image.layer.v1.tar+gzip "${hash%% *}" "$1")")
+    mv "$1" "$layout/blobs/sha256/${hash%% *}"
+}
+
+# print_descriptor TYPE HASH FILE: print what a manifest says of a blob.
+print_descriptor() {
+    printf '{"mediaType":"application/vnd.oci.%s","digest":"sha256:%s","size":%d}' "$1" "$2" "$(stat -L -c %s -- "$3")"
 }

@@ -46,7 +46,7 @@ log_event() {
         line+=", \"$1\": $JSON"
         shift 2
     done
-    printf '%s}\n' "$line" >>"$PLAN/events.jsonl"
+    printf '%s}\n' "$line" >>"${BS_EVENTS:-$PLAN/events.jsonl}"
 }
 
 # log_result ID STATUS REASON BEGAN [SPOT [NAME VALUE]…]: write results/NAME.json by rename, and an event; the names and values are for the
@@ -60,7 +60,9 @@ log_result() {
     measure_seconds "$4"
     seconds=$PASSED
     line="{\"image\": ${fields[0]}, \"status\": ${fields[1]}, \"image_id\": ${fields[2]}, \"reference\": ${fields[3]}"
-    line+=", \"key\": ${fields[4]}, \"reason\": ${fields[5]}, \"seconds\": $PASSED, \"at\": ${fields[6]}}"
+    line+=", \"key\": ${fields[4]}, \"reason\": ${fields[5]}, \"seconds\": $PASSED, \"at\": ${fields[6]}"
+    [[ -z ${BS_REGISTRY-} ]] || describe_exchange
+    line+="${MOVED-}}"
     printf '%s\n' "$line" >"$BS_RESULT.$$" && sync -- "$BS_RESULT.$$" && mv -f "$BS_RESULT.$$" "$BS_RESULT" || status=1
     ((status == 0)) || rm -f "$BS_RESULT.$$"
     log_event "$2" "$IMAGE" seconds "$seconds" image_id "$1" reference "$REFERENCE" key "${KEY-}" reason "$3" at "${5-}" \

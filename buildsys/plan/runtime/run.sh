@@ -27,6 +27,7 @@ main() {
         . "$LIB/exchange.sh"
         check_registry
     fi
+    check_elsewhere
     trap 'end_run $?' EXIT
     make_run_folders
     lock_plan "$@"
@@ -74,13 +75,16 @@ main() {
         flags=${MAKEFLAGS-}
         # Variables follow `--`. Remove -i and -t, which would mark images as done that failed or were never built.
         if [[ ! ${flags%%-- *} =~ (^|\ )-(j|-jobserver) ]]; then
-            jobs=${JOBS:-$(count_jobs)}
+            # Elsewhere the scheduler of BS_ON decides what begins.
+            [[ -z ${BS_ON-} ]] || jobs=100
+            jobs=${JOBS:-${jobs:-$(count_jobs)}}
             rest=(-j "$jobs")
         elif [[ $flags =~ (^|\ )-j([0-9]+) ]]; then
             jobs=${BASH_REMATCH[2]}
         fi
         if [[ $flags =~ ^([a-zA-Z]+)(.*) ]]; then export MAKEFLAGS=${BASH_REMATCH[1]//[it]/}${BASH_REMATCH[2]}; fi
         record_plan "$goals" "${jobs:-0}"
+        [[ -z ${BS_ON-} ]] || prepare_elsewhere
         run_make "${rest[@]}" "$@" || status=$?
     else
         record_plan "$goals" 0
@@ -89,6 +93,22 @@ main() {
     SUMMED=yes
     print_summary "$goals"
     return "$status"
+}
+
+# check_elsewhere: BS_ON, the command that runs steps on other machines, needs a work registry.
+check_elsewhere() {
+    [[ -n ${BS_ON-} ]] || return 0
+    [[ -n ${BS_REGISTRY-} ]] || decline 'BS_ON runs steps on other machines, which needs a work registry' 'set BS_REGISTRY=HOST[:PORT][/PREFIX], too'
+    split_words "$BS_ON" || decline 'BS_ON has unbalanced quotes, or ends with a backslash' "BS_ON=$BS_ON"
+    command -v "${WORDS[0]-}" >/dev/null || decline "BS_ON begins with ${WORDS[0]-nothing}, which this machine lacks" "BS_ON=$BS_ON" 3
+    # The launcher takes the place of each step.
+    export BS_ON LAUNCH='bash lib/launch.sh'
+}
+
+# prepare_elsewhere: send the plan to the work registry. Workers compare BS_CLIENT with what they are: others would give images other ids.
+prepare_elsewhere() {
+    export BS_CLIENT="driver=$DRIVER platform=$PLATFORM layers=$LAYERS database=$BS_DATABASE"
+    send_plan
 }
 
 # drop_unsent: the step of an image that the work registry lacks runs, if only to send it.
