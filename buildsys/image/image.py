@@ -144,6 +144,8 @@ class Absent:
 
 
 Format = Literal["docker", "oci"]
+Layers = Literal["one", "databases"]
+"""What an image adds to its parent: one layer, or a second one with the databases that installs rewrite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ class ImageSet:
     """File of each trait -> hash of its data, without comments and places."""
     origin: Origin = field(default=Origin(), compare=False)
     scenarios: Mapping[str, Scenario] = field(default_factory=dict)
+    layers: Layers = "one"
 
     def logins(self) -> Iterator[Login]:
         """Credentials from URLs of the recipes and the site."""

@@ -115,6 +115,7 @@ def compile_plan(image_set: ImageSet) -> Plan:
     changing = hashlib.sha256()
     acting = runtime_of(site).name
     own = [name for name in runtime if name == f"{acting}.sh" or name.startswith(f"{acting}-")]
+    own += ["split.sh"] if image_set.layers != "one" else []
     for name in (*CONTENT_CHANGING, *own):
         changing.update(COMMENT.sub("", runtime[name]).encode())
     graph = ImageGraph(image_set.images)

@@ -65,6 +65,9 @@ class Inputs:
         lines += [f"empty {image.name}"] if isinstance(image.parent, EmptyRoot) else []
         # The image's creation time depends on it.
         lines += [f"newest {newest}"] if newest else []
+        # A Containerfile has the layers that its builder makes.
+        if self._set.layers != "one" and image.containerfile is None:
+            lines += [f"split {self._set.layers}"]
         lines += [f"format {self._set.format}", f"epoch {self._set.epoch}", f"runtime {runtime}"]
         return "\n".join(lines) + "\n"
 

@@ -131,6 +131,7 @@ class _Resolver:
             absent=absent(images, self._site, gems=promised or self._site.gems.known),
             origin=origin(self._library, self._asked_site, self._variables, self._set_at),
             scenarios=tried,
+            layers=header.layers,
             remarks=tuple(sorted(written_below(images, self._read))),
             traits={
                 plan_path(trait.written.file): data_hash(trait.written)
@@ -349,6 +350,7 @@ class Header:
         found += library.mistakes
         self.name = written.set_
         self.format: image.Format = written.format or "docker"
+        self.layers: image.Layers = written.layers or "one"
         self.epoch = written.epoch
         self._registry = written.registry or "localhost"
         self._namespace = written.namespace

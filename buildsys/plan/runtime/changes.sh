@@ -219,8 +219,9 @@ REPORT_CHANGES='
         }
         if (differs("epoch")) add("epoch changed", "")
         if (differs("format")) add("format changed", "")
+        if (differs("split")) add("split of layers changed", "")
         # Each installer has runtime files of its own.
-        if (differs("runtime") && !other_site && !other_lock && !differs("installer")) add("buildsys runtime changed", "")
+        if (differs("runtime") && !other_site && !other_lock && !differs("installer") && !differs("split")) add("buildsys runtime changed", "")
         whole = (("was", "platform") in inputs) && (("was", "driver") in inputs) && (("was", "layers") in inputs)
         if (!whole) return
         if (differs("platform")) add("platform changed", "")

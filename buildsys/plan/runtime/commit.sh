@@ -26,6 +26,7 @@ commit() {
     measure_layer
     note_acls
     hash_given_files
+    split_databases
     # buildah itself records the id, because this step may be killed meanwhile. lib/leftovers.sh removes the image if it has no name.
     local made removed='' options=() name=() with=(command) word=$STATE/committed.$IMAGE.$BEGAN
     ! has_removals || removed=yes
@@ -35,7 +36,8 @@ commit() {
     if [[ $COMMITS == once ]]; then
         set_once_options "$BS_EPOCH"
         options+=("${ONCE[@]}")
-        name=("$REFERENCE")
+        # Without its databases the image is not complete.
+        [[ -n $DATABASE_LAYER ]] || name=("$REFERENCE")
     else
         # With this variable a newer buildah would do a part of the normalisation.
         with=(env -u SOURCE_DATE_EPOCH)
@@ -106,6 +108,7 @@ normalise() {
     was=("$(<"${files[0]}")" "$(<"${files[1]}")")
     mapfile -t now < <(print_canonical "${files[@]}")
     [[ -z ${LAYER_WAS-} ]] || now=("${now[@]//$LAYER_WAS/$LAYER_IS}")
+    add_database_layer
     ID=$1
     if [[ ${now[0]} != "${was[0]}" ]]; then
         ID=$(printf '%s' "${now[0]}" | sha256sum)

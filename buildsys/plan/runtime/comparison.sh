@@ -55,7 +55,7 @@ COMPARE_LINES='
         n = split("site changed: |lock changed: |package |gem changed: |variable changed: |argument changed: |" \
             "file changed: |file added: |file removed: |file renamed: |recipe changed: |trait changed: |parent changed: |" \
             "copied-from image changed: |overlay added: |overlay removed: |installer changed|" \
-            "repository changed (unlocked: any repository change rebuilds)|epoch changed|format changed|" \
+            "repository changed (unlocked: any repository change rebuilds)|epoch changed|format changed|split of layers changed|" \
             "buildsys runtime changed|platform changed|driver changed|" \
             "buildah of this host changed: it packs layers in another way|" \
             "rpm of this host changed: it writes the package database|image missing from the store", order, "|")

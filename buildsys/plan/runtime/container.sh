@@ -33,6 +33,7 @@ begin_container() {
         read_clock
         SINCE=$NOW
         list_names "$SCRATCH/names"
+        keep_databases
         sleep 0.02
     fi
 }
@@ -56,13 +57,19 @@ refuse_triggers() {
 
 # The overlay drivers of most engines mount at most this number of layers: an image with more can be built, but not run.
 MOST_LAYERS=128
+# Above this number a run prints a note: images that others build on this one may have too many.
+MANY_LAYERS=120
 
-# check_layers: fail if the image would have too many layers. The driver's file `lower` lists the layers below; reading it starts
+# check_layers: fail if the image would have too many layers; print a note if it would have many. The driver's file `lower` lists the layers below; reading it starts
 # no process.
 check_layers() {
-    local below=()
+    local text below=()
     [[ ! -s ${ROOT%/merged}/lower ]] || IFS=: read -ra below <"${ROOT%/merged}/lower" || :
     ((${#below[@]} < MOST_LAYERS)) || fail_too_many_layers "${#below[@]}"
+    ((${#below[@]} >= MANY_LAYERS)) || return 0
+    text="$IMAGE: note: the image has $((${#below[@]} + 1)) layers, and at most $MOST_LAYERS are possible"
+    printf '%s\n' "$text"
+    printf '%s\n' "$text" >&4
 }
 
 # fail_too_many_layers COUNT: COUNT is the number of layers of the parent.

@@ -31,7 +31,7 @@ umask 022
 [[ $BS_EPOCH == "$EPOCH" ]] || CREATED=$(date -u -d "@$BS_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
 for room in disk log failure secrets store damage buildah database freshness reason container enter sources packages containerfile layer \
-    copied removals commit; do
+    copied removals split commit; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done

@@ -133,6 +133,7 @@ class SetFile(Model):
     prefix: Maybe[types.Prefix] = None
     tag: types.Tag
     format: Maybe[Literal["docker", "oci"]] = None
+    layers: Maybe[Literal["one", "databases"]] = None
     epoch: types.Epoch
     site: Maybe[str] = None
     variables: Maybe[dict[str, Any]] = None
