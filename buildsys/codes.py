@@ -123,6 +123,7 @@ class Code(StrEnum):
     UNKNOWN_PACKAGE = "unknown-package", "A stand-in requires a package that is not declared."
     UNKNOWN_PARAMETER = "unknown-parameter", "A trait given something it does not take."
     UNKNOWN_PARENT = "unknown-parent", "`from` names no image of the set."
+    UNKNOWN_PLATFORM = "unknown-platform", "A platform that `platforms` of set.yaml does not name."
     UNKNOWN_PROFILE = "unknown-profile", "A recipe joins a profile that set.yaml does not name."
     UNKNOWN_SITE = "unknown-site", "No site of that name."
     UNKNOWN_TRAIT = "unknown-trait", "No trait of that name."

@@ -97,6 +97,8 @@ class Pipeline:
     store: str = ""
     """Options of buildah that choose the container store, for base images that were built on this host."""
     progress: Progress = quiet
+    platform: str = ""
+    """One of the set's platforms, `linux/arm64`; empty: its first."""
     path_in_plans: str = ""
     """What the plan calls the folder of the set; empty: as it is given."""
 
@@ -104,6 +106,18 @@ class Pipeline:
     def name(self) -> str:
         """The set's name, which is its folder's."""
         return self.directory.absolute().name
+
+    @property
+    def folder(self) -> str:
+        """Name of the plan's folder: the set's, with the architecture for a platform that is not its first.
+
+        Raises:
+            Refused: mistakes in the set's files.
+        """
+        if not self.platform:
+            return self.name
+        first = next(iter(self.load().set.platforms or ()), "")
+        return self.name if self.platform == first else f"{self.name}.{self.platform.partition('/')[2]}"
 
     @property
     def places(self) -> Places:
@@ -157,7 +171,13 @@ class Pipeline:
         from buildsys.logins import offer
         from buildsys.resolve import resolve
 
-        image_set = resolve(library, site=self.site, variables=dict(self.variables), stand_ins=stand_ins)
+        image_set = resolve(
+            library,
+            site=self.site,
+            variables=dict(self.variables),
+            stand_ins=stand_ins,
+            platform=self.platform,
+        )
         offer(image_set.logins())
         return image_set
 

@@ -77,6 +77,7 @@ def doctor(
     sites = {name: item.site for name, item in sets.items()}
     found = [*_programs(sites.values()), *_solver(sites.values())]
     findings = [*found, *_to_install(found), *_rights(), *_clock(sets.values()), *_place()]
+    findings += _platforms(sets.values())
     findings += [*_store(store), *_damage(store, read=verify_store), *_containers(store)]
     for name, chosen in sites.items():
         findings += _packages(name, chosen)
@@ -139,6 +140,17 @@ def _to_install(found: Iterable[Finding]) -> Iterator[Finding]:
     names.discard(BASE_UTILITIES)
     if command := programs.install_command(names):
         yield Finding("note", "to install", command)
+
+
+def _platforms(sets: Iterable[ImageSet]) -> Iterator[Finding]:
+    """Platforms of the sets that are not this host's: their programs need an emulator."""
+    from buildsys.run.emulator import lack
+
+    for item in dict.fromkeys(item for image_set in sets for item in image_set.platforms):
+        missing = lack(item)
+        found = "its programs run here" if missing is None else f"to build it here: {missing}"
+        # A machine of that platform may build it.
+        yield Finding("ok" if missing is None else "note", item, found)
 
 
 def _solver(sites: Iterable[Site]) -> Iterator[Finding]:

@@ -66,6 +66,11 @@ takes_site = click.option(
     help="Where packages and base images come from.",
 )  # fmt: skip
 
+takes_platform = click.option(
+    "--platform", metavar="OS/ARCH", envvar="BS_PLATFORM", show_envvar=True,
+    help="One of the set's platforms; else its first.",
+)  # fmt: skip
+
 takes_recipes = click.option(
     "--recipes", metavar="DIR", multiple=True, type=click.Path(path_type=Path),
     help="A folder of sets, searched before all others. Repeatable.",
@@ -95,6 +100,7 @@ def takes_set(verb: Verb) -> Verb:
         callback=named_values,
         help="Another value for a variable of the set.",
     )
+    @takes_platform
     @functools.wraps(verb)
     def taking(
         name_of_set: str,
@@ -102,6 +108,8 @@ def takes_set(verb: Verb) -> Verb:
         site: str | None,
         overlays: tuple[Path, ...],
         variables: dict[str, str],
+        *,
+        platform: str | None,
         **others: Any,
     ) -> Any:
         pipeline = replace(
@@ -109,6 +117,7 @@ def takes_set(verb: Verb) -> Verb:
             site=site,
             overlays=overlays,
             variables=variables,
+            platform=platform or "",
             progress=say,
         )
         with placed_site(site):
@@ -146,7 +155,7 @@ def takes_plan(verb: Verb) -> Verb:
     @takes_build_directory
     @functools.wraps(verb)
     def taking(pipeline: Pipeline, directory: Path | None, build_directory: Path, **others: Any) -> Any:
-        directory = directory or build_directory / pipeline.name
+        directory = directory or build_directory / pipeline.folder
         disk.writes(build_directory, directory)
         pipeline = replace(pipeline, build_directory=build_directory)
         return verb(pipeline=pipeline, directory=directory, **others)

@@ -170,6 +170,20 @@ class ImageSet:
     origin: Origin = field(default=Origin(), compare=False)
     scenarios: Mapping[str, Scenario] = field(default_factory=dict)
     layers: Layers = "one"
+    platforms: tuple[str, ...] = ()
+    """All platforms of the set, `linux/arm64`; none: the set leaves its platform to the host that builds."""
+    platform: str = ""
+    """The platform that this resolved set is for, one of `platforms`; empty if there are none."""
+
+    @property
+    def architecture(self) -> str:
+        """The architecture of `platform` as OCI and Debian name it; empty: that of the host."""
+        return self.platform.partition("/")[2]
+
+    @property
+    def part(self) -> str:
+        """The architecture in names of plans, locks and tags; empty for the first platform of the set."""
+        return self.architecture if self.platforms and self.platform != self.platforms[0] else ""
 
     def logins(self) -> Iterator[Login]:
         """Credentials from URLs of the recipes and the site."""

@@ -29,6 +29,7 @@ SETTINGS = """\
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
 #clear APT::Architectures;
+APT::Architecture "%s";
 APT::Architectures { "%s"; };
 APT::Install-Recommends "false";
 APT::Install-Suggests "false";
@@ -83,9 +84,12 @@ class Target:
 
 
 class Apt:
-    """apt as it is configured on this host. `folder` keeps the indices of its sources between calls."""
+    """apt as it is configured on this host. `folder` keeps the indices of its sources between calls.
 
-    def __init__(self, folder: Path) -> None:
+    `arch`: the architecture of the packages, which are not installed here; empty: the host's.
+    """
+
+    def __init__(self, folder: Path, arch: str = "") -> None:
         if shutil.which("apt-get") is None or not Path(HELPER).exists():
             hint = "packages come from a Debian host's own sources: build on one; `make setup` does the rest"
             raise Refused(
@@ -94,10 +98,11 @@ class Apt:
         self._folder = folder.absolute()
         for part in ("lists/partial", "cache/archives/partial"):
             (self._folder / part).mkdir(parents=True, exist_ok=True)
-        self.arch = _said("apt-config", "dump", "--format", "%v", "APT::Architecture").strip()
+        self.arch = arch or _said("apt-config", "dump", "--format", "%v", "APT::Architecture").strip()
         settings = self._folder / "apt.conf"
-        if not settings.exists() or settings.read_text() != SETTINGS % self.arch:
-            settings.write_text(SETTINGS % self.arch)
+        text = SETTINGS % (self.arch, self.arch)
+        if not settings.exists() or settings.read_text() != text:
+            settings.write_text(text)
         self._options = [
             "-c", str(settings),
             "-o", f"Dir::State::lists={self._folder}/lists/",
@@ -188,6 +193,11 @@ class Apt:
         return done.out
 
 
+def folder_of(places: Places, arch: str) -> Path:
+    """Where the indices of an architecture are kept; `arch` is empty for sets that leave it to the host."""
+    return places.metadata / (f"apt-{arch}" if arch else "apt")
+
+
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Exclusive lock on the folder of the indices: another update would replace them meanwhile."""
@@ -264,7 +274,7 @@ GONE = ("404", "410", "File not found", "No such file")
 
 
 def bring(
-    packages: Iterable[LockedPackage], part: Callable[[str], Path], places: Places
+    packages: Iterable[LockedPackage], part: Callable[[str], Path], places: Places, arch: str = ""
 ) -> dict[str, Unfetched]:
     """Fetch packages to the path that `part` gives for a checksum. Returns failures: checksum -> reason.
 
@@ -273,9 +283,9 @@ def bring(
     away = [item for item in packages if not _has(part(item.checksum), item.size)]
     if not away:
         return {}
-    folder = places.metadata / "apt"
+    folder = folder_of(places, arch)
     with alone(folder):
-        apt = Apt(folder)
+        apt = Apt(folder, arch)
         try:
             mirrors = _mirrors(apt)
             if not {item.repository for item in away} <= mirrors.keys():

@@ -20,7 +20,7 @@ from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
 from buildsys.graph import ImageGraph
 from buildsys.image import Bootstrap, Image, ImageSet, LockedPackage, ParentImage
 from buildsys.lock import apt_host
-from buildsys.lock.apt_host import Apt, AptFailed, alone
+from buildsys.lock.apt_host import Apt, AptFailed, alone, folder_of
 from buildsys.lock.apt_index import (
     Index,
     installed_text,
@@ -64,30 +64,30 @@ class _Solved:
 
 def solve(image_set: ImageSet, question: Question, places: Places) -> Answer:
     """See `buildsys.lock.solver.Solver.solve`."""
-    folder = places.metadata / "apt"
+    folder = folder_of(places, image_set.architecture)
     with alone(folder):
-        apt = Apt(folder)
+        apt = Apt(folder, image_set.architecture)
         update(apt)
         return _Solving(image_set, question, apt, places).answer()
 
 
-def repositories_hold(image_set: ImageSet, lock: Lock, places: Places) -> bool:  # noqa: ARG001 - sources are the host's
+def repositories_hold(image_set: ImageSet, lock: Lock, places: Places) -> bool:
     """See `buildsys.lock.solver.Solver.repositories_hold`."""
-    folder = places.metadata / "apt"
+    folder = folder_of(places, image_set.architecture)
     with alone(folder):
-        apt = Apt(folder)
+        apt = Apt(folder, image_set.architecture)
         update(apt)
         return metadata(apt.targets()) == lock.repositories
 
 
 def bring(
-    image_set: ImageSet,  # noqa: ARG001 - sources are the host's
+    image_set: ImageSet,
     packages: Iterable[LockedPackage],
     part: Callable[[str], Path],
     places: Places,
 ) -> Mapping[str, Unfetched]:
     """See `buildsys.lock.solver.Solver.bring`."""
-    return apt_host.bring(packages, part, places)
+    return apt_host.bring(packages, part, places, image_set.architecture)
 
 
 def host_keys(image_set: ImageSet, places: Places) -> Mapping[str, Sequence[str]]:  # noqa: ARG001 - there are none

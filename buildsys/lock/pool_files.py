@@ -50,9 +50,10 @@ class Places:
 def lock_path(image_set: ImageSet, build_directory: Path) -> Path:
     """The path of the lock of a set at its site: in the set's folder.
 
-    A site that always needs a lock has it below the build directory, unless there is one in the set's folder.
+    Each platform of a set has a lock of its own: host.yaml, host.arm64.yaml. A site that always needs a lock
+    has it below the build directory, unless there is one in the set's folder.
     """
-    name = f"{image_set.site.name}.yaml"
+    name = ".".join(part for part in (image_set.site.name, image_set.part, "yaml") if part)
     written = Path(image_set.directory) / "locks" / name
     if not always_locked(image_set) or written.exists():
         return written

@@ -138,6 +138,8 @@ def _problem(image_set: ImageSet, image: Image | None, problem: Mapping[str, Any
             spots |= {item.name: item.spot for step in steps for item in names(step)}
             for name in problem["names"]:
                 message = f"no repository of the site '{site}' has a package '{name}'"
+                if image_set.platform:
+                    message += f" for {image_set.platform}"
                 hint = problem.get("near", {}).get(name, "")
                 yield Diagnostic(spots.get(name, NOWHERE), Code.PACKAGE_MISSING, message, hint)
         case "vanished":

@@ -171,7 +171,7 @@ def _environment(image_set: ImageSet, tools: Iterable[str]) -> dict[str, str]:
         "NETWORK": "1" if _needs_network(image_set) else "",
         "HOST": "1" if image_set.site.host_repositories and not image_set.site.locked else "",
         "TOOLS": " ".join(tools),
-    }
+    } | ({"TARGET": image_set.platform} if image_set.platform else {})
 
 
 def _needs_network(image_set: ImageSet) -> bool:
@@ -231,6 +231,8 @@ def _summary(image_set: ImageSet, steps: list[Step], tools: Iterable[str]) -> st
         "epoch": image_set.epoch,
         "tools": list(tools),
     }
+    if image_set.platform:
+        data |= {"platform": image_set.platform, "platforms": list(image_set.platforms)}
     # An image a line: easy to read and to compare, and thirty times faster than indenting everything.
     head = json.dumps(data, indent=1)[: -len("\n}")]
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in images.items())

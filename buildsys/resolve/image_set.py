@@ -48,18 +48,24 @@ First = tuple[image.Instruction, ...]
 
 
 def resolve(
-    library: Library, *, site: str | None, variables: Mapping[str, str], stand_ins: Path | None
+    library: Library,
+    *,
+    site: str | None,
+    variables: Mapping[str, str],
+    stand_ins: Path | None,
+    platform: str = "",
 ) -> image.ImageSet:
     """Resolve every image of a set for one site (None: the set's own).
 
-    `variables` are the caller's values for variables of the set. `stand_ins` is the directory in which
-    stand-in packages were made; without it, what lies there is left out of the site.
+    `platform` is one of the set's; empty: its first. `variables` are the caller's values for variables of the
+    set. `stand_ins` is the directory in which stand-in packages were made; without it, what lies there is
+    left out of the site.
 
     Raises:
         Refused: the set cannot be resolved; every mistake of it.
     """
     with collector_resting():
-        return _Resolver(library, site, variables, stand_ins).image_set()
+        return _Resolver(library, site, variables, stand_ins, platform).image_set()
 
 
 class _Resolver:
@@ -71,8 +77,10 @@ class _Resolver:
         asked_site: str | None,
         given: Mapping[str, str],
         stand_ins: Path | None,
+        platform: str,
     ) -> None:
         self._library = library
+        self._asked_platform = platform
         self._asked_site = asked_site
         self._found: list[Diagnostic] = []
         site = choose(library, asked_site)
@@ -95,7 +103,7 @@ class _Resolver:
 
     def image_set(self) -> image.ImageSet:
         """The whole set."""
-        header = Header(self._library, self._found)
+        header = Header(self._library, self._found, self._asked_platform)
         self._check_overlays()
         images = {}
         for name, source in sorted(self._library.recipes.items()):
@@ -132,6 +140,8 @@ class _Resolver:
             origin=origin(self._library, self._asked_site, self._variables, self._set_at),
             scenarios=tried,
             layers=header.layers,
+            platforms=header.platforms,
+            platform=header.platform,
             remarks=tuple(sorted(written_below(images, self._read))),
             traits={
                 plan_path(trait.written.file): data_hash(trait.written)
@@ -345,7 +355,7 @@ LONGEST_NAME = 255
 class Header:
     """The keys of set.yaml, with defaults."""
 
-    def __init__(self, library: Library, found: list[Diagnostic]) -> None:
+    def __init__(self, library: Library, found: list[Diagnostic], platform: str) -> None:
         written = library.set
         found += library.mistakes
         self.name = written.set_
@@ -355,7 +365,16 @@ class Header:
         self._registry = written.registry or "localhost"
         self._namespace = written.namespace
         self._prefix = written.prefix or ""
-        self._tag = written.tag
+        self.platforms = tuple(dict.fromkeys(written.platforms or ()))
+        self.platform = platform or next(iter(self.platforms), "")
+        if platform and platform not in self.platforms:
+            known = f"it is for {', '.join(self.platforms)}" if self.platforms else "it names no platforms"
+            message = f"the set {self.name} is not for {platform}: {known}"
+            hint = f"add it to the set: platforms: [{', '.join((*self.platforms, platform))}]"
+            found.append(Diagnostic(library.written.spot("platforms"), Code.UNKNOWN_PLATFORM, message, hint))
+        # Images of the first platform have the tag as it is written; both may lie in one store.
+        other = self.platform.partition("/")[2] if self.platform != next(iter(self.platforms), "") else ""
+        self._tag = f"{written.tag}-{other}" if other else written.tag
 
     def check_name(self, name: str, spot: Spot, found: list[Diagnostic]) -> None:
         """Report mistakes of an image's name."""

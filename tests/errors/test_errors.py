@@ -99,13 +99,16 @@ def check(command: str) -> tuple[Diagnostic, ...]:
     parser.add_argument("verb")
     parser.add_argument("directory", type=Path)
     parser.add_argument("--site")
+    parser.add_argument("--platform", default="")
     parser.add_argument("--overlay", action="append", type=Path, default=[])
     parser.add_argument("--variable", action="append", default=[])
     parser.add_argument("--select", nargs="+", default=[])
     given = parser.parse_args(shlex.split(command))
     library = load_set(given.directory, given.overlay)
     variables = dict(text.split("=", 1) for text in given.variable)
-    image_set = resolve(library, site=given.site, variables=variables, stand_ins=None)
+    image_set = resolve(
+        library, site=given.site, variables=variables, stand_ins=None, platform=given.platform
+    )
     if given.select:
         Selection(tuple(given.select), parents=True, children=False).names(buildable(image_set))
     return image_set.remarks

@@ -6,13 +6,16 @@ KIT_PROGRAMS='ln mkdir tar'
 # apt_bootstrap FILE…: fill the empty root with exactly these packages of the pool. First unpack all files, because dpkg and the programs
 # that it calls are among them. Then dpkg installs the packages.
 apt_bootstrap() {
-    local directory
+    local directory directories
     apt_verify "$@" || return
     for directory in dev proc sys; do [[ -d $ROOT/$directory ]] || mkdir -m 755 "$ROOT/$directory"; done
     # Since Debian 12 /bin, /sbin and /lib are links to folders of /usr.
     if grep -q '^package usr-is-merged ' "$PLAN/keys/$IMAGE"; then
-        with_kit mkdir -p /usr/bin /usr/sbin /usr/lib /usr/lib64 </dev/null || return
-        for directory in bin sbin lib lib64; do with_kit ln -s "usr/$directory" "/$directory" </dev/null || return; done
+        # Only amd64 has a /lib64.
+        directories=(bin sbin lib)
+        [[ $PLATFORM != linux/amd64 ]] || directories+=(lib64)
+        with_kit mkdir -p "${directories[@]/#//usr/}" </dev/null || return
+        for directory in "${directories[@]}"; do with_kit ln -s "usr/$directory" "/$directory" </dev/null || return; done
     fi
     apt_unpack "$@" || return
     apt_call bootstrap "$@"

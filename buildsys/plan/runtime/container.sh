@@ -15,7 +15,8 @@ begin_container() {
     : >"$STATE/working.$IMAGE"
     refuse_triggers "${BASE:-$FROM}" "$PARENT"
     # Keep the host's proxies out of the environment of a `run`.
-    buildah from --quiet --pull-never --http-proxy=false --name "$CONTAINER" "$PARENT" >/dev/null
+    buildah from --quiet --pull-never --http-proxy=false ${FOREIGN:+--arch "${PLATFORM#*/}"} --name "$CONTAINER" "$PARENT" >/dev/null
+    [[ -z $FOREIGN || $PARENT != scratch ]] || buildah config --arch "${PLATFORM#*/}" "$CONTAINER"
     if ! ROOT=$(buildah mount "$CONTAINER" 2>"$SCRATCH/mount"); then
         if grep -q 'max depth exceeded' "$SCRATCH/mount"; then
             fail_too_many_layers "$(buildah inspect --type image --format '{{len .OCIv1.RootFS.DiffIDs}}' "$PARENT")"
@@ -53,12 +54,22 @@ refuse_triggers() {
         printf '  hint: a Containerfile that begins with FROM %s runs them, without network\n' "$1"
         return 1
     }
+    [[ $2 == scratch ]] || refuse_other_platform "$1"
 }
 
 # The overlay drivers of most engines mount at most this number of layers: an image with more can be built, but not run.
 MOST_LAYERS=128
 # Above this number a run prints a note: images that others build on this one may have too many.
 MANY_LAYERS=120
+
+# refuse_other_platform NAME: fail if the parent, whose configuration is the file KEPT, is of another architecture: the packages of this
+# step would not run there. Within a JSON string quotes are escaped.
+refuse_other_platform() {
+    [[ $(<"$KEPT") =~ \"architecture\":\"([^\"]*)\" && ${BASH_REMATCH[1]} != "${PLATFORM#*/}" ]] || return 0
+    printf 'error: the image %s in the store is of linux/%s, and this plan builds for %s\n' "$1" "${BASH_REMATCH[1]}" "$PLATFORM"
+    printf '  hint: remove it, and build or pull it for %s\n' "$PLATFORM"
+    return 1
+}
 
 # check_layers: fail if the image would have too many layers; print a note if it would have many. The driver's file `lower` lists the layers below; reading it starts
 # no process.

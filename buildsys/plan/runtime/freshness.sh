@@ -106,7 +106,7 @@ find_base_id() {
     if [[ -z $id ]]; then
         [[ ${BS_WHY-} != 1 ]] || return
         log_event doing "$IMAGE" what pull
-        retry buildah pull --quiet "$1" >"$PLAN/logs/$IMAGE.log" 2>&1 || {
+        retry buildah pull --quiet ${FOREIGN:+--arch "${PLATFORM#*/}"} "$1" >"$PLAN/logs/$IMAGE.log" 2>&1 || {
             cat "$PLAN/logs/$IMAGE.log" >&2
             is_infrastructure_failure "$PLAN/logs/$IMAGE.log" && return 75
             return 1

@@ -6,7 +6,7 @@ set -euo pipefail
 . "${BASH_SOURCE[0]%/*}/begin.sh"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
-for room in disk log secrets store damage buildah database judge signals leftovers summary; do
+for room in disk log secrets store platform damage buildah database judge signals leftovers summary; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -39,6 +39,7 @@ main() {
     if [[ $DRIVER == overlay && -n ${_CONTAINERS_ROOTLESS_UID-} ]] && ! command -v setfattr >/dev/null; then
         decline "an ordinary user's images need setfattr, which this machine lacks" 'it is in the package attr' 3
     fi
+    [[ -n ${BS_ON-} ]] || check_platform
     check_space
     ask_buildah
     # All builds in this store share the lock; only its exclusive holder may delete images.
@@ -237,7 +238,7 @@ pull_bases() {
     while IFS= read -r base; do
         # Local images are in no registry.
         [[ $base != localhost/* ]] || continue
-        run_interruptibly buildah pull --quiet --policy always "$base" >/dev/null && continue
+        run_interruptibly buildah pull --quiet --policy always ${FOREIGN:+--arch "${PLATFORM#*/}"} "$base" >/dev/null && continue
         printf 'error: the base image %s cannot be pulled\n' "$base" >&2
         exit 1
     done < <(printf '%s' "$bases" | sort -u)

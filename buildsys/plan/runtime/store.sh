@@ -20,7 +20,8 @@ split_words() {
     [[ -z $begun ]] || WORDS+=("$word")
 }
 
-# open_store: set STORE (options of buildah), DRIVER, GRAPHROOT, RUNROOT, STORE_OPTIONS (options of the driver) and PLATFORM.
+# open_store: set STORE (options of buildah), DRIVER, GRAPHROOT, RUNROOT, STORE_OPTIONS (options of the driver) and
+# PLATFORM: the plan's, or the host's if the plan names none. FOREIGN is empty unless they differ.
 # lib/run.sh asks buildah once for all steps.
 open_store() {
     local answer
@@ -35,8 +36,18 @@ open_store() {
     fi
     mapfile -t answer <<<"$BS_STORE_IS"
     DRIVER=${answer[0]} PLATFORM=${answer[1]} GRAPHROOT=${answer[2]} RUNROOT=${answer[3]} STORE_OPTIONS=("${answer[@]:4}")
+    find_target
     check_place "$GRAPHROOT"
     check_place "$RUNROOT"
+}
+
+# find_target: PLATFORM becomes that of the plan: the last line of plan.env, if it is for one. A variable of the caller means nothing here.
+find_target() {
+    local lines
+    FOREIGN=''
+    mapfile -t lines <"$PLAN/plan.env"
+    [[ ${lines[-1]-} =~ ^TARGET=(.+)$ && ${BASH_REMATCH[1]} != "$PLATFORM" ]] || return 0
+    FOREIGN=yes PLATFORM=${BASH_REMATCH[1]}
 }
 
 # name_other_driver: print what helps where overlays cannot be mounted: on another overlay, or where there is no /dev/fuse.

@@ -124,6 +124,10 @@ class Trait(Fragment):
     parameters: Maybe[dict[str, Any]] = None
 
 
+Platform = Literal["linux/amd64", "linux/arm64"]
+"""The platforms that a plan can look for on a host: see `plan/runtime/platform.sh`."""
+
+
 class SetFile(Model):
     """set.yaml: what the images of a set have in common."""
 
@@ -136,6 +140,7 @@ class SetFile(Model):
     layers: Maybe[Literal["one", "databases"]] = None
     epoch: types.Epoch
     site: Maybe[str] = None
+    platforms: Maybe[list[Platform]] = None
     variables: Maybe[dict[str, Any]] = None
     common: Maybe[Fragment] = None
     profiles: Maybe[dict[str, list[str]]] = None
