@@ -396,12 +396,15 @@ class Pipeline:
         """
         if wrong := unusable_for_plans(directory):
             raise Refused([Diagnostic(NOWHERE, Code.PLAN_DIRECTORY_NAME, wrong, "give another one with -o")])
+        from buildsys.plan.inventory import write_origins
         from buildsys.plan.write import write_plan
         from buildsys.run.plan_lock import turn
 
-        return write_plan(
+        changed = write_plan(
             compiled.plan, directory, lambda: turn(directory, "writing the plan", self.progress)
         )
+        write_origins(compiled.image_set, directory)
+        return changed
 
 
 def unusable_for_plans(directory: Path) -> str:

@@ -48,6 +48,7 @@ VERBS = {
     "verify": "publish",
     "lock": "lock",
     "packages": "packages",
+    "sbom": "sbom",
     "diff": "diff",
     "compare": "diff",
     "export": "export",

@@ -102,6 +102,28 @@ def inputs(directory: Path, image: str) -> list[str]:
     return _parted((directory / "keys" / image).read_bytes().decode())
 
 
+def step_text(directory: Path, image: str) -> str:
+    """The script of an image's step: `steps/NAME.sh`.
+
+    Raises:
+        FileNotFoundError: the plan has no such image.
+    """
+    return (directory / "steps" / f"{image}.sh").read_bytes().decode("utf-8", "surrogateescape")
+
+
+def summary(directory: Path) -> dict[str, Any]:
+    """The content of `plan.json`, as docs/reference/plan.md describes it.
+
+    Raises:
+        FileNotFoundError: the directory holds no plan.
+        ValueError: the summary is damaged.
+    """
+    data = json.loads((directory / "plan.json").read_bytes())
+    if isinstance(data, dict) and isinstance(data.get("images"), dict):
+        return data
+    raise ValueError(f"{directory}/plan.json is damaged")
+
+
 def lock_hash(inputs: Iterable[tuple[str, Iterable[str]]]) -> str:
     """Twelve hex digits of the hash of all locked packages of a plan; empty if nothing is locked.
 
@@ -134,6 +156,8 @@ def current(directory: Path) -> dict[str, str]:
     Runs the plan's `lib/current.sh`, which judges the records (`state/`, `results/`) as a run does; the store
     is not asked. An image with damaged records is left out: the next run asks the store for it, or builds it.
     """
+    if not (directory / "results").is_dir():
+        return {}
     try:
         rows = [line.split() for line in programs.lines(["bash", str(directory / "lib/current.sh")])]
     except programs.ToolFailed:

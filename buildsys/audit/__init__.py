@@ -1,0 +1,1 @@
+"""Which packages of images have known vulnerabilities, by local files of advisories; no network."""
