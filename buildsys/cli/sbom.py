@@ -17,7 +17,7 @@ from buildsys.cli.output import say
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest, counted
 
 if TYPE_CHECKING:
-    from buildsys.sbom.documents import Form
+    from buildsys.sbom.bill_of_materials import Form
 
 
 @click.command(
@@ -60,7 +60,7 @@ def sbom(
     """
     from buildsys.files import write
     from buildsys.plan import read
-    from buildsys.sbom.documents import SUFFIXES, documents
+    from buildsys.sbom.bill_of_materials import SUFFIXES, documents
 
     name = name_of_set.rstrip("/").rpartition("/")[2]
     directory = directory or build_directory / name

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from buildsys.packages.rpm_payload import File
 
 ORIGINS = "state/packages.json"
-"""Where packages come from, by the name of their file. It is no input of an image, so it is not in a key."""
+"""Where packages come from, by the name of their file. No build key reads it."""
 
 
 @dataclass(frozen=True, slots=True)

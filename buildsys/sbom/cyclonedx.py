@@ -1,7 +1,7 @@
 """CycloneDX 1.6 as JSON: https://cyclonedx.org/docs/1.6/json/.
 
-`cyclonedx-python-lib` takes 0.16 s to write what a model of 195 components holds, 15 s for a set of 108 images;
-this takes 0.5 s for all of them. The library validates and reads these documents in the tests.
+`cyclonedx-python-lib` takes 0.16 s to write what a model of 195 components holds, 15 s for 108 images; this
+takes 0.5 s for all of them. The library validates and reads these documents in the tests.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-SHA = {name: f"{number:x}" * 64 for number, name in enumerate(("bash", "centos-release", "libx", "app", "old"), 1)}
+NAMES = "bash centos-release libx app old".split()
+SHA = {name: f"{number:x}" * 64 for number, name in enumerate(NAMES, 1)}
 
 BASE = """\
 build() {

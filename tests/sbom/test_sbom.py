@@ -11,7 +11,8 @@ import pytest
 
 from buildsys import cli
 from buildsys.plan.inventory import Inventories
-from buildsys.sbom import documents, purl
+from buildsys.sbom import bill_of_materials as documents
+from buildsys.sbom import purl
 from tests.sbom import plan
 
 with warnings.catch_warnings():  # of libraries, when they are imported
