@@ -13,15 +13,15 @@ import os
 import stat
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from buildsys.inspect_image.inherited import CAPABILITY, WHITEOUT, capability, differences
+
 ATTRIBUTE = "SCHILY.xattr."
 """Prefix of an extended attribute among the headers of a file."""
-WHITEOUT = ".wh."
-"""Prefix of a removed name in a layer."""
 KEYS = "localhost/buildsys-key/"
 """Prefix of the names that hold build keys."""
 DRIVERS = ("overlay", "vfs")
@@ -57,15 +57,19 @@ def damaged(
     for image in images:
         names = image.get("names") or [image["id"]]
         meant = not named or any(name.startswith(named) for name in names)
-        for layer in _chain(str(image.get("layer", "")), layers):
+        # Parents first: the inherited files of a layer are compared with those of a sound parent only.
+        for layer in reversed(list(_chain(str(image.get("layer", "")), layers))):
             holders.setdefault(layer, []).extend(names)
             if meant:
                 wanted[layer] = None
+    sound: set[str] = set()
     for layer in wanted if alone else [layer for layer in wanted if layer in layers]:
         why = _lacks(location, driver, layer, layers) or (
-            _differs(location, driver, layers[layer]) if read else ""
+            _differs(location, driver, layers[layer], sound) if read else ""
         )
-        if why:
+        if not why:
+            sound.add(layer)
+        else:
             # Names for people come before build keys.
             names = sorted(dict.fromkeys(holders[layer]), key=lambda name: name.startswith(KEYS))
             yield Damaged(layer, why, tuple(names))
@@ -119,8 +123,8 @@ def _lacks(location: Path, driver: str, layer: str, layers: Mapping[str, Mapping
     return ""
 
 
-def _differs(location: Path, driver: str, record: Mapping[str, Any]) -> str:
-    """The damage of a layer; empty if there is none."""
+def _differs(location: Path, driver: str, record: Mapping[str, Any], sound: Container[str]) -> str:
+    """The damage of a layer; empty if there is none. `sound`: the layers known to have none."""
     layer, digest = str(record["id"]), str(record.get("diff-digest", ""))
     folder = _folder(location, driver, layer)
     try:
@@ -135,9 +139,19 @@ def _differs(location: Path, driver: str, record: Mapping[str, Any]) -> str:
         return "its tar-split file cannot be read"
     if digest and f"sha256:{packed.hash.hexdigest()}" != digest:
         return "the content of a file has changed"
-    return next(_other_attributes(folder, members), "") or (
-        _surplus(folder, members) if driver == "overlay" else ""
-    )
+    if why := next(_other_attributes(folder, members), ""):
+        return why
+    parent = str(record.get("parent") or "")
+    if driver == "overlay" or not parent:
+        return _surplus(folder, members)
+    if parent not in sound:
+        # What the two do not share is the fault of the parent, or of another store that holds it.
+        return ""
+    try:
+        above = _folder(location, driver, parent)
+        return _printable(next(differences(folder, above, (_path(member) for member in members)), ""))
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
 
 
 class _Gone(Exception):  # noqa: N818 - reads as what happened
@@ -212,15 +226,27 @@ def _other_attributes(folder: Path, members: Iterable[tarfile.TarInfo]) -> Itera
             yield f"/{_shown(name)} has another mode"
         elif member.issym() and str((folder / name).readlink()) != member.linkname:
             yield f"/{_shown(name)} has another target"
-        elif _lost_attribute(folder / name, member):
+        elif _other_attribute(folder / name, member):
             yield f"/{_shown(name)} has other attributes"
 
 
-def _lost_attribute(path: Path, member: tarfile.TarInfo) -> bool:
-    names = (key.removeprefix(ATTRIBUTE) for key in member.pax_headers if key.startswith(ATTRIBUTE))
-    # Notes of the kernel about a mounted overlay, which buildah 1.28 takes into layers, come and go.
-    kept = {name for name in names if not name.startswith(("user.overlay.", "trusted.overlay."))}
-    return bool(kept) and not kept <= set(os.listxattr(path, follow_symlinks=False))
+def _other_attribute(path: Path, member: tarfile.TarInfo) -> bool:
+    packed = {
+        key.removeprefix(ATTRIBUTE): value.encode("utf-8", "surrogateescape")
+        for key, value in member.pax_headers.items()
+        if key.startswith(ATTRIBUTE)
+    }
+    if not member.islnk() and CAPABILITY not in packed and capability(path):
+        return True
+    try:
+        return any(
+            os.getxattr(path, name, follow_symlinks=False) != value
+            for name, value in packed.items()
+            # Notes of the kernel about a mounted overlay, which buildah 1.28 takes into layers, come and go.
+            if not name.startswith(("user.overlay.", "trusted.overlay."))
+        )
+    except OSError:
+        return True
 
 
 def _kind(member: tarfile.TarInfo) -> int:
@@ -238,10 +264,14 @@ def _kind(member: tarfile.TarInfo) -> int:
     return 0 if member.islnk() else stat.S_IFREG
 
 
+def _path(member: tarfile.TarInfo) -> str:
+    return member.name.removeprefix("./").strip("/")
+
+
 def _surplus(folder: Path, members: Iterable[tarfile.TarInfo]) -> str:
     known = set()
     for member in members:
-        above, _, base = member.name.removeprefix("./").strip("/").rpartition("/")
+        above, _, base = _path(member).rpartition("/")
         # overlay stores a removed name as a device of that name.
         base = base.removeprefix(WHITEOUT)
         known.add(f"{above}/{base}" if above else base)
@@ -255,4 +285,8 @@ def _surplus(folder: Path, members: Iterable[tarfile.TarInfo]) -> str:
 
 
 def _shown(name: str) -> str:
-    return name.removeprefix("./").lstrip("/").encode("utf-8", "backslashreplace").decode()
+    return _printable(name.removeprefix("./").lstrip("/"))
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

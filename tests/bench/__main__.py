@@ -37,6 +37,8 @@ def main() -> None:
         "publish": published,
     }
     chosen = sys.argv[1:] or list(parts)
+    if unknown := [name for name in chosen if name not in parts]:
+        sys.exit(f"no part {', '.join(unknown)}; there are {', '.join(parts)}")
     with tempfile.TemporaryDirectory(prefix="buildsys-bench-", dir="/var/tmp") as place:
         sections = {name: parts[name](Path(place) / name) for name in chosen}
     text = "\n".join([*_head(), *(line for name in chosen for line in sections[name])]) + "\n"

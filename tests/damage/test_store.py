@@ -227,10 +227,9 @@ def _harm(built: Ground, way: str) -> None:
     assert built.call("run.sh").stdout == ""
 
 
-def _other_content(at: Part) -> None:
-    path = at.files / "e/f"
+def _same_time(path: Path, text: str) -> None:
     status = path.stat()
-    path.write_text("9\n")
+    path.write_text(text)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
@@ -240,13 +239,19 @@ def _damaged_packing(at: Part) -> None:
     at.split.write_bytes(bytes(data))
 
 
+NET_RAW = bytes.fromhex("0100000200200000000000000000000000000000")
+"""`cap_net_raw=ep` as the kernel stores it."""
 INSIDE: dict[str, tuple[Callable[[Part], None], str]] = {
-    "content": (_other_content, "the content of a file has changed"),
+    "content": (lambda at: _same_time(at.files / "e/f", "9\n"), "the content of a file has changed"),
     "cut": (lambda at: _empty(at.files / "e/f"), "/e/f has another size"),
     "gone": (lambda at: _remove(at.files / "e/f"), "/e/f is missing"),
     "empty folder": (lambda at: _remove(at.files / "e"), "/e/f is missing"),
     "mode": (lambda at: (at.files / "two").chmod(0o4755), "/two has another mode"),
     "owner": (lambda at: os.chown(at.files / "two", 7, 7), "/two has another owner"),
+    "capability": (
+        lambda at: os.setxattr(at.files / "two", "security.capability", NET_RAW),
+        "/two has other attributes",
+    ),
     "added": (lambda at: _empty(at.files / "e/new"), "/e/new does not belong to it"),
     "kind": (lambda at: _swap(at.files / "e/f"), "/e/f is missing"),
     "packing": (_damaged_packing, "its tar-split file cannot be read"),
@@ -268,10 +273,32 @@ def test_damage_within_a_layer_is_found_by_reading(built: Ground, way: str) -> N
     _harm_inside(built, way)
 
 
-# An added file is not found there: it looks like one of the layer below.
-@pytest.mark.parametrize("way", ["content", "empty folder", "owner"])
+# Those ways that look different in a whole copy.
+@pytest.mark.parametrize("way", ["content", "empty folder", "added"])
 def test_damage_within_a_layer_of_vfs_is_found_by_reading(vfs: Ground, way: str) -> None:
     _harm_inside(vfs, way)
+
+
+INHERITED: dict[str, tuple[Callable[[Part], None], str]] = {
+    "content": (
+        lambda at: _same_time(at.files / "one", "9\n"),
+        "/one has other content than in its parent layer",
+    ),
+    "owner": (lambda at: os.chown(at.files / "one", 7, 7), "/one has another owner than in its parent layer"),
+    "gone": (lambda at: _remove(at.files / "one"), "/one is missing"),
+    "added below": (lambda at: _empty(at.files / "bin/new"), "/bin/new does not belong to it"),
+}
+
+
+@pytest.mark.parametrize("way", INHERITED)
+def test_damage_of_what_a_layer_of_vfs_inherits(vfs: Ground, way: str) -> None:
+    at = part(vfs, "two")
+    assert list(damaged(vfs.store.root, "vfs", read=True)) == []
+    harm, words = INHERITED[way]
+    harm(at)
+    # The layer above has a copy of what was sound, and is told to be none of the damaged.
+    (found,) = damaged(vfs.store.root, "vfs", read=True)
+    assert (found.layer, found.why) == (at.layer, words)
 
 
 def _harm_inside(built: Ground, way: str) -> None:
