@@ -15,7 +15,7 @@ FOUND='' FOUND_ID='' OUTAGE='' EXCHANGED=()
 # check_registry: exit 2 unless BS_REGISTRY has the form of a place in a registry.
 check_registry() {
     [[ ! $BS_REGISTRY =~ ^[a-zA-Z0-9.-]+(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$ ]] || return 0
-    decline "BS_REGISTRY is $BS_REGISTRY, which is no place in a registry" 'write HOST, HOST:PORT or HOST:PORT/PREFIX, without a scheme or a tag'
+    decline "BS_REGISTRY must be a place in a registry, not $BS_REGISTRY" 'write HOST, HOST:PORT or HOST:PORT/PREFIX, without a scheme or a tag'
 }
 
 # ask_registry COMMAND WORD…: run a command of skopeo, such as `copy`. Return 1 if the registry lacks what it asks for. A registry that is
