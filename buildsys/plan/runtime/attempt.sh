@@ -12,8 +12,9 @@ for room in disk log secrets store buildah database container sources leftovers;
     . "$LIB/$room.sh"
 done
 IMAGE=$1
-: "${BS_STORE=${BS_WORKER_STORE-}}" "${BS_ATTEMPT:=1}" "${BS_CLIENT:=}"
-# What the client found of its own machine says nothing of this one.
+: "${BS_ATTEMPT:=1}" "${BS_CLIENT:=}"
+# Slurm passes the environment of the client on, which says nothing of this machine; BS_WORKER_STORE is set here.
+BS_STORE=${BS_WORKER_STORE-}
 unset BS_LISTING BS_STORE_IS BS_BUILDAH_IS BS_DATABASE BS_DAMAGE BS_REPOSITORIES BS_IDS BS_PARENT BS_RESULT
 MARK=$'\x1e'
 
@@ -39,8 +40,14 @@ main() {
     # If anything above this process dies, the kernel ends all that it started: nothing of a lost attempt finishes later.
     setpriv --pdeathsig KILL unshare --pid --fork --kill-child=KILL --mount-proc -- "$BASH" "$PLAN/steps/$IMAGE.sh" || status=$?
     exec 6>&-
-    drop_intermediates
+    drop_some_intermediates
     give_back "$status"
+}
+
+# drop_some_intermediates: remove the images before normalisation, which takes a while, once there are some.
+drop_some_intermediates() {
+    local files=("$STATE"/committed.*)
+    ((${#files[@]} < 16)) || drop_intermediates
 }
 
 # check_worker: the tools of the plan must be here.

@@ -104,7 +104,7 @@ bring() {
             printf 'error: the work registry has another image under the digest of %s\n' "$1" >&2
             status=75
         fi
-        ((status)) || count_bytes "$4" received
+        ((status)) || { ask_registry inspect --raw "docker://$REPOSITORY@$4" >"$SCRATCH/moved" && count_bytes "$SCRATCH/moved" received; }
     fi
     exec {turn}>&-
     return "$status"
@@ -117,10 +117,10 @@ offer() {
         log_event doing "$IMAGE" what send
         ask_registry copy --quiet --digestfile "$digest" ${BS_COMPRESSION:+--dest-compress-format "$BS_COMPRESSION"} \
             "$(name_store_image "@$ID")" "docker://$REPOSITORY:$KEY"
-        FOUND=$(<"$digest") FOUND_ID=$ID
-        count_bytes "$FOUND" sent
         # Somebody else may have sent one at the same time.
-        [[ $BS_FORCE == 1 ]] || found_other || :
+        found_other
+        [[ $BS_FORCE != 1 || $FOUND == "$(<"$digest")" ]] || FOUND_ID=$ID
+        count_bytes "$SCRATCH/found" sent
     fi
     if [[ $FOUND_ID != "$ID" ]]; then
         printf '%s: note: the work registry has an image of this key already, with other contents; this build takes it\n' "$IMAGE" >&2
@@ -141,12 +141,11 @@ found_other() {
     return "$status"
 }
 
-# count_bytes DIGEST sent|received: add the sizes of the layers of that manifest that this store has not moved before to EXCHANGED.
+# count_bytes MANIFEST sent|received: add the sizes of its layers that this store has not moved before to EXCHANGED.
 count_bytes() {
-    local manifest=$SCRATCH/moved known=$RUNROOT/buildsys.moved bytes
-    ask_registry inspect --raw "docker://$REPOSITORY@$1" >"$manifest" || return 0
+    local known=$RUNROOT/buildsys.moved bytes
     touch "$known"
-    bytes=$(tr -d '[:space:]' <"$manifest" | sed 's/.*"layers":\[//; s/},{/}\n{/g' | awk -v known="$known" '
+    bytes=$(tr -d '[:space:]' <"$1" | sed 's/.*"layers":\[//; s/},{/}\n{/g' | awk -v known="$known" '
         BEGIN { while ((getline line <known) > 0) was[line] = 1 }
         match($0, /sha256:[0-9a-f]+/) {
             digest = substr($0, RSTART, RLENGTH)

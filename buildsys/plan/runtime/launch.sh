@@ -70,7 +70,10 @@ try() {
     STATUS='' WORKER='' ENDED=''
     exec {ANSWER}< <(
         trap - INT TERM HUP
-        print_request "$1" | setpriv --pdeathsig TERM "${WORDS[@]}" bash -s && ENDED=0 || ENDED=$?
+        # What was found of this machine says nothing of another one.
+        exec 5< <(print_request "$1")
+        unset TMPDIR MAKEFLAGS MFLAGS MAKELEVEL "${!BS_@}"
+        setpriv --pdeathsig TERM "${WORDS[@]}" bash -s <&5 5<&- && ENDED=0 || ENDED=$?
         printf '%sleft %d\n' "$MARK" "$ENDED"
     )
     OTHER=$!
