@@ -194,10 +194,11 @@ def serving(
     htpasswd: Path | None = None,
     ca: Path | None = None,
     login: str = "",
+    host: str = "",
 ) -> Iterator[Running]:
-    """The distribution registry with an empty storage, until the end of the block."""
+    """The distribution registry until the end of the block; `place` may have its storage already."""
     place.mkdir(parents=True, exist_ok=True)
-    host = f"127.0.0.1:{free_port()}"
+    host = host or f"127.0.0.1:{free_port()}"
     config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "error", "accesslog": {"disabled": False}},
@@ -209,7 +210,7 @@ def serving(
     if htpasswd:
         config["auth"] = {"htpasswd": {"realm": "tests", "path": str(htpasswd)}}
     (place / "config.yml").write_text(json.dumps(config))
-    with (place / "log").open("wb") as log:
+    with (place / "log").open("ab") as log:
         process = subprocess.Popen(
             ["docker-registry", "serve", str(place / "config.yml")], stdout=log, stderr=subprocess.STDOUT
         )

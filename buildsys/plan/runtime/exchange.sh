@@ -8,26 +8,31 @@
 
 REPOSITORY=$BS_REGISTRY/$SET
 # What skopeo says of a tag or a repository that is not there.
-ABSENT='manifest unknown|name unknown|NAME_UNKNOWN|MANIFEST_UNKNOWN|repository name not known|[Nn]ot [Ff]ound|blob unknown|BLOB_UNKNOWN'
+ABSENT='manifest unknown|name unknown|NAME_UNKNOWN|MANIFEST_UNKNOWN|repository name not known|[Nn]ot [Ff]ound|blob unknown|BLOB_UNKNOWN|StatusCode: 404|status code 404'
 REFUSED='unauthorized|authentication required|denied|forbidden|UNAUTHORIZED|DENIED|status code 40[13]'
 FOUND='' FOUND_ID='' OUTAGE='' EXCHANGED=()
 
-# check_registry: exit 2 unless BS_REGISTRY has the form of a place in a registry.
+# check_registry: exit 2 unless BS_REGISTRY has the form of a place in a registry, and BS_COMPRESSION is known.
 check_registry() {
-    [[ ! $BS_REGISTRY =~ ^[a-zA-Z0-9.-]+(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$ ]] || return 0
-    decline "BS_REGISTRY must be a place in a registry, not $BS_REGISTRY" 'write HOST, HOST:PORT or HOST:PORT/PREFIX, without a scheme or a tag'
+    [[ $BS_REGISTRY =~ ^[a-zA-Z0-9.-]+(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$ ]] ||
+        decline "BS_REGISTRY must be a place in a registry, not $BS_REGISTRY" 'write HOST, HOST:PORT or HOST:PORT/PREFIX, without a scheme or a tag'
+    [[ ${BS_COMPRESSION-} == ?(gzip|zstd) ]] || decline "BS_COMPRESSION must be gzip or zstd, not $BS_COMPRESSION" 'empty is gzip'
 }
 
 # ask_registry COMMAND WORD…: run a command of skopeo, such as `copy`. Return 1 if the registry lacks what it asks for. A registry that is
 # out of reach is asked again for about 45 s; then, or if it refuses, return 75.
 ask_registry() {
-    local wait complaint=$TMPDIR/registry.$BASHPID options=(--insecure-policy) tries=0
+    local wait complaint=$TMPDIR/registry.$BASHPID options=(--insecure-policy) tries=0 trusted=()
     # Other tools read this variable, skopeo has an option.
     [[ -z ${CONTAINERS_REGISTRIES_CONF-} ]] || options+=(--registries-conf "$CONTAINERS_REGISTRIES_CONF")
+    if [[ -n ${BS_CERT_DIR-} ]]; then
+        [[ $1 == copy ]] && trusted=(--src-cert-dir "$BS_CERT_DIR" --dest-cert-dir "$BS_CERT_DIR") || trusted=(--cert-dir "$BS_CERT_DIR")
+    fi
     for wait in 1 2 4 8 15 15 0; do
         tries=$((tries + 1))
-        ! GOMAXPROCS=2 skopeo "${options[@]}" "$@" 2>"$complaint" || { rm -f "$complaint" && return 0; }
-        if grep -Eq "$ABSENT" "$complaint"; then
+        ! GOMAXPROCS=2 skopeo "${options[@]}" "$1" "${trusted[@]}" "${@:2}" 2>"$complaint" || { rm -f "$complaint" && return 0; }
+        # A registry that lacks what it is sent has lost a part of it: then it is sent again.
+        if [[ ${*: -1} != docker://* || $1 != copy ]] && grep -Eq "$ABSENT" "$complaint"; then
             rm -f "$complaint"
             return 1
         fi
@@ -50,6 +55,15 @@ find_exchanged() {
     sum=$(sha256sum <"$manifest")
     [[ $(tr -d '[:space:]' <"$manifest") =~ \"config\":\{[^}]*\"digest\":\"sha256:([0-9a-f]{64})\" ]] || return 1
     FOUND=sha256:${sum%% *} FOUND_ID=${BASH_REMATCH[1]}
+}
+
+# ask_for_key: after the decision of this step, ask the registry for its key, if this store has no such image. With BS_STAY, the name may
+# be that of an image that only the registry has; then there is nothing to rename.
+ask_for_key() {
+    if [[ $DECISION == renamed && ${BS_STAY-} == 1 ]] && ! is_stored "$ID"; then
+        DECISION=stale ID='' SAME_CONTENT='' REASON='this store has no such image'
+    fi
+    [[ $DECISION != stale ]] || adopt
 }
 
 # adopt: if the registry has an image with the key of this step, take it: set ID, DECISION and REASON. A worker leaves its layers where
@@ -115,6 +129,8 @@ offer() {
     local digest=$SCRATCH/digest
     if [[ $BS_FORCE == 1 ]] || ! found_other; then
         log_event doing "$IMAGE" what send
+        # Manifests in docker format know no zstd.
+        [[ $BS_FORMAT == oci ]] || BS_COMPRESSION=''
         ask_registry copy --quiet --digestfile "$digest" ${BS_COMPRESSION:+--dest-compress-format "$BS_COMPRESSION"} \
             "$(name_store_image "@$ID")" "docker://$REPOSITORY:$KEY"
         # Somebody else may have sent one at the same time.
@@ -175,14 +191,14 @@ describe_exchange() {
 }
 
 # list_exchanged: print the ids and names of images that the registry has and this plan knows of, as list_store does for the store: a run
-# whose steps are elsewhere finds them as it finds those of its own store.
+# whose steps are elsewhere finds them as it finds those of its own store. Images of another storage driver or platform are not listed.
 list_exchanged() {
     local tags=$TMPDIR/tags status=0
     ask_registry list-tags "docker://$REPOSITORY" >"$tags" || status=$?
     ((status != 1)) || return 0
     ((status == 0)) || return "$status"
     (cd "$STATE" && find . -maxdepth 1 -name '*.exchanged' -size +0 -printf '%f\n') | awk -v state="$STATE" -v set="$SET" \
-        -v prefix="$PREFIX" -v tag="$TAG" '
+        -v prefix="$PREFIX" -v tag="$TAG" -v driver="driver $DRIVER" -v platform="platform $PLATFORM" '
         what == "tags" { if (match($0, /"[0-9a-f]+"/)) there[substr($0, RSTART + 1, RLENGTH - 2)] = 1; next }
         {
             name = substr($0, 1, length($0) - length(".exchanged"))
@@ -191,62 +207,12 @@ list_exchanged() {
             getline line <file
             close(file)
             if (split(line, word, " ") < 3 || !(word[2] in there)) next
+            file = state "/" name ".inputs"
+            good = 0
+            while ((getline line <file) > 0) if (line == platform || index(line " ", driver " ") == 1) good++
+            close(file)
+            if (good < 2) next
             print word[1], "localhost/buildsys-key/" set "/" name ":" word[2]
             print word[1], prefix name ":" tag
         }' what=tags "$tags" what=records -
-}
-
-# send_plan: put the plan into the registry, for workers elsewhere; state/sent has its digest. Files above 16 KiB are blobs of their own,
-# so that a changed plan sends only what is new; `blobs` in the archive names them.
-send_plan() {
-    local layout=$TMPDIR/layout list=$TMPDIR/blobs digest layers=() hash path
-    mkdir -p "$layout/blobs/sha256"
-    cd "$PLAN" || return
-    local parts=() part
-    for part in plan.env graph spots notes unsigned secrets repositories keys steps lib pool context; do [[ ! -e $part ]] || parts+=("$part"); done
-    find "${parts[@]}" -type f -size +16k | sort | tr '\n' '\0' | xargs -r -0 sha256sum -- >"$list"
-    cut -d ' ' -f 3- "$list" >"$list.names"
-    sed 's/^\([0-9a-f]*\) ./\1/; s/^.\{64\}/& /' "$list" >"$list.tar"
-    tar -c --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u+rw,go=rX --exclude-from="$list.names" --anchored \
-        --no-wildcards -- "${parts[@]}" >"$layout/plan.tar"
-    tar -r --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=644 --transform='s,.*,blobs,' -f "$layout/plan.tar" -- "$list.tar" 2>/dev/null
-    gzip -n "$layout/plan.tar"
-    add_blob "$layout/plan.tar.gz"
-    while read -r hash path; do
-        ln -sf "$PLAN/$path" "$layout/blobs/sha256/$hash"
-        layers+=("$(print_descriptor image.layer.v1.tar+gzip "$hash" "$PLAN/$path")")
-    done < <(sort -u -k1,1 "$list.tar")
-    IFS=,
-    printf '{"architecture":"%s","os":"%s","config":{},"rootfs":{"type":"layers","diff_ids":[%s]}}' "${PLATFORM#*/}" "${PLATFORM%/*}" \
-        "$(printf '%s\n' "${layers[@]}" | sed -E 's/.*"digest":("[^"]*").*/\1/' | paste -sd ,)" >"$layout/config"
-    local config
-    hash=$(sha256sum <"$layout/config")
-    config=$(print_descriptor image.config.v1+json "${hash%% *}" "$layout/config")
-    mv "$layout/config" "$layout/blobs/sha256/${hash%% *}"
-    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":%s,"layers":[%s]}' "$config" "${layers[*]}" \
-        >"$layout/manifest"
-    unset IFS
-    hash=$(sha256sum <"$layout/manifest")
-    digest=${hash%% *}
-    printf '{"schemaVersion":2,"manifests":[%s]}' "$(print_descriptor image.manifest.v1+json "$digest" "$layout/manifest")" >"$layout/index.json"
-    mv "$layout/manifest" "$layout/blobs/sha256/$digest"
-    printf '{"imageLayoutVersion":"1.0.0"}' >"$layout/oci-layout"
-    if ! ask_registry inspect --raw "docker://$REPOSITORY@sha256:$digest" >/dev/null; then
-        ask_registry copy --quiet --preserve-digests "oci:$layout" "docker://$REPOSITORY:plan-${digest::32}"
-    fi
-    rm -rf "$layout"
-    printf 'sha256:%s\n' "$digest" >"$STATE/sent"
-}
-
-# add_blob FILE: move a file to the blobs of the layout, and add its descriptor to the layers.
-add_blob() {
-    local hash
-    hash=$(sha256sum <"$1")
-    layers+=("$(print_descriptor image.layer.v1.tar+gzip "${hash%% *}" "$1")")
-    mv "$1" "$layout/blobs/sha256/${hash%% *}"
-}
-
-# print_descriptor TYPE HASH FILE: print what a manifest says of a blob.
-print_descriptor() {
-    printf '{"mediaType":"application/vnd.oci.%s","digest":"sha256:%s","size":%d}' "$1" "$2" "$(stat -L -c %s -- "$3")"
 }

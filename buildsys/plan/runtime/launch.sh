@@ -12,7 +12,7 @@ if [[ -n ${BS_ERRORS-} && -e /dev/fd/$BS_ERRORS ]]; then exec 2>&"$BS_ERRORS" {B
 . "$LIB/surroundings.sh"
 # shellcheck source=/dev/null
 . "$PLAN/plan.env"
-for room in log store; do
+for room in log store records; do
     # shellcheck source=/dev/null
     . "$LIB/$room.sh"
 done
@@ -20,13 +20,14 @@ IMAGE=${1##*/}
 IMAGE=${IMAGE%.sh}
 REFERENCE=$PREFIX$IMAGE:$TAG
 BS_RESULT=$PLAN/results/$IMAGE.json
-MARK=$'\x1e' STAGED='' OTHER='' STATUS='' WORKER='' ENDED=''
+MARK=$'\x1e' AVOID='' STAGED='' OTHER='' STATUS='' WORKER='' ENDED=''
 # So often an attempt may fail for reasons that are not the recipe's; twice a machine may be lost during one.
 MOST=4 MOST_LOST=2
 
 main() {
-    local attempt lost=0 wait=${BS_PAUSE:-2}
+    local attempt lost=0 pauses=("${BS_PAUSE:-2}")
     split_words "$BS_ON" || decline 'BS_ON has unbalanced quotes, or ends with a backslash' "BS_ON=$BS_ON"
+    read -r CLIENT _ <"$STATE/id"
     read_clock
     BEGAN=$NOW
     STAGED=$STATE/scratch.launch.$IMAGE.$$
@@ -42,43 +43,56 @@ main() {
                 print_status
                 return
                 ;;
-            75) printf '%s: attempt %d on %s failed for a reason that is not the recipe%ss; it is tried again\n' "$IMAGE" "$attempt" "$WORKER" \' >&2 ;;
+            75) printf '%s: attempt %d on %s failed for a reason that is not the recipe%ss; it is tried again\n' "$IMAGE" "$attempt" "${WORKER:-a worker}" \' >&2 ;;
             '')
                 # No answer came: the machine, its connection or its scheduler is gone; or it never began.
-                ((ENDED != 78)) || exit 78
+                if ((ENDED == 78)); then
+                    report_failure "${WORKER:-its worker} cannot build"
+                    exit 78
+                fi
                 lost=$((lost + 1))
                 ((lost < MOST_LOST)) || break
-                printf '%s: its worker was lost (status %s); it is tried elsewhere\n' "$IMAGE" "$ENDED" >&2
+                printf '%s: its worker%s was lost (status %s); it is tried elsewhere\n' "$IMAGE" "${WORKER:+ $WORKER}" "$ENDED" >&2
                 ;;
             *)
                 take_records
                 exit "$STATUS"
                 ;;
         esac
-        sleep "$wait"
-        wait=$((wait * 2))
+        [[ -z $WORKER || " $AVOID " == *" $WORKER "* ]] || AVOID+=${AVOID:+ }$WORKER
+        sleep "${pauses[@]}"
+        # Twice as long: sleep adds its words, which may be fractions.
+        pauses+=("${pauses[@]}")
     done
+    [[ -z $STATUS ]] || take_records
     [[ -n $STATUS ]] || printf '%s: error: its worker was lost %d times while it was built (status %s); it is not tried again\n' \
         "$IMAGE" "$lost" "$ENDED" >&2
-    [[ -n $STATUS ]] || log_event failed "$IMAGE" reason 'its worker was lost twice' at ''
+    [[ -n $STATUS ]] || report_failure 'its worker was lost twice'
     exit 75
 }
+
+# report_failure REASON: the result of an image that no worker has answered for.
+report_failure() { BS_REGISTRY='' log_result '' failed "$1" "$BEGAN" ''; }
 
 # try ATTEMPT: one attempt. Sets STATUS, of the step, empty without an answer; WORKER; and ENDED, the status of BS_ON.
 try() {
     local line taking=''
     STATUS='' WORKER='' ENDED=''
+    local avoid=$AVOID
     exec {ANSWER}< <(
         trap - INT TERM HUP
         # What was found of this machine says nothing of another one.
         exec 5< <(print_request "$1")
         unset TMPDIR MAKEFLAGS MFLAGS MAKELEVEL "${!BS_@}"
+        # An engine looks up priority, memory and placement by the name of the image.
+        export BS_IMAGE=$IMAGE BS_AVOID=$avoid
         setpriv --pdeathsig TERM "${WORDS[@]}" bash -s <&5 5<&- && ENDED=0 || ENDED=$?
         printf '%sleft %d\n' "$MARK" "$ENDED"
     )
     OTHER=$!
     while IFS= read -r -u "$ANSWER" line; do
         case $line in
+            "${MARK}worker "*) WORKER=${line#"${MARK}worker "} ;;
             "${MARK}records "*)
                 read -r _ STATUS WORKER <<<"$line"
                 taking=yes
@@ -102,6 +116,7 @@ try() {
     OTHER=''
     # An answer that was cut off is none.
     [[ $taking == whole ]] || STATUS=''
+    [[ -n $STATUS || $ENDED != 75 ]] || STATUS=75
 }
 
 # print_request ATTEMPT: the text that `bash -s` reads: the program, the values, and the records of what the step reads.
@@ -110,39 +125,22 @@ print_request() {
     cat "$LIB/deliver.sh"
     printf '%s\n' "BS_REGISTRY=$BS_REGISTRY" "SET=$SET" "IMAGE=$IMAGE" "PLAN_DIGEST=$(<"$STATE/sent")" "BS_ATTEMPT=$1.$BEGAN" \
         "BS_FORMAT=${BS_FORMAT-$FORMAT}" "BS_EPOCH=${BS_EPOCH-$EPOCH}" "BS_FORCE=${BS_FORCE-}" "BS_ALL=${BS_ALL-}" \
-        "BS_COMPRESSION=${BS_COMPRESSION-}" "BS_CLIENT=$BS_CLIENT" ''
+        "BS_COMPRESSION=${BS_COMPRESSION-}" "BS_CLIENT=$BS_CLIENT" "CLIENT=$CLIENT" ''
     cd "$STATE"
     while IFS= read -r name; do
         files+=("$name".id "$name".exchanged "$name".given)
     done < <(awk -v name="$IMAGE" '$2 == name { for (i = 3; i <= NF; i++) print $i }' "$PLAN/graph")
-    files+=("$IMAGE".{id,inputs,spots,keys,given,contents,exchanged,seconds} repositories)
+    files+=("${RECORD_KINDS[@]/#/$IMAGE.}" repositories)
     for name in "${!files[@]}"; do [[ -f ${files[name]} ]] || unset "files[$name]"; done
     tar -cz --owner=0 --group=0 --numeric-owner -- "${files[@]}" | base64
 }
 
-# take_records: put what the worker gave back at its place, the stamp last, as a step here does. Other names are not taken.
+# take_records: put what the worker gave back at its place.
 take_records() {
-    local files=() file stamps=()
     [[ -s $STAGED/records ]] || return 0
     mkdir "$STAGED/new"
-    base64 -d <"$STAGED/records" | tar -xz -C "$STAGED/new" --no-same-owner
-    cd "$STAGED/new"
-    for file in results/"$IMAGE".json logs/"$IMAGE".log; do
-        [[ ! -f $file || -L $file ]] || mv -f "$file" "$PLAN/$file"
-    done
-    [[ -d state ]] || return 0
-    cd state
-    if [[ -s $IMAGE.id ]] && ! cmp -s "$IMAGE.id" "$STATE/$IMAGE.id"; then
-        rm -f "$PLAN/promoted.json"
-    else
-        # make does not run the children of an image whose id did not change.
-        rm -f "$IMAGE.id"
-    fi
-    for file in "$IMAGE".{id,inputs,spots,keys,given,contents,exchanged,seconds}; do [[ ! -f $file || -L $file ]] || files+=("$file"); done
-    for file in "$IMAGE".*.checked; do [[ ! -f $file || -L $file ]] || stamps+=("$file"); done
-    ((${#files[@]} == 0)) || { touch -- "${files[@]}" && sync -- "${files[@]}" && mv -f -t "$STATE" -- "${files[@]}"; }
-    ((${#stamps[@]} == 0)) || { touch -- "${stamps[@]}" && sync -- "${stamps[@]}" && mv -f -t "$STATE" -- "${stamps[@]}"; }
-    cd "$PLAN"
+    base64 -d <"$STAGED/records" | tar -xz -C "$STAGED/new" --no-same-owner --no-same-permissions
+    place_records "$STAGED/new" "$IMAGE"
 }
 
 # print_status: the line of this image, as a step here prints it, with the name of its worker.

@@ -23,9 +23,13 @@ main() {
     check_clock
     check_plan_place
     if [[ -n ${BS_REGISTRY-} ]]; then
-        # shellcheck source=/dev/null
-        . "$LIB/exchange.sh"
+        for room in exchange artifact records; do
+            # shellcheck source=/dev/null
+            . "$LIB/$room.sh"
+        done
         check_registry
+        # Steps that run elsewhere leave the images there.
+        [[ -z ${LAUNCH-} ]] || export BS_STAY=1
     fi
     check_elsewhere
     trap 'end_run $?' EXIT
@@ -56,10 +60,7 @@ main() {
     find_database_format
     BS_LISTING=$STATE/listing
     list_store >"$BS_LISTING"
-    if [[ -n ${BS_REGISTRY-} ]]; then
-        list_exchanged >"$STATE/there"
-        [[ -z ${LAUNCH-} ]] || cat "$STATE/there" >>"$BS_LISTING"
-    fi
+    [[ -z ${BS_REGISTRY-} ]] || consult_registry "$goals"
     judge_images "$goals" "$BS_LISTING" >"$STATE/judged"
     [[ -z ${BS_REGISTRY-} ]] || drop_unsent
     sed -nE 's/^fresh ([^ ]+) .*/\1/p' "$STATE/judged" >"$STATE/fresh"
@@ -90,10 +91,19 @@ main() {
     else
         record_plan "$goals" 0
     fi
+    [[ -z ${BS_REGISTRY-} || $status != 0 || $fresh == "$BS_TOTAL" || $BS_TOTAL != $(wc -l <"$PLAN/graph") ]] || send_records ||
+        printf 'note: the work registry has no list of this set; a client without records asks it for each image\n' >&2
     drop_intermediates
     SUMMED=yes
     print_summary "$goals"
     return "$status"
+}
+
+# consult_registry GOALS: find what the work registry has. With BS_STAY, that is as good as the store: images stay there.
+consult_registry() {
+    [[ ${BS_STAY-} != 1 || ${BS_FORCE-} == 1 ]] || bring_records "$1"
+    list_exchanged >"$STATE/there"
+    [[ ${BS_STAY-} != 1 ]] || { cat "$STATE/there" - <"$BS_LISTING" >"$BS_LISTING.new" && mv "$BS_LISTING.new" "$BS_LISTING"; }
 }
 
 # check_elsewhere: BS_ON, the command that runs steps on other machines, needs a work registry.
@@ -103,7 +113,7 @@ check_elsewhere() {
     split_words "$BS_ON" || decline 'BS_ON has unbalanced quotes, or ends with a backslash' "BS_ON=$BS_ON"
     command -v "${WORDS[0]-}" >/dev/null || decline "BS_ON begins with ${WORDS[0]-nothing}, which this machine lacks" "BS_ON=$BS_ON" 3
     # The launcher takes the place of each step.
-    export BS_ON LAUNCH='bash lib/launch.sh'
+    export BS_ON BS_STAY=1 LAUNCH='bash lib/launch.sh'
 }
 
 # prepare_elsewhere: send the plan to the work registry. Workers compare BS_CLIENT with what they are: others would give images other ids.
@@ -115,10 +125,10 @@ prepare_elsewhere() {
 # drop_unsent: the step of an image that the work registry lacks runs, if only to send it.
 drop_unsent() {
     awk -v prefix="localhost/buildsys-key/$SET/" -v state="$STATE" '
-        NR == FNR { if (index($2, prefix) == 1) { sub(/:.*/, "", $2); there[substr($2, length(prefix) + 1) " " $1] = 1 } next }
+        what == "there" { if (index($2, prefix) == 1) { sub(/:.*/, "", $2); there[substr($2, length(prefix) + 1) " " $1] = 1 } next }
         $1 != "fresh" || ($2 " " $3) in there { print; next }
         { stamps[$2] = 1 }
-        END { for (name in stamps) print "unsent", name }' "$STATE/there" "$STATE/judged" >"$STATE/judged.new"
+        END { for (name in stamps) print "unsent", name }' what=there "$STATE/there" what=judged "$STATE/judged" >"$STATE/judged.new"
     while read -r _ name; do rm -f "$STATE/$name".*.checked; done < <(grep '^unsent ' "$STATE/judged.new")
     mv "$STATE/judged.new" "$STATE/judged"
 }

@@ -55,7 +55,7 @@ main() {
         printf '%s\t%s\t%s\t%s\n' "$IMAGE" "$DECISION" "$REASON" "$ID"
         return
     fi
-    [[ -z ${BS_REGISTRY-} || $DECISION != stale || $BS_FORCE == 1 ]] || adopt
+    [[ -z ${BS_REGISTRY-} || $BS_FORCE == 1 ]] || ask_for_key
     if [[ $DECISION != stale ]]; then
         if [[ $DECISION != fresh ]]; then
             lock_image_names "$ID"
