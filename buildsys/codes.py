@@ -148,6 +148,7 @@ class Code(StrEnum):
     NO_HOST_REPOSITORIES = "no-host-repositories", "The site takes the host's own repositories, and the host has none."
     NO_LOCK = "no-lock", "There is no lock where one is wanted."
     NO_PACKAGE_DATABASE = "no-package-database", "An image without a package database, rpm's or dpkg's, whose packages were asked for."
+    BAD_ADVISORIES = "bad-advisories", "A file of advisories that cannot be read, or a path that has none. A feed that is read in part would pass for a clean one."
     NO_PLAN = "no-plan", "A directory that holds no plan where one is wanted."
     NOT_FETCHED = "not-fetched", "A package, download or index that cannot be fetched."
     NOT_LOCKABLE = "not-lockable", "Packages to be installed into what a Containerfile builds: what that holds is known only then."

@@ -49,6 +49,7 @@ VERBS = {
     "lock": "lock",
     "packages": "packages",
     "sbom": "sbom",
+    "audit": "audit",
     "diff": "diff",
     "compare": "diff",
     "export": "export",

@@ -4,6 +4,7 @@ The only door to pydantic. A model holds what was written and nothing else: a ke
 None, and `buildsys.resolve` alone says what that means.
 """
 
+from buildsys.recipe.schema.audit_exceptions import ExceptionsFile
 from buildsys.recipe.schema.base import Model
 from buildsys.recipe.schema.documents import (
     SCRATCH,
@@ -42,7 +43,8 @@ from buildsys.recipe.schema.tests import (
 
 __all__ = [
     "SCRATCH", "VERBS", "Account", "AddRemove", "AnyStep", "BaseImage", "Bootstrap", "CommandTest",
-    "Container", "DownloadSource", "Fragment", "HealthCheck", "Http", "ImageTest", "LeftOut", "Model",
+    "Container", "DownloadSource", "ExceptionsFile", "Fragment", "HealthCheck", "Http", "ImageTest",
+    "LeftOut", "Model",
     "Overlay", "Patch", "Recipe", "Repository", "RepositoryFile", "Scenario", "ScenarioStep", "Service",
     "SetFile", "Site", "SitePatch", "StepsPatch", "Trait", "UsesPatch", "check_template", "json_schema",
     "read", "read_filled",
