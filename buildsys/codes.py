@@ -198,6 +198,20 @@ class Code(StrEnum):
     WRONG_STATUS = "wrong-status", "A command ends with another status than it should."
     WRONG_USER = "wrong-user", "An image runs as another user than its test says."
 
+    # Building on other machines -------------------------------------------------------------------
+
+    BAD_ENGINE_ADDRESS = "bad-engine-address", "Not the address of a scheduler: `dask=tls://HOST:PORT`."
+    BAD_ENGINE_OPTION = "bad-engine-option", "An option that the engine of `--on` does not have."
+    ENGINE_NOT_INSTALLED = "engine-not-installed", "The engine of `--on` is not installed here; the hint is the command that installs it."
+    ENGINE_WITHOUT_TLS = "engine-without-tls", "A scheduler without TLS that is not on this machine: whoever reaches it could run programs on all workers."
+    NO_SCHEDULER = "no-scheduler", "The scheduler of an engine does not answer."
+    NO_WORK_REGISTRY = "no-work-registry", "Steps on other machines need a work registry, which BS_REGISTRY names."
+    NO_WORKER = "no-worker", "An engine without a worker that can build: none is connected, or it is of another platform."
+    UNKNOWN_ENGINE = "unknown-engine", "No engine has the name that `--on` says."
+    WORKER_DRIVER = "worker-driver", "A worker whose store is of another storage driver: its images would have other ids."
+    WORKER_VERSION = "worker-version", "A worker with another version of buildsys, Python or Dask than the client, or without buildsys."
+    WORKER_WITHOUT_TOOL = "worker-without-tool", "A worker that lacks a program that builds need."
+
     # Publishing -----------------------------------------------------------------------------------
 
     BAD_ANSWER = "bad-answer", "A registry answers with something unusable: an invalid token, a redirect without an address."

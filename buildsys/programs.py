@@ -11,14 +11,18 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from buildsys import files
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
+
+if TYPE_CHECKING:
+    import asyncio
 
 Version = tuple[int, ...]
 
@@ -283,6 +287,57 @@ def start_shown(argv: Sequence[str], env: Mapping[str, str]) -> tuple[Running, i
         raise
     finally:
         os.close(writing)
+
+
+async def converse(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    given: bytes,
+    put: Callable[[int, bytes], None],
+    *,
+    orphan: Literal["TERM", "KILL"] = "TERM",
+) -> int:
+    """Run a program in a session of its own; `put` takes the descriptor, 1 or 2, and bytes as they come.
+
+    A cancelled caller ends it: first by SIGTERM, after a second by SIGKILL. `orphan`: the signal that the
+    kernel sends if this process dies.
+
+    Returns:
+        Its exit status; a signal as a negative number.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    import asyncio
+
+    process = await asyncio.create_subprocess_exec(
+        "setpriv", "--pdeathsig", orphan, *argv, env=env, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+    async def copy(stream: asyncio.StreamReader | None, descriptor: int) -> None:
+        while stream is not None and (data := await stream.read(1 << 16)):
+            put(descriptor, data)
+
+    async def give() -> None:
+        if process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                process.stdin.write(given)
+                await process.stdin.drain()
+            process.stdin.close()
+
+    try:
+        await asyncio.gather(give(), copy(process.stdout, 1), copy(process.stderr, 2))
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(process.wait()), 1)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
 
 
 def output(program: str, *words: str) -> str:

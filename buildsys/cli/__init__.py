@@ -56,6 +56,7 @@ VERBS = {
     "import": "import_",
     "periodic": "periodic",
     "prune": "prune",
+    "worker": "worker",
     "doctor": "doctor",
     "schema": "show",
     "config": "config",

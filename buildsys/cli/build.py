@@ -79,6 +79,12 @@ def plan(pipeline: Pipeline, directory: Path, *, only_check: bool) -> None:
     is_flag=True,
     help="Read every layer first, and build again what is damaged in the store.",
 )
+@click.option(
+    "--on",
+    "engine",
+    metavar="ENGINE",
+    help="Build on other machines: slurm[=WORD=VALUE,...] or dask=tls://HOST:PORT. Needs BS_REGISTRY.",
+)
 @takes_secrets
 def build(
     pipeline: Pipeline,
@@ -93,6 +99,7 @@ def build(
     verbose: bool,
     force: bool,
     verify_store: bool,
+    engine: str | None,
     secrets: tuple[str, ...],
 ) -> int:
     """Build images that are stale, and what they are made from.
@@ -125,7 +132,14 @@ def build(
     damaged = _damaged(directory, store) if force or verify_store else None
     how = make.RunOptions(store, jobs, force, secrets, damaged=damaged, sources=sources_of(pipeline))
     if quiet:
-        make.run(directory, goals, replace(how, show="failures"))
+        how = replace(how, show="failures")
+    if engine is not None:
+        from buildsys.cli.elsewhere import run_on
+
+        draw = None if plain or quiet else drawn
+        return run_on(engine, directory, goals, how, image_set, draw=draw)
+    if quiet:
+        make.run(directory, goals, how)
     status = None if plain else drawn(directory, goals, how)
     if status is None:
         make.run(directory, goals, how)

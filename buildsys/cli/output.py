@@ -23,15 +23,20 @@ if TYPE_CHECKING:
     from buildsys.selection import Selection
 
 
-LACKING = frozenset({Code.MISSING_TOOL, Code.OLD_TOOL})
+LACKING = frozenset({Code.ENGINE_NOT_INSTALLED, Code.MISSING_TOOL, Code.OLD_TOOL})
 """Codes of programs that this host lacks."""
 OUTSIDE = frozenset(
     {
         Code.BASE_UNREACHABLE,
+        Code.NO_SCHEDULER,
+        Code.NO_WORKER,
         Code.NOT_FETCHED,
         Code.PACKAGE_TRUNCATED,
         Code.REPOSITORY_UNREACHABLE,
         Code.STAND_INS_FAILED,
+        Code.WORKER_DRIVER,
+        Code.WORKER_VERSION,
+        Code.WORKER_WITHOUT_TOOL,
     }
 )
 """Codes of failures outside recipes and requests: a server or a tool did not do its work."""

@@ -43,6 +43,8 @@ class RunOptions:
     """Report every change in a reason, not only the first three of a kind."""
     sources: Path | None = None
     """Where paths of recipes begin: a failure shows the line of its recipe; None: only the place."""
+    on: str = ""
+    """The command that runs a step on another machine, with shell quotes; empty: as the environment says."""
     show: Literal["", "summary", "failures"] = ""
     """What the run prints: a line for each image, failures and a summary; or less."""
 
@@ -55,6 +57,8 @@ class RunOptions:
             environment["BS_SOURCES"] = str(self.sources)
         if self.jobs is not None:
             environment["JOBS"] = str(self.jobs)
+        if self.on:
+            environment["BS_ON"] = self.on
         if self.secrets:
             before = outer.get("BS_SECRETS", "")
             environment["BS_SECRETS"] = f"{before} {shlex.join(self.secrets)}".strip()
