@@ -35,7 +35,7 @@ def parsed(text: str, environment: Mapping[str, str]) -> Address:
     """The address `tls://HOST:PORT`, or `tcp://` on loopback; certificates are where BS_TLS_DIR says.
 
     Raises:
-        Refused: it is no such address, it would be without TLS, or certificates are missing.
+        Refused: it has another form, it would be without TLS, or certificates are missing.
     """
     try:
         parts = urlsplit(text)

@@ -34,7 +34,7 @@ SETTINGS = {
     "distributed.admin.log-length": 100,
 }
 WANTED = 0.25
-"""Seconds between two looks whether anybody still wants a step."""
+"""Seconds between two looks whether a client still waits for a step."""
 AGAIN = 2.0
 """Seconds before a worker whose scheduler is gone tries to connect again."""
 
@@ -71,7 +71,7 @@ def facts(dask_worker: Any) -> dict[str, Any]:
 async def run_step(argv: Sequence[str], given: bytes, topic: str, key: str) -> tuple[int, int]:
     """Run a step on the worker: its exit status, and how many pieces of output were sent to the topic.
 
-    It ends when nobody wants the task any more: its client is gone, or has cancelled it.
+    It ends when its client is gone, or has cancelled it.
     """
     from distributed import get_worker
 
@@ -142,7 +142,7 @@ async def serve_worker(
     waiting = False
     while True:
         try:
-            # Without TLS, nobody else may reach this worker either.
+            # Without TLS, other machines must not reach this worker either.
             async with Worker(
                 address.text, nthreads=slots, name=name, security=security(address), local_directory=folder,
                 dashboard=False, dashboard_address="127.0.0.1:0", memory_limit=0, death_timeout=10,

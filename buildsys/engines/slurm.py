@@ -104,8 +104,15 @@ class Slurm:
             *([f"--exclude={','.join(avoid)}"] if avoid else []), "bash", "-c", NAMED, "step", *step.argv,
         ]  # fmt: skip
         ended = False
+
+        def quietly(descriptor: int, data: bytes) -> None:
+            # srun repeats each status in words.
+            if descriptor == 2 and data.startswith(b"srun: error: ") and b": Exited with exit code " in data:
+                return
+            put(descriptor, data)
+
         try:
-            status = await programs.converse(argv, os.environ, step.stdin, put)
+            status = await programs.converse(argv, os.environ, step.stdin, quietly)
             ended = True
             return status
         finally:
