@@ -135,6 +135,11 @@ def takes_options(verb: Verb) -> Verb:
 @takes_naming
 @click.option("--at", metavar="DEST", help="As it was published there last: references with digests.")
 @click.option(
+    "--by-tag",
+    is_flag=True,
+    help="With --at: references with the last tag of each image, not with digests.",
+)
+@click.option(
     "--digests", metavar="FILE", type=click.Path(path_type=Path),
     help="Digests as JSON, by image: references are pinned.",
 )  # fmt: skip
@@ -150,6 +155,7 @@ def export(
     directory: Path,
     naming: Naming,
     at: str | None,
+    by_tag: bool,
     digests: Path | None,
     options: dict[str, Any],
     build_directory: Path,
@@ -181,13 +187,18 @@ def export(
     names = replace(selection, parents=kind.tree).names(image_set)
     since = options.get("since")
     known: dict[str, str] = {}
+    tags: dict[str, tuple[str, ...]] = {}
     if at is not None:
-        naming, known = _published(at, naming, build_directory / pipeline.name)
+        naming, known, tags = _published(at, naming, build_directory / pipeline.name)
+    elif by_tag:
+        raise Ended(REFUSED, "--by-tag needs --at, which names the place that has the tags")
+    pinned = {} if by_tag else known
     request = Request(
         set=image_set,
         names=names,
         naming=naming,
-        digests=known | (read_digests(digests, image_set) if digests else {}),
+        digests=pinned | (read_digests(digests, image_set) if digests else {}),
+        tags=tags,
         data=_data(pipeline.directory, form) if kind.data else Data(""),
         previous=read_images(since) if since else None,
         options=options,
@@ -202,7 +213,7 @@ def export(
     warn_of_absent(selection, image_set)
     for note in made.notes:
         say(f"note: {note}")
-    loose = [name for name in names if name not in request.digests]
+    loose = [name for name in names if name not in known and name not in request.digests]
     if at is not None and loose:
         say(f"note: by their tags, for nothing is known of them at {at}: {', '.join(loose)}")
     images = f"{counted(len(names), 'image')}, " if kind.tree else ""
@@ -253,17 +264,20 @@ def _pack(compiled: Compiled, build_directory: Path, stack: ExitStack) -> Carrie
     return CarriedPlan(place, tuple(tools), lock_hash(keys))
 
 
-def _published(text: str, naming: Naming, plan: Path) -> tuple[Naming, dict[str, str]]:
-    """Names and digests of what a plan's images were published as."""
+def _published(
+    text: str, naming: Naming, plan: Path
+) -> tuple[Naming, dict[str, str], dict[str, tuple[str, ...]]]:
+    """Names, digests and tags of what a plan's images were published as."""
     from buildsys.publish.destination import destination
-    from buildsys.publish.journal import digests
+    from buildsys.publish.journal import digests, tags
 
     place = destination(text)
     found = digests(plan, str(place)) if place.transport == "docker" else {}
     if not found:
         raise Ended(REFUSED, f"{plan}: nothing was published to the registry {place}")
     namespace = place.namespace if naming.namespace is None and place.namespace else naming.namespace
-    return replace(naming, registry=naming.registry or place.host, namespace=namespace), found
+    naming = replace(naming, registry=naming.registry or place.host, namespace=namespace)
+    return naming, found, tags(plan, str(place))
 
 
 def _data(directory: Path, form: str) -> Data:

@@ -63,8 +63,9 @@ def takes_published(verb: Verb) -> Verb:
 )  # fmt: skip
 @click.option(
     "--tag", "tags", metavar="TAG", multiple=True,
-    help="One more tag for every image; `date`, `lock` and `promoted` are known words. Repeatable.",
+    help="One more tag for every image; {{ key }}, {{ date }}, {{ lock }} and `promoted` are known. Repeatable.",
 )  # fmt: skip
+@click.option("--changed", is_flag=True, help="Images that are there unchanged keep the tags that they have.")
 @click.option(
     "--label", "labels", metavar="NAME=VALUE", multiple=True, help="A label of the release. Repeatable."
 )
@@ -85,6 +86,7 @@ def publish(
     *,
     texts: tuple[str, ...],
     tags: tuple[str, ...],
+    changed: bool,
     labels: tuple[str, ...],
     compression: Any,
     uploads: int,
@@ -108,6 +110,7 @@ def publish(
     disk.writes(*(Path(place.place) for place in chosen if place.is_directory))
     wish = PublishOptions(
         tags=tags,
+        changed=changed,
         labels=tuple(sorted(_labels(labels).items())),
         compression=compression,
         uploads=uploads,

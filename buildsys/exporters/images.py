@@ -23,6 +23,7 @@ def described(request: Request, image: Image) -> dict[str, Any]:
     return {
         "reference": request.reference(image.name),
         "digest": request.digests.get(image.name),
+        "tags": list(request.tags.get(image.name, ())),
         "parent": image.parent.name if isinstance(image.parent, ParentImage) else None,
         "reads": [name for name in image.dependencies() if name != getattr(image.parent, "name", None)],
         # The OCI format has no field for it: the deployment must run this command.

@@ -70,6 +70,8 @@ class Request:
     naming: Naming = field(default_factory=Naming)
     digests: Mapping[str, str] = field(default_factory=dict)
     """Image -> digest of its published manifest; images without one are referenced by tag."""
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Image -> the tags that it was published with, its own first; others have the tag of the set."""
     data: Data = field(default_factory=lambda: Data(""))
     roots: Mapping[str, Path] = field(default_factory=dict)
     """Image with an empty root -> archive of its files."""
@@ -97,8 +99,11 @@ class Request:
         return self.plan
 
     def reference(self, name: str) -> str:
-        """The reference of an image, by tag."""
-        return str(self.naming(self.set.images[name].reference))
+        """The reference of an image, by tag: the last one that it was published with."""
+        called = self.naming(self.set.images[name].reference)
+        if name in self.tags and self.naming.tag is None:
+            called = replace(called, tag=self.tags[name][-1])
+        return str(called)
 
     def pinned(self, name: str) -> str:
         """The reference of an image, by digest if that is known, else by tag."""

@@ -27,6 +27,8 @@ class Item:
     tag: str
     parents: tuple[str, ...]
     """Images of the set that it builds on or copies from."""
+    key: str = ""
+    """Its build key, in hexadecimal digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ def subject(directory: Path, stored: Collection[str], patterns: Sequence[str] = 
         if name in asked:
             stem, _, tag = image.reference.rpartition(":")
             parents = tuple(parent for parent in image.needs if parent in asked)
-            items.append(Item(name, ids[name], stem.partition("/")[2], tag, parents))
+            key = str(read.result(directory, name).get("key", ""))
+            items.append(Item(name, ids[name], stem.partition("/")[2], tag, parents, key))
     return Subject(directory, plan.set, plan.format, plan.stand_ins, tuple(items), tuple(plan.images))
 
 

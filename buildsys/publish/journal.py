@@ -106,3 +106,9 @@ def journal(directory: Path, destination: str) -> Journal:
 def digests(directory: Path, destination: str) -> dict[str, str]:
     """Digest of each image's manifest at a destination, as last published."""
     return {name: entry.digest for name, entry in journal(directory, destination).published.items()}
+
+
+def tags(directory: Path, destination: str) -> dict[str, tuple[str, ...]]:
+    """Tags that each image was last published with at a destination, its own first."""
+    published = journal(directory, destination).published
+    return {name: (entry.tag, *entry.more) for name, entry in published.items()}

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from buildsys import programs, storage
@@ -16,7 +15,7 @@ from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.interrupts import ENDINGS, Interrupted
 from buildsys.plan import read
 from buildsys.publish.archives import write_archives
-from buildsys.publish.built_set import TAG, Subject, lock_hash, subject
+from buildsys.publish.built_set import Subject, subject
 from buildsys.publish.destination import Destination, Transport
 from buildsys.publish.errors import PublishError
 from buildsys.publish.journal import journal
@@ -25,6 +24,7 @@ from buildsys.publish.oci_layout import readable_by_all, write_layout
 from buildsys.publish.registry import push
 from buildsys.publish.static_tree import write_tree
 from buildsys.publish.store import fill_store
+from buildsys.publish.tags import bad_tags, filled
 from buildsys.publish.task import Outcome, Publisher, PublishOptions, Work
 from buildsys.run.plan_lock import images_stay, turn
 from buildsys.testing.passed import promoted
@@ -74,7 +74,7 @@ def publish(
         subject(directory, ())
     with turn(directory, "publishing", say), images_stay(opened.run):
         chosen = subject(directory, set(storage.image_ids(store).values()), only)
-        options = replace(options, tags=_tags(options.tags, directory))
+        options = replace(options, tags=filled(options.tags, directory))
         check(chosen, destinations, options, stand_ins=stand_ins)
         shelf = Shelf(directory / "state/publish/shelf", opened)
         stop = threading.Event()
@@ -132,23 +132,6 @@ def _one(work: Work) -> None:
         work.outcome.unforeseen = error
 
 
-def _tags(words: Sequence[str], directory: Path) -> tuple[str, ...]:
-    """The tags to write: `date` and `lock` are replaced by what they stand for.
-
-    Raises:
-        Refused: `lock` without a lock (`no-lock`).
-    """
-    known = {}
-    if "date" in words:
-        known["date"] = datetime.now(UTC).strftime("%Y%m%d")
-    if "lock" in words:
-        known["lock"] = lock_hash(directory)
-        if not known["lock"]:
-            message = f"the plan in {directory} is not locked, so the tag `lock` has no value"
-            raise Refused([Diagnostic(NOWHERE, Code.NO_LOCK, message)])
-    return tuple(dict.fromkeys(known.get(word, word) for word in words))
-
-
 def check(
     chosen: Subject, destinations: Sequence[Destination], options: PublishOptions, *, stand_ins: bool
 ) -> None:
@@ -177,10 +160,9 @@ def _mistakes(
     if chosen.stand_ins and away and not stand_ins:
         message = f"{chosen.set} is made of stand-in packages, which do nothing; do not publish it to {away}"
         yield Diagnostic(NOWHERE, Code.STAND_INS_LEAVE, message, "--stand-ins publishes it anyway")
-    for tag in options.tags:
-        if not TAG.fullmatch(tag):
-            hint = "at most 128 letters, digits, '.', '_' and '-', and neither '.' nor '-' first"
-            yield Diagnostic(NOWHERE, Code.BAD_TAG, f"'{tag}' is not a valid tag", hint)
+    for tag in bad_tags(options.tags, chosen.items):
+        hint = "at most 128 letters, digits, '.', '_' and '-', and neither '.' nor '-' first"
+        yield Diagnostic(NOWHERE, Code.BAD_TAG, f"'{tag}' is not a valid tag", hint)
     if PROMOTED in options.tags and not _promoted(chosen):
         message = (
             f"{chosen.set} is not promoted: not all its tests and scenarios have passed with these images"

@@ -16,6 +16,7 @@ from buildsys.publish.destination import Destination
 from buildsys.publish.journal import Entry, Journal
 from buildsys.publish.layers import Packed, Shelf
 from buildsys.publish.manifest import Compression, Form
+from buildsys.publish.tags import tags_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,9 @@ class PublishOptions:
     """How to publish."""
 
     tags: tuple[str, ...] = ()
-    """Tags in addition to each image's own; `date` and `lock` stand for computed ones."""
+    """Tags in addition to each image's own; `publish.tags` knows the words and variables in them."""
+    changed: bool = False
+    """Images that are there unchanged keep the tags that they have."""
     labels: tuple[tuple[str, str], ...] = ()
     compression: Compression = "gzip"
     uploads: int = 4
@@ -108,8 +111,10 @@ class Work:
         return self.shelf.packed(item.id, form)
 
     def tags(self, item: Item) -> tuple[str, ...]:
-        """All tags of an image."""
-        return tuple(dict.fromkeys((item.tag, *self.options.tags)))
+        """All tags of an image, its own first."""
+        form = Form(self.subject.format, self.options.compression, self.options.labels)
+        before = self.journal.published.get(item.name)
+        return tags_of(item, self.options.tags, before, form, changed=self.options.changed)
 
     def entry(self, item: Item, form: Form, repository: str, digest: str) -> Entry:
         """The journal's entry of an image."""

@@ -86,6 +86,7 @@ def test_lists_name_every_image_parents_first(tmp_path: Path) -> None:
         "image": "api",
         "reference": "localhost/tests/t-api:1",
         "digest": DIGEST,
+        "tags": [],
         "parent": "base",
         "reads": [],
         "healthcheck": ["CMD", "check", "it's"],
@@ -93,6 +94,25 @@ def test_lists_name_every_image_parents_first(tmp_path: Path) -> None:
     }
     assert data["images"][3]["reads"] == ["api"]
     assert data["images"][0]["parent"] is None
+
+
+def test_an_image_is_named_by_the_last_tag_that_it_was_published_with(tmp_path: Path) -> None:
+    tags = {"api": ("1", "2026.1", "2026.2"), "base": ("1", "2026.1"), "web.ui": ("1",)}
+    texts = export("images", told(tmp_path, tags=tags))
+    assert texts["images.txt"].splitlines() == [
+        "localhost/tests/t-alone:1",
+        "localhost/tests/t-base:2026.1",
+        "localhost/tests/t-api:2026.2",
+        "localhost/tests/t-web.ui:1",
+    ]
+    rows = {row["image"]: row for row in json.loads(texts["images.json"])["images"]}
+    assert rows["api"]["tags"] == ["1", "2026.1", "2026.2"]
+    assert rows["api"]["reference"] == "localhost/tests/t-api:2026.2"
+    (text,) = export("kolla-ansible", told(tmp_path, tags={"alone": ("1", "2026.2")})).values()
+    assert yaml.safe_load(text)["alone_image_full"] == "localhost/tests/t-alone:2026.2"
+    # A tag that the caller names counts for all images.
+    texts = export("images", told(tmp_path, tags=tags, naming=Naming(tag="7")))
+    assert "localhost/tests/t-api:7" in texts["images.txt"]
 
 
 # ── Kolla-Ansible, OpenStack-Helm, bake ─────────────────────────────────────────────────────────────────────

@@ -73,7 +73,7 @@ def test_what_was_published_is_pinned_as_it_is_called_there(
     said = f"error: build/demo: nothing was published to the registry {there}\n"
     assert capsys.readouterr().err == said
     known = journal(Path("build/demo"), there)
-    known.note("app", Entry("1", "docker", "mine/app", DIGEST, "latest"))
+    known.note("app", Entry("1", "docker", "mine/app", DIGEST, "latest", ("2026.2",)))
     known.finish(("app",), ())
     assert run("images", demo, "-o", "list", "--at", there) == 0
     assert Path("list/images.txt").read_text().splitlines() == [
@@ -81,6 +81,13 @@ def test_what_was_published_is_pinned_as_it_is_called_there(
     ]  # fmt: skip
     said = f"note: by their tags, for nothing is known of them at {there}: base\n"
     assert said in capsys.readouterr().err
+    assert run("images", demo, "-o", "list", "--at", there, "--by-tag") == 0
+    assert Path("list/images.txt").read_text().splitlines() == [
+        "192.0.2.1:8787/mine/base:latest", "192.0.2.1:8787/mine/app:2026.2",
+    ]  # fmt: skip
+    assert said in capsys.readouterr().err
+    assert run("images", demo, "-o", "list", "--by-tag") == 2
+    assert "--by-tag needs --at, which names the place that has the tags" in capsys.readouterr().err
 
 
 def test_an_option_of_another_format_is_refused(demo: str, capsys: pytest.CaptureFixture[str]) -> None:

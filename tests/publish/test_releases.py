@@ -14,7 +14,7 @@ import pytest
 from buildsys.plan.compile import compile_plan
 from buildsys.plan.write import write_plan
 from buildsys.publish import publication
-from buildsys.publish.journal import digests
+from buildsys.publish.journal import digests, tags
 from buildsys.publish.manifest import OCI_MANIFEST
 from tests.busybox import Ground
 from tests.plan.sets import image_set
@@ -155,3 +155,48 @@ def test_an_older_directory_is_brought_up_to_date_and_keeps_nothing_old(bench: B
         assert names == [".buildsys", ".v2", "v2"]
     finally:
         bench.build()
+
+
+def test_a_release_of_some_images_leaves_the_tags_of_the_others(
+    bench: Bench, registry: Running, tmp_path: Path
+) -> None:
+    only(bench.publish(registry.destination, tags=("2026.1",)))
+    first = registry.tags()
+    try:
+        bench.build("-fixed")
+        outcome = only(bench.publish(registry.destination, tags=("2026.2",), changed=True))
+        # `other` is built on something else, so it is the same.
+        assert (outcome.images, outcome.tags) == (4, 8)
+        moved = {"base", "apps", "one", "two"}
+        assert tags(bench.plan, registry.destination) == {
+            name: ("1", "2026.2" if name in moved else "2026.1") for name in NAMES
+        }
+        assert "other:2026.2" not in registry.tags()
+        assert registry.tags()["one:2026.1"] == first["one:2026.1"]
+        assert registry.tags()["one:2026.2"] == registry.tags()["one:1"] != first["one:1"]
+        # The same again moves nothing, and keeps every tag on record.
+        before = tags(bench.plan, registry.destination)
+        assert only(bench.publish(registry.destination, tags=("2026.3",), changed=True)).tags == 0
+        assert tags(bench.plan, registry.destination) == before
+        # In one layout each image has its tag.
+        layout = f"oci:{tmp_path / 'layout'}"
+        only(bench.publish(layout, tags=("2026.2",)))
+    finally:
+        bench.build()
+    only(bench.publish(layout, tags=("2026.4",), changed=True))
+    assert {image: found[1] for image, found in tags(bench.plan, layout).items()} == {
+        name: "2026.4" if name in moved else "2026.2" for name in NAMES
+    }
+    only(bench.publish(registry.destination))
+
+
+def test_a_tag_by_content_belongs_to_one_image(bench: Bench, registry: Running) -> None:
+    only(bench.publish(registry.destination, tags=("key-{{ key }}",)))
+    keys = {name: json.loads((bench.plan / f"results/{name}.json").read_text())["key"][:12] for name in NAMES}
+    assert len(set(keys.values())) == len(NAMES)
+    assert {f"{name}:key-{key}" for name, key in keys.items()} <= registry.tags().keys()
+    assert tags(bench.plan, registry.destination)["one"] == ("1", f"key-{keys['one']}")
+    assert bench.run("verify", "--at", registry.destination).returncode == 0
+    said = bench.refusal(registry.destination, tags=("{{ keys }}", "{{ image }}"))
+    assert "a tag knows no variable 'image' [bad-tag]" in said
+    assert "a tag knows no variable 'keys' [bad-tag]\n  hint: did you mean 'key'?" in said

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from buildsys.image import ImageSet, Layers, RemovePath, Run
+from buildsys.image import Format, ImageSet, Layers, RemovePath, Run
 from tests.plan.sets import BASE, image, image_set
 from tests.runtime.builds import NOTHING_LEFT, Build, VfsStore, put_busybox
 from tests.stores import Store, store
@@ -37,13 +37,13 @@ def install(name: str) -> Run:
     return Run(argv=("/bin/sh", "-ec", INSTALL, name), open_files=0)
 
 
-def plain(place: Path, layers: Layers, parent: str = "one") -> ImageSet:
+def plain(place: Path, layers: Layers, parent: str = "one", form: Format = "docker") -> ImageSet:
     base = image("base", BASE, install(parent))
     child = image("child", "base", install("two"))
     odd = image("odd", "child", Run(argv=("/bin/sh", "-ec", ODD), open_files=0))
     last = image("last", "odd", RemovePath(paths=("/var/lib/rpm/Packages",), recursive=False, optional=False))
     quiet = image("quiet", "base", Run(argv=("/bin/touch", "/quiet"), open_files=0))
-    return replace(image_set(place, [base, child, odd, last, quiet]), layers=layers)
+    return replace(image_set(place, [base, child, odd, last, quiet], form=form), layers=layers)
 
 
 def tree(build: Build, wanted: ImageSet, name: str) -> list[str]:
@@ -118,7 +118,7 @@ def test_a_child_of_a_changed_parent_keeps_its_first_layer(made: Store, tmp_path
 
 
 def test_ids_are_equal_in_another_store_and_with_either_way_to_commit(made: Store, tmp_path: Path) -> None:
-    wanted = plain(tmp_path, "databases")
+    wanted = plain(tmp_path, "databases", form="oci")
     build = built(tmp_path / "plan", made, wanted)
     with store(tmp_path / "other") as other:
         put_busybox(other)

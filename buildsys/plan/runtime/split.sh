@@ -79,7 +79,7 @@ count_parent_layers() {
 
 # add_database_layer: add the layer of databases to the image in the array `now` of lib/commit.sh, its configuration and its manifest.
 add_database_layer() {
-    local sum size
+    local sum size layer
     [[ -n $DATABASE_LAYER ]] || return 0
     sum=$(sha256sum <"$DATABASE_LAYER")
     sum=${sum%% *}
@@ -87,7 +87,9 @@ add_database_layer() {
     # Quotes within a JSON string are escaped, so these patterns match keys only.
     [[ ${now[0]} =~ ^(.*\"diff_ids\":\[[^]]*)(\].*)$ ]]
     now[0]=${BASH_REMATCH[1]},\"sha256:$sum\"${BASH_REMATCH[2]}
-    [[ ${now[1]} =~ ^(.*)(\{\"mediaType\":\"[^\"]*\",)(\"size\":[0-9]+,\"digest\":\"sha256:[0-9a-f]{64}\"\})(\].*)$ ]]
-    now[1]=${BASH_REMATCH[1]}${BASH_REMATCH[2]}${BASH_REMATCH[3]},${BASH_REMATCH[2]}\"size\":$size,\"digest\":\"sha256:$sum\"\}${BASH_REMATCH[4]}
+    # The order of keys differs between the formats.
+    [[ ${now[1]} =~ ^(.*)(\{\"mediaType\":\"[^\"]*\",[^{}]*\})(\].*)$ ]]
+    layer=$(sed -E "s/\"size\":[0-9]+/\"size\":$size/; s/\"digest\":\"sha256:[0-9a-f]{64}\"/\"digest\":\"sha256:$sum\"/" <<<"${BASH_REMATCH[2]}")
+    now[1]=${BASH_REMATCH[1]}${BASH_REMATCH[2]},$layer${BASH_REMATCH[3]}
     mv "$DATABASE_LAYER" "$SCRATCH/normal/$sum"
 }
