@@ -63,7 +63,7 @@ def takes_published(verb: Verb) -> Verb:
 )  # fmt: skip
 @click.option(
     "--tag", "tags", metavar="TAG", multiple=True,
-    help="One more tag for every image; {{ key }}, {{ date }}, {{ lock }} and `promoted` are known. Repeatable.",
+    help="One more tag for every image. {{ key }}, {{ date }}, {{ lock }}, `promoted` are known. Repeatable.",
 )  # fmt: skip
 @click.option("--changed", is_flag=True, help="Images that are there unchanged keep the tags that they have.")
 @click.option(
