@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, closest
+from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Problem, Refused, closest
 from buildsys.importers.containerfiles.folders import FILES, Folder, folders, left
 from buildsys.importers.containerfiles.gaps import unfit
 from buildsys.importers.containerfiles.references import Meant, Naming, meant, naming, own
@@ -15,6 +15,7 @@ from buildsys.importers.containerfiles.tree_image import TreeImage, context_of
 from buildsys.importers.containerfiles.write import write_set
 from buildsys.importers.overlay_text import untaken
 from buildsys.importers.set_folder import check_places, usual_name
+from buildsys.recipe.containerfile import Read
 from buildsys.recipe.containerfile_reader import read_containerfile
 from buildsys.recipe.schema import types
 
@@ -104,6 +105,9 @@ def _understand(
                 hint = f"if the tree's '{means.like}' is meant, write FROM {means.like}"
                 message = f"{item.name} is taken as an image built elsewhere"
                 found.append(Diagnostic(item.spot, Code.NOT_TAKEN_OVER, message, hint))
+    for name, item, problem in list(_unusable(images)):
+        if images.pop(name, None):
+            found.append(untaken(item.spot, f"'{name}'", problem[1], problem[2]))
     while lost := {
         name: need for name, image in images.items() for need in image.needs if need not in images
     }:
@@ -114,6 +118,16 @@ def _understand(
             found.append(untaken(spot, f"'{name}'", f"it is made from '{need}', which is not taken over"))
             del images[name]
     return around
+
+
+def _unusable(images: Mapping[str, TreeImage]) -> Iterator[tuple[str, Read, Problem]]:
+    """Yield each reference to an image from elsewhere that no image can have."""
+    for name, image in images.items():
+        for item in image.read.reads:
+            if item.name in image.contexts or item.name in image.named or image.meant[item.name].image:
+                continue
+            if problem := types.REFERENCE.problem(item.name):
+                yield name, item, problem
 
 
 def _name_contexts(images: Iterable[TreeImage], top: Path) -> Iterator[Diagnostic]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, Spot
 from buildsys.image import ImageSet
+from buildsys.importers.inexpressible import drop_inexpressible
 from buildsys.importers.kolla.blocks import Blocks
 from buildsys.importers.kolla.build_conf import turn_configuration
 from buildsys.importers.kolla.common import give_all
@@ -50,6 +51,8 @@ def turn(
         _turn_block(block, target, overlay, archives, found)
     found += (item for template in templates for item in template.found)
     found += archives.unused()
+    for changes in (overlay.common, *overlay.images.values()):
+        drop_inexpressible(changes, found)
     if not target.sites:
         found += (_unverified(url, at) for url, at in overlay.downloads.items())
     return overlay, sorted(set(found))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from buildsys.diagnostics import Code, Diagnostic, Problem, Refused, Spot
+from buildsys.diagnostics import Code, Diagnostic, Refused, Spot
 from buildsys.importers.containerfile_steps import Reading
+from buildsys.importers.inexpressible import drop_inexpressible
 from buildsys.importers.overlay_text import Changes, untaken
 from buildsys.importers.tcib.conditions import MACHINE, settle
 from buildsys.importers.tcib.jinja import Filling, Unfilled
@@ -17,7 +18,6 @@ from buildsys.importers.tcib.tree import Folder, Tree
 from buildsys.recipe.containerfile_reader import read_instructions
 from buildsys.recipe.document import Written, read_foreign, strings
 from buildsys.recipe.scan import Instruction
-from buildsys.recipe.schema import types
 
 _INTERNAL = {
     "tcib_distro", "tcib_extras", "tcib_from", "tcib_gather_files", "tcib_meta", "tcib_package",
@@ -115,7 +115,7 @@ class _Turning:
         changes = self._image.changes
         if self._reading.user:
             changes.scalars["user"] = self._reading.user
-        _require_valid(changes, self._found)
+        drop_inexpressible(changes, self._found)
         return self._image
 
     def _check_keys(self) -> None:
@@ -244,34 +244,3 @@ class _Turning:
                 self._reading.arguments[name] = text
             else:
                 changes.merge("env" if word == "ENV" else "labels", name, text, spot)
-
-
-def _require_valid(changes: Changes, found: list[Diagnostic]) -> None:
-    """Remove and report what no recipe can express, so that one mistake does not prevent the rest."""
-    checks: dict[str, Callable[[str], Problem | None]] = {
-        "user": types.USER.problem, "stop-signal": types.SIGNAL.problem, "workdir": types.PATH.problem,
-    }  # fmt: skip
-    for key, check in checks.items():
-        if key in changes.scalars and (problem := check(str(changes.scalars[key][0]))):
-            _, spot = changes.scalars.pop(key)
-            found.append(untaken(spot, key, problem[1], problem[2]))
-    for key, check in {"volumes": types.PATH.problem, "ports": types.PORT.problem}.items():
-        items = changes.lists.get(key, {})
-        wrong = [item for item in items if check(item)]
-        found += (untaken(items.pop(item), f"'{item}'", f"it is not one of {key}") for item in wrong)
-        if not items:
-            changes.lists.pop(key, None)
-    for key, check in {"env": types.ENVIRONMENT_NAME.problem, "labels": types.LABEL_NAME.problem}.items():
-        pairs = changes.maps.get(key, {})
-        wrong = [name for name in pairs if check(name)]
-        found += (untaken(pairs.pop(name)[1], f"'{name}'", f"it cannot be a name in {key}") for name in wrong)
-        if not pairs:
-            changes.maps.pop(key, None)
-    kept = []
-    for step, spot in changes.steps:
-        paths = [step[key] for key in ("to", "mkdir", "remove") if isinstance(step.get(key), str)]
-        if problem := next(filter(None, map(types.PATH.problem, paths)), None):
-            found.append(untaken(spot, f"'{next(iter(step))}'", problem[1], problem[2]))
-        else:
-            kept.append((step, spot))
-    changes.steps = kept

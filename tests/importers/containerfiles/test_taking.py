@@ -226,6 +226,20 @@ def test_a_here_document_keeps_its_image_and_those_below_it(
     assert resolved().images["app"].parent == ParentImage("base")
 
 
+@pytest.mark.parametrize("name", ["${NOTHING", "quay.io/acme/x:", "quay.io/A[b]:1", ":"])
+def test_an_image_from_a_name_that_no_image_has_is_named(tree: Path, name: str) -> None:
+    """The rest is a set that loads."""
+    write("tree/odd/Containerfile", f"FROM {name}\nRUN true\n")
+    write("tree/below/Containerfile", "FROM odd\n")
+    names, found = take_over(tree, OUT, Request())
+    said = {str(item.spot): item.message for item in found}
+    assert said["tree/odd/Containerfile:1:6"] == f"'odd' is not taken over: '{name}' is not a reference"
+    why = "it is made from 'odd', which is not taken over"
+    assert said["tree/below/Containerfile:1:6"] == f"'below' is not taken over: {why}"
+    assert not {"odd", "below"} & set(names)
+    assert "base" in resolved().images
+
+
 def test_lines_end_where_builders_see_them_end(tree: Path) -> None:
     write("tree/odd/Containerfile", "ARG V=1\n# a\fb\u2028c\nFROM localhost/base:${V}\nRUN curl x\n")
     _, found = take_over(tree, OUT, Request())

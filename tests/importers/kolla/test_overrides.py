@@ -536,3 +536,28 @@ def test_what_cannot_be_read_is_a_mistake(
         turn([name], None)
     text_of = refused.value.text()
     assert text_of.partition("\n  1 | {{ ((")[0] == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("STOPSIGNAL 99", "stop-signal is not taken over: '99' is not a signal"),
+        ("EXPOSE a/b", "'a/b' is not taken over: it is not one of ports"),
+        ("USER a b", "user is not taken over: 'a b' is not a user"),
+        ("VOLUME relative", "'relative' is not taken over: it is not one of volumes"),
+    ],
+)
+def test_what_no_recipe_can_say_is_named_and_the_rest_is_taken(tmp_path: Path, text: str, said: str) -> None:
+    block = "{% block cron_footer %}\n" + text + "\nENV A=b\n{% endblock %}\n"
+    overlay, found = turned(tmp_path, block, demo())
+    (tmp_path / "x.yaml").write_text(overlay)
+    assert found == [said]
+    assert demo(tmp_path / "x.yaml").images["cron"].config.env["A"] == "b"
+
+
+def test_a_step_with_a_package_whose_name_no_package_has(tmp_path: Path) -> None:
+    macro = "{{ macros.install_packages(['one', 'two three']) }}"
+    block = "{% block cron_footer %}\n" + macro + "\nENV A=b\n{% endblock %}\n"
+    overlay, found = turned(tmp_path, block, demo())
+    assert found == ["'packages' is not taken over: 'two three' is not a package's name"]
+    assert ("two three" in overlay, "A: b" in overlay) == (False, True)
