@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -119,6 +120,49 @@ def test_a_password_is_used_and_written_nowhere(guarded: Guarded, road: str, *, 
     for outcome in said:
         assert "mia" not in outcome.text
         assert HARD not in outcome.text
+
+
+CONTAINERFILE = """\
+FROM base
+RUN --mount=type=secret,id=token cat /run/secrets/token >/dev/null && echo used >/used
+"""
+PROXY, HIDDEN = "pr0xy-canary", "t0ken-canary"
+
+
+@pytest.mark.parametrize("guarded", [YUM], indirect=True, ids=["yum"])
+def test_nothing_that_leaves_the_host_holds_a_secret(guarded: Guarded) -> None:
+    """SBOMs and published layouts, all layers unpacked; and the plan with everything next to it."""
+    guarded.write(login=f"mia:{quote(HARD, safe='')}@")
+    leaf = guarded.place / "set/files/leaf"
+    leaf.mkdir(parents=True)
+    (leaf / "Containerfile").write_text(CONTAINERFILE)
+    recipe = "image: leaf\ncontainerfile: ../files/leaf/Containerfile\nsecrets: [token]\n"
+    (guarded.place / "set/images/leaf.yaml").write_text(recipe)
+    token = guarded.place / "token"
+    token.write_text(HIDDEN)
+    proxy = {"https_proxy": f"http://tom:{PROXY}@127.0.0.1:9", "no_proxy": "127.0.0.1"}
+    build = guarded.place / "build"
+    for words in (
+        ["lock"], ["build", "--secret", f"token={token}"], ["publish", "--to", f"oci:{build}/layout"],
+        ["sbom", "-o", str(build / "sbom")], ["sbom", "--format", "cyclonedx", "-o", str(build / "sbom")],
+    ):  # fmt: skip
+        outcome = guarded.run(*words, **proxy)
+        assert outcome.status == 0, outcome.text
+        assert not any(word in outcome.text for word in (HARD, PROXY, HIDDEN))
+    searched = {path: unpacked(path.read_bytes()) for path in build.rglob("*") if path.is_file()}
+    # What must be searched is there: documents, and a layer that is packed, with the file of its RUN.
+    assert {f"{name}.{form}.json" for name in ("base", "leaf") for form in ("spdx", "cdx")} <= {
+        path.name for path in searched
+    }
+    assert any(b"used\n" in content and "layout" in path.parts for path, content in searched.items())
+    canaries = [HARD.encode(), quote(HARD, safe="").encode(), PROXY.encode(), HIDDEN.encode()]
+    found = [path for path, content in searched.items() if any(it in content for it in canaries)]
+    assert found == []
+
+
+def unpacked(content: bytes) -> bytes:
+    """The content of a file; of a packed layer, what is in it."""
+    return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
 
 
 def test_a_key_does_not_change_with_a_password(guarded: Guarded) -> None:
