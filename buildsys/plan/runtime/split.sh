@@ -11,8 +11,10 @@ DATABASES=(
     'etc/subuid' 'etc/subuid-' 'etc/subgid' 'etc/subgid-'
 )
 
-# Metadata of a layer, in whole seconds. An ordinary user's overlay keeps marks of its own in attributes.
-IN_LAYER=(--format=posix --pax-option='exthdr.name=%d/x/%f,delete=atime,delete=ctime,delete=mtime' --numeric-owner --no-recursion
+# Versions of tar write this format alike; in the posix format, 1.34 and 1.35 fill other fields of a header.
+IN_LAYER=(--format=gnu --numeric-owner --no-recursion)
+# With attributes, which need the posix format. An ordinary user's overlay keeps marks of its own in attributes.
+ATTRIBUTED=(--format=posix --numeric-owner --no-recursion
     --xattrs --xattrs-include=security.capability --xattrs-include='user.*' --xattrs-exclude='user.overlay.*')
 
 # has_split: do the inputs of the image ask for two layers?
@@ -34,7 +36,7 @@ list_databases() {
 keep_databases() {
     [[ $UPPER == "$ROOT" ]] && has_split || return 0
     list_databases 0 >"$SCRATCH/databases.before"
-    tar --create --file "$SCRATCH/databases.tar" -C "$UPPER" "${IN_LAYER[@]}" --null --files-from "$SCRATCH/databases.before"
+    tar --create --file "$SCRATCH/databases.tar" -C "$UPPER" "${ATTRIBUTED[@]}" --null --files-from "$SCRATCH/databases.before"
 }
 
 # split_databases: move the databases from the changes of this step to a layer file of their own; set DATABASE_LAYER, its path, empty
@@ -53,9 +55,12 @@ split_databases() {
         folder=$name
         while [[ $folder == */* ]]; do folder=${folder%/*} && folders+=("$folder"); done
     done
+    printf '%s\0' "${names[@]}" "${folders[@]}" | LC_ALL=C sort -zu >"$SCRATCH/databases.all"
+    # Attributes stay where buildah writes them.
+    ! tar --create -C "$UPPER" "${ATTRIBUTED[@]}" --null --files-from "$SCRATCH/databases.all" | LC_ALL=C grep -aF SCHILY.xattr. >/dev/null ||
+        return 0
     DATABASE_LAYER=$SCRATCH/databases.layer
-    printf '%s\0' "${names[@]}" "${folders[@]}" | LC_ALL=C sort -zu |
-        tar --create --file "$DATABASE_LAYER" -C "$UPPER" "${IN_LAYER[@]}" --null --files-from -
+    tar --create --file "$DATABASE_LAYER" -C "$UPPER" "${IN_LAYER[@]}" --null --files-from "$SCRATCH/databases.all"
     # Moving files changes the times of their folders.
     mapfile -t -d '' times < <(printf '%s\0' "${names[@]%/*}" | LC_ALL=C sort -zu |
         (cd "$UPPER" && xargs -0 stat --printf '%.9Y\0%n\0' --))
