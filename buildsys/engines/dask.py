@@ -154,6 +154,7 @@ class Dask:
         raise WorkerLost("no worker lives long enough to begin it")
 
     async def _run(self, step: Step, address: str, name: str, key: str) -> int:
+        from distributed.client import FutureCancelledError
         from distributed.scheduler import KilledWorker, NoValidWorkerError
 
         seen = self._puts[key][1]
@@ -176,6 +177,9 @@ class Dask:
                         await asyncio.sleep(0.005)
         except (KilledWorker, NoValidWorkerError) as error:
             raise WorkerLost(f"the worker {name} is gone") from error
+        except FutureCancelledError:
+            self._queue.fail(EngineLost(self._silence()))
+            raise EngineLost(self._silence()) from None
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():

@@ -90,7 +90,11 @@ async def run_step(argv: Sequence[str], given: bytes, topic: str, key: str) -> t
         while not running.done():
             await asyncio.wait({running}, timeout=WANTED)
             task = worker.state.tasks.get(key)
-            if task is None or task.state == "cancelled":
+            if (
+                task is None
+                or task.state == "cancelled"
+                or worker.status.name in {"closing", "closed", "failed"}
+            ):
                 running.cancel()
         return await running, sent
     except asyncio.CancelledError:
