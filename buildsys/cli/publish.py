@@ -18,6 +18,8 @@ from buildsys.cli.surroundings import enter_user_namespace
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused, counted
 
 if TYPE_CHECKING:
+    from buildsys.publish.attachments import Signing
+    from buildsys.publish.signed import Demand
     from buildsys.publish.task import Outcome
 
 
@@ -77,6 +79,18 @@ def takes_published(verb: Verb) -> Verb:
     "--uploads", metavar="N", type=click.IntRange(min=1), default=4, show_default=True,
     help="Uploads at once, to each registry.",
 )  # fmt: skip
+@click.option(
+    "--sign-key", "key", metavar="FILE", type=click.Path(path_type=Path),
+    help="Sign all images with this sigstore key, and attach provenance, SBOM and plan.",
+)  # fmt: skip
+@click.option(
+    "--sign-passphrase-file", "passphrase", metavar="FILE", type=click.Path(path_type=Path),
+    help="The key's passphrase; else the variable COSIGN_PASSWORD has it.",
+)  # fmt: skip
+@click.option(
+    "--sign-identity", "identity", metavar="HOST[/NAMESPACE]", default="",
+    help="Where images are pulled from, as signed; else where they are published.",
+)  # fmt: skip
 @click.option("--stand-ins", is_flag=True, help="Let images of stand-in packages leave this host.")
 @takes_store
 def publish(
@@ -92,6 +106,9 @@ def publish(
     uploads: int,
     authfile: Path | None,
     certificates: Path | None,
+    key: Path | None,
+    passphrase: Path | None,
+    identity: str,
     stand_ins: bool,
     store: str,
 ) -> None:
@@ -117,6 +134,7 @@ def publish(
         authfile=authfile,
         certificates=certificates,
         patience=Patience.of_environment(),
+        signing=_signing(directory, key, passphrase, identity) if key else None,
     )
     require(("buildah", "skopeo"), directory.parent / "tools.json")
     enter_user_namespace()
@@ -135,6 +153,30 @@ def publish(
         raise Ended(FAILED, str(failed)) from failed
     if not all(outcome.well() for outcome in outcomes):
         raise Ended(FAILED)
+
+
+def _signing(directory: Path, key: Path, passphrase: Path | None, identity: str) -> Signing:
+    import os
+
+    from buildsys.attestation.recipe_commit import recipe_commit
+    from buildsys.attestation.signing_key import PASSPHRASE, signing_key
+    from buildsys.publish.attachments import Signing
+    from buildsys.sbom.bill_of_materials import documents
+
+    if passphrase is None:
+        secret = os.environb.get(PASSPHRASE.encode(), b"")
+    else:
+        try:
+            secret = passphrase.read_bytes().removesuffix(b"\n")
+        except OSError as error:
+            message = f"{passphrase} cannot be read: {error.strerror}"
+            raise Refused([Diagnostic(NOWHERE, Code.WRONG_PASSPHRASE, message)]) from error
+    return Signing(
+        key=signing_key(key, secret),
+        bills=lambda plan, names, ids: documents(plan, names, "spdx", ids),
+        identity=identity,
+        commit=recipe_commit(directory),
+    )
 
 
 def _waits(directory: Path) -> Any:
@@ -161,6 +203,8 @@ def _tell(outcome: Outcome) -> None:
         say(f"note: {outcome.destination}: {note}")
     counts = {"image": outcome.images, "blob": outcome.blobs, "tag": outcome.tags}
     words = ", ".join(counted(number, what) for what, number in counts.items() if number)
+    if outcome.signed:
+        words += f"{', ' if words else ''}{outcome.signed} signed"
     if not outcome.well():
         say(f"{outcome.destination}: not published" + (f"; sent: {words}" if words else ""))
     else:
@@ -173,11 +217,31 @@ def _tell(outcome: Outcome) -> None:
     "--at", "text", metavar="DEST", required=True, help="Where it was published, as `publish --to` had it."
 )
 @click.option(
+    "--key", metavar="FILE", type=click.Path(path_type=Path),
+    help="Every tag must be signed with the private half of this key.",
+)  # fmt: skip
+@click.option(
+    "--sign-identity", "identity", metavar="HOST[/NAMESPACE]", default="",
+    help="The registry in signed names, if `publish --sign-identity` had another one.",
+)  # fmt: skip
+@click.option(
+    "--require", "wanted", metavar="WORDS", default="",
+    help="Attestations that every image must have, signed with --key: provenance,sbom.",
+)  # fmt: skip
+@click.option(
     "--downloads", metavar="N", type=click.IntRange(min=1), default=4, show_default=True,
     help="Downloads at once.",
 )  # fmt: skip
 def verify(
-    directory: Path, text: str, authfile: Path | None, certificates: Path | None, downloads: int
+    directory: Path,
+    text: str,
+    *,
+    authfile: Path | None,
+    certificates: Path | None,
+    key: Path | None,
+    identity: str,
+    wanted: str,
+    downloads: int,
 ) -> None:
     """Prove that a set is at a destination as it was published: read all of it back.
 
@@ -191,14 +255,14 @@ def verify(
     from buildsys.publish.task import Patience, PublishOptions
     from buildsys.publish.verify import verify as verify_set
 
-    place = destination(text)
+    place, demand = destination(text), _demand(key, wanted, identity)
     wish = PublishOptions(
         uploads=downloads, authfile=authfile, certificates=certificates, patience=Patience.of_environment()
     )
     if place.transport == "containers-storage":
         enter_user_namespace()
     try:
-        report = verify_set(directory, place, wish)
+        report = verify_set(directory, place, wish, demand)
     except ToolFailed as failed:
         raise Ended(FAILED, str(failed)) from failed
     except PublishError as problem:
@@ -213,4 +277,20 @@ def verify(
     if report.findings:
         say(f"{place}: {looked}: {len(report.findings)} wrong")
         raise Ended(FAILED)
-    say(f"{place}: {looked}: as they were published")
+    say(f"{place}: {looked}: as they were published" + (", and signed" if demand else ""))
+
+
+def _demand(key: Path | None, wanted: str, identity: str) -> Demand | None:
+    from buildsys.attestation.signing_key import public_key
+    from buildsys.attestation.statement import PREDICATES
+    from buildsys.publish.signed import Demand
+
+    words = tuple(word.strip() for word in wanted.split(",") if word.strip())
+    for word in words:
+        if word not in PREDICATES:
+            message = f"'{word}' is not a kind of attestation: {', '.join(sorted(PREDICATES))}"
+            raise click.BadParameter(message, param_hint="--require")
+    if words and key is None:
+        message = "an attestation counts only with the key that signed it: name its --key"
+        raise click.UsageError(message)
+    return Demand(public_key(key), words, identity) if key else None

@@ -176,6 +176,15 @@ def built(directory: Path) -> dict[str, BuiltImage]:
     }
 
 
+def used(directory: Path, image: str) -> list[str]:
+    """All inputs of the build key that an image was built from, one a line.
+
+    Raises:
+        FileNotFoundError: it was never built.
+    """
+    return _parted((directory / "state" / f"{image}.inputs").read_bytes().decode())
+
+
 def plan_id(directory: Path) -> str:
     """The part of the names of containers that belongs to this plan; the first run makes it.
 

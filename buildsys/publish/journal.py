@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from buildsys.files import write_record
@@ -28,6 +28,8 @@ class Entry:
     """The image's own tag."""
     more: tuple[str, ...] = ()
     """Further tags."""
+    attached: str = ""
+    """Mark of the signatures and attestations attached to it; empty: none of this plan."""
 
 
 @dataclass(slots=True)
@@ -69,6 +71,15 @@ class Journal:
         """Mark images as damaged; the next publish uploads them again."""
         with self._lock:
             self.entries = {name: entry for name, entry in self.entries.items() if name not in images}
+            self._save()
+
+    def detach(self, images: Collection[str]) -> None:
+        """Forget what is attached to images; the next publish that signs looks for it."""
+        with self._lock:
+            for known in (self.entries, self.published):
+                known |= {
+                    name: replace(entry, attached="") for name, entry in known.items() if name in images
+                }
             self._save()
 
     def doubts(self, image: str) -> bool:

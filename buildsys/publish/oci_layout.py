@@ -13,10 +13,11 @@ from pathlib import Path
 
 from buildsys import files
 from buildsys.diagnostics import Code
+from buildsys.publish.attachments import files as attachment_files
 from buildsys.publish.built_set import Item
 from buildsys.publish.errors import PublishError
 from buildsys.publish.layers import Packed
-from buildsys.publish.manifest import OCI_INDEX, Blob, Form
+from buildsys.publish.manifest import OCI_INDEX, Blob, Form, Manifest
 from buildsys.publish.task import Work
 
 NAME = "org.opencontainers.image.ref.name"
@@ -53,10 +54,11 @@ def _write(work: Work, directory: Path) -> None:
         written = files.update(manifest, image.manifest.bytes)
         work.outcome.images += written or work.outcome.blobs > known
         work.journal.note(item.name, work.entry(item, form, item.repository, image.manifest.digest))
+    more = [row for item, image in images for row in _attached(work, item, image, blobs, wanted)]
     work.go_on()
     files.update(directory / "oci-layout", LAYOUT)
     rows = [row for item, image in images for row in entries(item, image, work.tags(item))]
-    if files.update(directory / "index.json", index(rows)):
+    if files.update(directory / "index.json", index([*rows, *more])):
         work.outcome.tags = len(rows)
     # Blobs that the new index does not need.
     for path in blobs.iterdir():
@@ -65,18 +67,37 @@ def _write(work: Work, directory: Path) -> None:
     work.finish()
 
 
+def _attached(
+    work: Work, item: Item, image: Packed, blobs: Path, wanted: set[Path]
+) -> Iterator[dict[str, object]]:
+    """Write what is attached to an image; its rows of the index: the tags, not the artifacts."""
+    attached = work.attachments(item, item.repository, image.manifest.digest)
+    if attached is None:
+        return
+    manifests, contents = attachment_files(attached, image.manifest)
+    whole = {**contents, **{Blob(item.digest, len(item.bytes)): item.bytes for item in manifests.values()}}
+    written = [files.update(_path(blobs, blob), content) for blob, content in whole.items()]
+    work.outcome.signed += any(written)
+    wanted |= {_path(blobs, blob) for blob in whole}
+    work.note_attached(item, attached.mark)
+    for reference, manifest in manifests.items():
+        if not reference.startswith("sha256:"):
+            yield row(manifest, f"{item.repository}:{reference}")
+
+
 def entries(item: Item, image: Packed, tags: tuple[str, ...]) -> list[dict[str, object]]:
     """An image's rows of an index: one per tag."""
-    manifest = image.manifest
-    return [
-        {
-            "mediaType": manifest.type,
-            "digest": manifest.digest,
-            "size": len(manifest.bytes),
-            "annotations": {NAME: f"{item.repository}:{tag}"},
-        }
-        for tag in tags
-    ]
+    return [row(image.manifest, f"{item.repository}:{tag}") for tag in tags]
+
+
+def row(manifest: Manifest, name: str) -> dict[str, object]:
+    """A manifest's row of an index."""
+    return {
+        "mediaType": manifest.type,
+        "digest": manifest.digest,
+        "size": len(manifest.bytes),
+        "annotations": {NAME: name},
+    }
 
 
 def index(rows: list[dict[str, object]]) -> str:

@@ -34,6 +34,9 @@ PROMOTED = "promoted"
 PLAIN = ("docker", "dir", "docker-archive", "containers-storage")
 """Transports that keep the set's own format, or use docker's."""
 
+SIGNED: tuple[Transport, ...] = ("docker", "oci", "dir")
+"""Transports that hold signatures and attestations."""
+
 PUBLISHERS: dict[Transport, Publisher] = {
     "docker": push,
     "oci": write_layout,
@@ -118,6 +121,8 @@ def _interrupted(stop: threading.Event, say: Callable[[str], None]) -> Iterator[
 
 
 def _one(work: Work) -> None:
+    if work.options.signing and work.outcome.destination.transport not in SIGNED:
+        work.outcome.notes.append("cannot hold signatures: registries, `oci:` and `dir:` can")
     try:
         PUBLISHERS[work.outcome.destination.transport](work)
     except PublishError as problem:

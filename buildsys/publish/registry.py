@@ -12,6 +12,8 @@ from typing import Literal, TypeVar
 
 from buildsys.diagnostics import Code
 from buildsys.interrupts import Interrupted
+from buildsys.publish.attach import attach
+from buildsys.publish.attachments import Attachments
 from buildsys.publish.built_set import Item
 from buildsys.publish.destination import Destination
 from buildsys.publish.errors import PublishError, listed
@@ -114,6 +116,11 @@ class _Pushing:
         if not self.work.outcome.well():
             return
         self._bring()
+        self.work.outcome.blobs = len(self.registry.uploaded)
+        if not self.work.outcome.well():
+            self.work.outcome.notes.append("no tag was touched")
+            return
+        self._attach()
         self.work.outcome.blobs = len(self.registry.uploaded)
         if not self.work.outcome.well():
             self.work.outcome.notes.append("no tag was touched")
@@ -227,6 +234,24 @@ class _Pushing:
     def _note(self, item: Item, digest: str) -> None:
         entry = self.work.entry(item, self.form, self.names[item.name], digest)
         self.work.journal.note(item.name, entry)
+
+    def _attach(self) -> None:
+        """Attach what is not known to be attached already."""
+        host = self.work.outcome.destination.host
+        waiting = []
+        for item in self.work.subject.items:
+            attached = self.work.attachments(item, f"{host}/{self.names[item.name]}", self.digests[item.name])
+            if attached and self.work.journal.entries[item.name].attached != attached.mark:
+                waiting.append((item, attached))
+
+        def one(item: Item, attached: Attachments) -> None:
+            attach(self.registry, self.places[item.name], self._manifest(item), attached)
+            self.work.note_attached(item, attached.mark)
+            self.work.outcome.signed += 1
+
+        with ThreadPoolExecutor(self.work.options.uploads) as pool:
+            for future in [pool.submit(one, item, attached) for item, attached in waiting]:
+                self._result(future)
 
     # ── tags ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from buildsys.diagnostics import Code
 from buildsys.publish.errors import PublishError, Transient
-from buildsys.publish.manifest import MANIFEST_TYPES, Blob, Manifest
+from buildsys.publish.manifest import MANIFEST_TYPES, OCI_INDEX, Blob, Manifest
 from buildsys.publish.registry_access import wrong_login
 from buildsys.publish.registry_http import Answer, Host
 
@@ -58,8 +58,8 @@ class Registry:
         kind = answer.headers.get("content-type", "").partition(";")[0].strip()
         return "sha256:" + hashlib.sha256(answer.body).hexdigest(), Manifest(kind, answer.body)
 
-    def put(self, repository: str, reference: str, manifest: Manifest) -> None:
-        """Store a manifest under its digest or a tag."""
+    def put(self, repository: str, reference: str, manifest: Manifest) -> Mapping[str, str]:
+        """Store a manifest under its digest or a tag; the headers of the answer, in lower case."""
 
         def work() -> Answer:
             headers = {"Content-Type": manifest.type}
@@ -72,6 +72,25 @@ class Registry:
             message = f"{self.host.name} refuses to move the tag {repository}:{reference}: {answer.reason}"
             raise PublishError(Code.TAG_PROTECTED, message)
         self._expect(answer, 201, repository, "written to")
+        return answer.headers
+
+    def referrers(self, repository: str, digest: str) -> Manifest | None:
+        """The index of the artifacts of an image; None: the registry lists none itself."""
+        answer = self.host.reach.again(
+            lambda: self._ask("GET", repository, f"referrers/{digest}", headers={"Accept": OCI_INDEX})
+        )
+        kind = answer.headers.get("content-type", "").partition(";")[0].strip()
+        return Manifest(OCI_INDEX, answer.body) if (answer.status, kind) == (200, OCI_INDEX) else None
+
+    def content(self, repository: str, digest: str) -> bytes:
+        """A small blob.
+
+        Raises:
+            LookupError: there is none.
+            PublishError: the registry cannot be read.
+        """
+        path, scopes = f"/v2/{repository}/blobs/{digest}", _scopes(repository, self.rights)
+        return self.host.reach.again(lambda: b"".join(self.host.pieces(path, scopes=scopes)))
 
     def has(self, repository: str, digest: str) -> bool:
         """Whether a repository has a blob."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from buildsys.files import link, update
+from buildsys.publish.attachments import Attachments
+from buildsys.publish.attachments import files as attachment_files
 from buildsys.publish.built_set import Item
 from buildsys.publish.layers import Packed
 from buildsys.publish.manifest import Form
@@ -31,13 +34,21 @@ def _write(work: Work, directory: Path) -> None:
     rows = [
         (item.repository, tag, image.manifest.digest) for item, image in images for tag in work.tags(item)
     ]
-    name = ".v2-" + hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+    attached = {
+        item.name: made
+        for item, image in images
+        if (made := work.attachments(item, item.repository, image.manifest.digest))
+    }
+    known = [rows, [made.mark for made in attached.values()]] if attached else rows
+    name = ".v2-" + hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
     current = directory / "v2"
     if current.is_symlink() and current.readlink() == Path(name):
         _fill(work, images, form, directory / name, current)
+        _attach(attached, images, directory / name)
     else:
         tree = directory / f".part.{name}"
         _fill(work, images, form, tree, current)
+        work.outcome.signed = _attach(attached, images, tree)
         work.go_on()
         # A run killed before its rename may have left this tree.
         shutil.rmtree(directory / name, ignore_errors=True)
@@ -51,7 +62,27 @@ def _write(work: Work, directory: Path) -> None:
             shutil.rmtree(old)
     for item, image in images:
         work.journal.note(item.name, work.entry(item, form, item.repository, image.manifest.digest))
+        if item.name in attached:
+            work.note_attached(item, attached[item.name].mark)
     work.finish()
+
+
+def _attach(attached: Mapping[str, Attachments], images: list[tuple[Item, Packed]], tree: Path) -> int:
+    """Add what is attached to images; the number of images."""
+    for item, image in images:
+        if item.name not in attached:
+            continue
+        manifests, blobs = attachment_files(attached[item.name], image.manifest)
+        place = tree / item.repository
+        for blob, content in blobs.items():
+            update(place / "blobs" / blob.digest, content)
+        for reference, manifest in manifests.items():
+            update(place / "manifests" / reference, manifest.bytes)
+        types = [
+            f'<Files "{name}">\nForceType {manifest.type}\n</Files>\n' for name, manifest in manifests.items()
+        ]
+        update(place / "manifests/.htaccess", f"ForceType {image.manifest.type}\n{''.join(types)}")
+    return len(attached)
 
 
 def _fill(work: Work, images: list[tuple[Item, Packed]], form: Form, tree: Path, old: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from buildsys.diagnostics import NOWHERE, Code, Diagnostic, Refused
 from buildsys.interrupts import Interrupted
+from buildsys.publish.attachments import Attachments, Signing, Vouching
 from buildsys.publish.built_set import Item, Subject
 from buildsys.publish.destination import Destination
 from buildsys.publish.journal import Entry, Journal
@@ -63,6 +64,8 @@ class PublishOptions:
     certificates: Path | None = None
     """Folder of the registry's certificates; None: `certs.d`, as the container tools look it up."""
     patience: Patience = field(default_factory=Patience)
+    signing: Signing | None = None
+    """None: nothing is signed or attached."""
 
 
 @dataclass(slots=True)
@@ -78,6 +81,8 @@ class Outcome:
     """Blobs uploaded or written."""
     tags: int = 0
     """Tags moved."""
+    signed: int = 0
+    """Images signed."""
     stopped: bool = False
     """Whether the run was interrupted before this destination was complete."""
     unforeseen: Exception | None = None
@@ -99,6 +104,7 @@ class Work:
     outcome: Outcome
     stop: threading.Event = field(default_factory=threading.Event)
     """Set when the run must end."""
+    _vouching: Vouching | None = None
 
     def go_on(self) -> None:
         """Raises Interrupted when the run must end. Call it before anything slow or visible."""
@@ -118,7 +124,22 @@ class Work:
 
     def entry(self, item: Item, form: Form, repository: str, digest: str) -> Entry:
         """The journal's entry of an image."""
-        return Entry(item.id, form.text, repository, digest, item.tag, self.tags(item)[1:])
+        known = self.journal.entries.get(item.name)
+        same = known and (known.repository, known.digest) == (repository, digest)
+        attached = known.attached if known and same else ""
+        return Entry(item.id, form.text, repository, digest, item.tag, self.tags(item)[1:], attached)
+
+    def attachments(self, item: Item, name: str, digest: str) -> Attachments | None:
+        """What is attached to an image with this manifest, `HOST/REPOSITORY`; None: nothing is signed."""
+        if self.options.signing is None:
+            return None
+        if self._vouching is None:
+            self._vouching = Vouching(self.subject, self.options.signing)
+        return self._vouching.attachments(item, name, self.tags(item), digest)
+
+    def note_attached(self, item: Item, mark: str) -> None:
+        """Record that attachments with this mark are there."""
+        self.journal.note(item.name, replace(self.journal.entries[item.name], attached=mark))
 
     def known(self, item: Item, form: Form, repository: str) -> Entry | None:
         """The journal's entry of an image, if it is about this id in this form."""

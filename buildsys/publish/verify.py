@@ -20,6 +20,7 @@ from buildsys.publish.journal import Entry, Journal, journal
 from buildsys.publish.manifest import Blob, Manifest
 from buildsys.publish.oci_layout import NAME
 from buildsys.publish.registry import registry
+from buildsys.publish.signed import Demand, Reading, complaints
 from buildsys.publish.store import options_of
 from buildsys.publish.task import PublishOptions
 
@@ -32,6 +33,8 @@ class Finding:
     reference: str
     """Its name there."""
     message: str
+    damaged: bool = True
+    """False: only a signature or an attestation is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,16 @@ class Report:
     findings: tuple[Finding, ...]
 
 
-def verify(directory: Path, destination: Destination, options: PublishOptions) -> Report:
+def verify(
+    directory: Path, destination: Destination, options: PublishOptions, demand: Demand | None = None
+) -> Report:
     """Compare a destination with its journal. The next publish uploads damaged images again.
 
+    `demand`: check signatures and attestations too.
+
     Raises:
-        Refused: this plan was never published there (`not-published`).
+        Refused: this plan was never published there (`not-published`); signatures are asked of a destination
+            that cannot hold them (`not-signed-there`).
         PublishError: the destination cannot be read.
     """
     known = journal(directory, str(destination))
@@ -56,17 +64,24 @@ def verify(directory: Path, destination: Destination, options: PublishOptions) -
         message = f"{directory.name} was not published to {destination} from this plan"
         hint = f"`buildsys publish {directory.name} --to {destination}` publishes it"
         raise Refused([Diagnostic(NOWHERE, Code.NOT_PUBLISHED, message, hint)])
+    signs = {"docker": _at_registry, "oci": _in_layout, "dir": _in_tree}
     look = {
-        "docker": _at_registry,
-        "oci": _in_layout,
-        "dir": _in_tree,
         "oci-archive": _in_archives,
         "docker-archive": _in_archives,
         "containers-storage": _in_store,
-    }[destination.transport]
-    report = look(destination, known, options)
+    }
+    if destination.transport in signs:
+        report = signs[destination.transport](destination, known, options, demand)
+    elif demand is not None:
+        message = f"{destination} cannot hold signatures"
+        hint = "registries, `oci:` and `dir:` can"
+        raise Refused([Diagnostic(NOWHERE, Code.NOT_SIGNED_THERE, message, hint)])
+    else:
+        report = look[destination.transport](destination, known, options)
     if report.findings:
-        journal(directory, str(destination)).doubt({finding.image for finding in report.findings})
+        again = journal(directory, str(destination))
+        again.doubt({finding.image for finding in report.findings if finding.damaged})
+        again.detach({finding.image for finding in report.findings if not finding.damaged})
     return report
 
 
@@ -86,10 +101,11 @@ class _Source:
     check: Callable[[str, Blob], str]
     """(repository, blob) -> its damage, or an empty string."""
     has: Callable[[str, Blob], bool]
+    reading: Reading
     at_once: int = 4
 
 
-def _compare(known: Journal, source: _Source) -> Report:
+def _compare(known: Journal, source: _Source, demand: Demand | None) -> Report:
     """Check every tag; read every blob once, and look for it in each repository that needs it."""
     pairs = _pairs(known)
     with ThreadPoolExecutor(source.at_once) as pool:
@@ -101,6 +117,15 @@ def _compare(known: Journal, source: _Source) -> Report:
                 needed.setdefault(blob, {}).setdefault(entry.repository, name)
         for found in pool.map(lambda item: _blob_findings(item[0], item[1], source), needed.items()):
             findings += found
+        if demand is not None:
+            unsigned = pool.map(
+                lambda item: complaints(item[1], source.reading, demand), known.published.items()
+            )
+            findings += [
+                Finding(name, entry.repository, message, damaged=False)
+                for (name, entry), messages in zip(known.published.items(), unsigned, strict=True)
+                for message in messages
+            ]
     return Report(len(known.published), len(pairs), len(needed), tuple(findings))
 
 
@@ -131,7 +156,9 @@ def _blob_findings(blob: Blob, repositories: dict[str, str], source: _Source) ->
     return found
 
 
-def _at_registry(destination: Destination, known: Journal, options: PublishOptions) -> Report:
+def _at_registry(
+    destination: Destination, known: Journal, options: PublishOptions, demand: Demand | None
+) -> Report:
     first = next(iter(known.published.values())).repository
     found, renamed = registry(destination, options, first, "pull")
     return _compare(
@@ -140,12 +167,21 @@ def _at_registry(destination: Destination, known: Journal, options: PublishOptio
             lambda place, tag: found.manifest(renamed(place), tag)[1],
             lambda place, blob: found.check(renamed(place), blob),
             lambda place, blob: found.has(renamed(place), blob.digest),
+            Reading(
+                lambda place, reference: found.manifest(renamed(place), reference)[1],
+                lambda place, digest: found.content(renamed(place), digest),
+                lambda place, digest: found.referrers(renamed(place), digest),
+                destination.host,
+            ),
             options.uploads,
         ),
+        demand,
     )
 
 
-def _in_layout(destination: Destination, known: Journal, options: PublishOptions) -> Report:
+def _in_layout(
+    destination: Destination, known: Journal, options: PublishOptions, demand: Demand | None
+) -> Report:
     del options
     blobs = destination.directory / "blobs/sha256"
     rows: dict[str, dict[str, str]] = {}
@@ -154,16 +190,18 @@ def _in_layout(destination: Destination, known: Journal, options: PublishOptions
         rows = {row["annotations"][NAME]: row for row in index["manifests"]}
 
     def manifest(place: str, tag: str) -> Manifest:
-        row = rows[f"{place}:{tag}"]
-        return _manifest(blobs / row["digest"].removeprefix("sha256:"))
+        digest = tag if tag.startswith("sha256:") else rows[f"{place}:{tag}"]["digest"]
+        return _manifest(blobs / digest.removeprefix("sha256:"))
 
     def path(_place: str, blob: Blob) -> Path:
         return blobs / blob.digest.removeprefix("sha256:")
 
-    return _compare(known, _of_files(manifest, path))
+    return _compare(known, _of_files(manifest, path), demand)
 
 
-def _in_tree(destination: Destination, known: Journal, options: PublishOptions) -> Report:
+def _in_tree(
+    destination: Destination, known: Journal, options: PublishOptions, demand: Demand | None
+) -> Report:
     del options
     tree = destination.directory / "v2"
     return _compare(
@@ -172,6 +210,7 @@ def _in_tree(destination: Destination, known: Journal, options: PublishOptions) 
             lambda place, tag: _manifest(tree / place / "manifests" / tag),
             lambda place, blob: tree / place / "blobs" / blob.digest,
         ),
+        demand,
     )
 
 
@@ -183,7 +222,14 @@ def _of_files(manifest: Callable[[str, str], Manifest], path: Callable[[str, Blo
         found = f"sha256:{sha256(file)}"
         return "" if found == blob.digest else f"{blob.digest} is {found}, {file.stat().st_size} bytes"
 
-    return _Source(manifest, check, lambda place, blob: path(place, blob).is_file())
+    def content(place: str, digest: str) -> bytes:
+        try:
+            return path(place, Blob(digest, 0)).read_bytes()
+        except OSError as error:
+            raise LookupError(digest) from error
+
+    reading = Reading(manifest, content, lambda _place, _digest: None)
+    return _Source(manifest, check, lambda place, blob: path(place, blob).is_file(), reading)
 
 
 def _manifest(path: Path) -> Manifest:

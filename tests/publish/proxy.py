@@ -30,6 +30,8 @@ class Proxy:
     """The fault for a request, by its number (from 1) and `METHOD PATH`."""
     answers: Callable[[str, Mapping[str, str]], Answer | None] = lambda _request, _headers: None
     """What it answers itself to `METHOD PATH` with these headers; None: the registry does."""
+    notes: Callable[[str, bytes], dict[str, str]] = lambda _path, _body: {}
+    """Headers that it adds to the answer to a manifest, by path and body."""
     requests: list[str] = field(default_factory=list)
     """`METHOD PATH STATUS` of all that reached the registry."""
     count: int = 0
@@ -79,6 +81,8 @@ def failing(registry: str, tls: tuple[Path, Path] | None = None) -> Iterator[Pro
                 return
             status, headers, answer = self.passed_on(body)
             proxy.requests.append(f"{self.command} {self.path} {status}")
+            if self.command == "PUT" and "/manifests/" in self.path:
+                headers |= proxy.notes(self.path, body)
             if fault == "answer lost":
                 self.close_connection = True
                 return

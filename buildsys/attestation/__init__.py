@@ -1,0 +1,1 @@
+"""Signatures of images, and signed statements about them: in-toto, provenance. Bytes only."""
