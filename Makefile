@@ -52,7 +52,7 @@ again:
 CHOICES = $(if $(SITE),--site '$(SITE)') $(if $(OVERLAY),--overlay '$(OVERLAY)')
 
 # `+` hands make's job server on. `set -f` leaves globs in ONLY to buildsys; quotes work as in a shell.
-BUILD = +@set -f; $(BUILDSYS) build $@ $(CHOICES) $(if $(JOBS),--jobs '$(JOBS)') $(ONLY)
+BUILD = +@set -f; exec $(BUILDSYS) build $@ $(CHOICES) $(if $(JOBS),--jobs '$(JOBS)') $(ONLY)
 
 .PHONY: $(SETS) $(SETS:%=plan-%)
 $(SETS): $(READY_TO_BUILD)
@@ -63,7 +63,7 @@ $(SETS:%=plan-%): plan-%: $(READY_TO_BUILD)
 
 .PHONY: $(SETS:%=test-%)
 $(SETS:%=test-%): test-%: $(READY_TO_BUILD)
-	+@set -f; $(BUILDSYS) test $* $(CHOICES) $(if $(JOBS),--jobs '$(JOBS)') $(ONLY)
+	+@set -f; exec $(BUILDSYS) test $* $(CHOICES) $(if $(JOBS),--jobs '$(JOBS)') $(ONLY)
 
 # Status 10 says that something was built. make has no word for that: for it, done is done.
 .PHONY: $(SETS:%=periodic-%)
@@ -73,7 +73,7 @@ $(SETS:%=periodic-%): periodic-%: $(READY_TO_BUILD)
 .PHONY: $(SETS:%=publish-%)
 $(SETS:%=publish-%): publish-%: $(READY_TO_BUILD)
 	$(if $(TO),,$(error say where to publish $*: make $@ TO=docker://HOST/NAMESPACE))
-	@set -f; $(BUILDSYS) publish $* $(TO:%=--to '%') $(PUBLISH)
+	@set -f; exec $(BUILDSYS) publish $* $(TO:%=--to '%') $(PUBLISH)
 
 # A stable set that does not exist: buildsys says which ones do.
 stable-%: $(READY_TO_BUILD)

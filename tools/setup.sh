@@ -46,6 +46,10 @@ test   command:runc             runc             runc
 test   command:docker-registry  docker-registry  docker-distribution
 test   command:mmdebstrap       mmdebstrap       mmdebstrap
 test   command:setcap           libcap2-bin      libcap
+test   command:srun             slurm-client     slurm
+test   command:slurmctld        slurmctld        slurm-slurmctld
+test   command:slurmd           slurmd           slurm-slurmd
+test   command:munged           munge            munge
 test   command:shellcheck       shellcheck       ShellCheck
 test   chromium                 chromium         chromium
 test   command:chromedriver     chromium-driver  chromedriver
@@ -144,16 +148,18 @@ install_packages() {
     exit "$MISSING"
   fi
   say "installing packages: $list (what the package manager says: build/set-up.log)"
-  local packages
+  local packages package
   read -ra packages <<<"$list"
   "${manager}_install" "${packages[@]}" >build/set-up.log 2>&1 || {
     tail --lines 20 build/set-up.log >&2
     say "installing failed; more in build/set-up.log. By hand: $command $list"
     exit "$MISSING"
   }
-  # Debian starts what it installs; the tests start a registry of their own, on a port of their own.
-  if [[ " $list " == *" docker-registry "* && -d /run/systemd/system ]]; then
-    systemctl disable --now --quiet docker-registry.service || true
+  # Debian starts what it installs; the tests start services of their own, on ports of their own.
+  if [[ -d /run/systemd/system ]]; then
+    for package in docker-registry munge slurmctld slurmd; do
+      [[ " $list " != *" $package "* ]] || systemctl disable --now --quiet "$package.service" || true
+    done
   fi
   list=$(missing_packages "$1" "$manager")
   has_python || no_python

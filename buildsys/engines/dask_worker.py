@@ -100,6 +100,9 @@ async def run_step(argv: Sequence[str], given: bytes, topic: str, key: str) -> t
     except asyncio.CancelledError:
         return 130, sent
     finally:
+        # Dask cancels this task when its scheduler is gone, and with it no other one.
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
         RUNNING.discard(running)
 
 

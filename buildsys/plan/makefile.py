@@ -20,7 +20,7 @@ FRONT = """\
 GOALS := $(or $(filter-out help,$(MAKECMDGOALS)),all)
 .PHONY: .run help $(GOALS)
 $(GOALS): .run ; @:
-.run: ; +@MAKE='$(MAKE)' bash lib/run.sh $(GOALS)
+.run: ; +@MAKE='$(MAKE)' exec bash lib/run.sh $(GOALS)
 help: ; @sed -n 's/^#  \\{{0,1\\}}//p' Makefile
 """
 

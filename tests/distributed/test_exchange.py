@@ -191,8 +191,14 @@ def test_a_recipe_that_fails_is_tried_once(cluster: Cluster) -> None:
     assert cluster.left() == {}
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_an_interrupted_run_leaves_nothing_running(cluster: Cluster, sign: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("send", "sign"),
+    [(os.killpg, signal.SIGINT), (os.killpg, signal.SIGTERM), (os.kill, signal.SIGTERM)],
+    ids=["Ctrl-C", "SIGTERM to all", "SIGTERM to make"],
+)
+def test_an_interrupted_run_leaves_nothing_running(
+    cluster: Cluster, send: Callable[[int, int], None], sign: signal.Signals
+) -> None:
     # No other process of this machine has these words.
     endless = f"sleep 4{os.getpid()}"
     cluster.compile(image("base", BASE, shell(f"echo begun; {endless}")))
@@ -208,7 +214,7 @@ def test_an_interrupted_run_leaves_nothing_running(cluster: Cluster, sign: signa
         else:
             pytest.fail("the step did not begin")
         begun = time.monotonic()
-        os.killpg(run.pid, sign)
+        send(run.pid, sign)
         run.wait(timeout=20)
         while running(endless) and time.monotonic() - begun < 10:
             time.sleep(0.05)

@@ -117,11 +117,36 @@ def test_a_killed_worker_costs_its_running_steps_only(cluster: Cluster, fleet: F
     assert running("sleep 2.0") == []
 
 
-def kill_when_busy(worker: subprocess.Popen[str]) -> None:
+def test_a_scheduler_that_dies_ends_the_run_and_the_next_goes_on(
+    cluster: Cluster, fleet: Fleet, certificates: Path
+) -> None:
+    cluster.compile(image("base", BASE, shell("echo >/made")), image("slow", "base", shell("sleep 2.0977")))
+    with fleet.command() as command:
+        killing = threading.Thread(target=kill_when_busy, args=(fleet.scheduler, "sleep 2.0977"))
+        killing.start()
+        done = cluster.run(BS_ON=command)
+        killing.join()
+    assert done.returncode == 2
+    assert (
+        f"error: the scheduler {fleet.address} does not answer any more; what is built stays built: "
+        in done.stderr
+    )
+    assert running("sleep 2.0977") == []
+    for worker in fleet.workers.values():
+        fleet.end(worker)
+    with ExitStack() as stack:
+        again = Fleet(cluster, certificates, stack)
+        with again.command() as command:
+            done = cluster.run(BS_ON=command)
+    assert "2 images: 1 built, 1 fresh" in done.stderr
+    assert [item for names in cluster.left().values() for item in names] == []
+
+
+def kill_when_busy(process: subprocess.Popen[str], words: str = "sleep 2.0") -> None:
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        if any("sleep 2.0" in line for line in running("sleep 2.0")):
+        if running(words):
             time.sleep(0.3)
-            worker.send_signal(signal.SIGKILL)
+            process.send_signal(signal.SIGKILL)
             return
         time.sleep(0.02)
