@@ -42,8 +42,8 @@ settings.register_profile("calm", deadline=None, derandomize=True)
 settings.load_profile("calm")
 
 LONGEST = """
-    built_pike sites oracle runtime lock cli publish surroundings distributed damage buildroot engines periodic
-    apt docs testing
+    built_pike sites oracle runtime lock cli publish surroundings distributed damage buildroot engines
+    periodic apt docs testing
 """.split()
 """Groups of tests by their CPU seconds, the largest first: the order in which workers take them."""
 
