@@ -106,6 +106,10 @@ def takes_options(verb: Verb) -> Verb:
         metavar="TEXT",
         help="Version of the RPM package; else the day of the set's epoch.",
     )
+    @click.option(
+        "--runners", metavar="N", type=click.IntRange(min=1),
+        help="Runners that build at once: groups of images; else 4.",
+    )  # fmt: skip
     @click.option("--since", metavar="FILE", type=click.Path(path_type=Path), help="An earlier images.json.")
     @functools.wraps(verb)
     def taking(**given: Any) -> Any:
@@ -174,8 +178,10 @@ def export(
     kind = FORMATS[form]
     _require_own(form, kind, options)
     compiled: Compiled | None = None
+    if kind.plan or kind.plan_names:
+        _refuse_names(form, naming, at, digests)
     if kind.plan:
-        compiled = _compiled(pipeline, form, naming, at, digests)
+        compiled = _compiled(pipeline)
         image_set = compiled.image_set
     elif kind.tree or kind.packages:
         image_set = pipeline.locked(pipeline.prepare())
@@ -229,10 +235,8 @@ def _require_own(form: str, kind: Format, options: dict[str, Any]) -> None:
             raise Ended(REFUSED, f"--{name.replace('_', '-')} is an option of {whose}, not of {form}")
 
 
-def _compiled(
-    pipeline: Pipeline, form: str, naming: Naming, at: str | None, digests: Path | None
-) -> Compiled:
-    """The set with its plan, which names the images itself."""
+def _refuse_names(form: str, naming: Naming, at: str | None, digests: Path | None) -> None:
+    """Refuse other references than those of the plan."""
     from buildsys.exporters.request import Naming
 
     if naming != Naming() or at is not None or digests is not None:
@@ -240,6 +244,10 @@ def _compiled(
         raise Ended(
             REFUSED, f"{form} carries the plan, which names the images: {others} are for other formats"
         )
+
+
+def _compiled(pipeline: Pipeline) -> Compiled:
+    """The set with its plan."""
     prepared = pipeline.prepare()
     pipeline.check_epoch(prepared.library, prepared.image_set)
     return pipeline.compile(prepared)

@@ -28,6 +28,8 @@ class Format:
     """It lists packages."""
     plan: bool = False
     """It carries the set's plan, which builds the images there; references are the plan's."""
+    plan_names: bool = False
+    """It builds by the set's plan, made there; references are the plan's."""
     data: bool = False
     """It reads data of the set: `exports/FORMAT.yaml`."""
 
@@ -68,6 +70,15 @@ FORMATS = {
         module="rpm_spec", plan=True, options=("archive", "license", "package_version"),
         about="a spec file with which rpmbuild builds the images by the plan, its source",
     ),
+    "gitlab": Format(
+        module="gitlab", plan_names=True, options=("runners",),
+        about="a pipeline of GitLab CI that builds the set on several runners, through a work registry",
+    ),
+    "github": Format(
+        module="github", plan_names=True, options=("runners",),
+        about="the same as a workflow of GitHub Actions",
+    ),
+    "zuul": Format(module="zuul", plan_names=True, options=("runners",), about="the same as jobs of Zuul"),
     "images": Format(
         module="images", packages=True, about="images.txt and images.json, with digests and packages",
     ),
