@@ -20,7 +20,7 @@ BASE_UTILITIES = "bash cmp cp dirname flock ldd mkdir mv rm sort tail".split()
 TO_BUILD = "buildah busybox bwrap catatonit createrepo_c crun curl dnf fuse-overlayfs".split()
 TO_BUILD += "newuidmap podman rpm setfattr skopeo".split()
 TO_TEST = "docker-registry faketime fish git gpg groff locale-gen mandoc mmdebstrap openssl pgrep".split()
-TO_TEST += "chromedriver chromium rpmbuild runc setcap shellcheck zsh".split()
+TO_TEST += "chromedriver chromium munged rpmbuild runc setcap shellcheck slurmctld slurmd srun zsh".split()
 
 DEBIAN_PACKAGES = "attr bubblewrap buildah busybox-static catatonit createrepo-c curl dnf fuse-overlayfs"
 DEBIAN_PACKAGES += " podman python3-venv rpm runc skopeo uidmap"
