@@ -27,7 +27,7 @@ def distribution(packages: Iterable[InstalledPackage]) -> tuple[str, str]:
             vendor = "ubuntu" if "ubuntu" in version else "debian"
             # Ubuntu's version of base-files is not the version of the release.
             return vendor, "" if vendor == "ubuntu" else version.partition(".")[0].partition("+")[0]
-        if item.format == "rpm" and (matched := _RELEASE.fullmatch(item.name)):
+        if matched := _RELEASE.fullmatch(item.name):
             vendor = matched[1].partition("-")[0]
             return _VENDORS.get(vendor, vendor), version.partition("-")[0]
     return "", ""

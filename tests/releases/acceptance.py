@@ -100,7 +100,7 @@ class Release:
             "loadgroup",
             "--no-loadscope-reorder",
         ]
-        self.python("the chosen tests", 720, "-m", "pytest", "-q", *words, *rooms)
+        self.python("the chosen tests", 840, "-m", "pytest", "-q", *words, *rooms)
 
     def python(self, title: str, limit: int, *words: str) -> None:
         """Run the Python of the clone there."""

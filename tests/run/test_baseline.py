@@ -20,7 +20,7 @@ def left(version: str = "1", identity: str = "a", tag: str = "1", checksum: str 
 @pytest.fixture
 def plan(tmp_path: Path) -> Path:
     """A plan of two images, one of which its own decider calls current."""
-    for folder in ("state", "lib"):
+    for folder in ("state", "lib", "results"):
         (tmp_path / folder).mkdir()
     images: dict[str, dict[str, object]] = {
         name: {"parent": None, "reads": [], "reference": f"localhost/t/{name}:1"}
