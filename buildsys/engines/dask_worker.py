@@ -14,7 +14,7 @@ from buildsys import __version__, programs, storage
 from buildsys.engines.address import Address, security
 
 SETTINGS = {
-    # Read when Dask is imported: what a person should know is said here.
+    # Dask reads this when it is imported; this module prints what matters.
     "logging": {"distributed": "critical"},
     # A step that was lost is tried again by the client, which knows whether it may be.
     "distributed.scheduler.allowed-failures": 0,
