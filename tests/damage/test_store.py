@@ -296,7 +296,7 @@ def test_damage_of_what_a_layer_of_vfs_inherits(vfs: Ground, way: str) -> None:
     assert list(damaged(vfs.store.root, "vfs", read=True)) == []
     harm, words = INHERITED[way]
     harm(at)
-    # The layer above has a copy of what was sound, and is told to be none of the damaged.
+    # The layer above has a copy of what was sound, so it is not among the damaged.
     (found,) = damaged(vfs.store.root, "vfs", read=True)
     assert (found.layer, found.why) == (at.layer, words)
 
